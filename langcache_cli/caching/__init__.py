@@ -1,1 +1,64 @@
-"""TODO."""
+"""The caching core: all that a backend imports.
+
+Importing it connects to nothing and reads nothing.
+"""
+
+from langcache_cli.caching._cache import Cache
+from langcache_cli.caching._cache_types import CacheType, CacheTypes
+from langcache_cli.caching._codec import UncacheableValueError
+from langcache_cli.caching._default import (
+    cached,
+    close_redis_client,
+    get_cache_stats,
+    get_default_cache,
+    get_redis_client,
+    invalidate_cache,
+    set_default_cache,
+)
+from langcache_cli.caching._errors import (
+    AuthenticationFailedError,
+    CacheError,
+    CacheUnavailableError,
+    ConfigurationError,
+    PatternError,
+    ServerLoadingError,
+    ServerReplyError,
+    UnknownCacheTypeError,
+)
+from langcache_cli.caching._function import CachedFunction
+from langcache_cli.caching._patterns import escape_pattern
+from langcache_cli.caching._report import CacheReport, CacheStats, Numbers, ServerReport
+from langcache_cli.caching._settings import CacheSettings
+from langcache_cli.caching._statistics import Label
+from langcache_cli.caching._values import MISSING
+
+__all__ = [
+    "MISSING",
+    "AuthenticationFailedError",
+    "Cache",
+    "CacheError",
+    "CacheReport",
+    "CacheSettings",
+    "CacheStats",
+    "CacheType",
+    "CacheTypes",
+    "CacheUnavailableError",
+    "CachedFunction",
+    "ConfigurationError",
+    "Label",
+    "Numbers",
+    "PatternError",
+    "ServerLoadingError",
+    "ServerReplyError",
+    "ServerReport",
+    "UncacheableValueError",
+    "UnknownCacheTypeError",
+    "cached",
+    "close_redis_client",
+    "escape_pattern",
+    "get_cache_stats",
+    "get_default_cache",
+    "get_redis_client",
+    "invalidate_cache",
+    "set_default_cache",
+]

@@ -1,0 +1,310 @@
+"""The cache itself: settings, one runtime per event loop, and everything that can be asked of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+
+from langcache_cli.caching._calls import Call, ttl_ms
+from langcache_cli.caching._errors import CacheError, CacheUnavailableError, PatternError
+from langcache_cli.caching._function import CachedFunction
+from langcache_cli.caching._keys import KeyBuilder, shorten
+from langcache_cli.caching._patterns import patterns_of_prefixes, require_inside, unlink
+from langcache_cli.caching._registry import Registry
+from langcache_cli.caching._report import (
+    CacheReport,
+    CacheStats,
+    Numbers,
+    ServerReport,
+    cache_stats,
+    server_report,
+)
+from langcache_cli.caching._runtime import Runtime
+from langcache_cli.caching._server import Budget
+from langcache_cli.caching._settings import CacheSettings
+from langcache_cli.caching._spec import FunctionSpec
+from langcache_cli.caching._statistics import Label, Statistics
+from langcache_cli.caching._values import MISSING, read_values, write_values
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DEFAULT_WINDOW_SECONDS = 3600
+
+logger = logging.getLogger("langcache_cli.caching")
+
+
+class Cache:
+    """A cache in one Redis and one namespace.
+
+    Making one connects to nothing. It can be used from one event loop after another (and from several
+    in several threads): each gets connections of its own, which `aclose` ends for the running loop.
+    """
+
+    def __init__(self, settings: CacheSettings | None = None) -> None:
+        """Use ``settings``, or those of the environment.
+
+        Raises:
+            ConfigurationError: A setting has a value that is not allowed.
+        """
+        self.settings = settings or CacheSettings.load()
+        self.registry = Registry()
+        self._statistics = Statistics()
+        self._runtimes: list[Runtime] = []
+        self._latest: Runtime | None = None
+        self._labels: dict[str, Label] = {}
+
+    @property
+    def enabled(self) -> bool:
+        """Whether Redis is used at all; if not, every call goes straight to its function."""
+        return self.settings.redis_enabled
+
+    def cached(
+        self,
+        *,
+        key_prefix: str,
+        ttl: float | None = None,
+        key: str | None = None,
+        ignore: Sequence[str] = (),
+    ) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], CachedFunction[P, T]]:
+        """Decorate an ``async def`` function so that its values are cached here; see `cached`."""
+        return decorator(
+            lambda: self, self.registry, key_prefix=key_prefix, ttl=ttl, key=key, ignore=tuple(ignore)
+        )
+
+    def call(self, spec: FunctionSpec, key: str, origin: Callable[[], Awaitable[Any]]) -> Call:
+        """One call of a cached function, to be answered or refreshed."""
+        return Call(self.runtime(), spec, self.label(spec), key, origin, ttl_seconds=self.ttl_seconds(spec))
+
+    def ttl_seconds(self, spec: FunctionSpec) -> float:
+        """The TTL of a function's entries: its own, or that of its cache type."""
+        return spec.ttl_seconds or self.settings.types.of_prefix(spec.keys.prefix).ttl_seconds
+
+    def label(self, spec: FunctionSpec) -> Label:
+        """What a function's calls are counted under."""
+        label = self._labels.get(spec.keys.stem)
+        if label is None:
+            prefix = spec.keys.prefix
+            label = Label(self.settings.types.of_prefix(prefix).name, prefix, spec.keys.function_name)
+            self._labels[spec.keys.stem] = label
+        return label
+
+    async def get(self, key: str, default: Any = None) -> Any:
+        """The value stored with `set` under ``{namespace}:{key}``.
+
+        Returns:
+            ``default`` when there is none, or Redis cannot be used.
+        """
+        value = (await self.get_many([key]))[key]
+        return default if value is MISSING else value
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, Any]:
+        """The values of several keys in one round trip; `MISSING` for those that have none."""
+        if not self.enabled:
+            return dict.fromkeys(keys, MISSING)
+        found = await read_values(self.runtime().server, [self._full_key(key) for key in keys])
+        return dict(zip(keys, found, strict=True))
+
+    async def set(self, key: str, value: Any, *, ttl: float | None = None) -> bool:
+        """Store a plain JSON value under ``{namespace}:{key}``, whatever is there.
+
+        Args:
+            key: Begins with a prefix, which decides the cache type: ``"user_stats:42"``.
+            value: None, bool, int, float, str, and lists and dicts of these.
+            ttl: Seconds; without it that of the cache type.
+
+        Returns:
+            Whether Redis confirmed it.
+
+        Raises:
+            UncacheableValueError: The value is not plain JSON.
+        """
+        return await self.set_many({key: value}, ttl=ttl)
+
+    async def set_many(self, values: Mapping[str, Any], *, ttl: float | None = None) -> bool:
+        """`set` several values in one round trip; False when Redis did not confirm all of them."""
+        if not self.enabled or not values:
+            return not values
+        types = self.settings.types
+        ttls = {
+            self._full_key(key): ttl_ms(ttl or types.of_prefix(key.partition(":")[0]).ttl_seconds)
+            for key in values
+        }
+        stored = {self._full_key(key): value for key, value in values.items()}
+        return await write_values(self.runtime().server, stored, ttl_ms=ttls)
+
+    async def delete(self, *keys: str) -> int:
+        """Remove keys given as for `set`; returns how many there were.
+
+        Raises:
+            CacheUnavailableError: Redis did not confirm; the values may still be there.
+        """
+        return await self.invalidate_keys([self._full_key(key) for key in keys]) if keys else 0
+
+    async def invalidate_keys(self, keys: Sequence[str], spec: FunctionSpec | None = None) -> int:
+        """Remove full keys, and the right to store any load of them that is under way.
+
+        Args:
+            keys: As `CachedFunction.key_for` gives them.
+            spec: The function they belong to, if there is one: it is what the removal is counted under.
+
+        Raises:
+            PatternError: A key is outside the namespace.
+            CacheUnavailableError: Redis did not confirm; the entries may still be there.
+        """
+        for key in keys:
+            if not key.startswith(f"{self.settings.namespace}:"):
+                raise PatternError(f"the key {key!r} is outside the namespace {self.settings.namespace!r}")
+        if not self.enabled or not keys:
+            return 0
+        runtime = self.runtime()
+        removed = await runtime.store.invalidate(list(keys), Budget(runtime.server.timeout))
+        if spec is not None:
+            self._statistics.add(self.label(spec), "invalidated", removed)
+            runtime.flush_statistics_soon()
+        return removed
+
+    async def invalidate(self, pattern: str) -> int:
+        """Remove every key that matches a Redis pattern such as ``cache:*vocabulary*``.
+
+        Text from users must go through `escape_pattern` first.
+
+        Returns:
+            How many keys there were.
+
+        Raises:
+            PatternError: The pattern does not begin with the namespace.
+            CacheUnavailableError: Redis went away; some keys may be left.
+        """
+        require_inside(self.settings.namespace, pattern)
+        return await unlink(self.runtime().bulk, pattern) if self.enabled else 0
+
+    async def invalidate_type(self, name: str) -> int:
+        """Remove every entry of a cache type; returns how many keys there were.
+
+        Raises:
+            UnknownCacheTypeError: There is no such type.
+            CacheUnavailableError: Redis went away; some keys may be left.
+        """
+        prefixes = self.settings.types[name].prefixes
+        pattern, only = patterns_of_prefixes(self.settings.namespace, prefixes)
+        return await unlink(self.runtime().bulk, pattern, only=only) if self.enabled else 0
+
+    async def ping(self) -> float:
+        """The round trip to Redis in seconds.
+
+        Raises:
+            CacheUnavailableError: No answer within the budget, or the cache is disabled.
+        """
+        if not self.enabled:
+            raise CacheUnavailableError(
+                "the cache is disabled by REDIS_ENABLED", target=str(self.settings.address)
+            )
+        runtime = self.runtime()
+        started = runtime.loop.time()
+        await runtime.server.call("PING")
+        return runtime.loop.time() - started
+
+    async def report(self, *, window_seconds: int = DEFAULT_WINDOW_SECONDS) -> CacheReport:
+        """The cache's own numbers of all processes; this one's are delivered first.
+
+        Args:
+            window_seconds: How far back, at most a week.
+
+        Raises:
+            CacheError: Redis could not be asked.
+        """
+        runtime = self.runtime()
+        await runtime.flush_statistics()
+        counts = await runtime.ledger.read(window_seconds)
+        return CacheReport(window_seconds, {label: Numbers(items) for label, items in counts.items()})
+
+    async def server_report(self) -> ServerReport:
+        """What Redis says of itself.
+
+        Raises:
+            CacheError: Redis could not be asked.
+        """
+        server = self.runtime().server
+        keys = await server.call("DBSIZE")
+        return server_report(await server.call("INFO"), database_keys=keys)
+
+    async def stats(self) -> CacheStats:
+        """Both reports as one record for a health page; never raises for want of Redis."""
+        server: ServerReport | None = None
+        report: CacheReport | None = None
+        if self.enabled:
+            with suppress(CacheError):
+                server = await self.server_report()
+                report = await self.report()
+        return cache_stats(enabled=self.enabled, server=server, report=report)
+
+    def client(self) -> Redis:
+        """A redis-py client for this event loop, closed by `aclose`; for everything that is not caching."""
+        return self.runtime().client
+
+    def runtime(self) -> Runtime:
+        """What this cache holds for the running event loop."""
+        loop = asyncio.get_running_loop()
+        if self._latest is None or self._latest.loop is not loop:
+            self._latest = self._runtime_of(loop)
+        return self._latest
+
+    def _runtime_of(self, loop: asyncio.AbstractEventLoop) -> Runtime:
+        for runtime in tuple(self._runtimes):
+            if runtime.loop is loop:
+                return runtime
+            if runtime.loop.is_closed():
+                logger.warning(
+                    "an event loop ended without 'await cache.aclose()'; its connections were dropped"
+                )
+                runtime.abandon()
+                self._runtimes.remove(runtime)
+        self._runtimes.append(Runtime(self.settings, self._statistics))
+        return self._runtimes[-1]
+
+    async def aclose(self) -> None:
+        """Deliver the statistics and end everything this event loop holds; the cache can be used again."""
+        loop = asyncio.get_running_loop()
+        for runtime in [item for item in self._runtimes if item.loop is loop]:
+            self._runtimes.remove(runtime)
+            self._latest = None
+            await runtime.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _full_key(self, key: str) -> str:
+        return shorten(f"{self.settings.namespace}:{key}")
+
+
+def decorator(
+    cache: Callable[[], Cache],
+    registry: Registry,
+    *,
+    key_prefix: str,
+    ttl: float | None,
+    key: str | None,
+    ignore: tuple[str, ...],
+) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], CachedFunction[P, T]]:
+    """Make the decorator behind `cached` and `Cache.cached`; ``cache`` is asked for at the first call."""
+
+    def decorate(function: Callable[P, Coroutine[Any, Any, T]]) -> CachedFunction[P, T]:
+        keys = KeyBuilder(function, prefix=key_prefix, ignore=ignore, template=key)
+        spec = FunctionSpec(function, keys, ttl_seconds=ttl)
+        registry.add(spec)
+        return CachedFunction(function, spec, cache)
+
+    return decorate

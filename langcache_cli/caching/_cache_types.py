@@ -1,0 +1,74 @@
+"""Cache types: named groups of key prefixes that share a TTL and are cleared together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from langcache_cli.caching._errors import UnknownCacheTypeError
+
+
+@dataclass(frozen=True, slots=True)
+class CacheType:
+    """A group of prefixes.
+
+    Attributes:
+        name: What ``langcache clear --type`` takes.
+        prefixes: The ``key_prefix`` values that belong to it.
+        ttl_seconds: How long its entries are fresh unless a function says otherwise.
+        cleared_when: What makes its entries wrong, in words, for people.
+    """
+
+    name: str
+    prefixes: tuple[str, ...]
+    ttl_seconds: int
+    cleared_when: str = ""
+
+
+class CacheTypes(Mapping[str, CacheType]):
+    """All cache types of an application, by name.
+
+    A prefix that no type claims is a type of its own, with the default TTL.
+    """
+
+    def __init__(self, types: Iterable[CacheType], *, default_ttl_seconds: int) -> None:
+        self._by_name = {cache_type.name: cache_type for cache_type in types}
+        self._by_prefix = {prefix: item for item in self._by_name.values() for prefix in item.prefixes}
+        self._default_ttl_seconds = default_ttl_seconds
+
+    def __getitem__(self, name: str) -> CacheType:
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise UnknownCacheTypeError(name, known=tuple(self._by_name)) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def of_prefix(self, prefix: str) -> CacheType:
+        """The type that ``prefix`` belongs to, or one made of this prefix alone."""
+        known = self._by_prefix.get(prefix)
+        return known or CacheType(prefix, (prefix,), self._default_ttl_seconds)
+
+
+def builtin_types(*, translation_ttl: int, vocabulary_ttl: int) -> tuple[CacheType, ...]:
+    """The types of a language-learning backend (design, section 4)."""
+    return (
+        CacheType(
+            "vocabulary", ("vocabulary", "vocabulary_level"), vocabulary_ttl, "an administrator edits words"
+        ),
+        CacheType(
+            "translation", ("translation", "batch_translation"), translation_ttl, "never: it is deterministic"
+        ),
+        CacheType(
+            "progress", ("vocabulary_stats", "vocabulary_progress", "user_stats"), 300, "the user acts"
+        ),
+        CacheType("video", ("episodes",), 1800, "a video is uploaded or deleted"),
+        CacheType("subtitles", ("subtitles",), 7200, "subtitles are generated again"),
+    )

@@ -1,0 +1,93 @@
+"""The module-level names: they act on one default cache, made from the environment at first use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from langcache_cli.caching._cache import Cache, decorator
+from langcache_cli.caching._function import CachedFunction
+from langcache_cli.caching._registry import Registry
+from langcache_cli.caching._report import CacheStats
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_registry = Registry()
+_default: Cache | None = None
+
+
+def get_default_cache() -> Cache:
+    """The cache that `cached` functions use.
+
+    Raises:
+        ConfigurationError: It is made now, and a setting has a value that is not allowed.
+    """
+    global _default  # noqa: PLW0603 - the one default, and the one place that makes it
+    if _default is None:
+        _default = Cache()
+    return _default
+
+
+def set_default_cache(cache: Cache | None) -> Cache | None:
+    """Use another cache from now on; None makes the next one from the environment again.
+
+    Returns:
+        The one before, which the caller closes or puts back.
+    """
+    global _default
+    before, _default = _default, cache
+    return before
+
+
+def cached(
+    *,
+    key_prefix: str,
+    ttl: float | None = None,
+    key: str | None = None,
+    ignore: Sequence[str] = (),
+) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], CachedFunction[P, T]]:
+    """Cache what an ``async def`` function or method returns.
+
+    The return annotation decides how values are stored: a hit has the value and the types of a miss.
+    Without one only plain JSON values are cached. A value that would not survive is not cached; its
+    caller still gets it.
+
+    Args:
+        key_prefix: Second part of every key; also decides the cache type.
+        ttl: Seconds that a value may be served; without it the TTL of the cache type.
+        key: Template for the rest of the key, such as ``"user:{user_id}"``; without it all arguments,
+            but for ``self``, database sessions and ignored ones.
+        ignore: Parameters that do not change the value.
+
+    Raises:
+        TypeError: When the module is imported: not an ``async def`` function, a return type that cannot
+            be cached, an unknown parameter, keys shared with another function.
+    """
+    return decorator(
+        get_default_cache, _registry, key_prefix=key_prefix, ttl=ttl, key=key, ignore=tuple(ignore)
+    )
+
+
+async def invalidate_cache(pattern: str) -> int:
+    """Remove every key that matches a pattern such as ``cache:*vocabulary*``; see `Cache.invalidate`."""
+    return await get_default_cache().invalidate(pattern)
+
+
+async def get_cache_stats() -> CacheStats:
+    """The numbers of a health page; see `Cache.stats`."""
+    return await get_default_cache().stats()
+
+
+async def get_redis_client() -> Redis:
+    """A redis-py client for this event loop; see `Cache.client`."""
+    return get_default_cache().client()
+
+
+async def close_redis_client() -> None:
+    """Close the default cache for this event loop; see `Cache.aclose`."""
+    if _default is not None:
+        await _default.aclose()

@@ -1,0 +1,99 @@
+r"""What stands under one key: a header line that a person can read, then the payload.
+
+An entry is ``lc1 entry id=... created=... fresh=... load_us=... schema=...\n{json}``. While a
+load runs, the key holds a placeholder, ``lc1 lease id=... created=...``, with the lease token as
+its id. Times are milliseconds since 1970 (UTC). The id has a fixed place, which the Lua scripts
+rely on. Fields that this version does not know are skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+
+ID_DIGITS = 16
+MAX_HEADER_BYTES = 4096
+
+_HEADER = re.compile(
+    rb"lc1 (?:(?P<lease>lease)|entry) id=(?P<id>[0-9a-f]{16}) created=(?P<created>[0-9]{1,15})"
+    rb"(?: fresh=(?P<fresh>[0-9]{1,15}) load_us=(?P<load_us>[0-9]{1,15}) schema=(?P<schema>[0-9a-f]{8}))?"
+    rb"(?: [a-z_]+=[!-~]*)*(?P<end>\n|\Z)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One cached value.
+
+    Attributes:
+        id: Random; a new one whenever the value is stored.
+        created_ms: When it was stored.
+        fresh_until_ms: The end of its TTL.
+        load_us: How long the load took, in microseconds.
+        schema: Fingerprint of the type that wrote it.
+        payload: The value as JSON.
+    """
+
+    id: str
+    created_ms: int
+    fresh_until_ms: int
+    load_us: int
+    schema: str
+    payload: bytes
+
+    def to_bytes(self) -> bytes:
+        """The bytes to store."""
+        header = (
+            f"lc1 entry id={self.id} created={self.created_ms} fresh={self.fresh_until_ms} "
+            f"load_us={self.load_us} schema={self.schema}\n"
+        )
+        return header.encode("ascii") + self.payload
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """The lease of a load that is under way.
+
+    Attributes:
+        id: The token; whoever holds it may store one entry while the key still shows it.
+        created_ms: When the load began.
+    """
+
+    id: str
+    created_ms: int
+
+    def to_bytes(self) -> bytes:
+        """The bytes to store."""
+        return f"lc1 lease id={self.id} created={self.created_ms}".encode("ascii")
+
+
+def parse(stored: bytes) -> Entry | Placeholder | None:
+    """What the bytes under a key are; None for anything this package did not write."""
+    header = _HEADER.match(stored, 0, MAX_HEADER_BYTES)
+    if header is None:
+        return None
+    identity, created_ms = header["id"].decode("ascii"), int(header["created"])
+    if header["lease"]:
+        return Placeholder(identity, created_ms)
+    if header["schema"] is None or not header["end"]:
+        return None
+    return Entry(
+        id=identity,
+        created_ms=created_ms,
+        fresh_until_ms=int(header["fresh"]),
+        load_us=int(header["load_us"]),
+        schema=header["schema"].decode("ascii"),
+        payload=stored[header.end() :],
+    )
+
+
+def new_id() -> str:
+    """A random id. Never a counter or a clock: after a restart or a failover those repeat."""
+    return os.urandom(ID_DIGITS // 2).hex()
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,76 @@
+"""Everything the core raises on its own account.
+
+One base, `CacheError`. Facts are attributes; the message says what to do next and never
+holds a password. Exceptions of the functions behind the cache pass through untouched.
+"""
+
+from __future__ import annotations
+
+
+class CacheError(Exception):
+    """Base of every error this package raises."""
+
+
+class ConfigurationError(CacheError):
+    """A setting has a value that cannot work.
+
+    Attributes:
+        variable: The environment variable to change.
+    """
+
+    def __init__(self, message: str, *, variable: str) -> None:
+        super().__init__(message)
+        self.variable = variable
+
+
+class CacheUnavailableError(CacheError):
+    """Redis did not answer within the budget, refused the connection, or broke it.
+
+    Whether a command that was under way took effect is unknown.
+
+    Attributes:
+        target: The server, without its password.
+    """
+
+    def __init__(self, reason: str, *, target: str) -> None:
+        super().__init__(f"{reason} ({target})")
+        self.reason = reason
+        self.target = target
+
+
+class AuthenticationFailedError(CacheUnavailableError):
+    """Redis refused the user or the password."""
+
+
+class ServerLoadingError(CacheUnavailableError):
+    """Redis is up but still reads its data from disk; try again in a moment."""
+
+
+class ServerReplyError(CacheError):
+    """Redis answered a command with an error.
+
+    Attributes:
+        code: The first word of the reply, such as ``READONLY``, ``OOM`` or ``NOPERM``.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.code = message.split(" ", 1)[0]
+
+
+class PatternError(CacheError, ValueError):
+    """A key pattern could reach keys outside the namespace, or is malformed."""
+
+
+class UnknownCacheTypeError(CacheError, ValueError):
+    """No cache type has this name.
+
+    Attributes:
+        name: What was asked for.
+        known: The names that exist.
+    """
+
+    def __init__(self, name: str, *, known: tuple[str, ...]) -> None:
+        super().__init__(f"unknown cache type {name!r}; known types: {', '.join(known)}")
+        self.name = name
+        self.known = known

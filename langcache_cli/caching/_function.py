@@ -1,0 +1,126 @@
+"""A cached function: called like the one it wraps, with the means to invalidate and refresh its entries."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from langcache_cli.caching._calls import Call
+from langcache_cli.caching._spec import FunctionSpec
+
+if TYPE_CHECKING:
+    from langcache_cli.caching._cache import Cache
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+class CachedFunction(Generic[P, T]):
+    """What `cached` makes of an ``async def`` function or method.
+
+    Cancelling a call is safe at any moment. While Redis cannot be used, calls run the function.
+    """
+
+    def __init__(
+        self,
+        function: Callable[P, Coroutine[Any, Any, T]],
+        spec: FunctionSpec,
+        cache: Callable[[], Cache],
+        *,
+        instance: object | None = None,
+    ) -> None:
+        self._function = function
+        self._spec = spec
+        self._cache = cache
+        self._instance = instance
+        if instance is None:  # a bound one is made for every access to a method, and thrown away
+            functools.update_wrapper(self, function)
+
+    @property
+    def spec(self) -> FunctionSpec:
+        """How this function is cached."""
+        return self._spec
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The value, from the cache if it can be.
+
+        Raises:
+            TypeError: An argument cannot be part of a key.
+            Exception: Whatever the function raises; nothing is stored then.
+        """
+        cache = self._cache()
+        if not cache.enabled:
+            return await self._function(*args, **kwargs)
+        value: T = await self._call(cache, args, kwargs).answer()
+        return value
+
+    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run the function now and store its value, even if an entry is fresh.
+
+        Until then the old entry is served. Loads that began earlier are not stored any more.
+
+        Raises:
+            CacheUnavailableError: Redis did not confirm; the old entry may still be there.
+            Exception: Whatever the function raises; the old entry stays.
+        """
+        cache = self._cache()
+        if not cache.enabled:
+            return await self._function(*args, **kwargs)
+        value: T = await self._call(cache, args, kwargs).refresh()
+        return value
+
+    @overload
+    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool: ...
+    @overload
+    async def invalidate(self, **kwargs: Any) -> bool: ...
+    async def invalidate(self, *args: Any, **kwargs: Any) -> bool:
+        """Remove the entry of these arguments, and the right to store any load of it under way.
+
+        Takes the arguments of the function; those that are not part of the key (``self``,
+        sessions, ignored ones) may be left out.
+
+        Returns:
+            Whether there was anything to remove.
+
+        Raises:
+            CacheUnavailableError: Redis did not confirm; the entry may still be there.
+            TypeError: An argument that the key needs is missing or unknown.
+        """
+        cache = self._cache()
+        return cache.enabled and await cache.invalidate_keys([self._key(cache, args, kwargs)], self._spec) > 0
+
+    @overload
+    def key_for(self, *args: P.args, **kwargs: P.kwargs) -> str: ...
+    @overload
+    def key_for(self, **kwargs: Any) -> str: ...
+    def key_for(self, *args: Any, **kwargs: Any) -> str:
+        """The Redis key of these arguments; takes the same ones as `invalidate`."""
+        return self._key(self._cache(), args, kwargs)
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any]) -> CachedFunction[P, T]: ...
+    @overload
+    def __get__(
+        self: CachedFunction[Concatenate[S, Q], T], instance: S, owner: type[Any]
+    ) -> CachedFunction[Q, T]: ...
+    def __get__(self, instance: Any, owner: type[Any]) -> CachedFunction[Any, T]:
+        """Bind to an instance, as a method is."""
+        if instance is None:
+            return self
+        bound = self._function.__get__(instance, owner)
+        return CachedFunction(bound, self._spec, self._cache, instance=instance)
+
+    def __repr__(self) -> str:
+        return f"<cached {self._spec.name}>"
+
+    def _call(self, cache: Cache, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        # a method called through its class brings its instance along, which is no part of the key
+        unbound = self._spec.keys.takes_instance and self._instance is None
+        key = self._key(cache, args[1:] if unbound else args, kwargs)
+        return cache.call(self._spec, key, functools.partial(self._function, *args, **kwargs))
+
+    def _key(self, cache: Cache, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        return self._spec.keys.key(cache.settings.namespace, args, kwargs)

@@ -1,0 +1,157 @@
+"""One connection that all callers of an event loop share.
+
+Requests are written as they come and answered in order, so a caller that is cancelled or has run
+out of time just stops listening: it cannot leave a half-read reply behind for somebody else, which
+is how pooled connections come to return another key's value. There is no task that could outlive
+its loop, and no pool to run dry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from typing import Any
+
+import hiredis
+
+from langcache_cli.caching._addresses import RedisAddress
+from langcache_cli.caching._client import close_socket
+from langcache_cli.caching._errors import ServerReplyError
+
+Argument = bytes | str | int
+
+
+class LinkLostError(ConnectionError):
+    """The connection ended before the reply came."""
+
+
+class Link(asyncio.Protocol):
+    """A connected, authenticated Redis connection. Use `connect`."""
+
+    def __init__(self) -> None:
+        self._reader = hiredis.Reader(replyError=ServerReplyError)
+        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._unsent: list[bytes] = []
+        self._transport: asyncio.Transport | None = None
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def alive(self) -> bool:
+        """Whether requests can still be answered."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    def request(self, *command: Argument) -> asyncio.Future[Any]:
+        """Send a command; the future holds its reply, which is a `ServerReplyError` if Redis says so.
+
+        Requests of one tick of the event loop leave in one write.
+
+        Raises:
+            LinkLostError: The connection has ended. The future can fail with it too.
+        """
+        if not self.alive:
+            raise LinkLostError("the connection has ended")
+        future: asyncio.Future[Any] = self._loop.create_future()
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent.append(hiredis.pack_command(command))  # type: ignore[arg-type] # its stub wants one item
+        self._waiting.append(future)
+        return future
+
+    def abort(self) -> None:
+        """Drop the connection at once; requests under way fail. Works after the loop has closed, too."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            if self._loop.is_closed():
+                close_socket(transport)
+            else:
+                transport.abort()
+        self._fail(LinkLostError("the connection was closed"))
+
+    def _flush(self) -> None:
+        if self._transport is not None and self._unsent:
+            self._transport.write(b"".join(self._unsent))
+        self._unsent.clear()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Asyncio calls this once connected."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_connection promises
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Asyncio calls this with each piece of the reply stream."""
+        try:
+            self._reader.feed(data)
+            while self._waiting and (reply := self._reader.gets()) is not False:
+                future = self._waiting.popleft()
+                if not future.done():  # else its caller was cancelled or ran out of time
+                    future.set_result(reply)
+        except hiredis.ProtocolError:
+            self.abort()  # not a Redis server, or the stream is damaged
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Asyncio calls this when the connection ends, however it ends."""
+        self._transport = None
+        self._fail(LinkLostError(str(exc) if exc else "the server closed the connection"))
+
+    def _fail(self, error: LinkLostError) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        if self._loop.is_closed():
+            return
+        for future in waiting:
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # whoever waited may be gone: not an error to report
+
+
+async def connect(address: RedisAddress) -> Link:
+    """Connect, authenticate and choose the database.
+
+    Takes as long as the network does; the caller bounds it. Cancelled, it leaves no socket open.
+
+    Raises:
+        OSError: No connection.
+        ServerReplyError: Wrong user or password (``WRONGPASS``, ``NOAUTH``), no such database.
+    """
+    loop = asyncio.get_running_loop()
+    if address.path:
+        _, link = await loop.create_unix_connection(Link, address.path)
+    else:
+        tls = _tls_context(address) if address.tls else None
+        _, link = await loop.create_connection(Link, address.host, address.port, ssl=tls)
+    try:
+        await _greet(link, address)
+    except BaseException:
+        link.abort()
+        raise
+    return link
+
+
+async def _greet(link: Link, address: RedisAddress) -> None:
+    requests = []
+    if address.password is not None:
+        user = (address.username,) if address.username else ()
+        requests.append(link.request("AUTH", *user, address.password))
+    if address.db:
+        requests.append(link.request("SELECT", address.db))
+    requests.append(link.request("PING"))  # the only one of the three that says whether data is still loading
+    for reply in [await request for request in requests]:
+        # a user who may not PING can still use a cache
+        if isinstance(reply, ServerReplyError) and reply.code != "NOPERM":
+            raise reply
+
+
+def _tls_context(address: RedisAddress) -> ssl.SSLContext:
+    """TLS as redis-py's URL options describe it, so that one URL means the same to both."""
+    options = address.options
+    context = ssl.create_default_context(
+        cafile=options.get("ssl_ca_certs"), capath=options.get("ssl_ca_path")
+    )
+    if options.get("ssl_check_hostname", "true").lower() in ("false", "0", "no"):
+        context.check_hostname = False
+    if options.get("ssl_cert_reqs", "required") == "none":
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if certificate := options.get("ssl_certfile"):
+        context.load_cert_chain(certificate, options.get("ssl_keyfile"))
+    return context

@@ -1,0 +1,170 @@
+"""Redis as the cache sees it from one event loop: bounded in time, and left alone while it is down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from langcache_cli.caching._addresses import RedisAddress
+from langcache_cli.caching._breaker import Breaker
+from langcache_cli.caching._errors import (
+    AuthenticationFailedError,
+    CacheUnavailableError,
+    ServerLoadingError,
+    ServerReplyError,
+)
+from langcache_cli.caching._link import Argument, Link, connect
+from langcache_cli.caching._scripts import script
+
+_NOT_SERVING = frozenset({"LOADING", "MASTERDOWN", "WRONGPASS", "NOAUTH"})
+"""Replies that mean: this server cannot be used now, whatever the command."""
+
+
+class Budget:
+    """The seconds that Redis may still cost one call, over all its operations."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+
+
+class Server:
+    """Sends commands over one shared connection, within a budget.
+
+    An unavailable server costs a call at most its budget; after a few failures in a row calls fail
+    at once, while a probe in the background, one at a time, finds out when the server is back.
+    """
+
+    def __init__(self, address: RedisAddress, *, timeout: float) -> None:
+        """Remember where the server is; nothing is connected until the first call.
+
+        Args:
+            address: The server.
+            timeout: Seconds that a call may take when it brings no budget of its own.
+        """
+        self.address = address
+        self.timeout = timeout
+        self.breaker = Breaker()
+        self._link: Link | None = None
+        self._connecting: asyncio.Task[Link] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    async def call(self, *command: Argument, budget: Budget | None = None) -> Any:
+        """Send one command and return its reply.
+
+        Raises:
+            CacheUnavailableError: No reply within the budget, or the breaker is open.
+            ServerReplyError: The reply is an error.
+        """
+        (reply,) = await self.call_many([command], budget=budget)
+        if isinstance(reply, ServerReplyError):
+            raise reply
+        return reply
+
+    async def run(self, name: str, key: str, *arguments: Argument, budget: Budget | None = None) -> Any:
+        """Run the script ``name`` on one key; raises like `call`."""
+        lua = script(name)
+        try:
+            return await self.call(*lua.by_digest(key, *arguments), budget=budget)
+        except ServerReplyError as error:
+            if error.code != "NOSCRIPT":
+                raise
+            return await self.call(*lua.by_source(key, *arguments), budget=budget)
+
+    async def call_many(
+        self, commands: Sequence[tuple[Argument, ...]], *, budget: Budget | None = None
+    ) -> list[Any]:
+        """Send commands in one go; error replies are returned in their place.
+
+        Raises:
+            CacheUnavailableError: Not all replies came within the budget, or the breaker is open.
+        """
+        if self.breaker.open:
+            self._probe_if_due()
+            raise CacheUnavailableError("Redis is down; it is being probed", target=str(self.address))
+        budget = budget or Budget(self.timeout)
+        if budget.left <= 0:
+            raise CacheUnavailableError(
+                "the time that the cache may add to this call is spent", target=str(self.address)
+            )
+        started = self._loop.time()
+        try:
+            async with asyncio.timeout(budget.left):
+                link = self._link if self._link is not None and self._link.alive else await self._connected()
+                futures = [link.request(*command) for command in commands]
+                replies = [await future for future in futures]
+        except (OSError, UnicodeError, ServerReplyError) as error:  # asyncio's TimeoutError is an OSError
+            self._failed(error)
+        finally:
+            budget.left -= self._loop.time() - started
+        for reply in replies:
+            if isinstance(reply, ServerReplyError) and reply.code in _NOT_SERVING:
+                self._failed(reply)
+        self.breaker.succeeded()
+        return replies
+
+    def abandon(self) -> None:
+        """Drop the connection without waiting; for a loop that has closed."""
+        if self._connecting is not None and not self._loop.is_closed():
+            self._connecting.cancel()
+        self._connecting = None
+        if self._link is not None:
+            self._link.abort()
+            self._link = None
+
+    async def aclose(self) -> None:
+        """Drop the connection and wait until nothing of it is left."""
+        connecting = self._connecting
+        self.abandon()
+        if connecting is not None:
+            await asyncio.wait([connecting])
+
+    async def _connected(self) -> Link:
+        """The link; callers that need one at the same time share one attempt to connect."""
+        if self._connecting is None:
+            self._connecting = self._loop.create_task(self._connect(), name="langcache-connect")
+            self._connecting.add_done_callback(_retrieve)
+        return await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> Link:
+        try:
+            async with asyncio.timeout(self.timeout):
+                self._link = await connect(self.address)
+            return self._link
+        finally:
+            self._connecting = None
+
+    def _failed(self, error: BaseException) -> NoReturn:
+        if self.breaker.failed(self._loop.time()) and self._link is not None:
+            self._link.abort()  # what opened the breaker may be this connection alone: probe with a new one
+        raise _unavailable(error, self.address) from error
+
+    def _probe_if_due(self) -> None:
+        if self._connecting is None and self.breaker.probe_due(self._loop.time()):
+            self._connecting = self._loop.create_task(self._probe(), name="langcache-probe")
+            self._connecting.add_done_callback(_retrieve)
+
+    async def _probe(self) -> Link:
+        link = await self._connect()
+        self.breaker.succeeded()
+        return link
+
+
+def _retrieve(task: asyncio.Task[Link]) -> None:
+    """Look at a failure that all who waited for may have stopped waiting for."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _unavailable(error: BaseException, address: RedisAddress) -> CacheUnavailableError:
+    target = str(address)
+    code = error.code if isinstance(error, ServerReplyError) else ""
+    if code in ("WRONGPASS", "NOAUTH") or (code == "ERR" and "AUTH" in str(error)):
+        return AuthenticationFailedError("Redis refused the user or password", target=target)
+    if code == "LOADING":
+        return ServerLoadingError("Redis is loading its data", target=target)
+    if isinstance(error, TimeoutError):
+        return CacheUnavailableError("Redis did not answer in time", target=target)
+    return CacheUnavailableError(f"Redis cannot be reached: {error}", target=target)

@@ -1,0 +1,158 @@
+"""Settings of the cache, from the environment and ``.env``.
+
+The names of the backend (``REDIS_URL`` ...) are kept; what is new begins with ``LANGCACHE_``.
+A bad value fails at once, naming the variable, the value (unless it is a secret) and what is allowed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from langcache_cli.caching._addresses import RedisAddress
+from langcache_cli.caching._cache_types import CacheType, CacheTypes, builtin_types
+from langcache_cli.caching._errors import ConfigurationError
+
+NAME = r"[A-Za-z0-9_.-]{1,64}"
+"""What a namespace, a prefix or a type may be called: nothing that a key or a pattern treats specially."""
+
+TEN_YEARS_SECONDS = 10 * 365 * 24 * 3600
+"""Longer is a mistake in the unit; Redis itself refuses times that overflow milliseconds."""
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+Name = Annotated[str, Field(pattern=f"^{NAME}$")]
+Seconds = Annotated[int, Field(ge=1, le=TEN_YEARS_SECONDS)]
+
+
+class TypeSettings(BaseModel, frozen=True, extra="forbid"):
+    """One entry of ``LANGCACHE_TYPES``: the prefixes of a type and its TTL in seconds."""
+
+    prefixes: tuple[Name, ...] = Field(min_length=1)
+    ttl: Seconds
+    cleared_when: str = ""
+
+
+class CacheSettings(BaseSettings):
+    """What a `Cache` needs to know. Frozen; secrets are masked in ``repr``.
+
+    Fields can be given by name; those that are not come from the environment, then from ``.env``
+    in the working folder. Prefer `load`, whose errors are made for people.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    redis_url: SecretStr = SecretStr("redis://:dev_redis_password@localhost:6379/0")
+    redis_enabled: bool = True
+    redis_ttl_default: Seconds = 3600
+    redis_ttl_translation: Seconds = 86400
+    redis_ttl_vocabulary: Seconds = 3600
+    env: Literal["dev", "prod"] | None = Field(default=None, validation_alias="LANGCACHE_ENV")
+    namespace: Name = Field(default="cache", validation_alias="LANGCACHE_NAMESPACE")
+    operation_timeout: float = Field(
+        default=0.25, gt=0, le=60, validation_alias="LANGCACHE_OPERATION_TIMEOUT"
+    )
+    """Seconds that the cache may add to one call, connecting included."""
+    lease_seconds: float = Field(default=2.0, ge=0.1, le=300, validation_alias="LANGCACHE_LEASE_SECONDS")
+    """How long a load may go without a sign of life before others may take over."""
+    load_timeout: float = Field(default=30.0, ge=0.1, le=3600, validation_alias="LANGCACHE_LOAD_TIMEOUT")
+    """Seconds after which a load that still runs loses its lease. The load itself is not interrupted."""
+    stats_flush_seconds: float = Field(
+        default=5.0, gt=0, le=3600, validation_alias="LANGCACHE_STATS_FLUSH_SECONDS"
+    )
+    extra_types: dict[Name, TypeSettings] = Field(default={}, validation_alias="LANGCACHE_TYPES")
+    """More cache types, as JSON: ``{"quiz": {"prefixes": ["quiz"], "ttl": 600}}``."""
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url_can_be_parsed(cls, value: SecretStr) -> SecretStr:
+        RedisAddress.parse(value.get_secret_value())
+        return value
+
+    @classmethod
+    def load(cls, *, env_file: Path | str | None = ".env", **overrides: Any) -> Self:
+        """Read the settings, with errors that say what to change.
+
+        Args:
+            env_file: A file of ``NAME=value`` lines that the environment overrides; None for none.
+            overrides: Fields by name; they win over the environment.
+
+        Raises:
+            ConfigurationError: A value is not allowed, or the file cannot be read.
+        """
+        return load_settings(cls, env_file=env_file, **overrides)
+
+    @cached_property
+    def address(self) -> RedisAddress:
+        """``redis_url``, taken apart; ``str()`` of it is safe to show."""
+        return RedisAddress.parse(self.redis_url.get_secret_value())
+
+    @cached_property
+    def types(self) -> CacheTypes:
+        """The cache types: those every installation has, and those of ``LANGCACHE_TYPES``."""
+        builtin = builtin_types(
+            translation_ttl=self.redis_ttl_translation, vocabulary_ttl=self.redis_ttl_vocabulary
+        )
+        extra = [
+            CacheType(name, item.prefixes, item.ttl, item.cleared_when)
+            for name, item in self.extra_types.items()
+        ]
+        return CacheTypes([*builtin, *extra], default_ttl_seconds=self.redis_ttl_default)
+
+
+def load_settings(kind: type[Settings], *, env_file: Path | str | None, **overrides: Any) -> Settings:
+    """Build settings of ``kind``, turning every failure into a `ConfigurationError`.
+
+    Args:
+        kind: A settings class; fields typed `SecretStr` are never shown.
+        env_file: See `CacheSettings.load`.
+        overrides: Fields by name.
+    """
+    if env_file not in (None, ".env") and not os.access(Path(env_file), os.R_OK):
+        raise ConfigurationError(f"the settings file {env_file} cannot be read", variable="--env-file")
+    try:
+        return kind(_env_file=env_file, **overrides)
+    except ValidationError as error:
+        raise _explain(kind, error) from None
+    except SettingsError as error:
+        name = re.search(r'field "(\w+)"', str(error))
+        variable = _variable(kind, name[1] if name else "")
+        raise ConfigurationError(f"{variable} is not valid JSON", variable=variable) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{env_file} cannot be read: {error}", variable=str(env_file)) from None
+
+
+def _explain(kind: type[BaseSettings], error: ValidationError) -> ConfigurationError:
+    problem = error.errors(include_url=False, include_context=False)[0]
+    name, *inside = (str(part) for part in problem["loc"])
+    variable = _variable(kind, name)
+    where = f"{variable} at {'.'.join(inside)}" if inside else variable
+    secret = any(
+        field.annotation in (SecretStr, SecretStr | None) and _variable(kind, field_name) == variable
+        for field_name, field in kind.model_fields.items()
+    )
+    shown = "" if secret else f" (got {problem['input']!r})"
+    message = problem["msg"].removeprefix("Value error, ")
+    return ConfigurationError(f"{where}: {message}{shown}", variable=variable)
+
+
+def _variable(kind: type[BaseSettings], name: str) -> str:
+    """The environment variable of a field, given the field's name or one of its aliases."""
+    field = kind.model_fields.get(name)
+    alias = field.validation_alias if field else None
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return alias if isinstance(alias, str) else name.upper()

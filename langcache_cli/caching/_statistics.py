@@ -1,0 +1,106 @@
+"""What one process counts about its cache: plain counters per function, latencies in buckets.
+
+Everything is a number that is added to, so processes can be summed without losing anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+COUNTERS = {
+    "hits": "calls answered from the cache",
+    "misses": "calls that found nothing usable there",
+    "joined": "misses answered by a load that another call had begun",
+    "loads": "times the function behind the cache ran",
+    "load_errors": "times it raised",
+    "refused": "loaded values not stored, because of an invalidation meanwhile",
+    "bypassed": "calls that went straight to the function, because Redis could not be used",
+    "undecodable": "entries found but not usable: an older schema, foreign or damaged data",
+    "uncacheable": "values not stored, because they would not come back the same",
+    "invalidated": "keys removed",
+    "bytes_read": "bytes of entries read",
+    "bytes_written": "bytes of entries stored",
+}
+"""Every counter and what it counts."""
+
+BUCKETS_PER_DOUBLING = 4
+"""Latency buckets grow by 19 %: fine enough for a percentile, coarse enough to keep few of them."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Label:
+    """What is counted apart from each other."""
+
+    type: str
+    prefix: str
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.type}:{self.prefix}:{self.function}"
+
+    @classmethod
+    def parse(cls, text: str) -> Label:
+        """The label of ``str(label)``."""
+        return cls(*text.split(":", 2))
+
+
+Counts = dict[str, int]
+"""Counters by name; latencies are counters too, named ``hit_us.{bucket}`` and ``load_us.{bucket}``."""
+
+
+@dataclass(slots=True)
+class Statistics:
+    """The counters of one process since they were last taken."""
+
+    counts: defaultdict[Label, Counts] = field(default_factory=lambda: defaultdict(dict))
+
+    def add(self, label: Label, counter: str, amount: int = 1) -> None:
+        """Count ``amount`` more."""
+        counts = self.counts[label]
+        counts[counter] = counts.get(counter, 0) + amount
+
+    def time(self, label: Label, what: str, seconds: float) -> None:
+        """Count one latency; ``what`` is ``hit`` or ``load``."""
+        self.add(label, f"{what}_us.{bucket_of(seconds * 1e6)}")
+
+    def take(self) -> dict[Label, Counts]:
+        """All counters, which start again from nothing."""
+        taken, self.counts = dict(self.counts), defaultdict(dict)
+        return taken
+
+    def merge(self, counts: Mapping[Label, Mapping[str, int]]) -> None:
+        """Add counters that were counted elsewhere, or taken and not delivered."""
+        for label, items in counts.items():
+            for counter, amount in items.items():
+                self.add(label, counter, amount)
+
+
+def bucket_of(microseconds: float) -> int:
+    """The number of the latency bucket; bucket ``n`` ends at ``2 ** (n / 4)`` microseconds."""
+    return max(0, math.ceil(BUCKETS_PER_DOUBLING * math.log2(microseconds))) if microseconds > 1 else 0
+
+
+def percentile_ms(counts: Mapping[str, int], what: str, percent: float) -> float | None:
+    """A percentile of the latencies in ``counts``, in milliseconds; None when there are none.
+
+    Args:
+        counts: Counters of one label, or a sum of several.
+        what: ``hit`` or ``load``.
+        percent: For example 95.
+    """
+    stem = f"{what}_us."
+    buckets = sorted(
+        (int(name.removeprefix(stem)), count) for name, count in counts.items() if name.startswith(stem)
+    )
+    total = sum(count for _, count in buckets)
+    rank = percent / 100 * total
+    below = 0
+    for number, count in buckets:
+        if below + count >= rank:
+            low, high = (2 ** ((number - step) / BUCKETS_PER_DOUBLING) for step in (1, 0))
+            return (low + (high - low) * (rank - below) / count) / 1000
+        below += count
+    return None
