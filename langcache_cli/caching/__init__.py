@@ -3,6 +3,7 @@
 Importing it connects to nothing and reads nothing.
 """
 
+from langcache_cli.caching._bulk import WarmCounts, warm
 from langcache_cli.caching._cache import Cache
 from langcache_cli.caching._cache_types import CacheType, CacheTypes
 from langcache_cli.caching._codec import UncacheableValueError
@@ -53,6 +54,7 @@ __all__ = [
     "ServerReport",
     "UncacheableValueError",
     "UnknownCacheTypeError",
+    "WarmCounts",
     "cached",
     "close_redis_client",
     "escape_pattern",
@@ -61,4 +63,5 @@ __all__ = [
     "get_redis_client",
     "invalidate_cache",
     "set_default_cache",
+    "warm",
 ]

@@ -48,15 +48,21 @@ class Cache:
     in several threads): each gets connections of its own, which `aclose` ends for the running loop.
     """
 
-    def __init__(self, settings: CacheSettings | None = None) -> None:
+    def __init__(self, settings: CacheSettings | None = None, *, publish_statistics: bool = True) -> None:
         """Use ``settings``, or those of the environment.
+
+        Args:
+            settings: None reads the environment.
+            publish_statistics: False keeps the counters in this process: for tools, whose reads say
+                nothing about the application.
 
         Raises:
             ConfigurationError: A setting has a value that is not allowed.
         """
         self.settings = settings or CacheSettings.load()
         self.registry = Registry()
-        self._statistics = Statistics()
+        self.publish_statistics = publish_statistics
+        self.statistics = Statistics()
         self._runtimes: list[Runtime] = []
         self._latest: Runtime | None = None
         self._labels: dict[str, Label] = {}
@@ -167,7 +173,7 @@ class Cache:
         runtime = self.runtime()
         removed = await runtime.store.invalidate(list(keys), Budget(runtime.server.timeout))
         if spec is not None:
-            self._statistics.add(self.label(spec), "invalidated", removed)
+            self.statistics.add(self.label(spec), "invalidated", removed)
             runtime.flush_statistics_soon()
         return removed
 
@@ -267,7 +273,7 @@ class Cache:
                 )
                 runtime.abandon()
                 self._runtimes.remove(runtime)
-        self._runtimes.append(Runtime(self.settings, self._statistics))
+        self._runtimes.append(Runtime(self.settings, self.statistics, publish=self.publish_statistics))
         return self._runtimes[-1]
 
     async def aclose(self) -> None:

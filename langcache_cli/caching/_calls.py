@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from langcache_cli.caching._codec import UncacheableValueError
+from langcache_cli.caching._codec import Codec, UncacheableValueError
 from langcache_cli.caching._entry import Entry, Placeholder, new_id, now_ms
 from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._flights import AbandonedLoadError, Flight, Landing
@@ -169,20 +169,11 @@ class Call:
 
     def _encode(self, value: Any, *, load_seconds: float) -> Entry | None:
         try:
-            payload = self.spec.codec.encode(value)
+            return new_entry(self.spec.codec, value, ttl_seconds=self.ttl_seconds, load_seconds=load_seconds)
         except UncacheableValueError as error:
             self.spec.warn_uncacheable(error)
             self._count("uncacheable")
             return None
-        now = now_ms()
-        return Entry(
-            id=new_id(),
-            created_ms=now,
-            fresh_until_ms=now + ttl_ms(self.ttl_seconds),
-            load_us=round(load_seconds * 1e6),
-            schema=self.spec.codec.fingerprint,
-            payload=payload,
-        )
 
     async def _bypass(self) -> Any:
         self._count("bypassed")
@@ -210,3 +201,20 @@ class Call:
 def ttl_ms(seconds: float) -> int:
     """A TTL in the unit of Redis, which refuses 0."""
     return max(1, round(seconds * 1000))
+
+
+def new_entry(codec: Codec, value: Any, *, ttl_seconds: float, load_seconds: float) -> Entry:
+    """The entry of a value that was just loaded.
+
+    Raises:
+        UncacheableValueError: It would not come back the same.
+    """
+    now = now_ms()
+    return Entry(
+        id=new_id(),
+        created_ms=now,
+        fresh_until_ms=now + ttl_ms(ttl_seconds),
+        load_us=round(load_seconds * 1e6),
+        schema=codec.fingerprint,
+        payload=codec.encode(value),
+    )

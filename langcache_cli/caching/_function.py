@@ -40,6 +40,11 @@ class CachedFunction(Generic[P, T]):
             functools.update_wrapper(self, function)
 
     @property
+    def uncached(self) -> Callable[P, Coroutine[Any, Any, T]]:
+        """The function itself: what a miss runs."""
+        return self._function
+
+    @property
     def spec(self) -> FunctionSpec:
         """How this function is cached."""
         return self._spec

@@ -29,11 +29,12 @@ RENEWALS_PER_LEASE = 3
 class Runtime:
     """The cache, as seen from one event loop."""
 
-    def __init__(self, settings: CacheSettings, statistics: Statistics) -> None:
+    def __init__(self, settings: CacheSettings, statistics: Statistics, *, publish: bool = True) -> None:
         """Prepare; nothing is connected before the first command."""
         self.loop = asyncio.get_running_loop()
         self.settings = settings
         self.statistics = statistics
+        self._publish = publish
         self.server = Server(settings.address, timeout=settings.operation_timeout)
         self.bulk = Server(settings.address, timeout=BULK_TIMEOUT_SECONDS)
         self.store = Store(self.server, lease_seconds=settings.lease_seconds)
@@ -72,7 +73,7 @@ class Runtime:
 
     def flush_statistics_soon(self) -> None:
         """Write the counters within a few seconds; a timer, so that an idle process runs no task."""
-        if self._flush_timer is None:
+        if self._publish and self._flush_timer is None:
             self._flush_timer = self.loop.call_later(self.settings.stats_flush_seconds, self._flush_now)
 
     def _flush_now(self) -> None:
@@ -85,7 +86,7 @@ class Runtime:
         Raises:
             CacheError: They could not be delivered.
         """
-        counts = self.statistics.take()
+        counts = self.statistics.take() if self._publish else {}
         if not counts:
             return
         try:
