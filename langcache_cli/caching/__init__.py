@@ -29,7 +29,7 @@ from langcache_cli.caching._errors import (
 from langcache_cli.caching._function import CachedFunction
 from langcache_cli.caching._patterns import escape_pattern
 from langcache_cli.caching._report import CacheReport, CacheStats, Numbers, ServerReport
-from langcache_cli.caching._settings import CacheSettings
+from langcache_cli.caching._settings import CacheSettings, load_settings
 from langcache_cli.caching._statistics import Label
 from langcache_cli.caching._values import MISSING
 
@@ -62,6 +62,7 @@ __all__ = [
     "get_default_cache",
     "get_redis_client",
     "invalidate_cache",
+    "load_settings",
     "set_default_cache",
     "warm",
 ]

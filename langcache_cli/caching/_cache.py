@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
@@ -13,7 +13,7 @@ from langcache_cli.caching._calls import Call, ttl_ms
 from langcache_cli.caching._errors import CacheError, CacheUnavailableError, PatternError
 from langcache_cli.caching._function import CachedFunction
 from langcache_cli.caching._keys import KeyBuilder, shorten
-from langcache_cli.caching._patterns import patterns_of_prefixes, require_inside, unlink
+from langcache_cli.caching._patterns import Selection, of_prefixes, require_inside, scan, unlink
 from langcache_cli.caching._registry import Registry
 from langcache_cli.caching._report import (
     CacheReport,
@@ -177,6 +177,18 @@ class Cache:
             runtime.flush_statistics_soon()
         return removed
 
+    async def holds(self, key: str) -> bool:
+        """Whether there is anything under a full key: an entry, or the placeholder of a load.
+
+        Raises:
+            CacheUnavailableError: Redis did not answer.
+        """
+        return bool(await self.runtime().server.call("EXISTS", key))
+
+    def statistics_of(self, function: CachedFunction[Any, Any]) -> Numbers:
+        """What this process has counted for a function and not delivered yet."""
+        return Numbers(dict(self.statistics.counts.get(self.label(function.spec), {})))
+
     async def invalidate(self, pattern: str) -> int:
         """Remove every key that matches a Redis pattern such as ``cache:*vocabulary*``.
 
@@ -189,8 +201,7 @@ class Cache:
             PatternError: The pattern does not begin with the namespace.
             CacheUnavailableError: Redis went away; some keys may be left.
         """
-        require_inside(self.settings.namespace, pattern)
-        return await unlink(self.runtime().bulk, pattern) if self.enabled else 0
+        return await self._unlink(self._selection(pattern, None))
 
     async def invalidate_type(self, name: str) -> int:
         """Remove every entry of a cache type; returns how many keys there were.
@@ -199,9 +210,31 @@ class Cache:
             UnknownCacheTypeError: There is no such type.
             CacheUnavailableError: Redis went away; some keys may be left.
         """
-        prefixes = self.settings.types[name].prefixes
-        pattern, only = patterns_of_prefixes(self.settings.namespace, prefixes)
-        return await unlink(self.runtime().bulk, pattern, only=only) if self.enabled else 0
+        return await self._unlink(self._selection(None, name))
+
+    async def _unlink(self, selection: Selection) -> int:
+        return await unlink(self.runtime().bulk, selection) if self.enabled else 0
+
+    async def scan(
+        self, pattern: str | None = None, *, type_name: str | None = None
+    ) -> AsyncIterator[list[str]]:
+        """Yield batches of keys: all, those that match a pattern, or those of a cache type.
+
+        A key may come twice, and one that comes or goes meanwhile may be missing: Redis' SCAN.
+
+        Raises:
+            PatternError: The pattern does not begin with the namespace.
+            UnknownCacheTypeError: There is no such type.
+            CacheUnavailableError: Redis went away.
+        """
+        async for keys in scan(self.runtime().bulk, self._selection(pattern, type_name)):
+            yield [key.decode("utf-8", "replace") for key in keys]
+
+    def _selection(self, pattern: str | None, type_name: str | None) -> Selection:
+        namespace = self.settings.namespace
+        if type_name is not None:
+            return of_prefixes(namespace, self.settings.types[type_name].prefixes)
+        return Selection(require_inside(namespace, f"{namespace}:*" if pattern is None else pattern))
 
     async def ping(self) -> float:
         """The round trip to Redis in seconds.

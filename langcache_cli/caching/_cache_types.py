@@ -51,6 +51,10 @@ class CacheTypes(Mapping[str, CacheType]):
     def __len__(self) -> int:
         return len(self._by_name)
 
+    def of_name_or_prefix(self, name: str) -> CacheType:
+        """The type called ``name``; failing that, the type of the prefix ``name``."""
+        return self._by_name.get(name) or self.of_prefix(name)
+
     def of_prefix(self, prefix: str) -> CacheType:
         """The type that ``prefix`` belongs to, or one made of this prefix alone."""
         known = self._by_prefix.get(prefix)

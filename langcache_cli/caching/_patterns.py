@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 
 from langcache_cli.caching._errors import PatternError
 from langcache_cli.caching._server import Server
@@ -37,40 +38,44 @@ def require_inside(namespace: str, pattern: str) -> str:
     return pattern
 
 
-def patterns_of_prefixes(namespace: str, prefixes: Sequence[str]) -> tuple[str, re.Pattern[bytes]]:
-    """One SCAN pattern for several prefixes, and the exact test for the keys that it finds."""
-    common = os.path.commonprefix(list(prefixes))  # noqa: RUF071 - of characters is what is wanted
-    wide = f"{escape_pattern(f'{namespace}:{common}')}*"
-    exact = "|".join(re.escape(f"{namespace}:{prefix}:") for prefix in prefixes)
-    return wide, re.compile(exact.encode("utf-8"))
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Keys to find.
 
-
-async def scan(
-    server: Server, pattern: str, *, only: re.Pattern[bytes] | None = None
-) -> AsyncIterator[list[bytes]]:
-    """Yield batches of the keys that match; ones that come and go meanwhile may be missing.
-
-    Args:
-        server: Where to look.
-        pattern: A Redis glob.
-        only: Skip keys that do not begin with this.
+    Attributes:
+        pattern: A Redis glob, applied by the server.
+        only: What a key must begin with besides; None for nothing more.
     """
+
+    pattern: str
+    only: re.Pattern[bytes] | None = None
+
+
+def of_prefixes(namespace: str, prefixes: Sequence[str]) -> Selection:
+    """The keys of several prefixes, found in one pass: a wide pattern, and an exact test."""
+    common = os.path.commonprefix(list(prefixes))  # noqa: RUF071 - of characters is what is wanted
+    exact = "|".join(re.escape(f"{namespace}:{prefix}:") for prefix in prefixes)
+    return Selection(f"{escape_pattern(f'{namespace}:{common}')}*", re.compile(exact.encode("utf-8")))
+
+
+async def scan(server: Server, selection: Selection) -> AsyncIterator[list[bytes]]:
+    """Yield batches of the selected keys; ones that come and go meanwhile may be missing."""
     cursor = b"0"
     while True:
-        cursor, keys = await server.call("SCAN", cursor, "MATCH", pattern, "COUNT", KEYS_PER_SCAN)
-        found = [key for key in keys if only is None or only.match(key)]
+        cursor, keys = await server.call("SCAN", cursor, "MATCH", selection.pattern, "COUNT", KEYS_PER_SCAN)
+        found = [key for key in keys if selection.only is None or selection.only.match(key)]
         if found:
             yield found
         if cursor == b"0":
             return
 
 
-async def unlink(server: Server, pattern: str, *, only: re.Pattern[bytes] | None = None) -> int:
-    """Remove the keys that match and return how many there were.
+async def unlink(server: Server, selection: Selection) -> int:
+    """Remove the selected keys and return how many there were.
 
     Every load of such a key that was under way when this began is refused when it wants to store.
     """
     removed = 0
-    async for keys in scan(server, pattern, only=only):
+    async for keys in scan(server, selection):
         removed += await server.call("UNLINK", *keys)
     return removed

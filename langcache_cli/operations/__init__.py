@@ -1,1 +1,1 @@
-"""TODO."""
+"""What the commands do, without printing: plain arguments in, frozen reports out."""

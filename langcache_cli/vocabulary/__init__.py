@@ -1,1 +1,36 @@
-"""TODO."""
+"""The vocabulary of a language-learning backend: its table, its cached look-ups, a bundled sample."""
+
+from langcache_cli.vocabulary.database import Database, explained
+from langcache_cli.vocabulary.errors import (
+    DatabaseAuthenticationError,
+    DatabaseConfigurationError,
+    DatabaseError,
+    DatabaseUnavailableError,
+)
+from langcache_cli.vocabulary.groups import Group, groups, id_batches
+from langcache_cli.vocabulary.sample import sample_database, sample_rows
+from langcache_cli.vocabulary.services import get_vocabulary_level, get_vocabulary_word, words_by_id
+from langcache_cli.vocabulary.settings import DatabaseSettings
+from langcache_cli.vocabulary.words import LEVELS, VocabularyWord, metadata, vocabulary_words
+
+__all__ = [
+    "LEVELS",
+    "Database",
+    "DatabaseAuthenticationError",
+    "DatabaseConfigurationError",
+    "DatabaseError",
+    "DatabaseSettings",
+    "DatabaseUnavailableError",
+    "Group",
+    "VocabularyWord",
+    "explained",
+    "get_vocabulary_level",
+    "get_vocabulary_word",
+    "groups",
+    "id_batches",
+    "metadata",
+    "sample_database",
+    "sample_rows",
+    "vocabulary_words",
+    "words_by_id",
+]

@@ -1,0 +1,92 @@
+"""Is everything there that the application needs? For CI, cron and load balancers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from langcache_cli.caching import Cache, CacheError
+from langcache_cli.vocabulary import Database, DatabaseError, groups
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One check.
+
+    Attributes:
+        name: What was checked.
+        detail: What was found, or what is wrong.
+        seconds: How long it took.
+        error: None when it passed.
+    """
+
+    name: str
+    detail: str
+    seconds: float
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """All checks, in the order in which they ran."""
+
+    results: tuple[CheckResult, ...]
+
+    @property
+    def failures(self) -> tuple[CheckResult, ...]:
+        """Those that did not pass."""
+        return tuple(result for result in self.results if result.error is not None)
+
+
+class CheckFailedError(Exception):
+    """Everything answered, but not what it should."""
+
+
+async def check(cache: Cache, database: Database | None, *, roundtrip: bool) -> CheckReport:
+    """Run the checks; a failing one is in the report, not raised.
+
+    Args:
+        cache: Pinged.
+        database: Asked for its words, if there is one.
+        roundtrip: Also store, read and remove an entry.
+    """
+    results = [await _run("redis", lambda: _ping(cache))]
+    if roundtrip:
+        results.append(await _run("round trip", lambda: _roundtrip(cache)))
+    if database is not None:
+        results.append(await _run("database", lambda: _words(database)))
+    return CheckReport(tuple(results))
+
+
+async def _run(name: str, step: Callable[[], Awaitable[str]]) -> CheckResult:
+    started = time.perf_counter()
+    try:
+        detail, failure = await step(), None
+    except (CacheError, DatabaseError, CheckFailedError) as error:
+        detail, failure = str(error), error
+    return CheckResult(name, detail, time.perf_counter() - started, failure)
+
+
+async def _ping(cache: Cache) -> str:
+    await cache.ping()
+    return f"version {(await cache.server_report()).version}"
+
+
+async def _roundtrip(cache: Cache) -> str:
+    key, value = f"langcache_check:{time.time_ns()}", {"checked": True}
+    stored = await cache.set(key, value, ttl=60)
+    found = await cache.get(key)
+    if not stored or found != value:
+        raise CheckFailedError("a value that was stored did not come back: is Redis read-only or full?")
+    if not await cache.delete(key) or await cache.get(key) is not None:
+        raise CheckFailedError("a value that was removed is still there")
+    return "stored, read and removed an entry"
+
+
+async def _words(database: Database) -> str:
+    found = await groups(database)
+    words = sum(group.words for group in found)
+    if not words:
+        raise CheckFailedError(f"vocabulary_words is empty ({database.target})")
+    return f"{words:,} words"

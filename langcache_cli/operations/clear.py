@@ -1,0 +1,93 @@
+"""Count or remove keys of the namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from langcache_cli.caching import Cache
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What to clear. Exactly one of the fields is given.
+
+    Attributes:
+        types: Cache types.
+        pattern: A Redis pattern inside the namespace.
+        keys: Full keys.
+        everything: All keys of the namespace.
+    """
+
+    types: tuple[str, ...] = ()
+    pattern: str | None = None
+    keys: tuple[str, ...] = ()
+    everything: bool = False
+
+    def __str__(self) -> str:
+        if self.types:
+            return f"type {', '.join(self.types)}"
+        if self.keys:
+            return ", ".join(self.keys)
+        return self.pattern if self.pattern is not None else "every key of the namespace"
+
+
+@dataclass(frozen=True, slots=True)
+class ClearReport:
+    """What was cleared, or with ``dry_run`` would be.
+
+    Attributes:
+        target: In words.
+        keys: How many keys.
+        dry_run: Whether nothing was removed.
+        examples: Some of the keys; only of a dry run.
+    """
+
+    target: str
+    keys: int
+    dry_run: bool
+    examples: tuple[str, ...] = ()
+
+
+EXAMPLES = 5
+
+
+async def clear(cache: Cache, target: Target) -> ClearReport:
+    """Remove the keys, and the right to store any load of them that is under way.
+
+    Raises:
+        CacheError: Redis could not be used; a pattern outside the namespace; an unknown type.
+    """
+    if target.types:
+        removed = sum([await cache.invalidate_type(name) for name in _known(cache, target.types)])
+    elif target.keys:
+        removed = await cache.invalidate_keys(target.keys)
+    else:
+        removed = await cache.invalidate(_pattern(cache, target))
+    return ClearReport(str(target), removed, dry_run=False)
+
+
+async def count(cache: Cache, target: Target) -> ClearReport:
+    """Count what `clear` would remove; raises like it."""
+    found: set[str] = set()
+    if target.types:
+        for name in _known(cache, target.types):
+            async for keys in cache.scan(type_name=name):
+                found.update(keys)
+    elif target.keys:
+        found = {key for key in target.keys if await cache.holds(key)}
+    else:
+        async for keys in cache.scan(_pattern(cache, target)):
+            found.update(keys)
+    return ClearReport(str(target), len(found), dry_run=True, examples=tuple(sorted(found)[:EXAMPLES]))
+
+
+def _known(cache: Cache, names: Sequence[str]) -> Sequence[str]:
+    """The names, after all of them have been looked up: an unknown one must not leave the others cleared."""
+    for name in names:
+        cache.settings.types[name]
+    return names
+
+
+def _pattern(cache: Cache, target: Target) -> str:
+    return target.pattern if target.pattern is not None else f"{cache.settings.namespace}:*"

@@ -1,0 +1,67 @@
+"""How well the cache works: per type, in all, and what the server says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from langcache_cli.caching import Cache, Numbers, ServerReport
+
+
+@dataclass(frozen=True, slots=True)
+class TypeLine:
+    """The numbers of one cache type.
+
+    Attributes:
+        name: The type.
+        keys: Keys in Redis now.
+        ttl_seconds: TTL of its entries, unless a function has its own.
+        numbers: What was counted in the window.
+    """
+
+    name: str
+    keys: int
+    ttl_seconds: int
+    numbers: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class StatsReport:
+    """Statistics over a window.
+
+    Attributes:
+        window_seconds: How far back the counted numbers go.
+        types: One line a type: all known types, and prefixes that belong to none.
+        total: Everything together.
+        server: What Redis says of itself.
+    """
+
+    window_seconds: int
+    types: tuple[TypeLine, ...]
+    total: Numbers
+    server: ServerReport
+
+    @property
+    def keys(self) -> int:
+        """Keys of the namespace."""
+        return sum(line.keys for line in self.types)
+
+
+async def stats(cache: Cache, *, window_seconds: int) -> StatsReport:
+    """Collect the numbers; walks all keys of the namespace once.
+
+    Raises:
+        CacheError: Redis could not be used.
+    """
+    report = await cache.report(window_seconds=window_seconds)
+    types = cache.settings.types
+    keys: Counter[str] = Counter()
+    async for batch in cache.scan():
+        keys.update(types.of_prefix(key.split(":", 2)[1]).name for key in batch)
+    numbers = report.types
+    names = [*types, *sorted((keys.keys() | numbers.keys()) - types.keys())]
+    lines = [
+        TypeLine(name, keys[name], types.of_name_or_prefix(name).ttl_seconds, numbers.get(name, Numbers({})))
+        for name in names
+    ]
+    return StatsReport(window_seconds, tuple(lines), report.total, await cache.server_report())

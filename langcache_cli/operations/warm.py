@@ -1,0 +1,197 @@
+"""Warm the vocabulary: every word, and every page of every level list."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from langcache_cli.caching import Cache, CachedFunction, WarmCounts, warm
+from langcache_cli.vocabulary import (
+    Database,
+    Group,
+    VocabularyWord,
+    get_vocabulary_level,
+    get_vocabulary_word,
+    groups,
+    id_batches,
+    words_by_id,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WarmLine:
+    """What became of the words, or of the level lists, of one group.
+
+    Attributes:
+        language: ISO 639-1 code.
+        level: Difficulty level; None for words without one.
+        what: ``words`` or ``level lists``.
+        counts: The numbers.
+        seconds: How long it took.
+    """
+
+    language: str
+    level: str | None
+    what: str
+    counts: WarmCounts = WarmCounts()
+    seconds: float = 0.0
+
+    def plus(self, counts: WarmCounts, seconds: float) -> WarmLine:
+        """This line after another batch."""
+        return replace(self, counts=self.counts + counts, seconds=self.seconds + seconds)
+
+    @property
+    def entries_per_second(self) -> float:
+        """Entries written a second."""
+        return self.counts.written / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Entries read back through the cached functions and compared with the database.
+
+    Attributes:
+        checked: How many.
+        wrong: Keys whose value differed, or that were not there.
+    """
+
+    checked: int
+    wrong: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WarmReport:
+    """What a warm did, or with ``dry_run`` would do.
+
+    Attributes:
+        lines: One for the words and one for the level lists of each group.
+        seconds: In all.
+        dry_run: Whether nothing was written.
+        verification: None when none was asked for.
+    """
+
+    lines: tuple[WarmLine, ...]
+    seconds: float
+    dry_run: bool
+    verification: Verification | None = None
+
+    @property
+    def total(self) -> WarmCounts:
+        """All lines together."""
+        return sum((line.counts for line in self.lines), WarmCounts())
+
+    def written(self, what: str) -> int:
+        """How many entries of ``words`` or ``level lists`` were stored."""
+        return sum(line.counts.written for line in self.lines if line.what == what)
+
+
+@dataclass(slots=True)
+class VocabularyWarm:
+    """One warm, which can be asked for its report at any time: after an interruption, too.
+
+    Attributes:
+        cache: Where to write.
+        database: Where to read.
+        languages: Only these; empty for all.
+        levels: Only these; empty for all.
+        limit: Words on a page of a level list, as the backend asks for them.
+        missing_only: Leave entries alone that are there.
+        dry_run: Count, but write nothing.
+        verify: How many entries to read back.
+        on_progress: Told the words and lists done so far, and how many there are.
+    """
+
+    cache: Cache
+    database: Database
+    languages: Collection[str] = ()
+    levels: Collection[str] = ()
+    limit: int = 250
+    missing_only: bool = False
+    dry_run: bool = False
+    verify: int = 0
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None
+    _lines: dict[tuple[Group, str], WarmLine] = field(default_factory=dict)
+    _started: float = field(default_factory=time.perf_counter)
+    _verification: Verification | None = None
+
+    async def run(self) -> WarmReport:
+        """Do it.
+
+        Raises:
+            CacheError: Redis could not be used.
+            DatabaseError: The database could not be read.
+        """
+        found = await groups(self.database, languages=self.languages, levels=self.levels)
+        done, total = 0, sum(group.words + len(self._pages(group)) for group in found)
+        self.on_progress(done, total)
+        if not self.dry_run:
+            await self.cache.ping()
+        for group in found:
+            async for ids in id_batches(self.database, group):
+                await self._batch(
+                    group, "words", get_vocabulary_word, [{"word_id": i} for i in ids], self._load_words
+                )
+                self.on_progress(done := done + len(ids), total)
+            for page in self._pages(group):
+                await self._batch(group, "level lists", get_vocabulary_level, [page], self._load_pages)
+                self.on_progress(done := done + 1, total)
+        if self.verify and not self.dry_run:
+            self._verification = await self._verify(found)
+        return self.report()
+
+    def report(self) -> WarmReport:
+        """What has been done so far."""
+        seconds = time.perf_counter() - self._started
+        return WarmReport(tuple(self._lines.values()), seconds, self.dry_run, self._verification)
+
+    def _pages(self, group: Group) -> list[dict[str, Any]]:
+        """The arguments of the level lists of a group, a page after the other."""
+        if group.level is None:
+            return []
+        fixed = {"level": group.level, "limit": self.limit, "language": group.language}
+        return [{**fixed, "offset": offset} for offset in range(0, group.words, self.limit)]
+
+    async def _batch(
+        self, group: Group, what: str, function: CachedFunction[Any, Any], calls: Sequence[Any], load: Any
+    ) -> None:
+        line = self._lines.setdefault((group, what), WarmLine(group.language, group.level, what))
+        started = time.perf_counter()
+        counts = WarmCounts(read=len(calls))
+        if not self.dry_run:
+            counts = await warm(self.cache, function, calls, load, missing_only=self.missing_only)
+        self._lines[group, what] = line.plus(counts, time.perf_counter() - started)
+
+    async def _load_words(self, calls: Sequence[Any]) -> list[VocabularyWord | None]:
+        async with self.database.session() as session:
+            words = await words_by_id([call["word_id"] for call in calls], session)
+        return [words.get(call["word_id"]) for call in calls]
+
+    async def _load_pages(self, calls: Sequence[Any]) -> list[list[VocabularyWord]]:
+        async with self.database.session() as session:
+            return [await get_vocabulary_level.uncached(**call, db=session) for call in calls]
+
+    async def _verify(self, found: Sequence[Group]) -> Verification:
+        calls: list[tuple[CachedFunction[Any, Any], dict[str, Any]]] = []
+        for group in found:
+            calls += [(get_vocabulary_level, page) for page in self._pages(group)]
+            async for ids in id_batches(self.database, group):
+                calls += [
+                    (get_vocabulary_word, {"word_id": i})
+                    for i in random.sample(ids, min(self.verify, len(ids)))
+                ]
+        chosen = random.sample(calls, min(self.verify, len(calls)))
+        wrong = [
+            function.key_for(**call) for function, call in chosen if not await self._right(function, call)
+        ]
+        return Verification(len(chosen), tuple(wrong))
+
+    async def _right(self, function: CachedFunction[Any, Any], call: dict[str, Any]) -> bool:
+        """Whether a call is a hit, with the value that the database has."""
+        async with self.database.session() as session:
+            hits = self.cache.statistics_of(function)["hits"]
+            value = await function(**call, db=session)
+            was_hit = self.cache.statistics_of(function)["hits"] > hits
+            return was_hit and value == await function.uncached(**call, db=session)
