@@ -28,7 +28,7 @@ from langcache_cli.caching._errors import (
 )
 from langcache_cli.caching._function import CachedFunction
 from langcache_cli.caching._patterns import escape_pattern
-from langcache_cli.caching._report import CacheReport, CacheStats, Numbers, ServerReport
+from langcache_cli.caching._report import CacheReport, CacheStats, Numbers, ServerReport, readable_bytes
 from langcache_cli.caching._settings import CacheSettings, load_settings
 from langcache_cli.caching._statistics import Label
 from langcache_cli.caching._values import MISSING
@@ -63,6 +63,7 @@ __all__ = [
     "get_redis_client",
     "invalidate_cache",
     "load_settings",
+    "readable_bytes",
     "set_default_cache",
     "warm",
 ]

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from enum import Enum
-from pathlib import PurePath
+from pathlib import PurePath, PureWindowsPath
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,11 +24,14 @@ from pydantic import BaseModel
 # ':' separates arguments, the rest of the first row is special in Redis patterns, braces choose a
 # cluster slot, '%' escapes; then control characters, surrogates, and what is invisible or reorders text.
 _UNSAFE = re.compile(
-    "[:*?\\[\\]\\\\^{}%\x00-\x1f\x7f-\x9f\ud800-\udfff\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+    "[:*?\\[\\]\\\\^{}%\x00-\x1f\x7f-\x9f\ud800-\udfff"
+    "\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
 _NUMBER_LIKE = re.compile(r"[-+]?[0-9][0-9.eE+-]*", re.ASCII)
 _RESERVED = frozenset({"", "None", "True", "False", "inf", "-inf", "nan"})
 _INNER_UNSAFE = re.compile("['(),=]")
+_LONG_INT_BITS = 1024
+"""Python refuses to write longer ints in decimal, from a length on that differs between processes."""
 
 
 def argument_text(value: object) -> str:
@@ -36,7 +39,7 @@ def argument_text(value: object) -> str:
 
     Raises:
         TypeError: The value has no stable form (an object with a default ``repr``, an open file,
-            a set of mixed types, something that contains itself).
+            a set of mixed types, something that contains itself, a dataclass with an unset field).
     """
     if isinstance(value, str) and not isinstance(value, Enum):
         return _string(str.__str__(value))
@@ -44,6 +47,8 @@ def argument_text(value: object) -> str:
         return _structured(value)
     except RecursionError:
         raise TypeError(f"a {type(value).__name__} that contains itself has no stable form") from None
+    except AttributeError as error:
+        raise TypeError(f"a {type(value).__name__} that is incomplete has no stable form: {error}") from None
 
 
 def escape(text: str) -> str:
@@ -93,6 +98,16 @@ def _items(values: Iterable[object]) -> str:
     return ",".join(map(_structured, values))
 
 
+def _int(value: int) -> str:
+    if value.bit_length() > _LONG_INT_BITS:
+        return _tagged("int", int.__format__(value, "x"))
+    return int.__repr__(value)
+
+
+def _path(value: PurePath) -> str:
+    return _tagged("winpath" if isinstance(value, PureWindowsPath) else "path", _quoted(str(value)))
+
+
 def _enum(value: Enum) -> str:
     member = value.name if value.name is not None else repr(value.value)  # unnamed flag combinations
     return _tagged("enum", f"{_class_name(value)},{_quoted(member)[1:-1]}")
@@ -119,16 +134,19 @@ def _tuple(value: tuple[Any, ...]) -> str:
 def _set(value: set[Any] | frozenset[Any]) -> str:
     if len({type(item) for item in value}) > 1:
         raise TypeError("a set of mixed types has no stable form")
-    return _tagged(type(value).__name__, ",".join(sorted(map(_structured, value))))
+    tag = "frozenset" if isinstance(value, frozenset) else "set"
+    return _tagged(tag, ",".join(sorted(map(_structured, value))))
 
 
 def _zone(value: dt.datetime | dt.time) -> str:
     """Tells apart zones that share an offset: Europe/Berlin in winter is not +01:00."""
-    zone = value.tzinfo
-    if zone is None or zone.utcoffset(None) is not None:
-        return ""  # naive, or a fixed offset that isoformat shows in full
+    zone, fold = value.tzinfo, ",fold" if value.fold else ""
+    if zone is None:
+        return fold
+    if zone.utcoffset(None) is not None:
+        return ""  # a fixed offset, which isoformat shows in full: no hour of it is ever repeated
     name = zone.key if isinstance(zone, ZoneInfo) and zone.key else str(value.tzname())
-    return f",{_quoted(name)}" + (",fold" if value.fold else "")
+    return f",{_quoted(name)}{fold}"
 
 
 def _moment(tag: str) -> Callable[[Any], str]:
@@ -139,11 +157,11 @@ def _moment(tag: str) -> Callable[[Any], str]:
 _RENDERERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
     (Enum, _enum),
     ((bool, type(None)), str),
-    (int, int.__repr__),
+    (int, _int),
     (float, float.__repr__),
     (str, lambda value: _quoted(str.__str__(value))),
     (bytes, lambda value: _tagged("bytes", value.hex())),
-    (PurePath, lambda value: _tagged("path", _quoted(str(value)))),
+    (PurePath, _path),
     (uuid.UUID, lambda value: _tagged("uuid", str(value))),
     (Decimal, lambda value: _tagged("decimal", str(value))),
     (dt.datetime, _moment("datetime")),

@@ -84,10 +84,13 @@ class KeyBuilder:
         """Check everything that can be checked before the first call.
 
         Raises:
-            TypeError: A bad prefix, or a template or ``ignore`` that names an unknown parameter.
+            TypeError: A bad prefix, a function without a name (``functools.partial``), or a template or
+                ``ignore`` that names an unknown parameter.
         """
         if not re.fullmatch(NAME, prefix):
             raise TypeError(f"key_prefix {prefix!r}: use 1 to 64 letters, digits and _.-")
+        if not hasattr(function, "__name__"):
+            raise TypeError(f"{function!r} has no name to make keys of; decorate an 'async def' function")
         self.prefix = prefix
         self.function_name = function.__name__
         self.stem = f"{prefix}:{self.function_name}"
@@ -107,7 +110,8 @@ class KeyBuilder:
         unknown = set(self._in_key) - set(parameters)
         if unknown:
             raise TypeError(
-                f"key template {template!r} names {_listed(unknown)}, which {self.function_name}() does not take"
+                f"key template {template!r} names {_listed(unknown)}, "
+                f"which {self.function_name}() does not take"
             )
 
     def key(self, namespace: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:

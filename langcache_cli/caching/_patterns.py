@@ -33,7 +33,8 @@ def require_inside(namespace: str, pattern: str) -> str:
     """
     if not pattern.startswith(f"{namespace}:"):
         raise PatternError(
-            f"the pattern {pattern!r} reaches outside the namespace {namespace!r}; begin it with '{namespace}:'"
+            f"the pattern {pattern!r} reaches outside the namespace {namespace!r}; "
+            f"begin it with '{namespace}:'"
         )
     return pattern
 

@@ -6,32 +6,46 @@ called ``Session`` is an argument like any other: leaving it out would mix up it
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from inspect import Parameter
-from typing import Any, get_args
+from types import NoneType, UnionType
+from typing import Annotated, Any, ForwardRef, Union, get_args, get_origin
 
 _CLASS_NAMES = frozenset(
-    {"AsyncSession", "Session", "async_scoped_session", "scoped_session", "AsyncConnection", "Connection"}
+    {
+        *("AsyncSession", "async_scoped_session", "async_sessionmaker", "AsyncConnection"),
+        *("Session", "scoped_session", "sessionmaker", "Connection"),
+    }
 )
-_UNMISTAKABLE = re.compile(r"\b(AsyncSession|AsyncConnection|async_scoped_session)\b")
+_UNMISTAKABLE = re.compile(r"\b(AsyncSession|AsyncConnection|async_scoped_session|async_sessionmaker)\b")
 """For annotations that exist for type checkers only: names nobody else uses."""
 
 
 def database_sessions(function: Callable[..., Any], parameters: Mapping[str, Parameter]) -> set[str]:
-    """The names of the parameters that are annotated as a SQLAlchemy session or connection."""
-    scope = getattr(function, "__globals__", {})
+    """The names of the parameters that are annotated as a SQLAlchemy session, its factory or a connection."""
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
     return {name for name, parameter in parameters.items() if _is_session(parameter.annotation, scope)}
 
 
 def _is_session(annotation: Any, scope: dict[str, Any]) -> bool:
+    annotation = getattr(annotation, "__value__", annotation)  # what `type Database = ...` stands for
+    if isinstance(annotation, ForwardRef):
+        annotation = annotation.__forward_arg__
     if isinstance(annotation, str):
         try:
             annotation = eval(annotation, scope)  # noqa: S307 - the source text of the decorated function
         except (NameError, TypeError, AttributeError):
             return bool(_UNMISTAKABLE.search(annotation))
-    members = get_args(annotation) or (annotation,)
-    return any(_is_session_class(member) for member in members)
+        return _is_session(annotation, scope)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _is_session(arguments[0], scope)
+    if origin in (Union, UnionType):
+        # all of them: one that can be something else as well says what is asked for
+        return all(_is_session(member, scope) for member in arguments if member is not NoneType)
+    return _is_session_class(origin or annotation)
 
 
 def _is_session_class(member: Any) -> bool:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from langcache_cli.caching import Cache
+from langcache_cli.caching import Cache, CacheSettings, PatternError
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,23 @@ class ClearReport:
 EXAMPLES = 5
 
 
+def require_valid(settings: CacheSettings, target: Target) -> None:
+    """Refuse what cannot be cleared before anything is: an unknown type must not leave the others cleared.
+
+    Raises:
+        UnknownCacheTypeError: There is no such type.
+        PatternError: The pattern or a key is outside the namespace.
+    """
+    for name in target.types:
+        settings.types[name]
+    for pattern in (*target.keys, *([target.pattern] if target.pattern is not None else [])):
+        if not pattern.startswith(f"{settings.namespace}:"):
+            raise PatternError(
+                f"{pattern!r} is outside the namespace {settings.namespace!r}: it does not begin with "
+                f"'{settings.namespace}:'"
+            )
+
+
 async def clear(cache: Cache, target: Target) -> ClearReport:
     """Remove the keys, and the right to store any load of them that is under way.
 
@@ -59,7 +75,7 @@ async def clear(cache: Cache, target: Target) -> ClearReport:
         CacheError: Redis could not be used; a pattern outside the namespace; an unknown type.
     """
     if target.types:
-        removed = sum([await cache.invalidate_type(name) for name in _known(cache, target.types)])
+        removed = sum([await cache.invalidate_type(name) for name in target.types])
     elif target.keys:
         removed = await cache.invalidate_keys(target.keys)
     else:
@@ -71,7 +87,7 @@ async def count(cache: Cache, target: Target) -> ClearReport:
     """Count what `clear` would remove; raises like it."""
     found: set[str] = set()
     if target.types:
-        for name in _known(cache, target.types):
+        for name in target.types:
             async for keys in cache.scan(type_name=name):
                 found.update(keys)
     elif target.keys:
@@ -80,13 +96,6 @@ async def count(cache: Cache, target: Target) -> ClearReport:
         async for keys in cache.scan(_pattern(cache, target)):
             found.update(keys)
     return ClearReport(str(target), len(found), dry_run=True, examples=tuple(sorted(found)[:EXAMPLES]))
-
-
-def _known(cache: Cache, names: Sequence[str]) -> Sequence[str]:
-    """The names, after all of them have been looked up: an unknown one must not leave the others cleared."""
-    for name in names:
-        cache.settings.types[name]
-    return names
 
 
 def _pattern(cache: Cache, target: Target) -> str:

@@ -36,7 +36,7 @@ class WarmLine:
     language: str
     level: str | None
     what: str
-    counts: WarmCounts = WarmCounts()
+    counts: WarmCounts = field(default_factory=WarmCounts)
     seconds: float = 0.0
 
     def plus(self, counts: WarmCounts, seconds: float) -> WarmLine:

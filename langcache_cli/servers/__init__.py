@@ -1,1 +1,67 @@
-"""TODO."""
+"""Start, find and stop a local Redis: in a container, from an installed binary, or from an embedded one.
+
+Nothing here prints. Every call takes a `ServerSpec` and returns a frozen report or raises a `ServerError`,
+which says in `hint` what to type next. The password reaches the server as a hash in a private file, a
+container through its environment, redis-cli through REDISCLI_AUTH; it is never in an argument, a `repr` or
+an error.
+"""
+
+from __future__ import annotations
+
+from langcache_cli.servers.errors import (
+    InvalidSpecError,
+    LockBusyError,
+    NoLogError,
+    NoServerAvailableError,
+    NoShellError,
+    NotAnsweringError,
+    NotLocalError,
+    NotOursError,
+    PasswordRejectedError,
+    PortInUseError,
+    ServerError,
+    StartFailedError,
+    StateFolderError,
+    StopFailedError,
+)
+from langcache_cli.servers.lifecycle import restart, start, status, stop
+from langcache_cli.servers.logs import follow, log_lines
+from langcache_cli.servers.probe import ProbeResult, probe
+from langcache_cli.servers.reports import RestartReport, ShellCommand, StartReport, StatusReport, StopReport
+from langcache_cli.servers.shell import shell_command
+from langcache_cli.servers.spec import ServerSpec
+from langcache_cli.servers.state import Backend, default_state_dir
+
+__all__ = [
+    "Backend",
+    "InvalidSpecError",
+    "LockBusyError",
+    "NoLogError",
+    "NoServerAvailableError",
+    "NoShellError",
+    "NotAnsweringError",
+    "NotLocalError",
+    "NotOursError",
+    "PasswordRejectedError",
+    "PortInUseError",
+    "ProbeResult",
+    "RestartReport",
+    "ServerError",
+    "ServerSpec",
+    "ShellCommand",
+    "StartFailedError",
+    "StartReport",
+    "StateFolderError",
+    "StatusReport",
+    "StopFailedError",
+    "StopReport",
+    "default_state_dir",
+    "follow",
+    "log_lines",
+    "probe",
+    "restart",
+    "shell_command",
+    "start",
+    "status",
+    "stop",
+]

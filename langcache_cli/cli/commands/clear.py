@@ -1,0 +1,124 @@
+"""The command ``langcache clear``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from langcache_cli.cli.commands.options import DryRun
+from langcache_cli.cli.exit_codes import ExitCode
+from langcache_cli.cli.failures import CommandError
+from langcache_cli.cli.invocation import Invocation
+from langcache_cli.cli.output import Output
+from langcache_cli.cli.running import execute
+
+if TYPE_CHECKING:
+    from langcache_cli.caching import Cache, CacheSettings
+    from langcache_cli.operations.clear import ClearReport, Target
+
+
+def clear(
+    ctx: typer.Context,
+    type_: Annotated[
+        list[str], typer.Option("--type", help="Clear this cache type. Repeatable.", metavar="TYPE")
+    ] = [],  # noqa: B006 - typer's way to say 'none given'
+    pattern: Annotated[
+        str | None, typer.Option(help="Clear keys that match, such as 'cache:vocabulary:*'.", metavar="GLOB")
+    ] = None,
+    key: Annotated[list[str], typer.Option(help="Clear exactly this key. Repeatable.", metavar="KEY")] = [],  # noqa: B006 - as above
+    all_: Annotated[bool, typer.Option("--all", help="Clear every key of the namespace.")] = False,
+    dry_run: DryRun = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    confirm: Annotated[
+        str | None, typer.Option(help="The namespace, where LANGCACHE_ENV is prod.", metavar="NAMESPACE")
+    ] = None,
+) -> None:
+    """Remove entries, and the right to store any load of them that is under way.
+
+    Only keys of the namespace can be touched. Asks first, unless LANGCACHE_ENV is dev.
+    """
+    from langcache_cli.operations.clear import Target  # noqa: PLC0415 - see the package
+
+    given = [bool(type_), pattern is not None, bool(key), all_]
+    if sum(given) != 1:
+        raise CommandError(ExitCode.USAGE, "say what to clear: one of --type, --pattern, --key, --all")
+    target = Target(types=tuple(type_), pattern=pattern, keys=tuple(key), everything=all_)
+    execute(_clear(ctx.obj, target, dry_run=dry_run, yes=yes, confirm=confirm))
+
+
+async def _clear(
+    invocation: Invocation, target: Target, *, dry_run: bool, yes: bool, confirm: str | None
+) -> None:
+    from langcache_cli.operations.clear import clear as remove  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.clear import count, require_valid  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
+
+    settings, output = invocation.settings(), Output(invocation)
+    output.target(invocation.target(settings))
+    require_valid(settings, target)
+    async with open_cache(settings) as cache:
+        if dry_run:
+            report = await count(cache, target)
+        else:
+            await _require_consent(invocation, settings, cache, target, yes=yes, confirm=confirm)
+            report = await remove(cache, target)
+    _print(output, invocation, settings, report)
+
+
+async def _require_consent(
+    invocation: Invocation,
+    settings: CacheSettings,
+    cache: Cache,
+    target: Target,
+    *,
+    yes: bool,
+    confirm: str | None,
+) -> None:
+    """Let it happen in dev, ask a person otherwise; in prod the namespace must be spelled out."""
+    from langcache_cli.operations.clear import count  # noqa: PLC0415 - see the package
+
+    if confirm is not None and confirm != settings.namespace:
+        raise CommandError(
+            ExitCode.REFUSED, f"--confirm {confirm} is not the namespace {settings.namespace!r}"
+        )
+    if settings.env == "dev" or confirm is not None:
+        return
+    if settings.env == "prod":
+        raise CommandError(
+            ExitCode.REFUSED,
+            "LANGCACHE_ENV is prod: nothing was removed",
+            f"Add --confirm {settings.namespace}.",
+        )
+    if yes:
+        return
+    if not invocation.may_ask():
+        raise CommandError(
+            ExitCode.REFUSED,
+            "nothing was removed: there is nobody to ask",
+            "Add --yes, or look first with --dry-run.",
+        )
+    keys = (await count(cache, target)).keys
+    if not typer.confirm(f"Remove {keys:,} keys ({target})?", default=False, err=True):
+        raise CommandError(ExitCode.REFUSED, "nothing was removed")
+
+
+def _print(output: Output, invocation: Invocation, settings: CacheSettings, report: ClearReport) -> None:
+    if invocation.json:
+        output.document(
+            "clear",
+            {
+                "target": invocation.target(settings),
+                "selection": report.target,
+                "keys": report.keys,
+                "dry_run": report.dry_run,
+            },
+        )
+        return
+    noun = "key" if report.keys == 1 else "keys"
+    if report.dry_run:
+        output.line(f"Would remove {report.keys:,} {noun} ({report.target}).")
+        for example in report.examples:
+            output.line(f"  {example}")
+    else:
+        output.line(f"Removed {report.keys:,} {noun} ({report.target}).")

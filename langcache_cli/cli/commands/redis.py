@@ -1,0 +1,208 @@
+"""The commands ``langcache redis ...``: the local server."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from langcache_cli.cli.exit_codes import ExitCode
+from langcache_cli.cli.invocation import Invocation
+from langcache_cli.cli.output import Output
+from langcache_cli.cli.running import execute
+
+if TYPE_CHECKING:
+    from langcache_cli.servers import ServerSpec, StartReport, StatusReport, StopReport
+
+app = typer.Typer(help="Start, stop and look at a local Redis.", no_args_is_help=True)
+
+
+DEFAULT_MAXMEMORY = "256mb"
+
+
+class BackendChoice(StrEnum):
+    """What a server can be started with."""
+
+    auto = "auto"
+    compose = "compose"
+    binary = "binary"
+    embedded = "embedded"
+
+
+Port = Annotated[int | None, typer.Option(help="Instead of the port in REDIS_URL.", min=1, max=65535)]
+Maxmemory = Annotated[str, typer.Option(help="Memory limit; the least used keys go first.", metavar="SIZE")]
+Wait = Annotated[float, typer.Option(help="How long to wait until it answers.", metavar="SECONDS", min=0.1)]
+BackendOption = Annotated[BackendChoice, typer.Option(help="What to start it with.")]
+
+
+def _spec(invocation: Invocation, port: int | None, maxmemory: str = DEFAULT_MAXMEMORY) -> ServerSpec:
+    from langcache_cli.servers import ServerSpec  # noqa: PLC0415 - see the package
+
+    url = invocation.settings().redis_url.get_secret_value()
+    return ServerSpec.from_url(url, port=port, maxmemory=maxmemory)
+
+
+@app.command()
+def start(
+    ctx: typer.Context,
+    backend: BackendOption = BackendChoice.auto,
+    port: Port = None,
+    maxmemory: Maxmemory = DEFAULT_MAXMEMORY,
+    wait: Wait = 20.0,
+) -> None:
+    """Start the Redis that REDIS_URL names, unless it answers already.
+
+    Takes Docker Compose if an engine runs, else an installed valkey-server or redis-server, else the
+    embedded one.
+    """
+    from langcache_cli.servers import Backend  # noqa: PLC0415 - see the package
+    from langcache_cli.servers import start as run  # noqa: PLC0415 - see the package
+
+    invocation: Invocation = ctx.obj
+    report = execute(
+        run(_spec(invocation, port, maxmemory), backend=Backend(backend.value), wait_seconds=wait)
+    )
+    _show_start(Output(invocation), invocation, report)
+
+
+def _show_start(output: Output, invocation: Invocation, report: StartReport) -> None:
+    if invocation.json:
+        output.document("redis.start", _fields(report))
+        return
+    where = f"{report.host}:{report.port}"
+    how = f"{report.backend}, version {report.version}" if report.backend else f"version {report.version}"
+    if report.already_running:
+        output.line(f"Redis was running already on {where} ({how}).")
+    else:
+        output.line(f"Redis started on {where} ({how}) in {report.seconds:.2f} s.")
+    if report.log_file and invocation.verbose:
+        output.note(f"log: {report.log_file}")
+
+
+@app.command()
+def stop(ctx: typer.Context, port: Port = None) -> None:
+    """Stop the server that langcache started, and no other. Its data stays."""
+    from langcache_cli.servers import stop as run  # noqa: PLC0415 - see the package
+
+    invocation: Invocation = ctx.obj
+    _show_stop(Output(invocation), invocation, execute(run(_spec(invocation, port))))
+
+
+def _show_stop(output: Output, invocation: Invocation, report: StopReport) -> None:
+    if invocation.json:
+        output.document("redis.stop", _fields(report))
+    elif report.stopped:
+        output.line(
+            f"Redis on {report.host}:{report.port} was stopped{' by force' if report.forced else ''}."
+        )
+    else:
+        output.line(f"No Redis was running on {report.host}:{report.port}.")
+
+
+@app.command()
+def restart(
+    ctx: typer.Context,
+    backend: BackendOption = BackendChoice.auto,
+    port: Port = None,
+    maxmemory: Maxmemory = DEFAULT_MAXMEMORY,
+    wait: Wait = 20.0,
+) -> None:
+    """Stop the server that langcache started, and start it again with its data."""
+    from langcache_cli.servers import Backend  # noqa: PLC0415 - see the package
+    from langcache_cli.servers import restart as run  # noqa: PLC0415 - see the package
+
+    invocation: Invocation = ctx.obj
+    chosen = None if backend is BackendChoice.auto else Backend(backend.value)
+    report = execute(run(_spec(invocation, port, maxmemory), backend=chosen, wait_seconds=wait))
+    output = Output(invocation)
+    if invocation.json:
+        output.document("redis.restart", {"stop": _fields(report.stop), "start": _fields(report.start)})
+        return
+    _show_stop(output, invocation, report.stop)
+    _show_start(output, invocation, report.start)
+
+
+@app.command()
+def status(ctx: typer.Context, port: Port = None) -> None:
+    """Say whether it answers, who started it, and how it is. Exits with 69 if it does not answer."""
+    from langcache_cli.servers import ProbeResult  # noqa: PLC0415 - see the package
+    from langcache_cli.servers import status as run  # noqa: PLC0415 - see the package
+
+    invocation: Invocation = ctx.obj
+    output = Output(invocation)
+    report = execute(run(_spec(invocation, port)))
+    if invocation.json:
+        output.document("redis.status", _fields(report))
+    else:
+        output.table("", ("Redis", ""), _status_rows(report), text_columns=2)
+    codes = {
+        ProbeResult.ANSWERING: ExitCode.DONE,
+        ProbeResult.WRONG_PASSWORD: ExitCode.NO_PERMISSION,
+        ProbeResult.LOADING: ExitCode.TRY_LATER,
+        ProbeResult.BUSY: ExitCode.TRY_LATER,
+    }
+    raise typer.Exit(int(codes.get(report.result, ExitCode.UNREACHABLE)))
+
+
+def _status_rows(report: StatusReport) -> list[tuple[str, str]]:
+    from langcache_cli.caching import readable_bytes  # noqa: PLC0415 - see the package
+
+    rows = [("address", f"{report.host}:{report.port}"), ("state", str(report.result))]
+    if report.ours:
+        rows.append(("started by", f"langcache ({report.backend}), {report.started_at}"))
+    elif report.version is not None:
+        rows.append(("started by", "somebody else"))
+    if report.pid is not None:
+        rows.append(("process", str(report.pid)))
+    if report.version is not None:
+        rows.append(("version", report.version))
+    if report.uptime_seconds is not None:
+        rows.append(("uptime", f"{report.uptime_seconds:,} s"))
+    if report.used_memory_bytes is not None:
+        limit = readable_bytes(report.maxmemory_bytes) if report.maxmemory_bytes else "no limit"
+        rows.append(("memory", f"{readable_bytes(report.used_memory_bytes)} of {limit}"))
+    if report.log_file is not None:
+        rows.append(("log", str(report.log_file)))
+    return rows
+
+
+@app.command()
+def logs(
+    ctx: typer.Context,
+    port: Port = None,
+    tail: Annotated[int, typer.Option(help="How many lines.", min=1)] = 100,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing what is added.")] = False,
+) -> None:
+    """Print the log of the server that langcache started."""
+    invocation: Invocation = ctx.obj
+    execute(_logs(Output(invocation), _spec(invocation, port), tail=tail, follow=follow))
+
+
+async def _logs(output: Output, spec: ServerSpec, *, tail: int, follow: bool) -> None:
+    from langcache_cli import servers  # noqa: PLC0415 - see the package
+
+    if not follow:
+        for line in await servers.log_lines(spec, tail):
+            output.line(line)
+        return
+    async for line in servers.follow(spec, tail):
+        output.line(line)
+        if output.closed:
+            return
+
+
+@app.command()
+def shell(ctx: typer.Context, port: Port = None) -> None:
+    """Open a redis-cli on the server; the password does not show in the process list."""
+    from langcache_cli.servers import shell_command  # noqa: PLC0415 - see the package
+
+    command = execute(shell_command(_spec(ctx.obj, port)))
+    os.execvpe(command.argv[0], command.argv, command.env)  # noqa: S606 - a program found on this machine
+
+
+def _fields(report: Any) -> dict[str, Any]:
+    from dataclasses import asdict  # noqa: PLC0415 - see the package
+
+    return asdict(report)

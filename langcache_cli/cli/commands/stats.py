@@ -1,0 +1,160 @@
+"""The command ``langcache stats``."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from langcache_cli.cli.exit_codes import ExitCode
+from langcache_cli.cli.failures import CommandError
+from langcache_cli.cli.invocation import Invocation
+from langcache_cli.cli.output import Output, milliseconds, percent
+from langcache_cli.cli.running import execute
+
+if TYPE_CHECKING:
+    from langcache_cli.caching import Numbers, ServerReport
+    from langcache_cli.operations.stats import StatsReport
+
+UNITS = {"m": 60, "h": 3600, "d": 86400}
+LONGEST_SECONDS = 7 * 86400
+HUNDRED = 100
+
+
+def stats(
+    ctx: typer.Context,
+    window: Annotated[
+        str, typer.Option(help="How far back: minutes, hours or days, at most 7d.", metavar="5m|1h|24h|7d")
+    ] = "1h",
+    min_hit_rate: Annotated[
+        float | None,
+        typer.Option(help="Exit with 1 if the hit rate is lower.", metavar="PERCENT", min=0, max=HUNDRED),
+    ] = None,
+) -> None:
+    """Show how well the cache does: hits, misses and latencies of each type, and what the server says.
+
+    The numbers are the application's own, of all its processes; reads by this command do not count.
+    """
+    execute(_stats(ctx.obj, window=window, min_hit_rate=min_hit_rate))
+
+
+async def _stats(invocation: Invocation, *, window: str, min_hit_rate: float | None) -> None:
+    from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.stats import stats as collect  # noqa: PLC0415 - see the package
+
+    seconds = window_seconds(window)
+    settings, output = invocation.settings(), Output(invocation)
+    target = invocation.target(settings)
+    output.target(target)
+    async with open_cache(settings) as cache:
+        report = await collect(cache, window_seconds=seconds)
+    if invocation.json:
+        output.document("stats", {"target": target, **_document(report)})
+    else:
+        _print(output, report, window)
+    if min_hit_rate is not None:
+        _judge(report.total, min_hit_rate, window)
+
+
+def window_seconds(window: str) -> int:
+    """The seconds of a window such as ``5m``.
+
+    Raises:
+        CommandError: It is no window, or longer than a week.
+    """
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", window, re.ASCII)
+    seconds = int(match[1]) * UNITS[match[2]] if match else 0
+    if not 0 < seconds <= LONGEST_SECONDS:
+        raise CommandError(
+            ExitCode.USAGE, f"--window {window!r}: give minutes, hours or days up to 7d, such as 5m or 24h"
+        )
+    return seconds
+
+
+def _judge(total: Numbers, min_hit_rate: float, window: str) -> None:
+    if total.hit_rate is None:
+        raise CommandError(
+            ExitCode.CHECK_FAILED, f"no call was counted in the last {window}: the hit rate is unknown"
+        )
+    if HUNDRED * total.hit_rate < min_hit_rate:
+        raise CommandError(
+            ExitCode.CHECK_FAILED, f"the hit rate is {percent(total.hit_rate)}, lower than {min_hit_rate:g} %"
+        )
+
+
+def _print(output: Output, report: StatsReport, window: str) -> None:
+    rows = [
+        *((line.name, f"{line.keys:,}", *_cells(line.numbers)) for line in report.types),
+        ("all", f"{report.keys:,}", *_cells(report.total)),
+    ]
+    columns = ("Type", "Keys", "Hits", "Misses", "Hit rate", "Hit p95", "Load p95")
+    output.table(f"The last {window}", columns, rows)
+    server = report.server
+    output.table("Server", ("Server", ""), _server_rows(server), text_columns=1)
+
+
+def _cells(numbers: Numbers) -> tuple[str, ...]:
+    return (
+        f"{numbers['hits']:,}",
+        f"{numbers['misses']:,}",
+        percent(numbers.hit_rate),
+        milliseconds(numbers.percentile_ms("hit", 95)),
+        milliseconds(numbers.percentile_ms("load", 95)),
+    )
+
+
+def _server_rows(server: ServerReport) -> list[tuple[str, str]]:
+    from langcache_cli.caching import readable_bytes  # noqa: PLC0415 - see the package
+
+    limit = readable_bytes(server.max_memory_bytes) if server.max_memory_bytes else "no limit"
+    asked = server.keyspace_hits + server.keyspace_misses
+    return [
+        ("version", server.version),
+        ("uptime", f"{server.uptime_seconds / 86400:.1f} days"),
+        ("memory", f"{readable_bytes(server.used_memory_bytes)} of {limit}, {server.eviction_policy}"),
+        ("evicted keys", f"{server.evicted_keys:,}"),
+        ("connections", f"{server.connected_clients:,}"),
+        ("keys in this database", f"{server.database_keys:,}"),
+        (
+            "look-ups of all clients",
+            f"{asked:,}, {percent(server.keyspace_hits / asked if asked else None)} found",
+        ),
+    ]
+
+
+def _document(report: StatsReport) -> dict[str, Any]:
+    server = report.server
+    return {
+        "window_seconds": report.window_seconds,
+        "total": {"keys": report.keys, **_numbers(report.total)},
+        "types": {
+            line.name: {"keys": line.keys, "ttl_seconds": line.ttl_seconds, **_numbers(line.numbers)}
+            for line in report.types
+        },
+        "server": {name: getattr(server, name) for name in type(server).__slots__},
+    }
+
+
+def _numbers(numbers: Numbers) -> dict[str, Any]:
+    counters = (
+        "hits",
+        "misses",
+        "joined",
+        "loads",
+        "load_errors",
+        "refused",
+        "bypassed",
+        "undecodable",
+        "uncacheable",
+    )
+    return {
+        **{name: numbers[name] for name in counters},
+        "read_bytes": numbers["bytes_read"],
+        "written_bytes": numbers["bytes_written"],
+        "hit_ratio": numbers.hit_rate,
+        "hit_p50_ms": numbers.percentile_ms("hit", 50),
+        "hit_p95_ms": numbers.percentile_ms("hit", 95),
+        "load_p50_ms": numbers.percentile_ms("load", 50),
+        "load_p95_ms": numbers.percentile_ms("load", 95),
+    }

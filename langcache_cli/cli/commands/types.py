@@ -1,0 +1,30 @@
+"""The command ``langcache types``."""
+
+from __future__ import annotations
+
+import typer
+
+from langcache_cli.cli.invocation import Invocation
+from langcache_cli.cli.output import Output
+
+
+def types(ctx: typer.Context) -> None:
+    """List the cache types: their prefixes, their TTL, and when they are cleared. Needs no Redis."""
+    invocation: Invocation = ctx.obj
+    settings, output = invocation.settings(), Output(invocation)
+    if invocation.json:
+        found = {
+            item.name: {
+                "prefixes": item.prefixes,
+                "ttl_seconds": item.ttl_seconds,
+                "cleared_when": item.cleared_when,
+            }
+            for item in settings.types.values()
+        }
+        output.document("types", {"types": found})
+        return
+    rows = [
+        (item.name, ", ".join(item.prefixes), item.cleared_when, f"{item.ttl_seconds:,} s")
+        for item in settings.types.values()
+    ]
+    output.table("", ("Type", "Prefixes", "Cleared when", "TTL"), rows, text_columns=3)

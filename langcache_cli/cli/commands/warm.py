@@ -1,0 +1,171 @@
+"""The command ``langcache warm``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from langcache_cli.cli.commands.options import DryRun, Sample
+from langcache_cli.cli.exit_codes import ExitCode
+from langcache_cli.cli.failures import CommandError
+from langcache_cli.cli.invocation import Invocation
+from langcache_cli.cli.output import Output
+from langcache_cli.cli.running import execute
+
+if TYPE_CHECKING:
+    from langcache_cli.operations.warm import VocabularyWarm, WarmReport
+
+
+def warm(
+    ctx: typer.Context,
+    level: Annotated[
+        list[str], typer.Option(help="Only this level, A1 to C2. Repeatable.", metavar="LEVEL")
+    ] = [],  # noqa: B006 - typer's way to say 'none given'
+    language: Annotated[list[str], typer.Option(help="Only this language. Repeatable.", metavar="CODE")] = [],  # noqa: B006 - as above
+    limit: Annotated[
+        int, typer.Option(help="Words on a page of a level list, as the backend asks for them.", min=1)
+    ] = 250,
+    sample: Sample = False,
+    missing_only: Annotated[
+        bool, typer.Option("--missing-only", help="Leave entries alone that are there.")
+    ] = False,
+    dry_run: DryRun = False,
+    verify: Annotated[
+        int, typer.Option(help="Read back this many entries and compare.", metavar="N", min=0)
+    ] = 0,
+) -> None:
+    """Fill the cache from the database: every word, and every page of every level list.
+
+    Entries that are there are replaced, and served until then. An invalidation meanwhile wins.
+    """
+    invocation: Invocation = ctx.obj
+    _require_levels(level)
+    execute(
+        _warm(
+            invocation,
+            sample=sample,
+            levels=level,
+            languages=language,
+            limit=limit,
+            missing_only=missing_only,
+            dry_run=dry_run,
+            verify=verify,
+        )
+    )
+
+
+async def _warm(invocation: Invocation, *, sample: bool, **options: Any) -> None:
+    from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.warm import VocabularyWarm  # noqa: PLC0415 - see the package
+
+    settings, output = invocation.settings(), Output(invocation)
+    if sample and settings.env == "prod":
+        raise CommandError(
+            ExitCode.REFUSED,
+            "--sample is refused where LANGCACHE_ENV is prod: its words would be served to users",
+            "Set DATABASE_URL to the real vocabulary and leave --sample out.",
+        )
+    database = invocation.database(sample=sample)
+    output.target(f"{invocation.target(settings)}\nfrom {database.target}")
+    async with database, open_cache(settings) as cache:
+        with output.progress("warming") as on_progress:
+            run = VocabularyWarm(cache, database, on_progress=on_progress, **options)
+            try:
+                report = await run.run()
+            except BaseException:
+                if run.report().lines:
+                    _print(output, invocation, run)
+                raise
+        _print(output, invocation, run)
+    _judge(report, database.target)
+
+
+def _print(output: Output, invocation: Invocation, run: VocabularyWarm) -> None:
+    report = run.report()
+    if invocation.json:
+        output.document("warm", _document(report, invocation))
+        return
+    if not report.lines:
+        return
+    rows = [
+        (
+            line.language,
+            line.level or "-",
+            line.what,
+            f"{line.counts.read:,}",
+            f"{line.counts.written:,}",
+            f"{line.counts.skipped:,}",
+            f"{line.counts.refused + line.counts.failed:,}",
+            f"{line.entries_per_second:,.0f}",
+        )
+        for line in report.lines
+    ]
+    columns = ("Language", "Level", "What", "Read", "Written", "Skipped", "Failed", "Entries/s")
+    output.table("Warmed" if not report.dry_run else "Would warm", columns, rows, text_columns=3)
+    output.line(_sentence(report))
+
+
+def _sentence(report: WarmReport) -> str:
+    if report.dry_run:
+        return f"Would warm {report.total.read:,} entries; nothing was written."
+    text = (
+        f"{report.written('words'):,} words and {report.written('level lists'):,} level lists "
+        f"warmed in {report.seconds:.2f} s."
+    )
+    if report.verification is not None:
+        checked, wrong = report.verification.checked, len(report.verification.wrong)
+        text += f" Verified {checked:,}: {wrong:,} wrong."
+    return text
+
+
+def _document(report: WarmReport, invocation: Invocation) -> dict[str, Any]:
+    lines = [
+        {
+            "language": line.language,
+            "level": line.level,
+            "what": line.what,
+            "read": line.counts.read,
+            "written": line.counts.written,
+            "skipped": line.counts.skipped,
+            "refused": line.counts.refused,
+            "failed": line.counts.failed,
+            "seconds": line.seconds,
+        }
+        for line in report.lines
+    ]
+    verification = report.verification
+    return {
+        "target": invocation.target(invocation.settings()),
+        "dry_run": report.dry_run,
+        "seconds": report.seconds,
+        "words_written": report.written("words"),
+        "level_lists_written": report.written("level lists"),
+        "lines": lines,
+        "verified": None
+        if verification is None
+        else {"checked": verification.checked, "wrong": verification.wrong},
+    }
+
+
+def _judge(report: WarmReport, database: str) -> None:
+    if not report.lines:
+        raise CommandError(
+            ExitCode.CHECK_FAILED,
+            f"there was nothing to warm: vocabulary_words has no such words ({database})",
+            "Check --language and --level, or whether the backend has filled the table.",
+        )
+    if report.verification is not None and report.verification.wrong:
+        raise CommandError(
+            ExitCode.CHECK_FAILED, f"not as in the database: {', '.join(report.verification.wrong)}"
+        )
+    failed = report.total.failed
+    if failed:
+        raise CommandError(ExitCode.PARTIAL, f"{failed:,} of {report.total.read:,} entries were not stored")
+
+
+def _require_levels(levels: list[str]) -> None:
+    known = ("A1", "A2", "B1", "B2", "C1", "C2")
+    for level in levels:
+        if level not in known:
+            raise CommandError(ExitCode.USAGE, f"unknown level {level!r}; levels: {', '.join(known)}")

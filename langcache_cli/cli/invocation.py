@@ -1,0 +1,114 @@
+"""What was asked for besides the subcommand: where Redis is, how to print, whether to ask."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langcache_cli.caching import CacheSettings
+    from langcache_cli.vocabulary import Database
+
+DEFAULT_TIMEOUT_SECONDS = 2.0
+"""A person or a cron job waits longer for Redis than a request may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """The global options.
+
+    Attributes:
+        url_file: A file that holds the Redis URL, for those who keep secrets out of the environment.
+        env_file: A file of settings; ``.env`` in the working folder without one.
+        namespace: Instead of ``LANGCACHE_NAMESPACE``.
+        timeout: Seconds to wait for Redis or the database.
+        json: Print one JSON document.
+        quiet: Print results and errors only.
+        verbose: Print more.
+        color: Colours are allowed.
+        ask: Questions are allowed.
+        debug: Show tracebacks.
+    """
+
+    url_file: Path | None = None
+    env_file: Path | None = None
+    namespace: str | None = None
+    timeout: float | None = None
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    color: bool = True
+    ask: bool = True
+    debug: bool = False
+
+    def settings(self) -> CacheSettings:
+        """The settings of the environment, with what was given on the command line.
+
+        Raises:
+            ConfigurationError: A value is not allowed, or a file cannot be read.
+        """
+        from langcache_cli.caching import CacheSettings  # noqa: PLC0415 - not needed for --help
+
+        given: dict[str, Any] = {"operation_timeout": self.timeout or DEFAULT_TIMEOUT_SECONDS}
+        if self.url_file is not None:
+            given["redis_url"] = self._url_from_file(self.url_file)
+        if self.namespace is not None:
+            given["namespace"] = self.namespace
+        return CacheSettings.load(env_file=self.env_file or ".env", **given)
+
+    def database(self, *, sample: bool) -> Database:
+        """The vocabulary database, or the bundled sample.
+
+        Raises:
+            ConfigurationError: There is no ``DATABASE_URL``.
+            DatabaseConfigurationError: It cannot be used.
+        """
+        found = self.database_if_configured(sample=sample)
+        if found is None:
+            from langcache_cli.caching import ConfigurationError  # noqa: PLC0415 - as above
+
+            raise ConfigurationError(
+                "DATABASE_URL is not set; set it to postgresql://user:password@host/name or "
+                "sqlite:///path/to/file.db, or use --sample for the bundled words",
+                variable="DATABASE_URL",
+            )
+        return found
+
+    def database_if_configured(self, *, sample: bool = False) -> Database | None:
+        """As `database`; None when there is no ``DATABASE_URL``."""
+        from langcache_cli.vocabulary import Database, DatabaseSettings, sample_database  # noqa: PLC0415 - as above
+
+        if sample:
+            return Database(sample_database(_state_folder()))
+        url = DatabaseSettings.load(env_file=self.env_file or ".env").database_url
+        if url is None:
+            return None
+        timeout = {} if self.timeout is None else {"timeout": self.timeout}
+        return Database(url.get_secret_value(), **timeout)
+
+    def target(self, settings: CacheSettings) -> str:
+        """Where commands act, without secrets."""
+        return f"{settings.address} namespace={settings.namespace} env={settings.env or 'unset'}"
+
+    def may_ask(self) -> bool:
+        """Whether there is somebody to answer a question."""
+        return self.ask and sys.stdin.isatty() and sys.stderr.isatty()
+
+    def _url_from_file(self, path: Path) -> str:
+        from langcache_cli.caching import ConfigurationError  # noqa: PLC0415 - as above
+
+        try:
+            return path.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            raise ConfigurationError(
+                f"--url-file {path} cannot be read: {reason}", variable="--url-file"
+            ) from None
+
+
+def _state_folder() -> Path:
+    from langcache_cli.servers import default_state_dir  # noqa: PLC0415 - as above
+
+    return default_state_dir()

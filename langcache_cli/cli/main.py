@@ -1,0 +1,132 @@
+"""The command ``langcache``: its subcommands, its global options, its one error boundary."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from langcache_cli import __version__
+from langcache_cli.cli.arguments import global_options_first
+from langcache_cli.cli.commands import bench, check, clear, redis, stats, types, warm
+from langcache_cli.cli.exit_codes import ExitCode
+from langcache_cli.cli.failures import Failure, explain
+from langcache_cli.cli.invocation import Invocation
+from langcache_cli.cli.output import Output
+
+EPILOG = (
+    "Global options may stand before or after the command. Exit codes: 0 done, 1 check failed, 2 usage, "
+    "3 partial, 4 refused, 69 unreachable, 70 bug, 75 try later, 77 no permission, 78 bad configuration, "
+    "130 interrupted."
+)
+
+app = typer.Typer(
+    name="langcache",
+    help="Operate the Redis cache of a backend: start it, warm it, clear it, see how it does.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(redis.app, name="redis")
+app.command()(warm.warm)
+app.command()(clear.clear)
+app.command()(stats.stats)
+app.command()(check.check)
+app.command()(bench.bench)
+app.command()(types.types)
+
+
+@app.command()
+def version(ctx: typer.Context) -> None:
+    """Print the version."""
+    output = Output(ctx.obj)
+    if ctx.obj.json:
+        output.document("version", {"version": __version__})
+    else:
+        output.line(f"langcache {__version__}")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        Output(Invocation()).line(f"langcache {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    ctx: typer.Context,
+    url_file: Annotated[
+        Path | None, typer.Option(help="Read the Redis URL from this file.", metavar="FILE")
+    ] = None,
+    env_file: Annotated[
+        Path | None, typer.Option(help="Read settings from this file.", metavar="FILE")
+    ] = None,
+    namespace: Annotated[str | None, typer.Option(help="First part of every key.", metavar="NAME")] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="Wait at most this long for Redis or the database.", metavar="SECONDS", min=0.01),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print more.")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colours, as NO_COLOR does.")] = False,
+    no_input: Annotated[bool, typer.Option("--no-input", help="Never ask.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Keep the global options for the subcommand."""
+    ctx.obj = Invocation(
+        url_file=url_file,
+        env_file=env_file,
+        namespace=namespace,
+        timeout=timeout,
+        json=json,
+        quiet=quiet,
+        verbose=verbose,
+        color=not no_color,
+        ask=not no_input,
+        debug=debug,
+    )
+
+
+# typer has its own copy of click in newer versions; this is the base of usage errors in either
+_UsageError: type[Exception] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError"
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command with ``arguments`` and return its exit code. Never raises, never shows a secret."""
+    ordered = global_options_first(arguments)
+    output = Output(Invocation(json="--json" in ordered))
+    debug = "--debug" in ordered
+    try:
+        code = app(args=ordered, prog_name="langcache", standalone_mode=False)
+    except _UsageError as error:
+        output.failure(_usage(error))
+        return ExitCode.USAGE
+    except typer.Abort:
+        output.failure(Failure(ExitCode.INTERRUPTED, "interrupted"))
+        return ExitCode.INTERRUPTED
+    except BaseException as error:  # noqa: BLE001 - the one place that turns errors into exit codes
+        if debug:
+            traceback.print_exc()
+        failure = explain(error)
+        output.failure(failure)
+        return failure.code
+    if code == ExitCode.INTERRUPTED:
+        output.failure(Failure(ExitCode.INTERRUPTED, "interrupted"))
+    return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _usage(error: BaseException) -> Failure:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "langcache"
+    message = getattr(error, "format_message", error.__str__)()
+    return Failure(ExitCode.USAGE, message or "what should it do?", f"See '{command} --help'.")

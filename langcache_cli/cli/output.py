@@ -1,0 +1,142 @@
+"""Everything that is printed: results on stdout, the rest on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from langcache_cli.cli.failures import Failure
+from langcache_cli.cli.invocation import Invocation
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+UNLIMITED_WIDTH = 100_000
+"""A pipe has no width: nothing is cut or wrapped for it."""
+
+
+class Output:
+    """Prints as the global options ask for."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        self._invocation = invocation
+        self.closed = False
+        """Whether the reader of stdout has gone away; what is printed then is dropped."""
+
+    def target(self, target: str) -> None:
+        """Say where a command acts; in a JSON document it is a field."""
+        if not (self._invocation.json or self._invocation.quiet):
+            print(target, file=sys.stderr)  # noqa: T201 - this module is where printing happens
+
+    def note(self, text: str) -> None:
+        """Say something that is not the result."""
+        if not (self._invocation.json or self._invocation.quiet):
+            print(text, file=sys.stderr)  # noqa: T201 - see above
+
+    def document(self, schema: str, content: dict[str, Any]) -> None:
+        """Print the one JSON document of this run."""
+        document = {"schema": f"langcache.{schema}/1", **content}
+        self.line(json.dumps(document, ensure_ascii=False, default=str))
+
+    def line(self, text: str) -> None:
+        """Print one line of the result."""
+        self._write(text + "\n")
+
+    def table(
+        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, text_columns: int = 1
+    ) -> None:
+        """Print a table; without a terminal plain columns, two spaces apart.
+
+        Args:
+            title: Above the table; only on a terminal.
+            columns: Headings.
+            rows: Cells; numbers are set to the right.
+            text_columns: How many columns, from the left, are text.
+        """
+        from rich import box  # noqa: PLC0415 - only who prints a table pays for it
+        from rich.table import Table  # noqa: PLC0415 - as above
+
+        terminal = sys.stdout.isatty()
+        table = Table(
+            title=title if terminal else None,
+            title_justify="left",
+            title_style="bold",
+            box=box.SIMPLE_HEAD if terminal else None,
+            pad_edge=False,
+            padding=(0, 1) if terminal else (0, 2, 0, 0),
+        )
+        for number, column in enumerate(columns):
+            table.add_column(
+                column, justify="left" if number < text_columns else "right", no_wrap=not terminal
+            )
+        for row in rows:
+            table.add_row(*(str(cell) for cell in row))
+        console = self._console()
+        with console.capture() as captured:
+            console.print(table)
+        self._write(captured.get())
+
+    def _write(self, text: str) -> None:
+        """Write to stdout. That the reader has seen enough (``| head``) is no error."""
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self.closed = True
+            # or the interpreter tries again at exit, and complains
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def _console(self) -> Console:
+        """A rich console on stdout that follows NO_COLOR, TERM=dumb and --no-color."""
+        from rich.console import Console  # noqa: PLC0415 - as above
+
+        return Console(
+            color_system="auto" if self._invocation.color and not os.environ.get("NO_COLOR") else None,
+            width=None if sys.stdout.isatty() else UNLIMITED_WIDTH,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+
+    @contextlib.contextmanager
+    def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:
+        """A progress bar on stderr; none without a terminal, or with ``--quiet`` or ``--json``.
+
+        Yields:
+            Takes how much is done, and of how much.
+        """
+        if self._invocation.quiet or self._invocation.json or not sys.stderr.isatty():
+            yield lambda _done, _total: None
+            return
+        from rich.console import Console  # noqa: PLC0415 - as above
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415 - as above
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        console = Console(stderr=True, no_color=not self._invocation.color)
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task(what, total=None)
+            yield lambda done, total: progress.update(task, completed=done, total=total)
+
+    def failure(self, failure: Failure) -> None:
+        """Print an error: one line on stderr and what to type next, or one JSON document."""
+        if self._invocation.json:
+            error = {"message": failure.message, "hint": failure.hint}
+            self.document("error", {"exit_code": int(failure.code), "error": error})
+            return
+        print(f"langcache: {failure.message}", file=sys.stderr)  # noqa: T201 - see above
+        if failure.hint:
+            print(failure.hint, file=sys.stderr)  # noqa: T201 - see above
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency for people: ``0.21 ms``, or a dash for none."""
+    return "-" if value is None else f"{value:,.2f} ms"
+
+
+def percent(ratio: float | None) -> str:
+    """A ratio for people: ``98.2 %``, or a dash for none."""
+    return "-" if ratio is None else f"{100 * ratio:.1f} %"

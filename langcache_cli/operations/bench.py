@@ -1,0 +1,147 @@
+"""Measure a ladder of paths in one run, from doing nothing to asking the database."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import platform
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from sqlalchemy import select
+
+from langcache_cli.caching import Cache, CachedFunction
+from langcache_cli.operations.latencies import Latencies, Repeat, measure, summarize
+from langcache_cli.vocabulary import Database, VocabularyWord, get_vocabulary_word, vocabulary_words
+
+PREFIX = "langcache_bench"
+KEY_TTL_SECONDS = 300
+"""Should the benchmark be killed, its keys are gone after this."""
+
+WORDS = 200
+"""Different words asked for: enough to be no single hot row, few enough to have them all cached."""
+
+PATHS = {
+    "noop": "an await that does nothing: what measuring costs",
+    "ping": "a round trip to Redis",
+    "get": "GET of a cached word, not decoded",
+    "hit": "a cached call that hits",
+    "miss": "a cached call that misses: lease, database, store",
+    "database": "the same look-up without a cache",
+}
+"""What is measured, quickest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchReport:
+    """The latencies of each path, measured in turns, and what they were measured with.
+
+    Attributes:
+        paths: By name, in the order of `PATHS`.
+        concurrency: Workers at a time.
+        repeats: Turns of each path.
+        versions: Of what took part.
+    """
+
+    paths: dict[str, Latencies]
+    concurrency: int
+    repeats: int
+    versions: dict[str, str]
+
+    @property
+    def speedup(self) -> float | None:
+        """How many times faster the median hit is than the median miss; None if either was not measured."""
+        hit, miss = self.paths.get("hit"), self.paths.get("miss")
+        if hit is None or miss is None or not hit.count or not miss.count:
+            return None
+        return miss.percentiles_ms[50.0] / hit.percentiles_ms[50.0]
+
+
+class EmptyVocabularyError(Exception):
+    """There is no word to look up."""
+
+
+async def bench(
+    cache: Cache,
+    database: Database,
+    *,
+    paths: Sequence[str] = tuple(PATHS),
+    seconds: float = 0.3,
+    concurrency: int = 1,
+    repeats: int = 5,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> BenchReport:
+    """Measure the paths, each for ``seconds`` in each of ``repeats`` turns, in random order.
+
+    The keys are its own and are removed at the end; nothing is counted in the application's statistics.
+
+    Raises:
+        CacheError: Redis could not be used.
+        DatabaseError: The database could not be read.
+        EmptyVocabularyError: It holds no words.
+    """
+    ladder = await _Ladder.prepare(cache, database)
+    order = [name for name in PATHS if name in paths]
+    repeated: dict[str, list[Repeat]] = {name: [] for name in order}
+    turns = [name for _ in range(repeats) for name in random.sample(order, len(order))]
+    try:
+        for name in order:  # connections, pools and caches of the operating system, not timed
+            await measure(ladder.runs[name], seconds=min(seconds, 0.1), concurrency=concurrency)
+        for done, name in enumerate(turns):
+            on_progress(done, len(turns))
+            repeated[name].append(await measure(ladder.runs[name], seconds=seconds, concurrency=concurrency))
+        on_progress(len(turns), len(turns))
+    finally:
+        await cache.invalidate(f"{cache.settings.namespace}:{PREFIX}:*")
+    server = await cache.server_report()
+    versions = {
+        "python": platform.python_version(),
+        "redis_server": server.version,
+        **{name: version(name) for name in ("langcache-cli", "redis", "sqlalchemy")},
+    }
+    latencies = {name: summarize(items) for name, items in repeated.items()}
+    return BenchReport(latencies, concurrency, repeats, versions)
+
+
+class _Ladder:
+    """Something to run for each path, all about the same words."""
+
+    def __init__(self, cache: Cache, database: Database, word_ids: Sequence[int]) -> None:
+        self._cache = cache
+        self._database = database
+        self._ids = itertools.cycle(word_ids)
+        self._fresh = itertools.count(1)
+        self._word: CachedFunction[[int, int], VocabularyWord | None] = cache.cached(
+            key_prefix=PREFIX, ttl=KEY_TTL_SECONDS
+        )(self.look_up)
+        self.runs: dict[str, Callable[[], Awaitable[object]]] = {
+            "noop": lambda: asyncio.sleep(0),
+            "ping": cache.ping,
+            "get": self._get,
+            "hit": lambda: self._word(next(self._ids), 0),
+            "miss": lambda: self._word(next(self._ids), next(self._fresh)),
+            "database": lambda: self.look_up(next(self._ids), 0),
+        }
+
+    @classmethod
+    async def prepare(cls, cache: Cache, database: Database) -> _Ladder:
+        async with database.session() as session:
+            word_ids = list(await session.scalars(select(vocabulary_words.c.id).limit(WORDS)))
+        if not word_ids:
+            raise EmptyVocabularyError(f"vocabulary_words is empty ({database.target})")
+        ladder = cls(cache, database, word_ids)
+        await cache.ping()
+        for word_id in word_ids:
+            await ladder._word(word_id, 0)
+        return ladder
+
+    async def look_up(self, word_id: int, fresh: int) -> VocabularyWord | None:  # noqa: ARG002 - makes keys differ
+        async with self._database.session() as session:
+            return await get_vocabulary_word.uncached(word_id, session)
+
+    async def _get(self) -> bytes | None:
+        key = self._word.key_for(next(self._ids), 0)
+        stored: bytes | None = await self._cache.runtime().server.call("GET", key)
+        return stored

