@@ -27,11 +27,13 @@ class CommandError(Exception):
 
     Attributes:
         failure: How.
+        reported: The result has been printed; with ``--json`` no second document may follow it.
     """
 
-    def __init__(self, code: ExitCode, message: str, hint: str = "") -> None:
+    def __init__(self, code: ExitCode, message: str, hint: str = "", *, reported: bool = False) -> None:
         super().__init__(message)
         self.failure = Failure(code, message, hint)
+        self.reported = reported
 
 
 START_REDIS = "Start a local one with 'langcache redis start', or set REDIS_URL."

@@ -13,7 +13,7 @@ from langcache_cli import __version__
 from langcache_cli.cli.arguments import global_options_first
 from langcache_cli.cli.commands import bench, check, clear, redis, stats, types, warm
 from langcache_cli.cli.exit_codes import ExitCode
-from langcache_cli.cli.failures import Failure, explain
+from langcache_cli.cli.failures import CommandError, Failure, explain
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output
 
@@ -31,12 +31,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(redis.app, name="redis")
 app.command()(warm.warm)
 app.command()(clear.clear)
 app.command()(stats.stats)
 app.command()(check.check)
 app.command()(bench.bench)
+app.add_typer(redis.app, name="redis")
 app.command()(types.types)
 
 
@@ -109,8 +109,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(args=ordered, prog_name="langcache", standalone_mode=False)
     except _UsageError as error:
-        output.failure(_usage(error))
-        return ExitCode.USAGE
+        return _usage(output, error)
     except typer.Abort:
         output.failure(Failure(ExitCode.INTERRUPTED, "interrupted"))
         return ExitCode.INTERRUPTED
@@ -118,15 +117,17 @@ def run(arguments: Sequence[str]) -> int:
         if debug:
             traceback.print_exc()
         failure = explain(error)
-        output.failure(failure)
+        output.failure(failure, reported=isinstance(error, CommandError) and error.reported)
         return failure.code
     if code == ExitCode.INTERRUPTED:
         output.failure(Failure(ExitCode.INTERRUPTED, "interrupted"))
     return code if isinstance(code, int) else ExitCode.DONE
 
 
-def _usage(error: BaseException) -> Failure:
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else "langcache"
+def _usage(output: Output, error: Exception) -> ExitCode:
     message = getattr(error, "format_message", error.__str__)()
-    return Failure(ExitCode.USAGE, message or "what should it do?", f"See '{command} --help'.")
+    if message:  # without one, the help has been printed already
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "langcache"
+        output.failure(Failure(ExitCode.USAGE, message, f"See '{command} --help'."))
+    return ExitCode.USAGE

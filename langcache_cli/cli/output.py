@@ -121,9 +121,14 @@ class Output:
             task = progress.add_task(what, total=None)
             yield lambda done, total: progress.update(task, completed=done, total=total)
 
-    def failure(self, failure: Failure) -> None:
-        """Print an error: one line on stderr and what to type next, or one JSON document."""
-        if self._invocation.json:
+    def failure(self, failure: Failure, *, reported: bool = False) -> None:
+        """Print an error: one line on stderr and what to type next, or one JSON document.
+
+        Args:
+            failure: What to say.
+            reported: The document of this run has been printed already.
+        """
+        if self._invocation.json and not reported:
             error = {"message": failure.message, "hint": failure.hint}
             self.document("error", {"exit_code": int(failure.code), "error": error})
             return
