@@ -7,36 +7,24 @@ must not be able to run code.
 
 from __future__ import annotations
 
-import collections.abc
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from pydantic import (
     ConfigDict,
     GetCoreSchemaHandler,
     PydanticSchemaGenerationError,
     TypeAdapter,
-    ValidationError,
 )
 from pydantic.errors import PydanticUserError
-from pydantic_core import CoreSchema, PydanticSerializationError
+from pydantic_core import CoreSchema
 
+from langcache_cli.caching._cacheable import readable, reject_iterators, reject_type
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._fingerprint import fingerprint
 from langcache_cli.caching._sameness import same
 from langcache_cli.caching._unions import name_members
 
 _JSON_CONFIG = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants")
-
-_CONSUMED_BY_READING = (
-    collections.abc.Iterator,
-    collections.abc.Iterable,
-    collections.abc.Generator,
-    collections.abc.AsyncIterator,
-    collections.abc.AsyncIterable,
-    collections.abc.AsyncGenerator,
-    collections.abc.Awaitable,
-    collections.abc.Coroutine,
-)
 
 
 class UncacheableValueError(CacheError):
@@ -57,16 +45,14 @@ class Codec:
             TypeError: Values of this type can never be cached; the message says what to do.
             NameError: The annotation refers to a name that does not exist yet.
         """
-        reject_uncacheable(annotation)
+        reject_type(annotation)
         self.annotation = annotation
         self.fingerprint = fingerprint(annotation)
         self._plain = annotation is Any
         try:
             self._adapter = _adapter(annotation)
         except (PydanticSchemaGenerationError, PydanticUserError) as error:
-            raise TypeError(
-                f"{_readable(annotation)} cannot be cached: {str(error).splitlines()[0]}"
-            ) from None
+            raise TypeError(f"{readable(annotation)} cannot be cached: {str(error).splitlines()[0]}") from None
 
     def encode(self, value: Any) -> bytes:
         """The JSON of ``value``.
@@ -74,15 +60,15 @@ class Codec:
         Raises:
             UncacheableValueError: It would not come back the same. The value is unharmed.
         """
-        if self._plain:
-            _require_plain_json(value)
         try:
+            (_require_plain_json if self._plain else reject_iterators)(value)
             payload = self._adapter.dump_json(value, round_trip=True, by_alias=False, warnings="error")
             restored = self.decode(payload)
-        except (PydanticSerializationError, UndecodableEntryError, ValueError, TypeError) as error:
-            raise UncacheableValueError(_first_line(error)) from None
-        if not same(value, restored):
-            raise UncacheableValueError(f"it would come back as {restored!r:.200}, not as {value!r:.200}")
+            survives = same(value, restored)
+        except Exception as error:  # noqa: BLE001 - serializers and __eq__ are the application's
+            raise UncacheableValueError(_reason(error)) from None
+        if not survives:
+            raise UncacheableValueError(f"it would come back as {_shown(restored)}, not as {_shown(value)}")
         return payload
 
     def decode(self, payload: bytes | memoryview) -> Any:
@@ -93,30 +79,12 @@ class Codec:
         """
         try:
             return self._adapter.validate_json(bytes(payload), by_alias=False, by_name=True)
-        except (ValidationError, ValueError, TypeError, RecursionError) as error:
-            raise UndecodableEntryError(_first_line(error)) from None
-
-
-def reject_uncacheable(annotation: Any) -> None:
-    """Refuse types that cannot survive, with the way out in the message.
-
-    Raises:
-        TypeError: An ORM class or an iterator, here or anywhere inside.
-    """
-    kind = get_origin(annotation) or annotation
-    if kind in _CONSUMED_BY_READING:
-        raise TypeError(f"{_readable(annotation)} is used up by reading it; return a list instead")
-    if isinstance(kind, type) and (hasattr(kind, "__mapper__") or hasattr(kind, "__table__")):
-        raise TypeError(
-            f"{kind.__qualname__} is an ORM class, tied to its session and database row; return a pydantic "
-            "model of it: class Cached(BaseModel, from_attributes=True), then Cached.model_validate(row)"
-        )
-    for argument in get_args(annotation):
-        reject_uncacheable(argument)
+        except Exception as error:  # noqa: BLE001 - the application's own validators may raise anything
+            raise UndecodableEntryError(_reason(error)) from None
 
 
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
-    """An adapter with our JSON settings, which pydantic does not let us give to a model or dataclass directly."""
+    """An adapter with our JSON settings, which pydantic does not let us give to a dataclass directly."""
     named = name_members(annotation, _adapter)
 
     class Root:
@@ -128,7 +96,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
 
 
 def _require_plain_json(value: Any) -> None:
-    """Without an annotation only what JSON itself can hold; checked first, because dumping uses up iterators."""
+    """Without an annotation only what JSON itself can hold; checked first: dumping uses up iterators."""
     if value is None or type(value) in (bool, int, float, str):
         return
     if type(value) is list:
@@ -143,9 +111,17 @@ def _require_plain_json(value: Any) -> None:
         )
 
 
-def _readable(annotation: Any) -> str:
-    return getattr(annotation, "__qualname__", None) or str(annotation)
-
-
-def _first_line(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
+    if "invalid utf-8" in str(error):
+        return (
+            "it holds bytes that are not UTF-8, in a class that decides for itself how to write them; "
+            "give that class model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64')"
+        )
     return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def _shown(value: Any) -> str:
+    try:
+        return f"{value!r:.200}"
+    except Exception:  # noqa: BLE001 - a __repr__ that fails must not fail the call
+        return f"a {type(value).__qualname__}"

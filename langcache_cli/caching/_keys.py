@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -94,7 +95,7 @@ class KeyBuilder:
         self.prefix = prefix
         self.function_name = function.__name__
         self.stem = f"{prefix}:{self.function_name}"
-        signature = inspect.signature(function)
+        signature = _signature(function)
         self.takes_instance = next(iter(signature.parameters), "") in ("self", "cls")
         self._signature = _without_instance(signature) if self.takes_instance else signature
         parameters = self._signature.parameters
@@ -157,6 +158,14 @@ def shorten(key: str) -> str:
     digest = blake2b(encoded, digest_size=DIGEST_BYTES).hexdigest()
     head = encoded[: MAX_KEY_BYTES - len(DIGEST_MARK) - len(digest)].decode("utf-8", "ignore")
     return head + DIGEST_MARK + digest
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    if sys.version_info >= (3, 14):
+        import annotationlib  # noqa: PLC0415 - new in 3.14, where names may exist for type checkers only
+
+        return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
+    return inspect.signature(function)
 
 
 def _without_instance(signature: inspect.Signature) -> inspect.Signature:

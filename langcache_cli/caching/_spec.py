@@ -6,7 +6,8 @@ import inspect
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, get_type_hints
 
 from langcache_cli.caching._codec import Codec, UndecodableEntryError
 from langcache_cli.caching._entry import Entry, Placeholder, parse
@@ -81,17 +82,23 @@ class FunctionSpec:
 
 
 def _return_annotation(function: Callable[..., Any]) -> Any:
-    """The resolved return annotation; `Any` when there is none."""
+    """The return annotation, with every quoted name in it resolved; `Any` when there is none.
+
+    Raises:
+        NameError: A name in it does not exist yet.
+    """
+    written = inspect.unwrap(function)  # names mean what they mean where the function is written
     if sys.version_info >= (3, 14):
         import annotationlib  # noqa: PLC0415 - new in 3.14, where reading annotations evaluates all of them
 
-        annotations = annotationlib.get_annotations(function, format=annotationlib.Format.FORWARDREF)
+        annotations = annotationlib.get_annotations(written, format=annotationlib.Format.FORWARDREF)
     else:
-        annotations = inspect.get_annotations(function)
-    annotation = annotations.get("return", Any)
-    if isinstance(annotation, str):
-        names = inspect.getclosurevars(function).nonlocals
-        return eval(annotation, {**function.__globals__, **names})  # noqa: S307 - the source of the function
-    if type(annotation).__name__ == "ForwardRef":
-        raise NameError(str(annotation))
-    return annotation
+        annotations = inspect.get_annotations(written)
+    if "return" not in annotations:
+        return Any
+    holder = SimpleNamespace(
+        __annotations__={"return": annotations["return"]},
+        __type_params__=getattr(written, "__type_params__", ()),
+    )
+    names = dict(inspect.getclosurevars(written).nonlocals)
+    return get_type_hints(holder, written.__globals__, names, include_extras=True)["return"]

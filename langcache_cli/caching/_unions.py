@@ -7,16 +7,24 @@ JSON alone cannot say which member a value was, so these are written with their 
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import types
-from collections.abc import Mapping
+import uuid
+from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, is_typeddict
 
-from pydantic import BaseModel, GetCoreSchemaHandler, TypeAdapter, ValidationError
+from pydantic import BaseModel, GetCoreSchemaHandler, RootModel, TypeAdapter, ValidationError
 from pydantic_core import CoreConfig, PydanticSerializationError, core_schema, from_json
 
 from langcache_cli.caching._sameness import same
 
 _BYTES_AS_BASE64 = CoreConfig(val_json_bytes="base64")  # typed dicts do not inherit it
+
+_STRINGS = (str, bytes, uuid.UUID, Decimal, dt.date, dt.time, dt.timedelta, PurePath)
+_UNKNOWN = "unknown"
 
 
 def name_members(annotation: Any, adapter_for: Any) -> Any:
@@ -30,35 +38,55 @@ def name_members(annotation: Any, adapter_for: Any) -> Any:
     if origin is None or origin is Literal:
         return annotation
     if origin is Annotated:
-        return annotation
-    inner = tuple(
-        argument if argument is Ellipsis else name_members(argument, adapter_for) for argument in arguments
-    )
+        return _inside_annotated(annotation, adapter_for)
+    inner = [item if item is Ellipsis else name_members(item, adapter_for) for item in arguments]
     if origin in (Union, types.UnionType):
         if _told_apart_by_json(arguments):
-            return Union[inner]  # noqa: UP007 - built from a tuple
+            return Union[tuple(inner)]  # noqa: UP007 - built from a tuple
         return Annotated[Any, _NamedUnion(arguments, adapter_for)]
-    return origin[inner] if inner else annotation
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        inner[0] = arguments[0]  # a key of a JSON object has no room for a name
+    return origin[tuple(inner)] if inner else annotation
+
+
+def _inside_annotated(annotation: Any, adapter_for: Any) -> Any:
+    meant, *metadata = get_args(annotation)
+    if any(getattr(item, "discriminator", None) for item in metadata):
+        return annotation  # a field of the members already tells them apart
+    named = name_members(meant, adapter_for)
+    return annotation if named is meant else Annotated[named, *metadata]
 
 
 def _told_apart_by_json(members: tuple[Any, ...]) -> bool:
     kinds = [_json_kind(member) for member in members]
-    return len(set(kinds)) == len(kinds)
+    return len(set(kinds)) == len(kinds) and (_UNKNOWN not in kinds or {*kinds} <= {_UNKNOWN, "null"})
 
 
 def _json_kind(member: Any) -> str:
+    """What a member looks like in JSON."""
+    if get_origin(member) is Annotated:
+        return _json_kind(get_args(member)[0])
     kind = get_origin(member) or member
+    if kind is Literal:
+        return _common_kind(get_args(member))
     if kind in (None, type(None)):
         return "null"
+    if not isinstance(kind, type) or issubclass(kind, RootModel):
+        return _UNKNOWN
+    if issubclass(kind, Enum):
+        return _common_kind([choice.value for choice in kind])
     if kind in (bool, int, float):
-        return str(kind.__name__)  # pydantic keeps 1 and 1.0 apart
-    if not isinstance(kind, type):
-        return "unknown"
+        return kind.__name__  # pydantic keeps 1 and 1.0 apart
+    if issubclass(kind, _STRINGS):
+        return "string"
     if issubclass(kind, (BaseModel, Mapping)) or dataclasses.is_dataclass(kind) or is_typeddict(kind):
         return "object"
-    if issubclass(kind, (list, tuple, set, frozenset)):
-        return "array"
-    return "string"
+    return "array" if issubclass(kind, Collection) else _UNKNOWN
+
+
+def _common_kind(choices: Iterable[Any]) -> str:
+    kinds = {_json_kind(type(choice)) for choice in choices}
+    return kinds.pop() if len(kinds) == 1 else _UNKNOWN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,12 +99,12 @@ class _NamedUnion:
     def __get_pydantic_core_schema__(
         self, _source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
-        adapters: dict[str, tuple[Any, TypeAdapter[Any]]] = {}
+        adapters: dict[str, TypeAdapter[Any]] = {}
         choices: dict[Any, core_schema.CoreSchema] = {}
         for index, member in enumerate(self.members):
             name = getattr(member, "__name__", str(member)) if get_origin(member) is None else str(member)
             name = f"{name}#{index}" if name in adapters else name
-            adapters[name] = (get_origin(member) or member, self.adapter_for(member))
+            adapters[name] = self.adapter_for(member)
             choices[name] = _named_member(handler.generate_schema(name_members(member, self.adapter_for)))
         return core_schema.tagged_union_schema(
             choices,
@@ -97,10 +125,8 @@ def _named_member(schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
     )
 
 
-def _write(value: Any, adapters: Mapping[str, tuple[Any, TypeAdapter[Any]]]) -> dict[str, Any]:
-    for name, (kind, adapter) in adapters.items():
-        if not (type(value) is kind or (value is None and kind is type(None))):
-            continue
+def _write(value: Any, adapters: Mapping[str, TypeAdapter[Any]]) -> dict[str, Any]:
+    for name, adapter in adapters.items():
         try:
             payload = adapter.dump_json(value, round_trip=True, by_alias=False, warnings="error")
             if same(adapter.validate_json(payload, by_alias=False, by_name=True), value):

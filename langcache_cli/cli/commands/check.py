@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,8 +25,9 @@ def check(
     ] = False,
     sample: Sample = False,
 ) -> None:
-    """Check that Redis answers, and the database if there is one. For CI, cron and load balancers.
+    """Check that Redis and the database answer.
 
+    For CI, cron and load balancers. The database is checked if DATABASE_URL is set.
     Exits with 0 if all is well, 69 if something cannot be reached, 77 if a login is refused, 1 otherwise.
     """
     execute(_check(ctx.obj, roundtrip=roundtrip, sample=sample))
@@ -38,10 +40,8 @@ async def _check(invocation: Invocation, *, roundtrip: bool, sample: bool) -> No
     settings, output = invocation.settings(), Output(invocation)
     output.target(invocation.target(settings))
     database = invocation.database_if_configured(sample=sample)
-    async with open_cache(settings) as cache:
+    async with database or contextlib.nullcontext(), open_cache(settings) as cache:
         report = await run(cache, database, roundtrip=roundtrip)
-    if database is not None:
-        await database.aclose()
     _print(output, invocation, report)
     _judge(report)
 
@@ -81,8 +81,4 @@ def _judge(report: CheckReport) -> None:
         failure = explain(result.error)
         code = ExitCode.CHECK_FAILED if failure.code == ExitCode.BUG else failure.code
         hint = "" if failure.code == ExitCode.BUG else failure.hint
-        raise ReportedError(code, f"{result.name}: {failure.message}", hint)
-
-
-class ReportedError(CommandError):
-    """The document has been printed already: in JSON nothing more may follow it."""
+        raise CommandError(code, f"{result.name}: {failure.message}", hint, reported=True)

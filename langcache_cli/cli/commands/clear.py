@@ -34,9 +34,9 @@ def clear(
         str | None, typer.Option(help="The namespace, where LANGCACHE_ENV is prod.", metavar="NAMESPACE")
     ] = None,
 ) -> None:
-    """Remove entries, and the right to store any load of them that is under way.
+    """Remove entries by type, pattern or key.
 
-    Only keys of the namespace can be touched. Asks first, unless LANGCACHE_ENV is dev.
+    A load of them that is under way is not stored any more. Only keys of the namespace can be touched. Asks first, unless LANGCACHE_ENV is dev.
     """
     from langcache_cli.operations.clear import Target  # noqa: PLC0415 - see the package
 

@@ -32,9 +32,9 @@ def stats(
         typer.Option(help="Exit with 1 if the hit rate is lower.", metavar="PERCENT", min=0, max=HUNDRED),
     ] = None,
 ) -> None:
-    """Show how well the cache does: hits, misses and latencies of each type, and what the server says.
+    """Show hit rates and latencies.
 
-    The numbers are the application's own, of all its processes; reads by this command do not count.
+    For each cache type, and what the server says of itself. The numbers are the application's own, of all its processes; reads by this command do not count.
     """
     execute(_stats(ctx.obj, window=window, min_hit_rate=min_hit_rate))
 
@@ -73,14 +73,13 @@ def window_seconds(window: str) -> int:
 
 
 def _judge(total: Numbers, min_hit_rate: float, window: str) -> None:
+    message = ""
     if total.hit_rate is None:
-        raise CommandError(
-            ExitCode.CHECK_FAILED, f"no call was counted in the last {window}: the hit rate is unknown"
-        )
-    if HUNDRED * total.hit_rate < min_hit_rate:
-        raise CommandError(
-            ExitCode.CHECK_FAILED, f"the hit rate is {percent(total.hit_rate)}, lower than {min_hit_rate:g} %"
-        )
+        message = f"no call was counted in the last {window}: the hit rate is unknown"
+    elif HUNDRED * total.hit_rate < min_hit_rate:
+        message = f"the hit rate is {percent(total.hit_rate)}, lower than {min_hit_rate:g} %"
+    if message:
+        raise CommandError(ExitCode.CHECK_FAILED, message, reported=True)
 
 
 def _print(output: Output, report: StatsReport, window: str) -> None:
@@ -91,7 +90,7 @@ def _print(output: Output, report: StatsReport, window: str) -> None:
     columns = ("Type", "Keys", "Hits", "Misses", "Hit rate", "Hit p95", "Load p95")
     output.table(f"The last {window}", columns, rows)
     server = report.server
-    output.table("Server", ("Server", ""), _server_rows(server), text_columns=1)
+    output.table("Server", ("Server", ""), _server_rows(server), text_columns=2)
 
 
 def _cells(numbers: Numbers) -> tuple[str, ...]:

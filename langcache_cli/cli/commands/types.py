@@ -9,7 +9,7 @@ from langcache_cli.cli.output import Output
 
 
 def types(ctx: typer.Context) -> None:
-    """List the cache types: their prefixes, their TTL, and when they are cleared. Needs no Redis."""
+    """List the cache types. Needs no Redis."""
     invocation: Invocation = ctx.obj
     settings, output = invocation.settings(), Output(invocation)
     if invocation.json:

@@ -35,8 +35,9 @@ def warm(
         int, typer.Option(help="Read back this many entries and compare.", metavar="N", min=0)
     ] = 0,
 ) -> None:
-    """Fill the cache from the database: every word, and every page of every level list.
+    """Fill the cache from the database.
 
+    Takes every word, and every page of every level list.
     Entries that are there are replaced, and served until then. An invalidation meanwhile wins.
     """
     invocation: Invocation = ctx.obj
@@ -74,7 +75,7 @@ async def _warm(invocation: Invocation, *, sample: bool, **options: Any) -> None
             try:
                 report = await run.run()
             except BaseException:
-                if run.report().lines:
+                if not invocation.json:  # there the one document is the error
                     _print(output, invocation, run)
                 raise
         _print(output, invocation, run)
@@ -154,14 +155,15 @@ def _judge(report: WarmReport, database: str) -> None:
             ExitCode.CHECK_FAILED,
             f"there was nothing to warm: vocabulary_words has no such words ({database})",
             "Check --language and --level, or whether the backend has filled the table.",
+            reported=True,
         )
     if report.verification is not None and report.verification.wrong:
-        raise CommandError(
-            ExitCode.CHECK_FAILED, f"not as in the database: {', '.join(report.verification.wrong)}"
-        )
+        wrong = ", ".join(report.verification.wrong)
+        raise CommandError(ExitCode.CHECK_FAILED, f"not as in the database: {wrong}", reported=True)
     failed = report.total.failed
     if failed:
-        raise CommandError(ExitCode.PARTIAL, f"{failed:,} of {report.total.read:,} entries were not stored")
+        message = f"{failed:,} of {report.total.read:,} entries were not stored"
+        raise CommandError(ExitCode.PARTIAL, message, reported=True)
 
 
 def _require_levels(levels: list[str]) -> None:
