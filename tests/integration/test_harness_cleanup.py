@@ -72,8 +72,8 @@ def test_a_pytest_that_is_killed_leaves_no_server_running(tmp_path, options):
         run.send_signal(signal.SIGKILL)
         run.communicate()
     eventually(lambda: not any(_is_alive(server) for server in servers), within=END_SECONDS)
-    for folder in started:  # all that SIGKILL may leave behind
-        shutil.rmtree(folder)
+    for folder in started:  # SIGKILL leaves them behind; an orphaned xdist worker removes its own
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize(

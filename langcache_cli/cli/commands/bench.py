@@ -42,7 +42,8 @@ def bench(
 ) -> None:
     """Measure latencies, from a ping to the database.
 
-    All paths in one run, so that the gaps explain themselves. Uses keys of its own, which it removes; nothing is counted in the hit rates of the application.
+    All paths in one run, so that the gaps explain themselves. Uses keys of its own, which it removes;
+    nothing is counted in the hit rates of the application.
     """
     execute(
         _bench(

@@ -36,7 +36,8 @@ def clear(
 ) -> None:
     """Remove entries by type, pattern or key.
 
-    A load of them that is under way is not stored any more. Only keys of the namespace can be touched. Asks first, unless LANGCACHE_ENV is dev.
+    A load of them that is under way is not stored any more. Only keys of the namespace can be touched.
+    Asks first, unless LANGCACHE_ENV is dev.
     """
     from langcache_cli.operations.clear import Target  # noqa: PLC0415 - see the package
 

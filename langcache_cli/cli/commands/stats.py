@@ -34,7 +34,8 @@ def stats(
 ) -> None:
     """Show hit rates and latencies.
 
-    For each cache type, and what the server says of itself. The numbers are the application's own, of all its processes; reads by this command do not count.
+    For each cache type, and what the server says of itself. The numbers are the application's own, of all
+    its processes; reads by this command do not count.
     """
     execute(_stats(ctx.obj, window=window, min_hit_rate=min_hit_rate))
 
