@@ -1,0 +1,190 @@
+"""Filling the cache in bulk: the same entries as misses write, and an invalidation meanwhile wins."""
+
+import asyncio
+
+import pytest
+
+from langcache_cli.caching import CacheUnavailableError, ServerReplyError, WarmCounts, warm
+
+
+def numbers(cache, **options):
+    """A cached function whose value is its argument times ten."""
+    runs = []
+
+    @cache.cached(key_prefix="numbers", **options)
+    async def times_ten(number: int) -> dict[str, int]:
+        runs.append(number)
+        return {"value": number * 10}
+
+    return times_ten, runs
+
+
+CALLS = [{"number": number} for number in range(50)]
+
+
+async def load(calls):
+    return [{"value": call["number"] * 10} for call in calls]
+
+
+async def test_warmed_calls_are_hits_with_the_values_of_misses(cache):
+    times_ten, runs = numbers(cache)
+    assert await warm(cache, times_ten, CALLS, load) == WarmCounts(read=50, written=50)
+    assert [await times_ten(number) for number in range(50)] == [{"value": n * 10} for n in range(50)]
+    assert runs == []
+
+
+async def test_warming_again_replaces_entries_which_are_served_meanwhile(cache):
+    times_ten, runs = numbers(cache)
+    await warm(cache, times_ten, CALLS, load)
+    served = []
+
+    async def load_newer(calls):
+        served.append(await times_ten(7))
+        return [{"value": -call["number"]} for call in calls]
+
+    assert (await warm(cache, times_ten, CALLS, load_newer)).written == 50
+    assert served == [{"value": 70}]
+    assert await times_ten(7) == {"value": -7}
+    assert runs == []
+
+
+async def test_missing_only_neither_loads_nor_touches_what_is_there(cache):
+    times_ten, _ = numbers(cache)
+    await warm(cache, times_ten, CALLS[:20], load)
+    loaded = []
+
+    async def load_and_tell(calls):
+        loaded.extend(call["number"] for call in calls)
+        return [{"value": 0} for _ in calls]
+
+    counts = await warm(cache, times_ten, CALLS, load_and_tell, missing_only=True)
+    assert counts == WarmCounts(read=30, written=30, skipped=20)
+    assert loaded == list(range(20, 50))
+    assert await times_ten(3) == {"value": 30}
+
+
+async def test_missing_only_replaces_entries_that_nobody_can_read(cache, redis_server):
+    times_ten, runs = numbers(cache)
+    redis_server.command("SET", times_ten.key_for(1), "written by somebody else")
+    redis_server.command(
+        "SET",
+        times_ten.key_for(2),
+        b"lc1 entry id=0123456789abcdef created=1 fresh=2 load_us=3 schema=00000000\n{}",
+    )
+    counts = await warm(cache, times_ten, CALLS[:3], load, missing_only=True)
+    assert counts == WarmCounts(read=3, written=3)
+    assert await times_ten(2) == {"value": 20}
+    assert runs == []
+
+
+@pytest.mark.parametrize("missing_only", [False, True])
+@pytest.mark.parametrize("entries_before", [False, True])
+async def test_what_is_invalidated_while_a_warm_reads_is_not_stored(
+    cache, redis_server, missing_only, entries_before
+):
+    times_ten, _ = numbers(cache)
+    if entries_before and not missing_only:
+        await warm(cache, times_ten, CALLS, load)
+
+    async def load_while_others_invalidate(calls):
+        values = await load(calls)  # read before the invalidations
+        await times_ten.invalidate(number=1)
+        redis_server.command("DEL", times_ten.key_for(2))
+        return values
+
+    counts = await warm(cache, times_ten, CALLS, load_while_others_invalidate, missing_only=missing_only)
+    assert counts == WarmCounts(read=50, written=48, refused=2)
+    for number in (1, 2):
+        assert not await cache.holds(times_ten.key_for(number))
+
+    async def load_while_all_is_cleared(calls):
+        values = await load(calls)
+        await cache.invalidate("cache:numbers:*")
+        return values
+
+    await cache.invalidate("cache:numbers:*")
+    counts = await warm(cache, times_ten, CALLS, load_while_all_is_cleared, missing_only=missing_only)
+    assert counts == WarmCounts(read=50, refused=50)
+    assert [keys async for keys in cache.scan()] == []
+
+
+async def test_a_load_that_began_before_a_warm_cannot_replace_its_newer_value(cache):
+    release = asyncio.Event()
+    started = asyncio.Event()
+
+    @cache.cached(key_prefix="numbers")
+    async def slow(number: int) -> dict[str, int]:
+        started.set()
+        await release.wait()
+        return {"value": -1}
+
+    early = asyncio.create_task(slow(1))
+    await started.wait()
+    assert (await warm(cache, slow, [{"number": 1}], load)).written == 1
+    release.set()
+    assert await early == {"value": -1}
+    assert await slow(1) == {"value": 10}
+
+
+async def test_leases_outlive_a_slow_database(open_cache):
+    cache = open_cache(lease_seconds=0.3)
+    times_ten, _ = numbers(cache)
+    token = []
+
+    async def load_slowly(calls):
+        token.append(await cache.client().get(times_ten.key_for(1)))
+        ends = asyncio.get_running_loop().time() + 1.0
+        while asyncio.get_running_loop().time() < ends:  # three leases long
+            assert await cache.client().get(times_ten.key_for(1)) == token[0]
+        return await load(calls)
+
+    assert (await warm(cache, times_ten, CALLS, load_slowly)).written == 50
+    assert token[0].startswith(b"lc1 lease id=")
+
+
+async def test_a_database_that_fails_leaves_no_lease_behind(cache):
+    times_ten, runs = numbers(cache)
+
+    async def fail(calls):
+        raise LookupError("the database is gone")
+
+    with pytest.raises(LookupError, match="the database is gone"):
+        await warm(cache, times_ten, CALLS, fail, missing_only=True)
+    assert await times_ten(1) == {"value": 10}
+    assert await times_ten(1) == {"value": 10}
+    assert runs == [1]
+
+
+async def test_values_that_cannot_be_cached_are_counted_and_the_others_stored(cache, caplog):
+    times_ten, _ = numbers(cache)
+
+    async def load_badly(calls):
+        return [{"value": "no number"} if call["number"] == 3 else {"value": 1} for call in calls]
+
+    assert await warm(cache, times_ten, CALLS, load_badly) == WarmCounts(read=50, written=49, failed=1)
+    assert "not cached" in caplog.text
+
+
+async def test_a_redis_that_is_down_is_an_error_and_nothing_is_loaded(own_redis, open_cache):
+    server = own_redis()
+    cache = open_cache(server.url)
+    times_ten, _ = numbers(cache)
+    server.stop()
+    loaded = []
+
+    async def load_and_tell(calls):
+        loaded.append(calls)
+        return await load(calls)
+
+    with pytest.raises(CacheUnavailableError):
+        await warm(cache, times_ten, CALLS, load_and_tell)
+    assert loaded == []
+
+
+async def test_a_full_redis_is_an_error_that_says_so(own_redis, open_cache):
+    server = own_redis(maxmemory="100kb", policy="noeviction")
+    cache = open_cache(server.url)
+    times_ten, _ = numbers(cache)
+    with pytest.raises(ServerReplyError) as caught:
+        await warm(cache, times_ten, CALLS, load)
+    assert caught.value.code == "OOM"
