@@ -6,6 +6,11 @@ holds a password. Exceptions of the functions behind the cache pass through unto
 
 from __future__ import annotations
 
+import re
+
+# how Redis 6 wraps the error of a command that a script calls; Redis 7 puts the inner code first itself
+_ERROR_IN_SCRIPT = re.compile(r"ERR Error running script.*?: -([A-Z]+) ", re.DOTALL)
+
 
 class CacheError(Exception):
     """Base of every error this package raises."""
@@ -50,12 +55,14 @@ class ServerReplyError(CacheError):
     """Redis answered a command with an error.
 
     Attributes:
-        code: The first word of the reply, such as ``READONLY``, ``OOM`` or ``NOPERM``.
+        code: The first word of the reply, such as ``READONLY``, ``OOM`` or ``NOPERM``; for a command inside
+            a script, the first word of that command's reply.
     """
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        self.code = message.split(" ", 1)[0]
+        in_script = _ERROR_IN_SCRIPT.match(message)
+        self.code = in_script[1] if in_script else message.split(" ", 1)[0]
 
 
 class PatternError(CacheError, ValueError):
