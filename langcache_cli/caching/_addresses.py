@@ -8,6 +8,10 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 SCHEMES = ("redis", "rediss", "unix")
 DEFAULT_PORT = 6379
 
+_PERCENT_ENCODE = (
+    "expected redis://:password@host:6379/0, with %2F %3F %23 and %40 for / ? # and @ inside the password"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
@@ -21,7 +25,7 @@ class RedisAddress:
         username: ACL user, or None for the default user.
         password: The secret, or None.
         tls: Whether the connection is encrypted (``rediss://``).
-        options: Options of the query part, such as ``ssl_ca_certs``.
+        options: Options of the query part, such as ``ssl_ca_certs``; some of them are secrets.
     """
 
     host: str
@@ -31,7 +35,7 @@ class RedisAddress:
     username: str | None
     password: str | None = field(repr=False)
     tls: bool
-    options: dict[str, str]
+    options: dict[str, str] = field(repr=False)
 
     @classmethod
     def parse(cls, url: str) -> RedisAddress:
@@ -51,7 +55,7 @@ class RedisAddress:
             raise ValueError("a unix:// URL needs the path of a socket: unix:///run/redis/redis.sock")
         database = options.pop("db", None) or ("0" if unix else parts.path.strip("/") or "0")
         if not database.isascii() or not database.isdigit():
-            raise ValueError(f"the database must be a number such as /0, not {database!r}")
+            raise ValueError(f"the database must be a number, such as /0; {_PERCENT_ENCODE}")
         return cls(
             host="" if unix else parts.hostname or "localhost",
             port=parts.port or DEFAULT_PORT,
@@ -77,8 +81,20 @@ def _split(url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port  # a bad port is only noticed when it is read
     except ValueError:
-        raise ValueError("the port or host is malformed; expected redis://:password@host:6379/0") from None
+        raise ValueError(f"the port or host is malformed; {_PERCENT_ENCODE}") from None
     if parts.scheme not in SCHEMES:
         allowed = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-        raise ValueError(f"it must begin with one of {allowed} (got {parts.scheme or 'no scheme'!r})")
+        # without '://' the first word may be a user or a password
+        got = repr(f"{parts.scheme}://") if f"{parts.scheme}://" in url.lower() else "no scheme"
+        raise ValueError(f"it must begin with one of {allowed} (got {got})")
+    _reject_misplaced_password(parts)
     return parts
+
+
+def _reject_misplaced_password(parts: SplitResult) -> None:
+    """Notice a password cut in two by a character of its own, before its end is taken for something else."""
+    unix = parts.scheme == "unix"
+    if unix and parts.netloc and not parts.netloc.endswith("@"):
+        raise ValueError(f"a unix:// URL has three slashes before its path; {_PERCENT_ENCODE}")
+    if parts.fragment or "@" in parts.query or ("@" in parts.path and not unix):
+        raise ValueError(f"it has a '#' or '@' in the wrong place; {_PERCENT_ENCODE}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -65,6 +66,7 @@ class Cache:
         self.statistics = Statistics()
         self._runtimes: list[Runtime] = []
         self._latest: Runtime | None = None
+        self._lock = threading.Lock()
         self._labels: dict[str, Label] = {}
 
     @property
@@ -171,7 +173,8 @@ class Cache:
         if not self.enabled or not keys:
             return 0
         runtime = self.runtime()
-        removed = await runtime.store.invalidate(list(keys), Budget(runtime.server.timeout))
+        with runtime.server.confirming():
+            removed = await runtime.store.invalidate(list(keys), Budget(runtime.server.timeout))
         if spec is not None:
             self.statistics.add(self.label(spec), "invalidated", removed)
             runtime.flush_statistics_soon()
@@ -183,7 +186,7 @@ class Cache:
         Raises:
             CacheUnavailableError: Redis did not answer.
         """
-        return bool(await self.runtime().server.call("EXISTS", key))
+        return bool(await self._usable_runtime().server.call("EXISTS", key))
 
     def statistics_of(self, function: CachedFunction[Any, Any]) -> Numbers:
         """What this process has counted for a function and not delivered yet."""
@@ -213,7 +216,11 @@ class Cache:
         return await self._unlink(self._selection(None, name))
 
     async def _unlink(self, selection: Selection) -> int:
-        return await unlink(self.runtime().bulk, selection) if self.enabled else 0
+        if not self.enabled:
+            return 0
+        server = self.runtime().bulk
+        with server.confirming():
+            return await unlink(server, selection)
 
     async def scan(
         self, pattern: str | None = None, *, type_name: str | None = None
@@ -227,7 +234,7 @@ class Cache:
             UnknownCacheTypeError: There is no such type.
             CacheUnavailableError: Redis went away.
         """
-        async for keys in scan(self.runtime().bulk, self._selection(pattern, type_name)):
+        async for keys in scan(self._usable_runtime().bulk, self._selection(pattern, type_name)):
             yield [key.decode("utf-8", "replace") for key in keys]
 
     def _selection(self, pattern: str | None, type_name: str | None) -> Selection:
@@ -242,11 +249,7 @@ class Cache:
         Raises:
             CacheUnavailableError: No answer within the budget, or the cache is disabled.
         """
-        if not self.enabled:
-            raise CacheUnavailableError(
-                "the cache is disabled by REDIS_ENABLED", target=str(self.settings.address)
-            )
-        runtime = self.runtime()
+        runtime = self._usable_runtime()
         started = runtime.loop.time()
         await runtime.server.call("PING")
         return runtime.loop.time() - started
@@ -260,7 +263,7 @@ class Cache:
         Raises:
             CacheError: Redis could not be asked.
         """
-        runtime = self.runtime()
+        runtime = self._usable_runtime()
         await runtime.flush_statistics()
         counts = await runtime.ledger.read(window_seconds)
         return CacheReport(window_seconds, {label: Numbers(items) for label, items in counts.items()})
@@ -271,7 +274,7 @@ class Cache:
         Raises:
             CacheError: Redis could not be asked.
         """
-        server = self.runtime().server
+        server = self._usable_runtime().server
         keys = await server.call("DBSIZE")
         return server_report(await server.call("INFO"), database_keys=keys)
 
@@ -292,9 +295,18 @@ class Cache:
     def runtime(self) -> Runtime:
         """What this cache holds for the running event loop."""
         loop = asyncio.get_running_loop()
-        if self._latest is None or self._latest.loop is not loop:
-            self._latest = self._runtime_of(loop)
-        return self._latest
+        latest = self._latest  # read once: another thread may replace it at any moment
+        if latest is None or latest.loop is not loop:
+            with self._lock:
+                self._latest = latest = self._runtime_of(loop)
+        return latest
+
+    def _usable_runtime(self) -> Runtime:
+        if not self.enabled:
+            raise CacheUnavailableError(
+                "the cache is disabled by REDIS_ENABLED", target=str(self.settings.address)
+            )
+        return self.runtime()
 
     def _runtime_of(self, loop: asyncio.AbstractEventLoop) -> Runtime:
         for runtime in tuple(self._runtimes):
@@ -306,15 +318,19 @@ class Cache:
                 )
                 runtime.abandon()
                 self._runtimes.remove(runtime)
-        self._runtimes.append(Runtime(self.settings, self.statistics, publish=self.publish_statistics))
-        return self._runtimes[-1]
+        runtime = Runtime(self.settings, self.statistics, publish=self.publish_statistics)
+        runtime.end_with_loop(self.aclose)
+        self._runtimes.append(runtime)
+        return runtime
 
     async def aclose(self) -> None:
         """Deliver the statistics and end everything this event loop holds; the cache can be used again."""
         loop = asyncio.get_running_loop()
-        for runtime in [item for item in self._runtimes if item.loop is loop]:
-            self._runtimes.remove(runtime)
+        with self._lock:
+            ending = [runtime for runtime in self._runtimes if runtime.loop is loop]
+            self._runtimes = [runtime for runtime in self._runtimes if runtime.loop is not loop]
             self._latest = None
+        for runtime in ending:
             await runtime.aclose()
 
     async def __aenter__(self) -> Self:

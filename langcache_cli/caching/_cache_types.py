@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar, overload
 
 from langcache_cli.caching._errors import UnknownCacheTypeError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,14 @@ class CacheTypes(Mapping[str, CacheType]):
             return self._by_name[name]
         except KeyError:
             raise UnknownCacheTypeError(name, known=tuple(self._by_name)) from None
+
+    @overload
+    def get(self, name: str, /) -> CacheType | None: ...
+    @overload
+    def get(self, name: str, /, default: CacheType | T) -> CacheType | T: ...
+    def get(self, name: str, /, default: CacheType | T | None = None) -> CacheType | T | None:
+        """The type called ``name``, or ``default``."""
+        return self._by_name.get(name, default)
 
     def __contains__(self, name: object) -> bool:
         return name in self._by_name

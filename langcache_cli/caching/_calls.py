@@ -14,7 +14,7 @@ from typing import Any
 from langcache_cli.caching._codec import Codec, UncacheableValueError
 from langcache_cli.caching._entry import Entry, Placeholder, new_id, now_ms
 from langcache_cli.caching._errors import CacheError, ServerReplyError
-from langcache_cli.caching._flights import AbandonedLoadError, Flight, Landing
+from langcache_cli.caching._flights import Flight, Landing
 from langcache_cli.caching._runtime import Runtime
 from langcache_cli.caching._server import Budget
 from langcache_cli.caching._spec import FunctionSpec
@@ -76,7 +76,10 @@ class Call:
         self.spec.resolve()
         self.runtime.flush_statistics_soon()
         lease = new_lease(self.key)
-        return (await self.runtime.depart(lease.token, self._claim_and_load(lease)).land(leading=True)).value
+        landing = await self.runtime.depart(lease.token, self._claim_and_load(lease)).land()
+        if landing.failure is not None:
+            raise landing.failure
+        return landing.value
 
     async def _read(self) -> bytes | None:
         try:
@@ -104,12 +107,11 @@ class Call:
             self._count("undecodable")
         lease = new_lease(self.key)
         flight = self.runtime.depart(lease.token, self._acquire_and_load(lease, stored or b""))
-        return await flight.land(leading=True)
+        return await flight.land()
 
     async def _join(self, flight: Flight) -> Landing:
-        try:
-            landing = await flight.land(leading=False)
-        except AbandonedLoadError:
+        landing = await flight.join()
+        if landing is None:
             return Landing(await self._load_unleased())
         self._count("misses")
         self._count("joined")
@@ -140,9 +142,20 @@ class Call:
         return Landing(value, entry)
 
     async def _claim_and_load(self, lease: Lease) -> Landing:
-        entry_stays = await self.runtime.store.claim(lease, self.budget)
+        confirming = self.runtime.server.confirming
+        try:
+            with confirming():
+                entry_stays = await self.runtime.store.claim(lease, self.budget)
+        except CacheError as error:
+            return Landing(failure=error)
         value, entry = await self._load(lease, release_on_failure=not entry_stays)
-        await self._store(lease, entry)
+        try:
+            with confirming():
+                if not await self._store(lease, entry):
+                    # Another refresh may have claimed the old entry after us: it must not outlive this call.
+                    await self.runtime.store.invalidate([self.key], self.budget)
+        except CacheError as error:  # for the call that asked for the refresh, not for those who joined
+            return Landing(value, entry, failure=error)
         return Landing(value, entry)
 
     async def _load(self, lease: Lease, *, release_on_failure: bool) -> tuple[Any, Entry | None]:
@@ -159,13 +172,16 @@ class Call:
             heartbeat.stop()
         return value, self._encode(value, load_seconds=self.runtime.loop.time() - started)
 
-    async def _store(self, lease: Lease, entry: Entry | None) -> None:
+    async def _store(self, lease: Lease, entry: Entry | None) -> bool:
         if entry is None:
             await self.runtime.store.release(lease, self.budget)
-        elif await self.runtime.store.commit(lease, entry, ttl_ms(self.ttl_seconds), self.budget):
+            return False
+        stored = await self.runtime.store.commit(lease, entry, ttl_ms(self.ttl_seconds), self.budget)
+        if stored:
             self._count("bytes_written", len(entry.payload))
         else:
             self._count("refused")
+        return stored
 
     def _encode(self, value: Any, *, load_seconds: float) -> Entry | None:
         try:

@@ -52,7 +52,9 @@ class Codec:
         try:
             self._adapter = _adapter(annotation)
         except (PydanticSchemaGenerationError, PydanticUserError) as error:
-            raise TypeError(f"{readable(annotation)} cannot be cached: {str(error).splitlines()[0]}") from None
+            raise TypeError(
+                f"{readable(annotation)} cannot be cached: {str(error).splitlines()[0]}"
+            ) from None
 
     def encode(self, value: Any) -> bytes:
         """The JSON of ``value``.
@@ -112,6 +114,8 @@ def _require_plain_json(value: Any) -> None:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, RecursionError):
+        return "it contains itself, or is nested too deeply"
     if "invalid utf-8" in str(error):
         return (
             "it holds bytes that are not UTF-8, in a class that decides for itself how to write them; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -18,6 +19,7 @@ T = TypeVar("T")
 
 _registry = Registry()
 _default: Cache | None = None
+_lock = threading.Lock()
 
 
 def get_default_cache() -> Cache:
@@ -27,9 +29,10 @@ def get_default_cache() -> Cache:
         ConfigurationError: It is made now, and a setting has a value that is not allowed.
     """
     global _default  # noqa: PLW0603 - the one default, and the one place that makes it
-    if _default is None:
-        _default = Cache()
-    return _default
+    with _lock:  # threads that begin together must not make two, one of which nobody would close
+        if _default is None:
+            _default = Cache()
+        return _default
 
 
 def set_default_cache(cache: Cache | None) -> Cache | None:

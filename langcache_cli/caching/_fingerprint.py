@@ -10,7 +10,7 @@ import dataclasses
 import enum
 import types
 from hashlib import blake2b
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
@@ -35,31 +35,27 @@ def field_types(kind: type[Any]) -> dict[str, Any]:
         return {name: field.annotation for name, field in kind.model_fields.items()}
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         return {**dict.fromkeys(kind._fields, Any), **get_type_hints(kind)}
-    if dataclasses.is_dataclass(kind) or is_typeddict(kind):
-        return get_type_hints(kind)
-    return {}
+    # not is_typeddict, which does not know those of typing_extensions, and pydantic wants these before 3.12
+    typed_dict = issubclass(kind, dict) and hasattr(kind, "__required_keys__")
+    return get_type_hints(kind) if typed_dict or dataclasses.is_dataclass(kind) else {}
 
 
 def _describe(annotation: Any, seen: tuple[Any, ...]) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _describe(arguments[0], seen)
-    if origin in (Union, types.UnionType):
-        return _listed("Union", arguments, seen)
     if origin is not None:
-        return _listed(_describe(origin, seen), arguments, seen)
+        name = "Union" if origin in (Union, types.UnionType) else _describe(origin, seen)
+        return f"{name}[{','.join(_describe(argument, seen) for argument in arguments)}]"
+    if annotation in seen:
+        return _name(annotation)  # it contains itself: it is being described already
+    seen = (*seen, annotation)
     if isinstance(annotation, type):
-        if annotation in seen:
-            return _name(annotation)  # it contains itself: its fields are being described already
-        return _name(annotation) + _members(annotation, (*seen, annotation))
+        return _name(annotation) + _members(annotation, seen)
     meant = getattr(annotation, "__value__", getattr(annotation, "__supertype__", None))
-    if meant is not None and annotation not in seen:  # `type Words = ...`, NewType("WordId", int)
-        return f"{_name(annotation)}={_describe(meant, (*seen, annotation))}"
+    if meant is not None:  # `type Words = ...`, NewType("WordId", int)
+        return f"{_name(annotation)}={_describe(meant, seen)}"
     return annotation.__name__ if isinstance(annotation, TypeVar) else repr(annotation)
-
-
-def _listed(name: str, arguments: tuple[Any, ...], seen: tuple[Any, ...]) -> str:
-    return f"{name}[{','.join(_describe(argument, seen) for argument in arguments)}]"
 
 
 def _members(kind: type[Any], seen: tuple[Any, ...]) -> str:

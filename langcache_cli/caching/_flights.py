@@ -7,15 +7,12 @@ after an invalidation can never join a load that began before it: that token is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from langcache_cli.caching._entry import Entry
-
-
-class AbandonedLoadError(Exception):
-    """The load failed after the call that began it was cancelled, perhaps with the session it used."""
+from langcache_cli.caching._errors import CacheError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,39 +23,58 @@ class Landing:
         value: What the function returned, for the call that led.
         entry: The same as bytes, for those who joined; None if it could not be encoded.
         found: What Redis held when the lease was asked for; then nothing was loaded.
+        failure: Why Redis does not hold the value, if the call that led is to be told.
     """
 
     value: Any = None
     entry: Entry | None = None
     found: bytes | None = None
+    failure: CacheError | None = None
 
 
 class Flight:
     """A load under way, and those who wait for it."""
 
-    def __init__(self, work: Coroutine[Any, Any, Landing], *, token: str) -> None:
+    def __init__(
+        self, work: Coroutine[Any, Any, Landing], *, token: str, at_end: Callable[[], object]
+    ) -> None:
         """Start ``work`` in a task of its own, with the context variables of the caller."""
         self.token = token
         self._task = asyncio.create_task(work, name=f"langcache-load-{token}")
         self._task.add_done_callback(_retrieve)
+        self._task.add_done_callback(lambda _: at_end())
         self._waiting = 0
         self._leader_left = False
 
-    @property
-    def done(self) -> bool:
-        """Whether nothing of it runs any more."""
-        return self._task.done()
-
-    async def land(self, *, leading: bool) -> Landing:
-        """Wait for the end. Cancelling one waiter harms no other; the last one to leave ends the load.
+    async def land(self) -> Landing:
+        """Wait for the end as the call that began it.
 
         Raises:
-            AbandonedLoadError: See there; only for those who joined.
             BaseException: Whatever the load raised.
         """
+        await self._wait(leading=True)
+        return self._task.result()
+
+    async def join(self) -> Landing | None:
+        """Wait for the end of a load that another call began.
+
+        Returns:
+            None when it was cancelled, or failed after that call had left, perhaps with the session it used.
+
+        Raises:
+            Exception: Whatever the load raised.
+        """
+        await self._wait(leading=False)
+        if self._task.cancelled() or (self._leader_left and self._task.exception() is not None):
+            return None
+        return self._task.result()
+
+    async def _wait(self, *, leading: bool) -> None:
+        """Cancelling one waiter harms no other; the last one to leave ends the load."""
         self._waiting += 1
         try:
-            return await asyncio.shield(self._task)
+            # not for the task itself: its cancellation would look like that of whoever waits
+            await asyncio.wait([self._task])
         except asyncio.CancelledError:
             self._leader_left |= leading
             if self._waiting == 1 and not self._task.done():
@@ -66,10 +82,6 @@ class Flight:
                 # caller's session, which the caller is about to close.
                 self._task.cancel()
                 await asyncio.wait([self._task])
-            raise
-        except Exception as error:
-            if self._leader_left and not leading:
-                raise AbandonedLoadError from error
             raise
         finally:
             self._waiting -= 1

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import hiredis
@@ -41,8 +42,8 @@ class Link(asyncio.Protocol):
         """Whether requests can still be answered."""
         return self._transport is not None and not self._transport.is_closing()
 
-    def request(self, *command: Argument) -> asyncio.Future[Any]:
-        """Send a command; the future holds its reply, which is a `ServerReplyError` if Redis says so.
+    def request(self, packed: bytes) -> asyncio.Future[Any]:
+        """Send what `pack` made; the future holds the reply, a `ServerReplyError` if Redis says so.
 
         Requests of one tick of the event loop leave in one write.
 
@@ -54,7 +55,7 @@ class Link(asyncio.Protocol):
         future: asyncio.Future[Any] = self._loop.create_future()
         if not self._unsent:
             self._loop.call_soon(self._flush)
-        self._unsent.append(hiredis.pack_command(command))  # type: ignore[arg-type] # its stub wants one item
+        self._unsent.append(packed)
         self._waiting.append(future)
         return future
 
@@ -84,10 +85,12 @@ class Link(asyncio.Protocol):
             self._reader.feed(data)
             while self._waiting and (reply := self._reader.gets()) is not False:
                 future = self._waiting.popleft()
-                if not future.done():  # else its caller was cancelled or ran out of time
+                if not future.done():  # else its caller was cancelled
                     future.set_result(reply)
         except hiredis.ProtocolError:
             self.abort()  # not a Redis server, or the stream is damaged
+        if not self._waiting and self._reader.has_data():
+            self.abort()  # nobody asked for this: it would be taken for the reply to the next request
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio calls this when the connection ends, however it ends."""
@@ -102,6 +105,16 @@ class Link(asyncio.Protocol):
             if not future.done():
                 future.set_exception(error)
                 future.exception()  # whoever waited may be gone: not an error to report
+
+
+def pack(command: Sequence[Argument]) -> bytes:
+    """The bytes of a command.
+
+    Raises:
+        UnicodeEncodeError: A text with lone surrogates, which no key can hold.
+    """
+    packed: bytes = hiredis.pack_command(tuple(command))  # type: ignore[arg-type] # stub: one item
+    return packed
 
 
 async def connect(address: RedisAddress) -> Link:
@@ -128,16 +141,17 @@ async def connect(address: RedisAddress) -> Link:
 
 
 async def _greet(link: Link, address: RedisAddress) -> None:
-    requests = []
+    commands: list[tuple[Argument, ...]] = []
     if address.password is not None:
         user = (address.username,) if address.username else ()
-        requests.append(link.request("AUTH", *user, address.password))
+        commands.append(("AUTH", *user, address.password))
     if address.db:
-        requests.append(link.request("SELECT", address.db))
-    requests.append(link.request("PING"))  # the only one of the three that says whether data is still loading
-    for reply in [await request for request in requests]:
-        # a user who may not PING can still use a cache
-        if isinstance(reply, ServerReplyError) and reply.code != "NOPERM":
+        commands.append(("SELECT", address.db))
+    commands.append(("PING",))  # the only one of the three that says whether data is still loading
+    requests = [link.request(pack(command)) for command in commands]
+    for command, reply in zip(commands, [await request for request in requests], strict=True):
+        may_not_ping = command == ("PING",) and isinstance(reply, ServerReplyError) and reply.code == "NOPERM"
+        if isinstance(reply, ServerReplyError) and not may_not_ping:  # a cache does without PING
             raise reply
 
 

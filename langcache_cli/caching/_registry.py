@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from types import CellType
 from typing import Any
 
 from langcache_cli.caching._spec import FunctionSpec
@@ -18,15 +20,35 @@ class Registry:
         """Register a function; the same one again (a reloaded module) replaces the first.
 
         Raises:
-            TypeError: Another function has the same prefix and name.
+            TypeError: Another function has the same prefix and name: written elsewhere, or made
+                again by the same ``def`` with other variables around it.
         """
         known = self._specs.get(spec.keys.stem)
-        if known is not None and _source(known.function) != _source(spec.function):
+        if known is not None and not _interchangeable(known.function, spec.function):
             raise TypeError(
                 f"{spec.name} and {known.name} would share the keys '{spec.keys.stem}:...'; "
                 "give one of them another key_prefix"
             )
         self._specs[spec.keys.stem] = spec
+
+
+def _interchangeable(known: Callable[..., Any], new: Callable[..., Any]) -> bool:
+    known, new = inspect.unwrap(known), inspect.unwrap(new)
+    if known.__code__ is new.__code__:  # not a reload, which compiles anew
+        return _captured(known) == _captured(new)
+    return _source(known) == _source(new)
+
+
+def _captured(function: Callable[..., Any]) -> list[int]:
+    """The variables around a function, by identity: they may decide what it returns."""
+    return [id(_contents(cell)) for cell in function.__closure__ or ()]
+
+
+def _contents(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # nothing in it yet: the function's own name, while it is being decorated
+        return None
 
 
 def _source(function: Callable[..., Any]) -> tuple[str, str]:

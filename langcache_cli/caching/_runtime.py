@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from langcache_cli.caching._client import abandon_client, close_client, new_client
@@ -43,19 +43,31 @@ class Runtime:
         self.flights: dict[str, Flight] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._flush_timer: asyncio.TimerHandle | None = None
+        self._sentinel: AsyncGenerator[None, None] | None = None
+
+    def end_with_loop(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Have ``close`` awaited before the loop ends, if nobody closes this runtime earlier.
+
+        `asyncio.run`, like every runner that ends a loop in good order, closes the async generators of
+        its loop. One that does nothing else is the only notice of the end that a library can get.
+        """
+        self._sentinel = self._until_the_loop_ends(close)
+        with contextlib.suppress(StopIteration):
+            self._sentinel.asend(None).send(None)  # up to its yield, where it stays
+
+    async def _until_the_loop_ends(self, close: Callable[[], Awaitable[None]]) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            self._sentinel = None  # `close` must not try to close what is waiting for it
+            await close()
 
     def depart(self, token: str, work: Coroutine[Any, Any, Landing]) -> Flight:
         """Start a load that others can join by its token."""
-        flight = Flight(self._forget_at_end(token, work), token=token)
+        flight = Flight(work, token=token, at_end=lambda: self.flights.pop(token, None))
         self.flights[token] = flight
         self.flush_statistics_soon()
         return flight
-
-    async def _forget_at_end(self, token: str, work: Coroutine[Any, Any, Landing]) -> Landing:
-        try:
-            return await work
-        finally:
-            self.flights.pop(token, None)
 
     def keep(self, lease: Lease) -> Heartbeat:
         """Renew a lease until the heartbeat is stopped or the load's time is up."""
@@ -65,11 +77,20 @@ class Runtime:
         """Give a lease back without making anybody wait for it."""
         self.spawn(self.store.release(lease, Budget(self.server.timeout)))
 
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run short work in the background. It may fail: it is help, not duty."""
-        task = self.loop.create_task(_quietly(work), name="langcache-background")
+        task = self.loop.create_task(work, name="langcache-background")
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._background_ended)
+        return task
+
+    def _background_ended(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, CacheError):
+            self.loop.call_exception_handler(
+                {"message": "background work of the cache failed", "exception": error}
+            )
 
     def flush_statistics_soon(self) -> None:
         """Write the counters within a few seconds; a timer, so that an idle process runs no task."""
@@ -78,14 +99,21 @@ class Runtime:
 
     def _flush_now(self) -> None:
         self._flush_timer = None
-        self.spawn(self.flush_statistics())
+        self.spawn(self._deliver_statistics())
 
     async def flush_statistics(self) -> None:
         """Add the counters to those of the fleet; when Redis is down they are kept for later.
 
+        Cancelled, it is finished in the background: what was half delivered would be counted twice.
+
         Raises:
             CacheError: They could not be delivered.
         """
+        delivery = self.spawn(self._deliver_statistics())
+        await asyncio.wait([delivery])
+        delivery.result()
+
+    async def _deliver_statistics(self) -> None:
         counts = self.statistics.take() if self._publish else {}
         if not counts:
             return
@@ -111,19 +139,31 @@ class Runtime:
         self.bulk.abandon()
 
     async def aclose(self) -> None:
-        """Deliver the counters, end the background work, drop the connections."""
-        if self._background:
-            await asyncio.wait(self._background, timeout=self.server.timeout)
-        with contextlib.suppress(CacheError):
-            await self.flush_statistics()
+        """Deliver the counters, end the background work, drop the connections.
+
+        Cancelled, it still does all but deliver. Calls under way get their values and do not store them.
+        """
+        try:
+            if self._background:
+                await asyncio.wait(self._background, timeout=self.server.timeout)
+            with contextlib.suppress(CacheError):
+                await self.flush_statistics()
+        finally:
+            await self._end()
+
+    async def _end(self) -> None:
         if self._flush_timer is not None:
             self._flush_timer.cancel()
-        for task in tuple(self._background):
+        ending = [*self._background, *self.server.abandon(), *self.bulk.abandon()]
+        for task in ending:
             task.cancel()
-        await self.server.aclose()
-        await self.bulk.aclose()
+        if ending:
+            await asyncio.wait(ending)
+        if self._sentinel is not None:
+            await self._sentinel.aclose()
         if self._client is not None:
             await close_client(self._client)
+        await asyncio.sleep(0)  # the transports close their sockets in the next iteration of the loop
 
 
 class Heartbeat:
@@ -145,8 +185,3 @@ class Heartbeat:
             return  # a load that hangs must not block others for ever: its lease may run out
         self._runtime.spawn(self._runtime.store.renew(self._lease, Budget(self._runtime.server.timeout)))
         self._timer = self._runtime.loop.call_later(self._interval, self._beat)
-
-
-async def _quietly(work: Coroutine[Any, Any, Any]) -> None:
-    with contextlib.suppress(CacheError):
-        await work

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from langcache_cli.caching._addresses import RedisAddress
@@ -14,7 +15,7 @@ from langcache_cli.caching._errors import (
     ServerLoadingError,
     ServerReplyError,
 )
-from langcache_cli.caching._link import Argument, Link, connect
+from langcache_cli.caching._link import Argument, Link, LinkLostError, connect, pack
 from langcache_cli.caching._scripts import script
 
 _NOT_SERVING = frozenset({"LOADING", "MASTERDOWN", "WRONGPASS", "NOAUTH"})
@@ -47,6 +48,7 @@ class Server:
         self.address = address
         self.timeout = timeout
         self.breaker = Breaker()
+        self._abandoned = False
         self._link: Link | None = None
         self._connecting: asyncio.Task[Link] | None = None
         self._loop = asyncio.get_running_loop()
@@ -73,6 +75,17 @@ class Server:
                 raise
             return await self.call(*lua.by_source(key, *arguments), budget=budget)
 
+    @contextmanager
+    def confirming(self) -> Iterator[None]:
+        """Inside, an error reply is raised as `CacheUnavailableError`.
+
+        Whoever asked for a change has one question: did it happen?
+        """
+        try:
+            yield
+        except ServerReplyError as error:
+            raise CacheUnavailableError(f"Redis refused: {error}", target=str(self.address)) from error
+
     async def call_many(
         self, commands: Sequence[tuple[Argument, ...]], *, budget: Budget | None = None
     ) -> list[Any]:
@@ -81,21 +94,19 @@ class Server:
         Raises:
             CacheUnavailableError: Not all replies came within the budget, or the breaker is open.
         """
-        if self.breaker.open:
-            self._probe_if_due()
-            raise CacheUnavailableError("Redis is down; it is being probed", target=str(self.address))
         budget = budget or Budget(self.timeout)
-        if budget.left <= 0:
-            raise CacheUnavailableError(
-                "the time that the cache may add to this call is spent", target=str(self.address)
-            )
+        self._require_usable(budget)
+        requests = [pack(command) for command in commands]
         started = self._loop.time()
+        deadline = started + budget.left
         try:
-            async with asyncio.timeout(budget.left):
-                link = self._link if self._link is not None and self._link.alive else await self._connected()
-                futures = [link.request(*command) for command in commands]
-                replies = [await future for future in futures]
-        except (OSError, UnicodeError, ServerReplyError) as error:  # asyncio's TimeoutError is an OSError
+            link = (
+                self._link if self._link is not None and self._link.alive else await self._connected(deadline)
+            )
+            futures = [link.request(request) for request in requests]
+            await self._answered(futures[-1], deadline)  # the others were answered before it
+            replies = [future.result() for future in futures]
+        except (OSError, ServerReplyError) as error:  # asyncio's TimeoutError is an OSError
             self._failed(error)
         finally:
             budget.left -= self._loop.time() - started
@@ -105,36 +116,65 @@ class Server:
         self.breaker.succeeded()
         return replies
 
-    def abandon(self) -> None:
-        """Drop the connection without waiting; for a loop that has closed."""
-        if self._connecting is not None and not self._loop.is_closed():
-            self._connecting.cancel()
-        self._connecting = None
+    def abandon(self) -> list[asyncio.Task[Link]]:
+        """Drop the connection for good; calls fail from now on. Works after the loop has closed, too.
+
+        Returns:
+            What is under way and should be cancelled if the loop still runs.
+        """
+        self._abandoned = True
         if self._link is not None:
             self._link.abort()
             self._link = None
+        return [self._connecting] if self._connecting is not None else []
 
-    async def aclose(self) -> None:
-        """Drop the connection and wait until nothing of it is left."""
-        connecting = self._connecting
-        self.abandon()
-        if connecting is not None:
-            await asyncio.wait([connecting])
+    def _require_usable(self, budget: Budget) -> None:
+        problem = ""
+        if self._abandoned:
+            problem = "the cache was closed"
+        elif self.breaker.open:
+            self._probe_if_due()
+            problem = "Redis is down; it is being probed"
+        elif budget.left <= 0:
+            problem = "the time that the cache may add to this call is spent"
+        if problem:
+            raise CacheUnavailableError(problem, target=str(self.address))
 
-    async def _connected(self) -> Link:
+    async def _answered(self, reply: asyncio.Future[Any], deadline: float) -> None:
+        # A loop that was too busy to read in time what the server sent in time gets a second look:
+        # that is no outage, and sending the calls to their functions would add to the load.
+        timer = self._loop.call_at(deadline, self._loop.call_later, 0, _expire, reply)
+        try:
+            await reply
+        finally:
+            timer.cancel()
+
+    async def _connected(self, deadline: float) -> Link:
         """The link; callers that need one at the same time share one attempt to connect."""
         if self._connecting is None:
             self._connecting = self._loop.create_task(self._connect(), name="langcache-connect")
             self._connecting.add_done_callback(_retrieve)
-        return await asyncio.shield(self._connecting)
+        connecting = self._connecting
+        # not for the task itself: its cancellation would look like that of the caller
+        await asyncio.wait([connecting], timeout=deadline - self._loop.time())
+        if not connecting.done():
+            raise TimeoutError
+        if connecting.cancelled():
+            raise LinkLostError("the attempt to connect was given up")
+        return connecting.result()
 
     async def _connect(self) -> Link:
         try:
             async with asyncio.timeout(self.timeout):
-                self._link = await connect(self.address)
-            return self._link
+                link = await connect(self.address)
+        except UnicodeError as error:
+            raise OSError(f"{self.address.host!r} is not a host name") from error
         finally:
             self._connecting = None
+        if self._link is not None:
+            self._link.abort()  # one that was made while the breaker opened
+        self._link = link
+        return link
 
     def _failed(self, error: BaseException) -> NoReturn:
         if self.breaker.failed(self._loop.time()) and self._link is not None:
@@ -150,6 +190,11 @@ class Server:
         link = await self._connect()
         self.breaker.succeeded()
         return link
+
+
+def _expire(reply: asyncio.Future[Any]) -> None:
+    if not reply.done():
+        reply.set_exception(TimeoutError())
 
 
 def _retrieve(task: asyncio.Task[Link]) -> None:

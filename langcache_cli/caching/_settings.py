@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from langcache_cli.caching._addresses import RedisAddress
@@ -49,30 +50,31 @@ class CacheSettings(BaseSettings):
     model_config = SettingsConfigDict(
         env_file=".env",
         env_ignore_empty=True,
+        env_prefix="LANGCACHE_",
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
         populate_by_name=True,
     )
 
-    redis_url: SecretStr = SecretStr("redis://:dev_redis_password@localhost:6379/0")
-    redis_enabled: bool = True
-    redis_ttl_default: Seconds = 3600
-    redis_ttl_translation: Seconds = 86400
-    redis_ttl_vocabulary: Seconds = 3600
-    env: Literal["dev", "prod"] | None = Field(default=None, validation_alias="LANGCACHE_ENV")
-    namespace: Name = Field(default="cache", validation_alias="LANGCACHE_NAMESPACE")
-    operation_timeout: float = Field(
-        default=0.25, gt=0, le=60, validation_alias="LANGCACHE_OPERATION_TIMEOUT"
+    redis_url: SecretStr = Field(
+        default=SecretStr("redis://:dev_redis_password@localhost:6379/0"), validation_alias="REDIS_URL"
     )
+    redis_enabled: bool = Field(default=True, validation_alias="REDIS_ENABLED")
+    redis_ttl_default: Seconds = Field(default=3600, validation_alias="REDIS_TTL_DEFAULT")
+    redis_ttl_translation: Seconds = Field(default=86400, validation_alias="REDIS_TTL_TRANSLATION")
+    redis_ttl_vocabulary: Seconds = Field(default=3600, validation_alias="REDIS_TTL_VOCABULARY")
+    # The others are LANGCACHE_ and their name. No alias for them: next to one, `populate_by_name` would
+    # take ENV and NAMESPACE as well, which mean something else on most machines.
+    env: Literal["dev", "prod"] | None = None
+    namespace: Name = "cache"
+    operation_timeout: float = Field(default=0.25, gt=0, le=60)
     """Seconds that the cache may add to one call, connecting included."""
-    lease_seconds: float = Field(default=2.0, ge=0.1, le=300, validation_alias="LANGCACHE_LEASE_SECONDS")
+    lease_seconds: float = Field(default=2.0, ge=0.1, le=300)
     """How long a load may go without a sign of life before others may take over."""
-    load_timeout: float = Field(default=30.0, ge=0.1, le=3600, validation_alias="LANGCACHE_LOAD_TIMEOUT")
+    load_timeout: float = Field(default=30.0, ge=0.1, le=3600)
     """Seconds after which a load that still runs loses its lease. The load itself is not interrupted."""
-    stats_flush_seconds: float = Field(
-        default=5.0, gt=0, le=3600, validation_alias="LANGCACHE_STATS_FLUSH_SECONDS"
-    )
+    stats_flush_seconds: float = Field(default=5.0, gt=0, le=3600)
     extra_types: dict[Name, TypeSettings] = Field(default={}, validation_alias="LANGCACHE_TYPES")
     """More cache types, as JSON: ``{"quiz": {"prefixes": ["quiz"], "ttl": 600}}``."""
 
@@ -128,8 +130,8 @@ def load_settings(kind: type[Settings], *, env_file: Path | str | None, **overri
     except ValidationError as error:
         raise _explain(kind, error) from None
     except SettingsError as error:
-        name = re.search(r'field "(\w+)"', str(error))
-        variable = _variable(kind, name[1] if name else "")
+        field = re.search(r'field "(\w+)"', str(error))
+        variable = _variable(kind, field[1] if field else "")
         raise ConfigurationError(f"{variable} is not valid JSON", variable=variable) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{env_file} cannot be read: {error}", variable=str(env_file)) from None
@@ -137,22 +139,32 @@ def load_settings(kind: type[Settings], *, env_file: Path | str | None, **overri
 
 def _explain(kind: type[BaseSettings], error: ValidationError) -> ConfigurationError:
     problem = error.errors(include_url=False, include_context=False)[0]
-    name, *inside = (str(part) for part in problem["loc"])
+    name, *inside = (str(part) for part in problem["loc"] or ("settings",))
     variable = _variable(kind, name)
     where = f"{variable} at {'.'.join(inside)}" if inside else variable
-    secret = any(
-        field.annotation in (SecretStr, SecretStr | None) and _variable(kind, field_name) == variable
-        for field_name, field in kind.model_fields.items()
-    )
-    shown = "" if secret else f" (got {problem['input']!r})"
+    shown = "" if _is_secret(kind, name) else f" (got {problem['input']!r})"
     message = problem["msg"].removeprefix("Value error, ")
     return ConfigurationError(f"{where}: {message}{shown}", variable=variable)
+
+
+def _is_secret(kind: type[BaseSettings], name: str) -> bool:
+    """Whether a field holds a secret; when in doubt it does."""
+    return all(
+        field.annotation in (SecretStr, SecretStr | None)
+        for field_name, field in kind.model_fields.items()
+        if name == field_name or name in _aliases(field)
+    )
 
 
 def _variable(kind: type[BaseSettings], name: str) -> str:
     """The environment variable of a field, given the field's name or one of its aliases."""
     field = kind.model_fields.get(name)
-    alias = field.validation_alias if field else None
-    if isinstance(alias, AliasChoices):
-        return str(alias.choices[0])
-    return alias if isinstance(alias, str) else name.upper()
+    if field is None:
+        return name
+    return next(iter(_aliases(field)), f"{kind.model_config.get('env_prefix', '')}{name}".upper())
+
+
+def _aliases(field: FieldInfo) -> list[str]:
+    alias = field.validation_alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    return [choice for choice in choices if isinstance(choice, str)]

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, is_typeddict
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, GetCoreSchemaHandler, RootModel, TypeAdapter, ValidationError
 from pydantic_core import CoreConfig, PydanticSerializationError, core_schema, from_json
@@ -24,6 +24,7 @@ from langcache_cli.caching._sameness import same
 _BYTES_AS_BASE64 = CoreConfig(val_json_bytes="base64")  # typed dicts do not inherit it
 
 _STRINGS = (str, bytes, uuid.UUID, Decimal, dt.date, dt.time, dt.timedelta, PurePath)
+_SCALARS = {type(None): "null", bool: "bool", int: "int", float: "float"}  # pydantic keeps 1 and 1.0 apart
 _UNKNOWN = "unknown"
 
 
@@ -69,17 +70,19 @@ def _json_kind(member: Any) -> str:
     kind = get_origin(member) or member
     if kind is Literal:
         return _common_kind(get_args(member))
-    if kind in (None, type(None)):
-        return "null"
-    if not isinstance(kind, type) or issubclass(kind, RootModel):
-        return _UNKNOWN
+    if not isinstance(kind, type):
+        return "null" if kind is None else _UNKNOWN
     if issubclass(kind, Enum):
         return _common_kind([choice.value for choice in kind])
-    if kind in (bool, int, float):
-        return kind.__name__  # pydantic keeps 1 and 1.0 apart
+    return _SCALARS.get(kind) or _class_kind(kind)
+
+
+def _class_kind(kind: type[Any]) -> str:
+    if issubclass(kind, RootModel):
+        return _UNKNOWN
     if issubclass(kind, _STRINGS):
         return "string"
-    if issubclass(kind, (BaseModel, Mapping)) or dataclasses.is_dataclass(kind) or is_typeddict(kind):
+    if issubclass(kind, (BaseModel, Mapping)) or dataclasses.is_dataclass(kind):
         return "object"
     return "array" if issubclass(kind, Collection) else _UNKNOWN
 
@@ -102,7 +105,7 @@ class _NamedUnion:
         adapters: dict[str, TypeAdapter[Any]] = {}
         choices: dict[Any, core_schema.CoreSchema] = {}
         for index, member in enumerate(self.members):
-            name = getattr(member, "__name__", str(member)) if get_origin(member) is None else str(member)
+            name = _name(member)
             name = f"{name}#{index}" if name in adapters else name
             adapters[name] = self.adapter_for(member)
             choices[name] = _named_member(handler.generate_schema(name_members(member, self.adapter_for)))
@@ -113,6 +116,13 @@ class _NamedUnion:
                 lambda value: _write(value, adapters)
             ),
         )
+
+
+def _name(member: Any) -> str:
+    """Short, and the same in every process and Python: the repr of an annotation is neither."""
+    if get_origin(member) is Annotated:
+        return _name(get_args(member)[0])
+    return str(getattr(get_origin(member) or member, "__name__", "value"))
 
 
 def _named_member(schema: core_schema.CoreSchema) -> core_schema.CoreSchema:

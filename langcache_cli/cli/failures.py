@@ -70,16 +70,17 @@ def _of_cache(error: BaseException) -> Failure | None:
         (caching.PatternError, ExitCode.USAGE, ""),
         (caching.UnknownCacheTypeError, ExitCode.USAGE, "See 'langcache types'."),
     ]
+    reply = error if isinstance(error, caching.ServerReplyError) else error.__cause__
+    if isinstance(reply, caching.ServerReplyError) and reply.code in _REPLIES:
+        code = ExitCode.NO_PERMISSION if reply.code == "NOPERM" else ExitCode.UNREACHABLE
+        return Failure(code, f"Redis refused a command: {reply}", _REPLIES[reply.code])
     if isinstance(error, caching.ServerReplyError):
-        refused = error.code in ("NOPERM", "NOAUTH", "WRONGPASS")
-        code = ExitCode.NO_PERMISSION if refused else ExitCode.UNREACHABLE
-        return Failure(
-            code, f"Redis refused a command: {error}", "" if refused else _REPLIES.get(error.code, "")
-        )
+        return Failure(ExitCode.UNREACHABLE, f"Redis refused a command: {error}")
     return _first(error, kinds)
 
 
 _REPLIES = {
+    "NOPERM": "Name another user in REDIS_URL, or grant this one the command with ACL SETUSER.",
     "READONLY": "REDIS_URL names a replica; set it to the primary.",
     "OOM": "Redis is full and evicts nothing; set maxmemory-policy allkeys-lru, or raise maxmemory.",
 }

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from langcache_cli.cli.exit_codes import ExitCode
+from langcache_cli.cli.failures import CommandError
+
 if TYPE_CHECKING:
     from langcache_cli.caching import CacheSettings
     from langcache_cli.vocabulary import Database
@@ -47,25 +50,33 @@ class Invocation:
         """The settings of the environment, with what was given on the command line.
 
         Raises:
+            CommandError: What was given on the command line is not allowed.
             ConfigurationError: A value is not allowed, or a file cannot be read.
         """
-        from langcache_cli.caching import CacheSettings  # noqa: PLC0415 - not needed for --help
+        from langcache_cli.caching import CacheSettings, ConfigurationError  # noqa: PLC0415 - not needed for --help
 
         given: dict[str, Any] = {"operation_timeout": self.timeout or DEFAULT_TIMEOUT_SECONDS}
         if self.url_file is not None:
             given["redis_url"] = self._url_from_file(self.url_file)
         if self.namespace is not None:
             given["namespace"] = self.namespace
-        return CacheSettings.load(env_file=self.env_file or ".env", **given)
+        try:
+            return CacheSettings.load(env_file=self.env_file or ".env", **given)
+        except ConfigurationError as error:
+            if self.namespace is not None and error.variable == "LANGCACHE_NAMESPACE":
+                message = f"--namespace {self.namespace!r}: give 1 to 64 letters, digits and _.-"
+                raise CommandError(ExitCode.USAGE, message) from None
+            raise
 
-    def database(self, *, sample: bool) -> Database:
+    def database(self, settings: CacheSettings, *, sample: bool) -> Database:
         """The vocabulary database, or the bundled sample.
 
         Raises:
-            ConfigurationError: There is no ``DATABASE_URL``.
+            CommandError: The sample is asked for where ``LANGCACHE_ENV`` is prod.
+            ConfigurationError: There is no ``DATABASE_URL``, or no room for the sample.
             DatabaseConfigurationError: It cannot be used.
         """
-        found = self.database_if_configured(sample=sample)
+        found = self.database_if_configured(settings, sample=sample)
         if found is None:
             from langcache_cli.caching import ConfigurationError  # noqa: PLC0415 - as above
 
@@ -76,12 +87,12 @@ class Invocation:
             )
         return found
 
-    def database_if_configured(self, *, sample: bool = False) -> Database | None:
+    def database_if_configured(self, settings: CacheSettings, *, sample: bool) -> Database | None:
         """As `database`; None when there is no ``DATABASE_URL``."""
-        from langcache_cli.vocabulary import Database, DatabaseSettings, sample_database  # noqa: PLC0415 - as above
+        from langcache_cli.vocabulary import Database, DatabaseSettings  # noqa: PLC0415 - as above
 
         if sample:
-            return Database(sample_database(_state_folder()))
+            return Database(_sample(settings))
         url = DatabaseSettings.load(env_file=self.env_file or ".env").database_url
         if url is None:
             return None
@@ -108,7 +119,23 @@ class Invocation:
             ) from None
 
 
-def _state_folder() -> Path:
+def _sample(settings: CacheSettings) -> str:
+    from langcache_cli.caching import ConfigurationError  # noqa: PLC0415 - as above
     from langcache_cli.servers import default_state_dir  # noqa: PLC0415 - as above
+    from langcache_cli.vocabulary import sample_database  # noqa: PLC0415 - as above
 
-    return default_state_dir()
+    if settings.env == "prod":
+        raise CommandError(
+            ExitCode.REFUSED,
+            "--sample is refused where LANGCACHE_ENV is prod: users are not to see its words",
+            "Set DATABASE_URL to the real vocabulary and leave --sample out.",
+        )
+    folder = default_state_dir()
+    try:
+        return sample_database(folder)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the sample cannot be kept in {folder}: {error.strerror}; "
+            "set LANGCACHE_STATE_DIR to a folder that you may write to",
+            variable="LANGCACHE_STATE_DIR",
+        ) from error

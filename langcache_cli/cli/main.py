@@ -15,7 +15,7 @@ from langcache_cli.cli.commands import bench, check, clear, redis, stats, types,
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, Failure, explain
 from langcache_cli.cli.invocation import Invocation
-from langcache_cli.cli.output import Output
+from langcache_cli.cli.output import Output, never_fail_to_encode
 
 EPILOG = (
     "Global options may stand before or after the command. Exit codes: 0 done, 1 check failed, 2 usage, "
@@ -29,6 +29,7 @@ app = typer.Typer(
     epilog=EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # help is read in pipes and pagers too: no boxes
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(warm.warm)
@@ -43,16 +44,20 @@ app.command()(types.types)
 @app.command()
 def version(ctx: typer.Context) -> None:
     """Print the version."""
-    output = Output(ctx.obj)
-    if ctx.obj.json:
+    _show_version(ctx.obj)
+
+
+def _show_version(invocation: Invocation) -> None:
+    output = Output(invocation)
+    if invocation.json:
         output.document("version", {"version": __version__})
     else:
         output.line(f"langcache {__version__}")
 
 
-def _print_version(wanted: bool) -> None:
+def _version_and_exit(ctx: typer.Context, wanted: bool) -> None:
     if wanted:
-        Output(Invocation()).line(f"langcache {__version__}")
+        _show_version(Invocation(json=ctx.params.get("json", False)))
         raise typer.Exit
 
 
@@ -68,16 +73,20 @@ def options(
     namespace: Annotated[str | None, typer.Option(help="First part of every key.", metavar="NAME")] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(help="Wait at most this long for Redis or the database.", metavar="SECONDS", min=0.01),
+        typer.Option(
+            help="Wait at most this long for Redis or the database.", metavar="SECONDS", min=0.01, max=60
+        ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document.", is_eager=True)  # before --version
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print more.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours, as NO_COLOR does.")] = False,
     no_input: Annotated[bool, typer.Option("--no-input", help="Never ask.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     _version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version.", callback=_version_and_exit, is_eager=True)
     ] = False,
 ) -> None:
     """Keep the global options for the subcommand."""
@@ -104,6 +113,7 @@ _UsageError: type[Exception] = next(
 def run(arguments: Sequence[str]) -> int:
     """Run the command with ``arguments`` and return its exit code. Never raises, never shows a secret."""
     ordered = global_options_first(arguments)
+    never_fail_to_encode()
     output = Output(Invocation(json="--json" in ordered))
     debug = "--debug" in ordered
     try:
@@ -113,6 +123,8 @@ def run(arguments: Sequence[str]) -> int:
     except typer.Abort:
         output.failure(Failure(ExitCode.INTERRUPTED, "interrupted"))
         return ExitCode.INTERRUPTED
+    except SystemExit as stop:  # typer's own way out of completion, and of help that nobody reads to the end
+        return stop.code if isinstance(stop.code, int) and not _is_closed_pipe(stop) else ExitCode.DONE
     except BaseException as error:  # noqa: BLE001 - the one place that turns errors into exit codes
         if debug:
             traceback.print_exc()
@@ -124,10 +136,16 @@ def run(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else ExitCode.DONE
 
 
+def _is_closed_pipe(stop: SystemExit) -> bool:
+    return isinstance(stop.__context__, BrokenPipeError)
+
+
 def _usage(output: Output, error: Exception) -> ExitCode:
     message = getattr(error, "format_message", error.__str__)()
-    if message:  # without one, the help has been printed already
-        context = getattr(error, "ctx", None)
+    context = getattr(error, "ctx", None)
+    if context is not None and message == context.get_help():  # asked for nothing: no_args_is_help
+        output.line(message)
+    elif message:  # without one, the help has been printed already
         command = context.command_path if context is not None else "langcache"
         output.failure(Failure(ExitCode.USAGE, message, f"See '{command} --help'."))
     return ExitCode.USAGE

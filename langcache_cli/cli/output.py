@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from langcache_cli.cli.failures import Failure
+from langcache_cli.cli.exit_codes import ExitCode
+from langcache_cli.cli.failures import CommandError, Failure
 from langcache_cli.cli.invocation import Invocation
 
 if TYPE_CHECKING:
@@ -37,6 +39,20 @@ class Output:
         if not (self._invocation.json or self._invocation.quiet):
             print(text, file=sys.stderr)  # noqa: T201 - see above
 
+    def ask(self, question: str) -> bool:
+        """Ask on the terminal; anything but yes is no, and so is Ctrl-D.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C; inside an event loop it would wait for the answer.
+        """
+        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201 - see above
+        try:
+            answer = input()
+        except EOFError:
+            print(file=sys.stderr)  # noqa: T201 - see above
+            return False
+        return answer.strip().lower() in {"y", "yes"}
+
     def document(self, schema: str, content: dict[str, Any]) -> None:
         """Print the one JSON document of this run."""
         document = {"schema": f"langcache.{schema}/1", **content}
@@ -60,7 +76,7 @@ class Output:
         from rich import box  # noqa: PLC0415 - only who prints a table pays for it
         from rich.table import Table  # noqa: PLC0415 - as above
 
-        terminal = sys.stdout.isatty()
+        terminal = self._draws()
         table = Table(
             title=title if terminal else None,
             title_justify="left",
@@ -70,33 +86,49 @@ class Output:
             padding=(0, 1) if terminal else (0, 2, 0, 0),
         )
         for number, column in enumerate(columns):
+            is_text = number < text_columns
             table.add_column(
-                column, justify="left" if number < text_columns else "right", no_wrap=not terminal
+                column,
+                justify="left" if is_text else "right",
+                no_wrap=not (is_text and terminal),
+                overflow="fold",  # where there is no room for a word: nothing is left out
             )
         for row in rows:
             table.add_row(*(str(cell) for cell in row))
-        console = self._console()
-        with console.capture() as captured:
-            console.print(table)
-        self._write(captured.get())
+        text = io.StringIO()
+        self._console(text).print(table)
+        self._write("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
+
+    def _draws(self) -> bool:
+        """Whether stdout is a terminal that can show more than plain text."""
+        return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
     def _write(self, text: str) -> None:
-        """Write to stdout. That the reader has seen enough (``| head``) is no error."""
+        """Write to stdout. That the reader has seen enough (``| head``) is no error.
+
+        Raises:
+            CommandError: The text could not be written, to a full disk for example.
+        """
         try:
             sys.stdout.write(text)
             sys.stdout.flush()
-        except BrokenPipeError:
-            self.closed = True
+        except OSError as error:
             # or the interpreter tries again at exit, and complains
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if not isinstance(error, BrokenPipeError):
+                message = f"the result cannot be written: {error.strerror}"
+                raise CommandError(ExitCode.BAD_CONFIGURATION, message, reported=True) from error
+            self.closed = True
 
-    def _console(self) -> Console:
-        """A rich console on stdout that follows NO_COLOR, TERM=dumb and --no-color."""
+    def _console(self, file: io.StringIO) -> Console:
+        """A rich console that lays text out for stdout, and follows NO_COLOR, TERM=dumb and --no-color."""
         from rich.console import Console  # noqa: PLC0415 - as above
 
         return Console(
+            file=file,
+            force_terminal=self._draws(),
             color_system="auto" if self._invocation.color and not os.environ.get("NO_COLOR") else None,
-            width=None if sys.stdout.isatty() else UNLIMITED_WIDTH,
+            width=None if self._draws() else UNLIMITED_WIDTH,
             highlight=False,
             markup=False,
             emoji=False,
@@ -109,7 +141,8 @@ class Output:
         Yields:
             Takes how much is done, and of how much.
         """
-        if self._invocation.quiet or self._invocation.json or not sys.stderr.isatty():
+        silent = self._invocation.quiet or self._invocation.json
+        if silent or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             yield lambda _done, _total: None
             return
         from rich.console import Console  # noqa: PLC0415 - as above
@@ -135,6 +168,12 @@ class Output:
         print(f"langcache: {failure.message}", file=sys.stderr)  # noqa: T201 - see above
         if failure.hint:
             print(failure.hint, file=sys.stderr)  # noqa: T201 - see above
+
+
+def never_fail_to_encode() -> None:
+    """Let stdout show what its encoding cannot hold escaped, as stderr does."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def milliseconds(value: float | None) -> str:

@@ -6,15 +6,21 @@ import asyncio
 import itertools
 import platform
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
 from sqlalchemy import select
 
-from langcache_cli.caching import Cache, CachedFunction
+from langcache_cli.caching import Cache, CachedFunction, warm
 from langcache_cli.operations.latencies import Latencies, Repeat, measure, summarize
-from langcache_cli.vocabulary import Database, VocabularyWord, get_vocabulary_word, vocabulary_words
+from langcache_cli.vocabulary import (
+    Database,
+    VocabularyWord,
+    get_vocabulary_word,
+    vocabulary_words,
+    words_by_id,
+)
 
 PREFIX = "langcache_bench"
 KEY_TTL_SECONDS = 300
@@ -63,6 +69,10 @@ class EmptyVocabularyError(Exception):
     """There is no word to look up."""
 
 
+class NotCachedError(Exception):
+    """What was to be a hit was none."""
+
+
 async def bench(
     cache: Cache,
     database: Database,
@@ -82,11 +92,12 @@ async def bench(
         DatabaseError: The database could not be read.
         EmptyVocabularyError: It holds no words.
     """
-    ladder = await _Ladder.prepare(cache, database)
+    ladder = _Ladder(cache, database, await _word_ids(database))
     order = [name for name in PATHS if name in paths]
     repeated: dict[str, list[Repeat]] = {name: [] for name in order}
     turns = [name for _ in range(repeats) for name in random.sample(order, len(order))]
     try:
+        await ladder.prepare()
         for name in order:  # connections, pools and caches of the operating system, not timed
             await measure(ladder.runs[name], seconds=min(seconds, 0.1), concurrency=concurrency)
         for done, name in enumerate(turns):
@@ -105,14 +116,24 @@ async def bench(
     return BenchReport(latencies, concurrency, repeats, versions)
 
 
+async def _word_ids(database: Database) -> list[int]:
+    async with database.session() as session:
+        word_ids = list(await session.scalars(select(vocabulary_words.c.id).limit(WORDS)))
+    if not word_ids:
+        raise EmptyVocabularyError(f"vocabulary_words is empty ({database.target})")
+    return word_ids
+
+
 class _Ladder:
     """Something to run for each path, all about the same words."""
 
     def __init__(self, cache: Cache, database: Database, word_ids: Sequence[int]) -> None:
         self._cache = cache
         self._database = database
+        self._word_ids = word_ids
         self._ids = itertools.cycle(word_ids)
         self._fresh = itertools.count(1)
+        self._loads = 0
         self._word: CachedFunction[[int, int], VocabularyWord | None] = cache.cached(
             key_prefix=PREFIX, ttl=KEY_TTL_SECONDS
         )(self.look_up)
@@ -120,26 +141,32 @@ class _Ladder:
             "noop": lambda: asyncio.sleep(0),
             "ping": cache.ping,
             "get": self._get,
-            "hit": lambda: self._word(next(self._ids), 0),
+            "hit": self._hit,
             "miss": lambda: self._word(next(self._ids), next(self._fresh)),
             "database": lambda: self.look_up(next(self._ids), 0),
         }
 
-    @classmethod
-    async def prepare(cls, cache: Cache, database: Database) -> _Ladder:
-        async with database.session() as session:
-            word_ids = list(await session.scalars(select(vocabulary_words.c.id).limit(WORDS)))
-        if not word_ids:
-            raise EmptyVocabularyError(f"vocabulary_words is empty ({database.target})")
-        ladder = cls(cache, database, word_ids)
-        await cache.ping()
-        for word_id in word_ids:
-            await ladder._word(word_id, 0)
-        return ladder
+    async def prepare(self) -> None:
+        """Cache the words that are to be hit."""
+        calls = [{"word_id": word_id, "fresh": 0} for word_id in self._word_ids]
+        await warm(self._cache, self._word, calls, self._load)
+
+    async def _load(self, calls: Sequence[Mapping[str, int]]) -> list[VocabularyWord | None]:
+        word_ids = [call["word_id"] for call in calls]
+        async with self._database.session() as session:
+            words = await words_by_id(word_ids, session)
+        return [words.get(word_id) for word_id in word_ids]
 
     async def look_up(self, word_id: int, fresh: int) -> VocabularyWord | None:  # noqa: ARG002 - makes keys differ
+        self._loads += 1
         async with self._database.session() as session:
             return await get_vocabulary_word.uncached(word_id, session)
+
+    async def _hit(self) -> None:
+        loads = self._loads
+        await self._word(next(self._ids), 0)
+        if self._loads != loads:  # only hits run meanwhile
+            raise NotCachedError
 
     async def _get(self) -> bytes | None:
         key = self._word.key_for(next(self._ids), 0)

@@ -49,10 +49,11 @@ async def check(cache: Cache, database: Database | None, *, roundtrip: bool) -> 
     Args:
         cache: Pinged.
         database: Asked for its words, if there is one.
-        roundtrip: Also store, read and remove an entry.
+        roundtrip: Also store, read and remove an entry, as a cached function does. Left out when Redis
+            does not answer.
     """
     results = [await _run("redis", lambda: _ping(cache))]
-    if roundtrip:
+    if roundtrip and results[0].error is None:
         results.append(await _run("round trip", lambda: _roundtrip(cache)))
     if database is not None:
         results.append(await _run("database", lambda: _words(database)))
@@ -74,12 +75,19 @@ async def _ping(cache: Cache) -> str:
 
 
 async def _roundtrip(cache: Cache) -> str:
-    key, value = f"langcache_check:{time.time_ns()}", {"checked": True}
-    stored = await cache.set(key, value, ttl=60)
-    found = await cache.get(key)
-    if not stored or found != value:
-        raise CheckFailedError("a value that was stored did not come back: is Redis read-only or full?")
-    if not await cache.delete(key) or await cache.get(key) is not None:
+    loads = 0
+
+    @cache.cached(key_prefix="langcache_check", ttl=60)
+    async def checked(number: int) -> int:
+        nonlocal loads
+        loads += 1
+        return number
+
+    number = time.time_ns()
+    await checked.refresh(number)
+    if await checked(number) != number or loads != 1:
+        raise CheckFailedError("a value that was stored did not come back: is Redis out of memory?")
+    if not await checked.invalidate(number) or await cache.holds(checked.key_for(number)):
         raise CheckFailedError("a value that was removed is still there")
     return "stored, read and removed an entry"
 

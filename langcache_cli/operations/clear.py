@@ -56,11 +56,13 @@ def require_valid(settings: CacheSettings, target: Target) -> None:
 
     Raises:
         UnknownCacheTypeError: There is no such type.
-        PatternError: The pattern or a key is outside the namespace.
+        PatternError: The pattern or a key is outside the namespace, or no text.
     """
     for name in target.types:
         settings.types[name]
     for pattern in (*target.keys, *([target.pattern] if target.pattern is not None else [])):
+        if not _is_text(pattern):
+            raise PatternError(f"{pattern!r} is not UTF-8, as every key of langcache is")
         if not pattern.startswith(f"{settings.namespace}:"):
             raise PatternError(
                 f"{pattern!r} is outside the namespace {settings.namespace!r}: it does not begin with "
@@ -96,6 +98,11 @@ async def count(cache: Cache, target: Target) -> ClearReport:
         async for keys in cache.scan(_pattern(cache, target)):
             found.update(keys)
     return ClearReport(str(target), len(found), dry_run=True, examples=tuple(sorted(found)[:EXAMPLES]))
+
+
+def _is_text(argument: str) -> bool:
+    """Whether an argument of the command line was UTF-8; bytes that were not arrive as lone surrogates."""
+    return argument.isascii() or argument.encode("utf-8", "replace").decode("utf-8") == argument
 
 
 def _pattern(cache: Cache, target: Target) -> str:

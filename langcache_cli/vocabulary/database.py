@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -50,6 +49,13 @@ _SYMPTOMS = (
         "vocabulary_words lacks a column that is needed",
     ),
     _Symptom((), "file is not a database", DatabaseConfigurationError, "the file is not a SQLite database"),
+    _Symptom(
+        (),
+        "got an unexpected keyword argument",
+        DatabaseConfigurationError,
+        "the driver does not know an option of the URL",
+    ),
+    _Symptom((), "`sslmode` parameter must be", DatabaseConfigurationError, "sslmode has no such value"),
     _Symptom(("08", "53", "57"), "database file", DatabaseUnavailableError, "the database cannot be reached"),
 )
 
@@ -131,8 +137,10 @@ def _explain(error: BaseException, target: str) -> DatabaseError | None:
     for symptom in _SYMPTOMS:
         if state.startswith(symptom.states) or (symptom.words and symptom.words in text):
             return symptom.kind(symptom.meaning, target=target)
-    if isinstance(error, (OSError, asyncio.TimeoutError)):
-        return DatabaseUnavailableError("the database cannot be reached", target=target)
+    if isinstance(error, TimeoutError):  # before OSError, which it is
+        return DatabaseUnavailableError("the database did not answer in time", target=target)
+    if isinstance(error, OSError):
+        return DatabaseUnavailableError(f"the database cannot be reached: {error}", target=target)
     return None
 
 

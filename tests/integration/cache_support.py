@@ -10,6 +10,7 @@ from typing import Any
 
 from langcache_cli.caching import Cache, CachedFunction, CacheSettings
 from tests.harness.polling import aeventually
+from tests.harness.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,6 +69,19 @@ class Database:
     def again(self, cache: Cache) -> CachedFunction[[int], list[int]]:
         """The same function on another cache."""
         return self._cached(cache, self.read.spec.keys.prefix)
+
+
+def waiting(cache: Cache) -> int:
+    """How many calls wait for the same load.
+
+    Callers of a cold key begin with a flight each, until the first of them has the lease.
+    """
+    return max((flight._waiting for flight in cache.runtime().flights.values()), default=0)
+
+
+def clients_of(server: RedisServer) -> int:
+    """How many connections it has, but for the one that asks."""
+    return len(server.command("CLIENT", "LIST").splitlines()) - 1
 
 
 def leftover_tasks() -> list[str]:

@@ -78,7 +78,7 @@ async def _bench(
     ]
     _require_paths(paths, PATHS, needed=needed)
     settings, output = invocation.settings(), Output(invocation)
-    database = invocation.database(sample=sample)
+    database = invocation.database(settings, sample=sample)
     output.target(f"{invocation.target(settings)}\nfrom {database.target}")
     async with database, open_cache(settings) as cache:
         with output.progress("measuring") as on_progress:

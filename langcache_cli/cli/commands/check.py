@@ -38,15 +38,17 @@ async def _check(invocation: Invocation, *, roundtrip: bool, sample: bool) -> No
     from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
 
     settings, output = invocation.settings(), Output(invocation)
+    database = invocation.database_if_configured(settings, sample=sample)
     output.target(invocation.target(settings))
-    database = invocation.database_if_configured(sample=sample)
+    if database is not None:
+        output.target(f"from {database.target}")
     async with database or contextlib.nullcontext(), open_cache(settings) as cache:
         report = await run(cache, database, roundtrip=roundtrip)
-    _print(output, invocation, report)
+    _print(output, invocation, report, invocation.target(settings))
     _judge(report)
 
 
-def _print(output: Output, invocation: Invocation, report: CheckReport) -> None:
+def _print(output: Output, invocation: Invocation, report: CheckReport, target: str) -> None:
     if invocation.json:
         checks = [
             {
@@ -57,7 +59,6 @@ def _print(output: Output, invocation: Invocation, report: CheckReport) -> None:
             }
             for result in report.results
         ]
-        target = invocation.target(invocation.settings())
         output.document("check", {"target": target, "passed": not report.failures, "checks": checks})
         return
     if invocation.quiet and not report.failures:
@@ -66,7 +67,7 @@ def _print(output: Output, invocation: Invocation, report: CheckReport) -> None:
         (
             "failed" if result.error else "ok",
             result.name,
-            result.detail if result.error is None else "",
+            result.detail,
             milliseconds(1000 * result.seconds),
         )
         for result in report.results
@@ -75,10 +76,12 @@ def _print(output: Output, invocation: Invocation, report: CheckReport) -> None:
 
 
 def _judge(report: CheckReport) -> None:
+    from langcache_cli.operations.check import CheckFailedError  # noqa: PLC0415 - see the package
+
     for result in report.failures:
         if result.error is None:
             continue
+        if isinstance(result.error, CheckFailedError):
+            raise CommandError(ExitCode.CHECK_FAILED, f"{result.name}: {result.detail}", reported=True)
         failure = explain(result.error)
-        code = ExitCode.CHECK_FAILED if failure.code == ExitCode.BUG else failure.code
-        hint = "" if failure.code == ExitCode.BUG else failure.hint
-        raise CommandError(code, f"{result.name}: {failure.message}", hint, reported=True)
+        raise CommandError(failure.code, f"{result.name}: {failure.message}", failure.hint, reported=True)

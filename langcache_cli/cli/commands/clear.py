@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,63 +46,63 @@ def clear(
     if sum(given) != 1:
         raise CommandError(ExitCode.USAGE, "say what to clear: one of --type, --pattern, --key, --all")
     target = Target(types=tuple(type_), pattern=pattern, keys=tuple(key), everything=all_)
-    execute(_clear(ctx.obj, target, dry_run=dry_run, yes=yes, confirm=confirm))
+    _clear(ctx.obj, target, dry_run=dry_run, yes=yes, confirm=confirm)
 
 
-async def _clear(
-    invocation: Invocation, target: Target, *, dry_run: bool, yes: bool, confirm: str | None
-) -> None:
+def _clear(invocation: Invocation, target: Target, *, dry_run: bool, yes: bool, confirm: str | None) -> None:
     from langcache_cli.operations.clear import clear as remove  # noqa: PLC0415 - see the package
     from langcache_cli.operations.clear import count, require_valid  # noqa: PLC0415 - see the package
-    from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
 
     settings, output = invocation.settings(), Output(invocation)
     output.target(invocation.target(settings))
     require_valid(settings, target)
-    async with open_cache(settings) as cache:
-        if dry_run:
-            report = await count(cache, target)
-        else:
-            await _require_consent(invocation, settings, cache, target, yes=yes, confirm=confirm)
-            report = await remove(cache, target)
+    if not dry_run and _must_ask(invocation, settings, yes=yes, confirm=confirm):
+        # between two event loops: inside one, Ctrl-C would not end the question
+        keys = execute(_with_cache(settings, count, target)).keys
+        if not output.ask(f"Remove {keys:,} {_noun(keys)} ({target})?"):
+            raise CommandError(ExitCode.REFUSED, "nothing was removed")
+    report = execute(_with_cache(settings, count if dry_run else remove, target))
     _print(output, invocation, settings, report)
 
 
-async def _require_consent(
-    invocation: Invocation,
-    settings: CacheSettings,
-    cache: Cache,
-    target: Target,
-    *,
-    yes: bool,
-    confirm: str | None,
-) -> None:
-    """Let it happen in dev, ask a person otherwise; in prod the namespace must be spelled out."""
-    from langcache_cli.operations.clear import count  # noqa: PLC0415 - see the package
+async def _with_cache(
+    settings: CacheSettings, work: Callable[[Cache, Target], Awaitable[ClearReport]], target: Target
+) -> ClearReport:
+    from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
 
+    async with open_cache(settings) as cache:
+        return await work(cache, target)
+
+
+def _must_ask(invocation: Invocation, settings: CacheSettings, *, yes: bool, confirm: str | None) -> bool:
+    """Let it happen in dev, ask a person otherwise; in prod the namespace must be spelled out.
+
+    Raises:
+        CommandError: It must not happen, or there is nobody to ask.
+    """
     if confirm is not None and confirm != settings.namespace:
         raise CommandError(
             ExitCode.REFUSED, f"--confirm {confirm} is not the namespace {settings.namespace!r}"
         )
     if settings.env == "dev" or confirm is not None:
-        return
+        return False
     if settings.env == "prod":
         raise CommandError(
             ExitCode.REFUSED,
             "LANGCACHE_ENV is prod: nothing was removed",
             f"Add --confirm {settings.namespace}.",
         )
-    if yes:
-        return
-    if not invocation.may_ask():
+    if not yes and not invocation.may_ask():
         raise CommandError(
             ExitCode.REFUSED,
             "nothing was removed: there is nobody to ask",
             "Add --yes, or look first with --dry-run.",
         )
-    keys = (await count(cache, target)).keys
-    if not typer.confirm(f"Remove {keys:,} keys ({target})?", default=False, err=True):
-        raise CommandError(ExitCode.REFUSED, "nothing was removed")
+    return not yes
+
+
+def _noun(keys: int) -> str:
+    return "key" if keys == 1 else "keys"
 
 
 def _print(output: Output, invocation: Invocation, settings: CacheSettings, report: ClearReport) -> None:
@@ -116,10 +117,12 @@ def _print(output: Output, invocation: Invocation, settings: CacheSettings, repo
             },
         )
         return
-    noun = "key" if report.keys == 1 else "keys"
-    if report.dry_run:
-        output.line(f"Would remove {report.keys:,} {noun} ({report.target}).")
-        for example in report.examples:
-            output.line(f"  {example}")
-    else:
-        output.line(f"Removed {report.keys:,} {noun} ({report.target}).")
+    what = f"{report.keys:,} {_noun(report.keys)} ({report.target})."
+    if not report.dry_run:
+        output.line(f"Removed {what}")
+        return
+    output.line(f"Would remove {what}")
+    for example in report.examples:
+        output.line(f"  {example}")
+    if report.keys > len(report.examples):
+        output.line(f"  and {report.keys - len(report.examples):,} more")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from langcache_cli.cli.exit_codes import ExitCode
+from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output
 from langcache_cli.cli.running import execute
@@ -16,7 +17,7 @@ from langcache_cli.cli.running import execute
 if TYPE_CHECKING:
     from langcache_cli.servers import ServerSpec, StartReport, StatusReport, StopReport
 
-app = typer.Typer(help="Start, stop and look at a local Redis.", no_args_is_help=True)
+app = typer.Typer(help="Start, stop and look at a local Redis.", no_args_is_help=True, rich_markup_mode=None)
 
 
 DEFAULT_MAXMEMORY = "256mb"
@@ -143,7 +144,9 @@ def status(ctx: typer.Context, port: Port = None) -> None:
         ProbeResult.LOADING: ExitCode.TRY_LATER,
         ProbeResult.BUSY: ExitCode.TRY_LATER,
     }
-    raise typer.Exit(int(codes.get(report.result, ExitCode.UNREACHABLE)))
+    code = codes.get(report.result, ExitCode.UNREACHABLE)
+    if code is not ExitCode.DONE:
+        raise CommandError(code, f"Redis at {report.host}:{report.port}: {report.result}", reported=True)
 
 
 def _status_rows(report: StatusReport) -> list[tuple[str, str]]:
@@ -176,17 +179,26 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing what is added.")] = False,
 ) -> None:
     """Print the log of the server that langcache started."""
+    from langcache_cli.servers import log_lines  # noqa: PLC0415 - see the package
+
     invocation: Invocation = ctx.obj
-    execute(_logs(Output(invocation), _spec(invocation, port), tail=tail, follow=follow))
+    if follow and invocation.json:
+        raise CommandError(ExitCode.USAGE, "--follow has no end, as a document must: leave --json out")
+    output, spec = Output(invocation), _spec(invocation, port)
+    if follow:
+        execute(_follow(output, spec, tail))
+        return
+    lines = execute(log_lines(spec, tail))
+    if invocation.json:
+        output.document("redis.logs", {"lines": lines})
+    else:
+        for line in lines:
+            output.line(line)
 
 
-async def _logs(output: Output, spec: ServerSpec, *, tail: int, follow: bool) -> None:
+async def _follow(output: Output, spec: ServerSpec, tail: int) -> None:
     from langcache_cli import servers  # noqa: PLC0415 - see the package
 
-    if not follow:
-        for line in await servers.log_lines(spec, tail):
-            output.line(line)
-        return
     async for line in servers.follow(spec, tail):
         output.line(line)
         if output.closed:
@@ -198,6 +210,10 @@ def shell(ctx: typer.Context, port: Port = None) -> None:
     """Open a redis-cli on the server; the password does not show in the process list."""
     from langcache_cli.servers import shell_command  # noqa: PLC0415 - see the package
 
+    if ctx.obj.json:
+        raise CommandError(
+            ExitCode.USAGE, "the shell is redis-cli, which prints no document: leave --json out"
+        )
     command = execute(shell_command(_spec(ctx.obj, port)))
     os.execvpe(command.argv[0], command.argv, command.env)  # noqa: S606 - a program found on this machine
 

@@ -91,7 +91,8 @@ def _print(output: Output, report: StatsReport, window: str) -> None:
     columns = ("Type", "Keys", "Hits", "Misses", "Hit rate", "Hit p95", "Load p95")
     output.table(f"The last {window}", columns, rows)
     server = report.server
-    output.table("Server", ("Server", ""), _server_rows(server), text_columns=2)
+    output.line("")
+    output.table("", ("Server", ""), _server_rows(server), text_columns=2)
 
 
 def _cells(numbers: Numbers) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from langcache_cli.cli.output import Output
 from langcache_cli.cli.running import execute
 
 if TYPE_CHECKING:
-    from langcache_cli.operations.warm import VocabularyWarm, WarmReport
+    from langcache_cli.operations.warm import WarmReport
 
 
 def warm(
@@ -61,32 +61,27 @@ async def _warm(invocation: Invocation, *, sample: bool, **options: Any) -> None
     from langcache_cli.operations.warm import VocabularyWarm  # noqa: PLC0415 - see the package
 
     settings, output = invocation.settings(), Output(invocation)
-    if sample and settings.env == "prod":
-        raise CommandError(
-            ExitCode.REFUSED,
-            "--sample is refused where LANGCACHE_ENV is prod: its words would be served to users",
-            "Set DATABASE_URL to the real vocabulary and leave --sample out.",
-        )
-    database = invocation.database(sample=sample)
+    database = invocation.database(settings, sample=sample)
     output.target(f"{invocation.target(settings)}\nfrom {database.target}")
-    async with database, open_cache(settings) as cache:
-        with output.progress("warming") as on_progress:
-            run = VocabularyWarm(cache, database, on_progress=on_progress, **options)
-            try:
+    run: VocabularyWarm | None = None
+    try:
+        async with database, open_cache(settings) as cache:
+            with output.progress("warming") as on_progress:
+                run = VocabularyWarm(cache, database, on_progress=on_progress, **options)
                 report = await run.run()
-            except BaseException:
-                if not invocation.json:  # there the one document is the error
-                    _print(output, invocation, run)
-                raise
-        _print(output, invocation, run)
+    except BaseException:
+        # with --json the one document is the error
+        if run is not None and run.report().total.written and not invocation.json:
+            _print(output, run.report())
+        raise
+    if invocation.json:
+        output.document("warm", {"target": invocation.target(settings), **_document(report)})
+    else:
+        _print(output, report)
     _judge(report, database.target)
 
 
-def _print(output: Output, invocation: Invocation, run: VocabularyWarm) -> None:
-    report = run.report()
-    if invocation.json:
-        output.document("warm", _document(report, invocation))
-        return
+def _print(output: Output, report: WarmReport) -> None:
     if not report.lines:
         return
     rows = [
@@ -120,7 +115,7 @@ def _sentence(report: WarmReport) -> str:
     return text
 
 
-def _document(report: WarmReport, invocation: Invocation) -> dict[str, Any]:
+def _document(report: WarmReport) -> dict[str, Any]:
     lines = [
         {
             "language": line.language,
@@ -137,7 +132,6 @@ def _document(report: WarmReport, invocation: Invocation) -> dict[str, Any]:
     ]
     verification = report.verification
     return {
-        "target": invocation.target(invocation.settings()),
         "dry_run": report.dry_run,
         "seconds": report.seconds,
         "words_written": report.written("words"),

@@ -1,0 +1,59 @@
+"""Fixtures of the tests of the command: servers with passwords, databases with words."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.cli_support import SECRET, TABLE, insert_statements, sqlite_database, words
+from tests.harness.postgres import PostgresServer
+from tests.harness.polling import eventually
+from tests.harness.redis_server import RedisServer
+
+LOCKED_USER = "locked"
+
+
+@pytest.fixture(scope="session")
+def _secured_redis() -> Iterator[RedisServer]:
+    with RedisServer(password=SECRET) as server:
+        yield server
+
+
+@pytest.fixture
+def secured_redis(_secured_redis: RedisServer) -> RedisServer:
+    """A server with a password, emptied."""
+    _secured_redis.flush()
+    return _secured_redis
+
+
+@pytest.fixture(scope="session")
+def three_words(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a SQLite database with three words of A1."""
+    return sqlite_database(tmp_path_factory.mktemp("words") / "three.db", [*words(3)])
+
+
+@pytest.fixture(scope="session")
+def locked_postgres_url(postgres_server: PostgresServer) -> str:
+    """`postgresql://locked:SECRET@...` would work here, with `{password}` in the place of the secret."""
+    postgres_server.execute(f"CREATE ROLE {LOCKED_USER} LOGIN PASSWORD '{SECRET}'")
+    rules = postgres_server.directory / "data" / "pg_hba.conf"
+    rules.write_text(f"host all {LOCKED_USER} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+    loaded = postgres_server.execute("SELECT pg_conf_load_time()")
+    postgres_server.execute("SELECT pg_reload_conf()")
+    eventually(lambda: postgres_server.execute("SELECT pg_conf_load_time()") != loaded)
+    return f"postgresql://{LOCKED_USER}:{{password}}@127.0.0.1:{postgres_server.port}/postgres"
+
+
+@pytest.fixture
+def postgres_words(postgres_server: PostgresServer, postgres_url: str) -> str:
+    """A fresh PostgreSQL database with three words of A1."""
+    database = postgres_url.rpartition("/")[2]
+    for statement in (TABLE, *insert_statements([*words(3)])):
+        postgres_server.execute(statement, database=database)
+    return postgres_url
+
+
+@pytest.fixture
+def state_folder(tmp_path: Path) -> Path:
+    """Where `LANGCACHE_STATE_DIR` of this test points to."""
+    return tmp_path / "state"

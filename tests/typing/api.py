@@ -1,0 +1,128 @@
+"""What a type checker makes of the public surface. Never run: `mypy --strict` reads it.
+
+Every ``type: ignore`` here is an assertion: mypy complains about one that nothing needs.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, assert_type
+
+from redis.asyncio import Redis
+
+from langcache_cli.caching import (
+    Cache,
+    CachedFunction,
+    CacheReport,
+    CacheStats,
+    cached,
+    close_redis_client,
+    get_cache_stats,
+    get_redis_client,
+    invalidate_cache,
+)
+
+
+class Session: ...
+
+
+class Word:
+    lemma: str
+
+
+cache = Cache()
+
+
+@cached(key_prefix="vocabulary", ttl=60)
+async def get_word(word_id: int, db: Session, *, language: str = "de") -> Word | None: ...
+
+
+@cache.cached(key_prefix="translation", key="{text}", ignore=["hint"])
+async def translate(text: str, hint: str = "") -> str:
+    raise NotImplementedError
+
+
+class Service:
+    @cached(key_prefix="vocabulary")
+    async def get_word(self, word_id: int, db: Session) -> Word | None: ...
+
+    @classmethod
+    @cached(key_prefix="vocabulary")
+    async def count(cls, level: str) -> int:
+        raise NotImplementedError
+
+    @staticmethod
+    @cached(key_prefix="vocabulary")
+    async def levels(language: str) -> list[str]:
+        raise NotImplementedError
+
+
+async def calls_keep_their_types(db: Session) -> None:
+    assert_type(await get_word(7, db), Word | None)
+    assert_type(await get_word(word_id=7, db=db, language="fr"), Word | None)
+    assert_type(await translate("Haus"), str)
+    assert_type(await get_word.refresh(7, db), Word | None)
+    assert_type(await get_word.uncached(7, db), Word | None)
+    plain: Callable[[str], Coroutine[Any, Any, str]] = translate
+    assert_type(await plain("Haus"), str)
+
+
+async def methods_are_bound(service: Service, db: Session) -> None:
+    assert_type(await service.get_word(7, db), Word | None)
+    assert_type(await Service.get_word(service, 7, db), Word | None)
+    assert_type(await service.get_word.refresh(7, db=db), Word | None)
+    assert_type(await service.get_word.invalidate(7, db), bool)
+    assert_type(await Service.levels("de"), list[str])
+    assert_type(await Service.count("A1"), int)
+
+
+async def wrong_arguments_are_rejected(service: Service, db: Session) -> None:
+    await get_word("7", db)  # type: ignore[arg-type]
+    await get_word(7, "db")  # type: ignore[arg-type]
+    await get_word(7, db, language=1)  # type: ignore[arg-type]
+    await get_word(7)  # type: ignore[call-arg]
+    await get_word(7, db, "fr")  # type: ignore[call-arg]
+    await get_word(7, db, lang="fr")  # type: ignore[call-arg]
+    await get_word.refresh("7", db)  # type: ignore[arg-type]
+    await get_word.refresh(word_id=7)  # type: ignore[call-arg]
+    await service.get_word("7", db)  # type: ignore[arg-type]
+    await service.get_word(service, 7, db)  # type: ignore[call-arg, arg-type]
+    await service.get_word.refresh(7)  # type: ignore[call-arg]
+    number: int = await translate("Haus")  # type: ignore[assignment]
+    assert number
+
+
+async def keys_need_no_session(service: Service, db: Session) -> None:
+    assert_type(await get_word.invalidate(word_id=7), bool)
+    assert_type(await get_word.invalidate(7, db), bool)
+    assert_type(get_word.key_for(word_id=7), str)
+    assert_type(get_word.key_for(7, db, language="fr"), str)
+    assert_type(await service.get_word.invalidate(word_id=7), bool)
+    assert_type(Service.get_word.key_for(word_id=7), str)
+    get_word.key_for("7", db)  # type: ignore[call-overload]
+    await get_word.invalidate("7", db)  # type: ignore[call-overload]
+
+
+def only_async_functions_can_be_cached() -> None:
+    @cached(key_prefix="vocabulary")  # type: ignore[arg-type]
+    def get_words() -> list[Word]:
+        raise NotImplementedError
+
+    @cached()  # type: ignore[call-arg]
+    async def get_levels() -> list[str]:
+        raise NotImplementedError
+
+    @cached(key_prefix="vocabulary", ttl="60")  # type: ignore[arg-type]
+    async def get_genders() -> list[str]:
+        raise NotImplementedError
+
+
+async def the_rest() -> None:
+    assert_type(translate, CachedFunction[[str, str], str])  # type: ignore[assert-type]
+    assert_type(await invalidate_cache("cache:*"), int)
+    assert_type(await get_cache_stats(), CacheStats)
+    assert_type(await get_redis_client(), Redis)
+    assert_type(await close_redis_client(), None)
+    async with cache as opened:
+        assert_type(opened, Cache)
+        assert_type(await opened.get("a"), Any)
+        assert_type(await opened.set("a", 1, ttl=0.5), bool)
+        assert_type(await opened.report(), CacheReport)

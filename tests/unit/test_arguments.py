@@ -1,0 +1,240 @@
+"""Arguments as text: different arguments never read the same, and nothing in them can act inside a key."""
+
+import dataclasses
+import datetime as dt
+import io
+import re
+import unicodedata
+import uuid
+from collections import OrderedDict
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePosixPath, PureWindowsPath
+from types import SimpleNamespace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import BaseModel, SecretStr
+
+from langcache_cli.caching._arguments import argument_text, escape
+from tests.unit.values import (
+    BERLIN,
+    PARIS,
+    Bits,
+    Colour,
+    Lemma,
+    Level,
+    Point,
+    Rank,
+    Rights,
+    Size,
+    Word,
+    marks,
+    special_text,
+    texts,
+    values,
+)
+
+LOOK_ALIKES = [
+    *(1, "1", True, "True", 1.0, "1.0", "01", "+1", Rank.ONE, Colour.ONE, Bits.READ, Rights.READ, Decimal(1)),
+    *(None, "None", "", "''", "a:b", "a%3Ab", "'7'", 7, "7", "~list()", [], (), {}, set(), frozenset()),
+    *("red", Level.RED, Colour.RED, Colour.NONE, b"", b"red", "~bytes()", [1], ["1"], (1,), {1: 1}, {"1": 1}),
+    *(float("nan"), "nan", float("inf"), "inf", -0.0, 0.0, 0, "0", "-0", "1e5", 1e5, 100000),
+    *(dt.date(2024, 1, 1), "2024-01-01", dt.datetime(2024, 1, 1), dt.time(), dt.timedelta()),  # noqa: DTZ001 - a naive one
+    *(uuid.UUID(int=0), str(uuid.UUID(int=0)), PurePosixPath("a"), PureWindowsPath("a"), "a"),
+    *(Point(1, 2), Size(1, 2), (1, 2), [1, 2], Word(1, 2), Lemma(text=1, rank=2), {"x": 1, "y": 2}),
+    *([[1], 2], [1, [2]], [[1, 2]], ["1,2"], ["1", "2"], ["1','2"], {"a": "b,c=d"}, {"a": "b", "c": "d"}),
+]
+
+
+def test_look_alikes_read_differently():
+    assert len({argument_text(value) for value in LOOK_ALIKES}) == len(LOOK_ALIKES)
+
+
+@given(st.lists(values, min_size=2, max_size=8))
+def test_different_values_never_read_the_same_and_equal_values_always_do(drawn):
+    known: dict[str, Any] = {}
+    for value in drawn:
+        assert known.setdefault(argument_text(value), marks(value)) == marks(value)
+    assert len({marks(value) for value in drawn}) == len(known)
+
+
+@given(values)
+def test_a_string_that_imitates_the_text_of_a_value_reads_differently(value):
+    imitation = argument_text(value)
+    if value != imitation:
+        assert argument_text(imitation) != argument_text(value)
+        assert argument_text([imitation]) != argument_text([value])
+        assert argument_text((imitation,)) != imitation
+
+
+@given(values)
+def test_no_text_has_a_separator_a_glob_a_brace_a_control_character_or_a_surrogate(value):
+    text = argument_text(value)
+    assert not re.search(r"[:*?\[\]\\^{}\x00-\x1f\x7f-\x9f]", text)
+    assert not {unicodedata.category(letter) for letter in text} & {"Cc", "Cs", "Zl", "Zp"}
+    assert text.encode("utf-8")
+    assert not re.search("%(?![0-9A-F]{2})", text)
+
+
+@given(texts)
+@example("%")
+@example("a%3Ab")
+def test_escaping_can_be_undone_so_it_loses_nothing(text):
+    restored = re.sub(
+        b"%([0-9A-F]{2})", lambda match: bytes.fromhex(match[1].decode()), escape(text).encode()
+    )
+    assert restored.decode("utf-8", "surrogatepass") == text
+
+
+@pytest.mark.parametrize(
+    "text", ["A1", "Hello world", "Straße", "de-DE", "user@example.org", "naïve 日本", "a/b"]
+)
+def test_plain_words_stay_as_typed(text):
+    assert argument_text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (7, "7"),
+        (-7, "-7"),
+        (True, "True"),
+        (None, "None"),
+        (1.5, "1.5"),
+        ("7", "'7'"),
+        ("", "''"),
+        ("a:b", "a%3Ab"),
+        ("x*", "x%2A"),
+        ("~list()", "'~list%28%29'"),
+        ("\u202e", "%E2%80%AE"),
+        (b"\xff", "~bytes(ff)"),
+        ([1, "1"], "~list(1,'1')"),
+        ({"b": 1, "a": None}, "~dict('a'=None,'b'=1)"),
+        (Level.A1, "~enum(tests.unit.values.Level,A1)"),
+        (Word("Haus"), "~tests.unit.values.Word(text='Haus',rank=None)"),
+        (dt.date(2024, 1, 1), "~date(2024-01-01)"),
+    ],
+)
+def test_the_forms_that_entries_in_redis_already_have(value, text):
+    assert argument_text(value) == text
+
+
+@pytest.mark.parametrize("letter", ["\u061c", "\xad", "\ufff9", "\u200b", "\u202e", "\u2066", "\ufeff"])
+def test_invisible_and_reordering_characters_are_escaped(letter):
+    assert letter not in argument_text(f"a{letter}b")
+
+
+class Text(str):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "misleading"
+
+
+class Number(int):
+    def __repr__(self) -> str:
+        return "misleading"
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (Text("a"), "a"),
+        ([Text("a")], ["a"]),
+        (Number(7), 7),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+        (OrderedDict(a=1), {"a": 1}),
+        ({"x", "y", "z"}, {"z", "y", "x"}),
+        (
+            dt.datetime(2024, 1, 1, tzinfo=dt.UTC),
+            dt.datetime(2024, 1, 1, tzinfo=dt.timezone(dt.timedelta(0), "Z")),
+        ),
+        (dt.datetime(2024, 1, 1, tzinfo=dt.UTC), dt.datetime(2024, 1, 1, tzinfo=ZoneInfo("UTC"))),
+    ],
+)
+def test_values_that_mean_the_same_read_the_same(left, right):
+    assert argument_text(left) == argument_text(right)
+
+
+def test_a_zone_with_rules_is_not_its_offset_of_the_moment():
+    winter = dt.datetime(2024, 1, 1, tzinfo=BERLIN)
+    assert argument_text(winter) != argument_text(winter.replace(tzinfo=PARIS))
+    assert argument_text(winter) != argument_text(winter.astimezone(dt.timezone(dt.timedelta(hours=1))))
+
+
+@pytest.mark.parametrize("zone", [None, BERLIN])
+def test_the_two_passes_of_a_repeated_hour_read_differently(zone):
+    first = dt.datetime(2024, 10, 27, 2, 30, tzinfo=zone)
+    assert argument_text(first) != argument_text(first.replace(fold=1))
+
+
+def test_an_int_too_long_for_python_to_write_in_decimal_has_a_text_too():
+    assert argument_text(10**5000) != argument_text(10**5000 + 1)
+    assert argument_text(-(10**5000)) != argument_text(10**5000)
+
+
+def test_a_subclass_of_set_reads_as_the_set_that_it_equals():
+    class Words(set[str]):
+        pass
+
+    Words.__name__ = "list"
+    assert argument_text(Words({"a"})) == argument_text({"a"}) != argument_text(["a"])
+
+
+def test_extra_fields_of_a_model_count():
+    class Query(BaseModel, extra="allow"):
+        text: str
+
+    assert argument_text(Query(text="a", page=1)) != argument_text(Query(text="a", page=2))
+    assert argument_text(Query(text="a", b=1, c=2)) == argument_text(Query(text="a", c=2, b=1))
+
+
+@dataclasses.dataclass
+class Unset:
+    text: str = dataclasses.field(init=False)
+
+
+def a_list_in_itself() -> list[Any]:
+    loop: list[Any] = []
+    loop.append(loop)
+    return loop
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (object(), "object has no stable form"),
+        (SimpleNamespace(a=1), "SimpleNamespace"),
+        (io.StringIO("text"), "StringIO"),
+        ([object()], "object"),
+        ({"a": len}, "builtin_function_or_method"),
+        ((item for item in "ab"), "generator"),
+        ({1, "1"}, "mixed types"),
+        ({None, 1}, "mixed types"),
+        (Word, "type"),
+        (SecretStr("hunter2"), "SecretStr"),
+        (bytearray(b"a"), "bytearray"),
+        (a_list_in_itself(), "contains itself"),
+        (Unset(), "incomplete"),
+        (Lemma.model_construct(), "incomplete"),
+    ],
+)
+def test_what_has_no_stable_form_is_refused(value, reason):
+    with pytest.raises(TypeError, match=reason):
+        argument_text(value)
+
+
+def test_enums_made_of_unusual_names_do_not_run_into_each_other():
+    odd = Enum("odd", {"a,b": 1, "a)": 2, "a": 3})
+    assert len({argument_text(member) for member in odd}) == 3
+    assert argument_text([odd["a,b"]]) != argument_text([odd.a, "b"])
+
+
+@given(special_text, special_text)
+def test_neighbours_in_a_list_do_not_run_into_each_other(left, right):
+    assert argument_text([left + right]) != argument_text([left, right])
+    assert (argument_text([left, right]) == argument_text([right, left])) == (left == right)

@@ -1,0 +1,133 @@
+"""What stands under one key: written, read back, and told apart from everything else."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langcache_cli.caching._entry import MAX_HEADER_BYTES, Entry, Placeholder, new_id, now_ms, parse
+from langcache_cli.caching._scripts import script
+
+IDS = st.text("0123456789abcdef", min_size=16, max_size=16)
+TIMES = st.integers(0, 10**15 - 1)
+entries = st.builds(
+    Entry,
+    id=IDS,
+    created_ms=TIMES,
+    fresh_until_ms=TIMES,
+    load_us=TIMES,
+    schema=st.text("0123456789abcdef", min_size=8, max_size=8),
+    payload=st.binary() | st.sampled_from([b"", b"\n", b"null", b"\n\n", b"lc1 entry id="]),
+)
+placeholders = st.builds(Placeholder, id=IDS, created_ms=TIMES)
+
+ENTRY = Entry("0123456789abcdef", 1_700_000_000_000, 1_700_003_600_000, 45_000, "89abcdef", b'{"a":1}')
+TEXT = (
+    b"lc1 entry id=0123456789abcdef created=1700000000000 fresh=1700003600000 "
+    b'load_us=45000 schema=89abcdef\n{"a":1}'
+)
+
+
+def test_an_entry_is_a_line_that_a_person_can_read_and_its_payload():
+    assert ENTRY.to_bytes() == TEXT
+
+
+def test_a_placeholder_is_a_line_that_a_person_can_read():
+    placeholder = Placeholder("0123456789abcdef", 1_700_000_000_000)
+    assert placeholder.to_bytes() == b"lc1 lease id=0123456789abcdef created=1700000000000"
+
+
+@given(entries | placeholders)
+def test_what_is_written_is_read_back(stored):
+    assert parse(stored.to_bytes()) == stored
+
+
+@given(entries)
+def test_the_header_is_one_line_of_ascii(entry):
+    header, _, payload = entry.to_bytes().partition(b"\n")
+    assert header.isascii()
+    assert re.fullmatch(rb"[ -~]+", header)
+    assert payload == entry.payload
+
+
+@given(entries | placeholders)
+def test_the_id_stands_at_byte_13_where_the_scripts_look_for_it(stored):
+    assert stored.to_bytes()[13:29].decode() == stored.id
+    assert stored.to_bytes()[:13] in (b"lc1 entry id=", b"lc1 lease id=")
+
+
+@pytest.mark.parametrize("name", ["commit", "release", "renew", "claim"])
+def test_the_scripts_know_the_beginning_of_a_header(name):
+    source = script(name).source
+    beginnings = {ENTRY.to_bytes()[:13].decode(), Placeholder(ENTRY.id, 1).to_bytes()[:13].decode()}
+    assert {found for found in beginnings if f"'{found}'" in source}
+    assert set(re.findall(r"'(lc1[^']*)'", source)) <= beginnings
+
+
+@given(st.binary() | st.binary().map(lambda data: b"lc1 entry id=" + data) | st.text().map(str.encode))
+def test_foreign_bytes_are_neither_entry_nor_error(data):
+    assert parse(data) is None
+
+
+@given(st.data())
+def test_a_truncated_header_is_no_entry(data):
+    header = TEXT.index(b"\n")
+    assert parse(TEXT[: data.draw(st.integers(0, header))]) is None
+
+
+@given(st.integers(0, 28))
+def test_a_placeholder_without_its_whole_id_is_none(length):
+    assert parse(Placeholder(ENTRY.id, 1).to_bytes()[:length]) is None
+
+
+@given(st.integers(0, len(TEXT) - 1), st.integers(0, 255))
+def test_a_damaged_entry_is_read_as_something_else_or_not_at_all_but_never_raises(place, byte):
+    damaged = TEXT[:place] + bytes([byte]) + TEXT[place + 1 :]
+    found = parse(damaged)
+    assert found is None or isinstance(found, (Entry, Placeholder))
+    if isinstance(found, Entry):
+        assert (found == ENTRY) == (damaged == TEXT)
+
+
+@pytest.mark.parametrize("extra", [b" stale=1700000000001", b" tags=a:b,c=d stale_ms=", b" x=" + b"y" * 1000])
+def test_fields_of_a_later_version_are_skipped(extra):
+    header, _, payload = TEXT.partition(b"\n")
+    assert parse(header + extra + b"\n" + payload) == ENTRY
+    placeholder = Placeholder(ENTRY.id, 1)
+    assert parse(placeholder.to_bytes() + extra) == placeholder
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        TEXT.replace(b"lc1", b"lc2"),
+        TEXT.replace(b"entry", b"value"),
+        TEXT.replace(b"id=0123456789abcdef", b"id=0123456789ABCDEF"),
+        TEXT.replace(b"created=1", b"created=-1"),
+        TEXT.replace(b"created=1", b"created=" + "\u0661".encode()),
+        TEXT.replace(b"created=", b"created=999999"),
+        TEXT.replace(b" schema=89abcdef", b""),
+        TEXT.replace(b" fresh=1700003600000", b""),
+        TEXT.replace(b"\n", b"\r\n"),
+        TEXT.replace(b"\n", b" x=" + b"y" * MAX_HEADER_BYTES + b"\n"),
+        b" " + TEXT,
+        b"\n" + TEXT,
+    ],
+)
+def test_a_header_that_is_not_ours_is_no_entry(stored):
+    assert parse(stored) is None
+
+
+def test_an_endless_header_is_given_up_on_quickly():
+    assert parse(TEXT.partition(b"\n")[0] + b" a=" * 1_000_000) is None
+
+
+def test_ids_are_random_and_fit_their_place():
+    ids = {new_id() for _ in range(1000)}
+    assert len(ids) == 1000
+    assert all(re.fullmatch("[0-9a-f]{16}", identity) for identity in ids)
+
+
+def test_times_fit_their_place_for_the_next_thousand_years():
+    assert len(str(now_ms() + 1000 * 366 * 86_400_000)) <= 15

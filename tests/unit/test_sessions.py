@@ -1,0 +1,138 @@
+"""Which parameters are database sessions, and stay out of keys."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Optional, Union
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import orm
+from sqlalchemy.ext import asyncio as sa_asyncio
+from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_sessionmaker
+
+from langcache_cli.caching._keys import KeyBuilder
+from langcache_cli.caching._sessions import database_sessions
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession as Unseen  # noqa: F401 - exists for type checkers only
+
+
+class Session:
+    """An application's own class: a login session."""
+
+
+class OurSession(AsyncSession):
+    """An application's subclass of SQLAlchemy's."""
+
+
+def needed() -> None: ...
+
+
+SessionDependency = Annotated[AsyncSession, needed]
+MaybeDependency = Annotated[AsyncSession | None, needed]
+
+DATABASE_SESSIONS = [
+    "AsyncSession",
+    "'AsyncSession'",
+    "AsyncSession | None",
+    "None | AsyncSession",
+    "Optional[AsyncSession]",
+    "Union[AsyncSession, orm.Session, None]",
+    "Annotated[AsyncSession, needed]",
+    "Annotated[AsyncSession | None, needed]",
+    "Annotated[AsyncSession, needed] | None",
+    "Optional[Annotated['AsyncSession', needed]]",
+    "SessionDependency",
+    "SessionDependency | None",
+    "MaybeDependency",
+    "OurSession",
+    "orm.Session",
+    "orm.scoped_session[orm.Session]",
+    "async_scoped_session[AsyncSession]",
+    "async_sessionmaker[AsyncSession]",
+    "orm.sessionmaker[orm.Session]",
+    "sa.Connection",
+    "sa_asyncio.AsyncConnection",
+    "AsyncConnection",
+    "AsyncConnection | None",
+    "Annotated[AsyncConnection, needed]",
+    "unseen.AsyncSession",
+]
+OTHERS = [
+    "Session",
+    "Session | None",
+    "int",
+    "Any",
+    "str | AsyncSession",
+    "dict[str, AsyncSession]",
+    "Annotated[int, AsyncSession]",
+    "UnseenSession",
+    "Unseen",
+    "sa.Engine",
+    "type[AsyncSession]",
+]
+
+
+def function_with(annotation: Any) -> Callable[..., Any]:
+    async def load(word_id: int, db=None) -> None: ...
+
+    load.__annotations__["db"] = annotation
+    return load
+
+
+def sessions_of(function: Callable[..., Any]) -> set[str]:
+    return database_sessions(function, inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize("annotation", DATABASE_SESSIONS)
+def test_a_session_is_left_out_when_annotations_are_text(annotation):
+    assert sessions_of(function_with(annotation)) == {"db"}
+
+
+@pytest.mark.parametrize("annotation", [item for item in DATABASE_SESSIONS if "nseen" not in item])
+def test_a_session_is_left_out_when_annotations_are_evaluated(annotation):
+    if "AsyncConnection" not in annotation or "sa_asyncio" in annotation:
+        assert sessions_of(function_with(eval(annotation))) == {"db"}
+
+
+@pytest.mark.parametrize("annotation", OTHERS)
+def test_anything_else_is_an_argument_like_any_other(annotation):
+    assert sessions_of(function_with(annotation)) == set()
+
+
+def test_an_application_class_called_session_makes_two_keys():
+    async def get_profile(session: Session | str) -> None: ...
+
+    keys = KeyBuilder(get_profile, prefix="p")
+    assert keys.key("n", ("a",), {}) != keys.key("n", ("b",), {})
+
+
+def test_a_function_behind_another_decorator_is_read_where_it_was_written():
+    function = function_with("SessionDependency")
+
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return await function(*args, **kwargs)
+
+    elsewhere = functools.update_wrapper(eval("lambda *args, **kwargs: None", {}), function)
+    assert sessions_of(wrapper) == sessions_of(elsewhere) == {"db"}
+
+
+def test_a_session_can_be_part_of_the_key_when_a_template_asks_for_it():
+    function = function_with("AsyncSession")
+    keys = KeyBuilder(function, prefix="p", template="{db}")
+    assert keys.key("n", (7, "main"), {}) == "n:p:load:main"
+
+
+NAMES_USED_BY_THE_ANNOTATIONS = (
+    Optional,
+    Union,
+    sa,
+    orm,
+    sa_asyncio,
+    async_scoped_session,
+    async_sessionmaker,
+)

@@ -1,0 +1,305 @@
+"""Settings: names, defaults, precedence, errors that name what to change, secrets that stay secret."""
+
+import json
+import re
+import traceback
+from pathlib import Path
+
+import pytest
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from langcache_cli.caching import CacheSettings, ConfigurationError, load_settings
+
+PASSWORD = "hunter2-secret"
+DEFAULTS = {
+    "REDIS_URL": ("redis_url", "redis://:dev_redis_password@localhost:6379/0"),
+    "REDIS_ENABLED": ("redis_enabled", True),
+    "REDIS_TTL_DEFAULT": ("redis_ttl_default", 3600),
+    "REDIS_TTL_TRANSLATION": ("redis_ttl_translation", 86400),
+    "REDIS_TTL_VOCABULARY": ("redis_ttl_vocabulary", 3600),
+    "LANGCACHE_ENV": ("env", None),
+    "LANGCACHE_NAMESPACE": ("namespace", "cache"),
+    "LANGCACHE_OPERATION_TIMEOUT": ("operation_timeout", 0.25),
+    "LANGCACHE_LEASE_SECONDS": ("lease_seconds", 2.0),
+    "LANGCACHE_LOAD_TIMEOUT": ("load_timeout", 30.0),
+    "LANGCACHE_STATS_FLUSH_SECONDS": ("stats_flush_seconds", 5.0),
+    "LANGCACHE_TYPES": ("extra_types", {}),
+}
+VALUES = {
+    "REDIS_URL": ("redis://other:7000/1", "redis://other:7000/1"),
+    "REDIS_ENABLED": ("false", False),
+    "REDIS_TTL_DEFAULT": ("60", 60),
+    "REDIS_TTL_TRANSLATION": ("61", 61),
+    "REDIS_TTL_VOCABULARY": ("62", 62),
+    "LANGCACHE_ENV": ("prod", "prod"),
+    "LANGCACHE_NAMESPACE": ("my-app.v1", "my-app.v1"),
+    "LANGCACHE_OPERATION_TIMEOUT": ("0.5", 0.5),
+    "LANGCACHE_LEASE_SECONDS": ("3", 3.0),
+    "LANGCACHE_LOAD_TIMEOUT": ("10", 10.0),
+    "LANGCACHE_STATS_FLUSH_SECONDS": ("1", 1.0),
+}
+
+
+def plain(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+@pytest.mark.parametrize("variable", DEFAULTS)
+def test_defaults(variable):
+    name, default = DEFAULTS[variable]
+    assert plain(getattr(CacheSettings.load(), name)) == default
+
+
+def test_every_setting_is_listed_here():
+    assert {name for name, _ in DEFAULTS.values()} == set(CacheSettings.model_fields)
+
+
+@pytest.mark.parametrize("variable", VALUES)
+def test_each_variable_sets_its_field_and_no_other(variable, monkeypatch):
+    text, value = VALUES[variable]
+    before = CacheSettings.load().model_dump()
+    monkeypatch.setenv(variable, text)
+    settings = CacheSettings.load()
+    name = DEFAULTS[variable][0]
+    assert plain(getattr(settings, name)) == value
+    assert settings.model_dump() | {name: None} == before | {name: None}
+
+
+@pytest.mark.parametrize("variable", VALUES)
+def test_a_dotenv_file_sets_it_too_and_the_environment_wins(variable, monkeypatch):
+    text, value = VALUES[variable]
+    name, default = DEFAULTS[variable]
+    Path(".env").write_text(f"{variable}={text}\nOTHER=1\n")
+    assert plain(getattr(CacheSettings.load(), name)) == value
+    assert plain(getattr(CacheSettings.load(env_file=None), name)) == default
+    if default is not None:
+        monkeypatch.setenv(variable, str(default))
+        assert plain(getattr(CacheSettings.load(), name)) == default
+
+
+@pytest.mark.parametrize("variable", VALUES)
+def test_a_field_given_by_name_wins_over_everything(variable, monkeypatch):
+    text, value = VALUES[variable]
+    name, default = DEFAULTS[variable]
+    monkeypatch.setenv(variable, text)
+    assert plain(getattr(CacheSettings.load(**{name: default}), name)) == default
+    assert plain(getattr(CacheSettings(**{name: text}), name)) == value
+
+
+def test_another_file_can_be_named(tmp_path):
+    path = tmp_path / "production.env"
+    path.write_text("LANGCACHE_NAMESPACE=prod")
+    assert CacheSettings.load(env_file=path).namespace == "prod"
+    assert CacheSettings.load(env_file=str(path)).namespace == "prod"
+
+
+def test_a_named_file_that_is_missing_is_an_error(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"missing\.env cannot be read") as caught:
+        CacheSettings.load(env_file=tmp_path / "missing.env")
+    assert caught.value.variable == "--env-file"
+
+
+def test_a_file_that_is_not_text_is_an_error():
+    Path(".env").write_bytes(b"REDIS_URL=\xff\xfe\xff")
+    with pytest.raises(ConfigurationError, match=r"\.env cannot be read"):
+        CacheSettings.load()
+
+
+def test_empty_variables_count_as_unset(monkeypatch):
+    for variable in DEFAULTS:
+        monkeypatch.setenv(variable, "")
+    assert CacheSettings.load() == CacheSettings.load(env_file=None)
+    assert CacheSettings.load().namespace == "cache"
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        *("ENV", "NAMESPACE", "OPERATION_TIMEOUT", "LEASE_SECONDS", "LOAD_TIMEOUT", "STATS_FLUSH_SECONDS"),
+        *("EXTRA_TYPES", "TYPES", "DATABASE", "DATABASE_URL", "LANGPLUG_DATABASE_URL", "DEBUG", "SECRET_KEY"),
+        *(
+            "REDIS",
+            "REDIS_HOST",
+            "REDIS_PASSWORD",
+            "REDIS_TTL",
+            "LANGCACHE",
+            "LANGCACHE_STATE_DIR",
+            "ADDRESS",
+        ),
+    ],
+)
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_variables_of_others_are_ignored(variable, where, monkeypatch):
+    before = CacheSettings.load().model_dump()
+    if where == "file":
+        Path(".env").write_text(f"{variable}=nonsense\n")
+    else:
+        monkeypatch.setenv(variable, "nonsense")
+    assert CacheSettings.load().model_dump() == before
+
+
+BAD = [
+    ("REDIS_ENABLED", "maybe", "valid boolean"),
+    ("REDIS_TTL_DEFAULT", "0", "greater than or equal to 1"),
+    ("REDIS_TTL_DEFAULT", "-1", "greater than or equal to 1"),
+    ("REDIS_TTL_DEFAULT", "1.5", "valid integer"),
+    ("REDIS_TTL_TRANSLATION", "1h", "valid integer"),
+    ("REDIS_TTL_VOCABULARY", "99999999999", "less than or equal to 315360000"),
+    ("LANGCACHE_ENV", "staging", "'dev' or 'prod'"),
+    ("LANGCACHE_NAMESPACE", "a:b", "match pattern"),
+    ("LANGCACHE_NAMESPACE", "a*", "match pattern"),
+    ("LANGCACHE_NAMESPACE", "x" * 65, "match pattern"),
+    ("LANGCACHE_NAMESPACE", "a\n", "match pattern"),
+    ("LANGCACHE_OPERATION_TIMEOUT", "0", "greater than 0"),
+    ("LANGCACHE_OPERATION_TIMEOUT", "61", "less than or equal to 60"),
+    ("LANGCACHE_OPERATION_TIMEOUT", "nan", "less than or equal to 60"),
+    ("LANGCACHE_OPERATION_TIMEOUT", "inf", "less than or equal to 60"),
+    ("LANGCACHE_OPERATION_TIMEOUT", "fast", "valid number"),
+    ("LANGCACHE_LEASE_SECONDS", "0.01", "greater than or equal to 0.1"),
+    ("LANGCACHE_LOAD_TIMEOUT", "4000", "less than or equal to 3600"),
+    ("LANGCACHE_STATS_FLUSH_SECONDS", "0", "greater than 0"),
+]
+
+
+@pytest.mark.parametrize(("variable", "text", "allowed"), BAD)
+def test_a_bad_value_names_the_variable_the_value_and_what_is_allowed(variable, text, allowed, monkeypatch):
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(ConfigurationError) as caught:
+        CacheSettings.load()
+    message = str(caught.value)
+    assert caught.value.variable == variable
+    assert message.startswith(f"{variable}: ")
+    assert allowed in message
+    assert repr(text) in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(("variable", "text", "allowed"), BAD)
+def test_a_bad_value_given_by_name_is_explained_the_same_way(variable, text, allowed):
+    with pytest.raises(ConfigurationError, match=f"^{variable}: ") as caught:
+        CacheSettings.load(**{DEFAULTS[variable][0]: text})
+    assert allowed in str(caught.value)
+
+
+class TestSecrets:
+    URL = f"redis://user:{PASSWORD}@host:6379/0"
+    BROKEN = (f"redis://:{PASSWORD}@host:port", f"http://:{PASSWORD}@host", f"redis://h/{PASSWORD}", PASSWORD)
+
+    def test_no_shown_form_has_the_password(self):
+        settings = CacheSettings.load(redis_url=self.URL)
+        assert settings.address.password == PASSWORD
+        shown = [
+            repr(settings),
+            str(settings),
+            str(settings.model_dump()),
+            settings.model_dump_json(),
+            repr(settings.address),
+            str(settings.address),
+            repr(settings.types),
+        ]
+        assert not [text for text in shown if PASSWORD in text]
+
+    def test_neither_after_the_address_was_read_once(self):
+        settings = CacheSettings.load(redis_url=self.URL)
+        _ = settings.address, settings.types
+        assert PASSWORD not in f"{settings!r}{settings}{settings.model_dump()}{vars(settings)}"
+
+    @pytest.mark.parametrize("url", BROKEN)
+    @pytest.mark.parametrize("by_name", [True, False])
+    def test_neither_has_the_error_about_a_bad_url_nor_its_traceback(self, url, by_name, monkeypatch):
+        monkeypatch.setenv("REDIS_URL", "" if by_name else url)
+        with pytest.raises(ConfigurationError) as caught:
+            CacheSettings.load(**({"redis_url": url} if by_name else {}))
+        assert str(caught.value).startswith("REDIS_URL: ")
+        assert caught.value.variable == "REDIS_URL"
+        assert PASSWORD not in "".join(traceback.format_exception(caught.value))
+
+    @pytest.mark.parametrize("url", BROKEN)
+    def test_neither_has_the_error_of_pydantic_itself(self, url):
+        with pytest.raises(ValidationError) as caught:
+            CacheSettings(redis_url=url)
+        assert PASSWORD not in str(caught.value)
+
+    @pytest.mark.parametrize("variable", ["DATABASE_URL", "LANGPLUG_DATABASE_URL"])
+    def test_a_secret_with_two_names_is_hidden_under_both(self, variable, monkeypatch):
+        class Database(BaseSettings):
+            model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+            database_url: SecretStr | None = Field(
+                default=None,
+                min_length=40,
+                validation_alias=AliasChoices("DATABASE_URL", "LANGPLUG_DATABASE_URL"),
+            )
+
+        monkeypatch.setenv(variable, PASSWORD)
+        with pytest.raises(ConfigurationError) as caught:
+            load_settings(Database, env_file=None)
+        assert PASSWORD not in str(caught.value)
+        assert re.match(r"(LANGPLUG_)?DATABASE_URL: ", str(caught.value))
+        monkeypatch.delenv(variable)
+        with pytest.raises(ConfigurationError) as caught:
+            load_settings(Database, env_file=None, database_url=PASSWORD)
+        assert PASSWORD not in str(caught.value)
+
+    def test_an_error_of_the_whole_shows_no_values(self, monkeypatch):
+        class Pair(BaseSettings):
+            first: SecretStr = SecretStr(PASSWORD)
+
+            @model_validator(mode="after")
+            def _never(self) -> "Pair":
+                raise ValueError("these do not go together")
+
+        monkeypatch.setenv("first", PASSWORD)
+        with pytest.raises(ConfigurationError, match="these do not go together") as caught:
+            load_settings(Pair, env_file=None)
+        assert PASSWORD not in str(caught.value)
+
+
+class TestTypes:
+    def test_the_ttls_of_the_settings_reach_the_types(self):
+        types = CacheSettings.load(redis_ttl_default=1, redis_ttl_translation=2, redis_ttl_vocabulary=3).types
+        assert types["translation"].ttl_seconds == 2
+        assert types["vocabulary"].ttl_seconds == 3
+        assert types.of_prefix("quiz").ttl_seconds == 1
+
+    def test_an_application_adds_its_own(self, monkeypatch):
+        quiz = {"quiz": {"prefixes": ["quiz", "quiz_results"], "ttl": 600, "cleared_when": "a quiz ends"}}
+        monkeypatch.setenv("LANGCACHE_TYPES", json.dumps(quiz))
+        types = CacheSettings.load().types
+        assert types.of_prefix("quiz_results").name == "quiz"
+        assert types["quiz"].ttl_seconds == 600
+        assert types["quiz"].cleared_when == "a quiz ends"
+        assert "vocabulary" in types
+
+    @pytest.mark.parametrize("text", ["{", "quiz", '{"quiz": }'])
+    @pytest.mark.parametrize("where", ["environment", "file"])
+    def test_text_that_is_not_json_is_an_error(self, text, where, monkeypatch):
+        if where == "file":
+            Path(".env").write_text(f"LANGCACHE_TYPES='{text}'\n")
+        else:
+            monkeypatch.setenv("LANGCACHE_TYPES", text)
+        with pytest.raises(ConfigurationError, match=r"^LANGCACHE_TYPES is not valid JSON") as caught:
+            CacheSettings.load()
+        assert caught.value.variable == "LANGCACHE_TYPES"
+
+    @pytest.mark.parametrize(
+        ("value", "where"),
+        [
+            ({"quiz": {"prefixes": ["quiz"], "ttl": 0}}, "quiz.ttl"),
+            ({"quiz": {"prefixes": [], "ttl": 1}}, "quiz.prefixes"),
+            ({"quiz": {"prefixes": ["a:b"], "ttl": 1}}, "quiz.prefixes.0"),
+            ({"quiz": {"prefixes": ["a"]}}, "quiz.ttl"),
+            ({"quiz": {"prefixes": ["a"], "ttl": 1, "ttk": 2}}, "quiz.ttk"),
+            ({"a b": {"prefixes": ["a"], "ttl": 1}}, "a b"),
+        ],
+    )
+    def test_an_error_inside_says_where(self, value, where, monkeypatch):
+        monkeypatch.setenv("LANGCACHE_TYPES", json.dumps(value))
+        with pytest.raises(ConfigurationError, match=re.escape(f"LANGCACHE_TYPES at {where}")):
+            CacheSettings.load()
+
+
+def test_settings_are_frozen():
+    settings = CacheSettings.load()
+    with pytest.raises(ValidationError):
+        settings.namespace = "other"

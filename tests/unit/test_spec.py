@@ -1,0 +1,151 @@
+"""What is known about a function when it is decorated: its return type, wherever its names come from."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import Any, Optional
+from uuid import UUID
+
+import pytest
+from pydantic import BaseModel
+
+from langcache_cli.caching import UncacheableValueError
+from langcache_cli.caching._entry import Entry, Placeholder
+from langcache_cli.caching._keys import KeyBuilder
+from langcache_cli.caching._spec import FunctionSpec
+
+
+def spec_of(function: Any, ttl_seconds: float | None = None) -> FunctionSpec:
+    return FunctionSpec(function, KeyBuilder(function, prefix="p"), ttl_seconds=ttl_seconds)
+
+
+async def plain(): ...
+
+
+async def text() -> str: ...
+
+
+async def quoted() -> list["Later"]: ...  # noqa: UP037 - as older code has it
+
+
+async def quoted_as_a_whole() -> "Optional[Later]": ...  # noqa: UP037, UP045 - as older code has it
+
+
+async def nothing() -> None: ...
+
+
+async def unknown() -> Unknown: ...  # noqa: F821 - what a name under TYPE_CHECKING looks like
+
+
+early = spec_of(quoted)
+
+
+class Later(BaseModel):
+    id: UUID
+
+
+LATER = Later(id=UUID(int=7))
+
+
+def test_a_function_without_annotation_holds_plain_json():
+    codec = spec_of(plain).codec
+    assert codec.annotation is Any
+    with pytest.raises(UncacheableValueError):
+        codec.encode(LATER)
+
+
+def test_none_is_an_annotation():
+    assert spec_of(nothing).codec.decode(b"null") is None
+
+
+def test_a_name_that_was_defined_after_the_function_is_found_at_the_first_call():
+    assert early.codec.decode(early.codec.encode([LATER])) == [LATER]
+
+
+@pytest.mark.parametrize("function", [quoted, quoted_as_a_whole])
+def test_quoted_names_are_found(function):
+    value = [LATER] if function is quoted else LATER
+    codec = spec_of(function).codec
+    assert codec.decode(codec.encode(value)) == value
+
+
+def test_quotes_inside_an_annotation_that_is_no_text_are_resolved():
+    async def load() -> None: ...
+
+    load.__annotations__["return"] = list["Later"]
+    codec = spec_of(load).codec
+    assert codec.decode(codec.encode([LATER])) == [LATER]
+
+
+def test_a_function_behind_another_decorator_is_read_where_it_was_written():
+    scope: dict[str, Any] = {"functools": functools}
+    exec(
+        "def traced(function):\n"
+        "    @functools.wraps(function)\n"
+        "    async def wrapper(*args, **kwargs):\n"
+        "        return await function(*args, **kwargs)\n"
+        "    return wrapper\n",
+        scope,
+    )
+    codec = spec_of(scope["traced"](quoted_as_a_whole)).codec
+    assert codec.decode(codec.encode(LATER)) == LATER
+
+
+def test_a_name_that_never_appears_is_an_error_at_the_first_call_that_names_the_function():
+    spec = spec_of(unknown)
+    with pytest.raises(TypeError, match=r"test_spec\.unknown: its return annotation .*'Unknown'"):
+        spec.resolve()
+
+
+def test_a_sync_function_is_refused():
+    def load() -> str: ...
+
+    with pytest.raises(TypeError, match=r"load must be an 'async def' function"):
+        spec_of(load)
+
+
+def test_an_async_generator_is_refused():
+    async def load() -> Any:
+        yield 1
+
+    with pytest.raises(TypeError, match=r"load must be an 'async def' function"):
+        spec_of(load)
+
+
+@pytest.mark.parametrize("ttl", [0, -1, float("nan")])
+def test_a_ttl_that_means_nothing_is_refused(ttl):
+    with pytest.raises(TypeError, match=f"ttl must be more than 0 seconds, not {ttl}"):
+        spec_of(text, ttl)
+
+
+def entry(payload: bytes, schema: str) -> bytes:
+    return Entry("0" * 16, 1, 2, 3, schema, payload).to_bytes()
+
+
+def test_a_value_comes_in_a_tuple_so_that_none_is_a_value():
+    spec = spec_of(nothing)
+    assert spec.decode(entry(b"null", spec.codec.fingerprint)) == (None,)
+
+
+def test_an_entry_of_another_schema_or_a_damaged_one_is_not_usable():
+    spec = spec_of(text)
+    assert spec.decode(entry(b'"a"', spec.codec.fingerprint)) == ("a",)
+    assert spec.decode(entry(b'"a"', "00000000")) is None
+    assert spec.decode(entry(b'"a', spec.codec.fingerprint)) is None
+    assert spec.decode(b"anything") is None
+
+
+def test_a_placeholder_is_passed_on():
+    placeholder = Placeholder("0" * 16, 1)
+    assert spec_of(text).decode(placeholder.to_bytes()) == placeholder
+
+
+def test_an_uncacheable_value_is_warned_about_once(caplog):
+    spec = spec_of(text)
+    with caplog.at_level(logging.WARNING, logger="langcache_cli.caching"):
+        spec.warn_uncacheable(ValueError("because"))
+        spec.warn_uncacheable(ValueError("again"))
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{__name__}.text returned a value that is not cached: because"
+    ]

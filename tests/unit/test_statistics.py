@@ -1,0 +1,146 @@
+"""Counters and latency buckets: nothing is lost in a sum, and percentiles are near the truth."""
+
+import ast
+import math
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import langcache_cli.caching
+from langcache_cli.caching import Label
+from langcache_cli.caching._statistics import COUNTERS, Statistics, bucket_of, percentile_ms
+
+WORD = Label("vocabulary", "vocabulary", "get_word")
+LEVEL = Label("vocabulary", "vocabulary_level", "get_level")
+NAME = st.text("abc_.-é", min_size=1)
+seconds = st.floats(1e-6, 100)
+counts = st.dictionaries(st.sampled_from([*COUNTERS, "hit_us.3"]), st.integers(1, 10**9))
+counted = st.dictionaries(st.sampled_from([WORD, LEVEL]), counts)
+
+
+@given(st.builds(Label, NAME, NAME, NAME))
+def test_a_label_is_read_back_from_its_text(label):
+    assert Label.parse(str(label)) == label
+
+
+def test_labels_sort_by_type_then_prefix_then_function():
+    assert sorted([LEVEL, WORD, Label("a", "z", "z")]) == [Label("a", "z", "z"), WORD, LEVEL]
+
+
+@given(st.lists(st.tuples(st.sampled_from([WORD, LEVEL]), st.sampled_from([*COUNTERS]), st.integers(0, 99))))
+def test_counters_add_up(added):
+    statistics = Statistics()
+    for label, counter, amount in added:
+        statistics.add(label, counter, amount)
+    taken = statistics.take()
+    for label in (WORD, LEVEL):
+        for counter in COUNTERS:
+            total = sum(amount for *where, amount in added if where == [label, counter])
+            assert taken.get(label, {}).get(counter, 0) == total
+
+
+def test_taking_starts_again_from_nothing():
+    statistics = Statistics()
+    statistics.add(WORD, "hits")
+    taken = statistics.take()
+    statistics.add(WORD, "hits", 5)
+    assert taken == {WORD: {"hits": 1}}
+    assert statistics.take() == {WORD: {"hits": 5}}
+    assert statistics.take() == {}
+
+
+@given(st.lists(counted), counted)
+def test_what_is_taken_and_merged_back_is_not_lost(parts, kept):
+    statistics, expected = Statistics(), {label: Counter(items) for label, items in kept.items()}
+    statistics.merge(kept)
+    for part in parts:
+        taken = statistics.take()
+        statistics.merge(part)
+        statistics.merge(taken)
+        for label, items in part.items():
+            expected.setdefault(label, Counter()).update(items)
+    found = {label: items for label, items in statistics.take().items() if items}
+    assert found == {label: dict(items) for label, items in expected.items() if items}
+
+
+def test_merging_does_not_change_what_was_merged():
+    delivered = {WORD: {"hits": 1}}
+    statistics = Statistics()
+    statistics.merge(delivered)
+    statistics.add(WORD, "hits")
+    assert delivered == {WORD: {"hits": 1}}
+
+
+@given(st.floats(1e-3, 1e12))
+def test_a_bucket_ends_at_most_19_percent_above_the_latency(microseconds):
+    end = 2 ** (bucket_of(microseconds) / 4)
+    assert end >= microseconds * 0.999_999
+    assert end <= max(1, microseconds * 1.19)
+
+
+@pytest.mark.parametrize("microseconds", [-5, 0, 0.5, 1])
+def test_the_first_bucket_has_everything_up_to_a_microsecond(microseconds):
+    assert bucket_of(microseconds) == 0
+
+
+@given(st.lists(seconds, min_size=1, max_size=60), st.sampled_from([1, 50, 90, 95, 99, 100]))
+def test_a_percentile_is_within_19_percent_of_the_truth(latencies, percent):
+    statistics = Statistics()
+    for latency in latencies:
+        statistics.time(WORD, "load", latency)
+    true = sorted(latencies)[math.ceil(percent / 100 * len(latencies)) - 1] * 1000
+    found = percentile_ms(statistics.take()[WORD], "load", percent)
+    assert true / 1.1893 <= found <= true * 1.1893
+
+
+@given(st.lists(seconds, min_size=1), st.lists(seconds))
+def test_percentiles_of_a_sum_are_those_of_all_latencies(here, there):
+    apart, together = (Statistics(), Statistics()), Statistics()
+    for statistics, latencies in zip(apart, (here, there), strict=True):
+        for latency in latencies:
+            statistics.time(WORD, "hit", latency)
+            together.time(WORD, "hit", latency)
+    total = Statistics()
+    for statistics in apart:
+        total.merge(statistics.take())
+    merged, whole = total.take()[WORD], together.take()[WORD]
+    assert percentile_ms(merged, "hit", 95) == percentile_ms(whole, "hit", 95)
+
+
+@given(st.lists(seconds, min_size=1), st.floats(0, 100), st.floats(0, 100))
+def test_a_higher_percentile_is_never_lower(latencies, one, other):
+    statistics = Statistics()
+    for latency in latencies:
+        statistics.time(WORD, "hit", latency)
+    taken = statistics.take()[WORD]
+    low, high = (percentile_ms(taken, "hit", percent) for percent in sorted((one, other)))
+    assert low <= high
+
+
+def test_hits_and_loads_are_timed_apart():
+    statistics = Statistics()
+    statistics.time(WORD, "hit", 0.001)
+    statistics.time(WORD, "load", 1.0)
+    taken = statistics.take()[WORD]
+    assert percentile_ms(taken, "hit", 95) == pytest.approx(1, rel=0.19)
+    assert percentile_ms(taken, "load", 95) == pytest.approx(1000, rel=0.19)
+
+
+def test_without_latencies_there_is_no_percentile():
+    assert percentile_ms({"hits": 5}, "hit", 95) is None
+
+
+def test_every_counter_that_is_counted_is_explained():
+    counting = {
+        node.args[place].value
+        for path in Path(langcache_cli.caching.__file__).parent.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        for place in [{"_count": 0, "add": 1}.get(node.func.attr)]
+        if place is not None and len(node.args) > place and isinstance(node.args[place], ast.Constant)
+    }
+    assert counting
+    assert counting <= set(COUNTERS)
