@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from langcache_cli.caching._calls import Call, ttl_ms
+from langcache_cli.caching._decorator import decorator
 from langcache_cli.caching._errors import CacheError, CacheUnavailableError, PatternError
 from langcache_cli.caching._function import CachedFunction
-from langcache_cli.caching._keys import KeyBuilder, shorten
+from langcache_cli.caching._keys import shorten
 from langcache_cli.caching._patterns import Selection, of_prefixes, require_inside, scan, unlink
 from langcache_cli.caching._registry import Registry
 from langcache_cli.caching._report import (
@@ -25,6 +23,7 @@ from langcache_cli.caching._report import (
     server_report,
 )
 from langcache_cli.caching._runtime import Runtime
+from langcache_cli.caching._runtimes import Runtimes
 from langcache_cli.caching._server import Budget
 from langcache_cli.caching._settings import CacheSettings
 from langcache_cli.caching._spec import FunctionSpec
@@ -38,8 +37,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 DEFAULT_WINDOW_SECONDS = 3600
-
-logger = logging.getLogger("langcache_cli.caching")
 
 
 class Cache:
@@ -62,11 +59,8 @@ class Cache:
         """
         self.settings = settings or CacheSettings.load()
         self.registry = Registry()
-        self.publish_statistics = publish_statistics
         self.statistics = Statistics()
-        self._runtimes: list[Runtime] = []
-        self._latest: Runtime | None = None
-        self._lock = threading.Lock()
+        self._runtimes = Runtimes(lambda: Runtime(self.settings, self.statistics, publish=publish_statistics))
         self._labels: dict[str, Label] = {}
 
     @property
@@ -294,12 +288,7 @@ class Cache:
 
     def runtime(self) -> Runtime:
         """What this cache holds for the running event loop."""
-        loop = asyncio.get_running_loop()
-        latest = self._latest  # read once: another thread may replace it at any moment
-        if latest is None or latest.loop is not loop:
-            with self._lock:
-                self._latest = latest = self._runtime_of(loop)
-        return latest
+        return self._runtimes.current()
 
     def _usable_runtime(self) -> Runtime:
         if not self.enabled:
@@ -308,30 +297,9 @@ class Cache:
             )
         return self.runtime()
 
-    def _runtime_of(self, loop: asyncio.AbstractEventLoop) -> Runtime:
-        for runtime in tuple(self._runtimes):
-            if runtime.loop is loop:
-                return runtime
-            if runtime.loop.is_closed():
-                logger.warning(
-                    "an event loop ended without 'await cache.aclose()'; its connections were dropped"
-                )
-                runtime.abandon()
-                self._runtimes.remove(runtime)
-        runtime = Runtime(self.settings, self.statistics, publish=self.publish_statistics)
-        runtime.end_with_loop(self.aclose)
-        self._runtimes.append(runtime)
-        return runtime
-
     async def aclose(self) -> None:
         """Deliver the statistics and end everything this event loop holds; the cache can be used again."""
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            ending = [runtime for runtime in self._runtimes if runtime.loop is loop]
-            self._runtimes = [runtime for runtime in self._runtimes if runtime.loop is not loop]
-            self._latest = None
-        for runtime in ending:
-            await runtime.aclose()
+        await self._runtimes.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -343,23 +311,3 @@ class Cache:
 
     def _full_key(self, key: str) -> str:
         return shorten(f"{self.settings.namespace}:{key}")
-
-
-def decorator(
-    cache: Callable[[], Cache],
-    registry: Registry,
-    *,
-    key_prefix: str,
-    ttl: float | None,
-    key: str | None,
-    ignore: tuple[str, ...],
-) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], CachedFunction[P, T]]:
-    """Make the decorator behind `cached` and `Cache.cached`; ``cache`` is asked for at the first call."""
-
-    def decorate(function: Callable[P, Coroutine[Any, Any, T]]) -> CachedFunction[P, T]:
-        keys = KeyBuilder(function, prefix=key_prefix, ignore=ignore, template=key)
-        spec = FunctionSpec(function, keys, ttl_seconds=ttl)
-        registry.add(spec)
-        return CachedFunction(function, spec, cache)
-
-    return decorate

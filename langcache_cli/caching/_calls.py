@@ -136,9 +136,13 @@ class Call:
         if not acquired:
             return Landing(await self._bypass())
         self._count("misses")
-        value, entry = await self._load(lease, release_on_failure=True)
-        with contextlib.suppress(CacheError):  # not stored: the next call will try again
-            await self._store(lease, entry)
+        try:
+            value, entry = await self._load(lease)
+            with contextlib.suppress(CacheError):  # not stored: the next call will try again
+                await self._store(lease, entry)
+        except BaseException:
+            self.runtime.release_soon(lease)
+            raise
         return Landing(value, entry)
 
     async def _claim_and_load(self, lease: Lease) -> Landing:
@@ -148,7 +152,12 @@ class Call:
                 entry_stays = await self.runtime.store.claim(lease, self.budget)
         except CacheError as error:
             return Landing(failure=error)
-        value, entry = await self._load(lease, release_on_failure=not entry_stays)
+        try:
+            value, entry = await self._load(lease)
+        except BaseException:
+            if not entry_stays:
+                self.runtime.release_soon(lease)
+            raise
         try:
             with confirming():
                 if not await self._store(lease, entry):
@@ -158,16 +167,12 @@ class Call:
             return Landing(value, entry, failure=error)
         return Landing(value, entry)
 
-    async def _load(self, lease: Lease, *, release_on_failure: bool) -> tuple[Any, Entry | None]:
+    async def _load(self, lease: Lease) -> tuple[Any, Entry | None]:
         """Run the function while keeping the lease; its value, and the entry to store."""
         heartbeat = self.runtime.keep(lease)
         started = self.runtime.loop.time()
         try:
             value = await self._timed_origin()
-        except BaseException:
-            if release_on_failure:
-                self.runtime.release_soon(lease)
-            raise
         finally:
             heartbeat.stop()
         return value, self._encode(value, load_seconds=self.runtime.loop.time() - started)

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from langcache_cli.caching._cache import Cache, decorator
+from langcache_cli.caching._cache import Cache
+from langcache_cli.caching._decorator import decorator
 from langcache_cli.caching._function import CachedFunction
 from langcache_cli.caching._registry import Registry
 from langcache_cli.caching._report import CacheStats

@@ -21,6 +21,11 @@ from langcache_cli.caching._scripts import script
 _NOT_SERVING = frozenset({"LOADING", "MASTERDOWN", "WRONGPASS", "NOAUTH"})
 """Replies that mean: this server cannot be used now, whatever the command."""
 
+SECOND_LOOK_SECONDS = 0.01
+"""How long before the deadline the clock is asked first. If this event loop was too busy to send a request,
+or to read a reply that came in time, both still happen before the second look. That is no outage, and
+sending the calls to their functions would only add to the load."""
+
 
 class Budget:
     """The seconds that Redis may still cost one call, over all its operations."""
@@ -141,9 +146,8 @@ class Server:
             raise CacheUnavailableError(problem, target=str(self.address))
 
     async def _answered(self, reply: asyncio.Future[Any], deadline: float) -> None:
-        # A loop that was too busy to read in time what the server sent in time gets a second look:
-        # that is no outage, and sending the calls to their functions would add to the load.
-        timer = self._loop.call_at(deadline, self._loop.call_later, 0, _expire, reply)
+        first_look = deadline - SECOND_LOOK_SECONDS
+        timer = self._loop.call_at(first_look, self._loop.call_later, SECOND_LOOK_SECONDS, _expire, reply)
         try:
             await reply
         finally:

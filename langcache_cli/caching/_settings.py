@@ -43,8 +43,8 @@ class TypeSettings(BaseModel, frozen=True, extra="forbid"):
 class CacheSettings(BaseSettings):
     """What a `Cache` needs to know. Frozen; secrets are masked in ``repr``.
 
-    Fields can be given by name; those that are not come from the environment, then from ``.env``
-    in the working folder. Prefer `load`, whose errors are made for people.
+    Make them with `load`: fields given by name, those that are not from the environment, then from
+    ``.env`` in the working folder. (Called directly, older pydantic-settings let the environment win.)
     """
 
     model_config = SettingsConfigDict(
@@ -126,7 +126,7 @@ def load_settings(kind: type[Settings], *, env_file: Path | str | None, **overri
     if env_file not in (None, ".env") and not os.access(Path(env_file), os.R_OK):
         raise ConfigurationError(f"the settings file {env_file} cannot be read", variable="--env-file")
     try:
-        return kind(_env_file=env_file, **overrides)
+        return kind(_env_file=env_file, **{_alias(kind, name): value for name, value in overrides.items()})
     except ValidationError as error:
         raise _explain(kind, error) from None
     except SettingsError as error:
@@ -158,10 +158,16 @@ def _is_secret(kind: type[BaseSettings], name: str) -> bool:
 
 def _variable(kind: type[BaseSettings], name: str) -> str:
     """The environment variable of a field, given the field's name or one of its aliases."""
-    field = kind.model_fields.get(name)
-    if field is None:
+    if name not in kind.model_fields:
         return name
-    return next(iter(_aliases(field)), f"{kind.model_config.get('env_prefix', '')}{name}".upper())
+    alias = _alias(kind, name)
+    return alias if alias != name else f"{kind.model_config.get('env_prefix', '')}{name}".upper()
+
+
+def _alias(kind: type[BaseSettings], name: str) -> str:
+    """The name of a field outside; older pydantic-settings rank its own name below the environment."""
+    field = kind.model_fields.get(name)
+    return next(iter(_aliases(field)), name) if field else name
 
 
 def _aliases(field: FieldInfo) -> list[str]:

@@ -45,13 +45,14 @@ class Output:
         Raises:
             KeyboardInterrupt: Ctrl-C; inside an event loop it would wait for the answer.
         """
-        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201 - see above
         try:
-            answer = input()
-        except EOFError:
-            print(file=sys.stderr)  # noqa: T201 - see above
-            return False
-        return answer.strip().lower() in {"y", "yes"}
+            print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201 - see above
+            return input().strip().lower() in {"y", "yes"}
+        except (EOFError, KeyboardInterrupt) as error:
+            print(file=sys.stderr)  # noqa: T201 - see above; what comes next begins a line of its own
+            if isinstance(error, EOFError):
+                return False
+            raise
 
     def document(self, schema: str, content: dict[str, Any]) -> None:
         """Print the one JSON document of this run."""

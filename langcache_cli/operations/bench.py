@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from langcache_cli.caching import Cache, CachedFunction, warm
 from langcache_cli.operations.latencies import Latencies, Repeat, measure, summarize
+from langcache_cli.operations.opening import require_answer
 from langcache_cli.vocabulary import (
     Database,
     VocabularyWord,
@@ -92,6 +93,7 @@ async def bench(
         DatabaseError: The database could not be read.
         EmptyVocabularyError: It holds no words.
     """
+    await require_answer(cache)
     ladder = _Ladder(cache, database, await _word_ids(database))
     order = [name for name in PATHS if name in paths]
     repeated: dict[str, list[Repeat]] = {name: [] for name in order}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from langcache_cli.caching import Cache, CacheSettings, PatternError
+from langcache_cli.operations.opening import require_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ async def clear(cache: Cache, target: Target) -> ClearReport:
     Raises:
         CacheError: Redis could not be used; a pattern outside the namespace; an unknown type.
     """
+    await require_answer(cache)
     if target.types:
         removed = sum([await cache.invalidate_type(name) for name in target.types])
     elif target.keys:
@@ -87,6 +89,7 @@ async def clear(cache: Cache, target: Target) -> ClearReport:
 
 async def count(cache: Cache, target: Target) -> ClearReport:
     """Count what `clear` would remove; raises like it."""
+    await require_answer(cache)
     found: set[str] = set()
     if target.types:
         for name in target.types:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from langcache_cli.caching import Cache, CacheSettings, ConfigurationError, set_default_cache
+from langcache_cli.caching import (
+    Cache,
+    CacheSettings,
+    ConfigurationError,
+    ServerReplyError,
+    set_default_cache,
+)
 
 
 @asynccontextmanager
@@ -25,3 +31,16 @@ async def open_cache(settings: CacheSettings) -> AsyncIterator[Cache]:
             yield cache
         finally:
             set_default_cache(before)
+
+
+async def require_answer(cache: Cache) -> None:
+    """Find out within the timeout of the settings whether Redis answers: bulk work waits far longer.
+
+    Raises:
+        CacheError: It does not. A user who may not PING has got an answer.
+    """
+    try:
+        await cache.ping()
+    except ServerReplyError as error:
+        if error.code != "NOPERM":
+            raise

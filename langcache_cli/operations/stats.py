@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from langcache_cli.caching import Cache, Numbers, ServerReport
+from langcache_cli.operations.opening import require_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ async def stats(cache: Cache, *, window_seconds: int) -> StatsReport:
     Raises:
         CacheError: Redis could not be used.
     """
+    await require_answer(cache)
     report = await cache.report(window_seconds=window_seconds)
     types = cache.settings.types
     keys: Counter[str] = Counter()

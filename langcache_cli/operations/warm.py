@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langcache_cli.caching import Cache, CachedFunction, WarmCounts, warm
+from langcache_cli.operations.opening import require_answer
 from langcache_cli.vocabulary import (
     Database,
     Group,
@@ -128,7 +129,7 @@ class VocabularyWarm:
         done, total = 0, sum(group.words + len(self._pages(group)) for group in found)
         self.on_progress(done, total)
         if not self.dry_run:
-            await self.cache.ping()
+            await require_answer(self.cache)
         for group in found:
             async for ids in id_batches(self.database, group):
                 await self._batch(

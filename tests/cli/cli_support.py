@@ -14,12 +14,13 @@ MARK = "Zq9vulpine"
 SECRET = f"p:/?#[@%25*{MARK} é"
 """Whatever is shown of it, as it is or percent-encoded, shows its mark."""
 
+HIDDEN = quote(SECRET, safe="")
+
 LEVELS = ("A1", "A2", "B1", "B2")
 WORDS_OF_A_LEVEL = 900
 
-COLUMNS = (
-    "id, word, lemma, language, difficulty_level, part_of_speech, gender, translation_en, notes, frequency_rank"
-)
+COLUMNS = """id, word, lemma, language, difficulty_level, part_of_speech, gender, translation_en, notes,
+    frequency_rank"""
 TABLE = """CREATE TABLE vocabulary_words (
     id INTEGER PRIMARY KEY, word VARCHAR(100) NOT NULL, lemma VARCHAR(100) NOT NULL,
     language VARCHAR(5) NOT NULL, difficulty_level VARCHAR(10), part_of_speech VARCHAR(50),
@@ -51,7 +52,9 @@ def sqlite_database(path: Path, rows: list[Row]) -> str:
     """Make a database and return its URL."""
     with sqlite3.connect(path) as connection:
         connection.execute(TABLE)
-        connection.executemany(f"INSERT INTO vocabulary_words ({COLUMNS}) VALUES ({','.join('?' * 10)})", rows)
+        connection.executemany(
+            f"INSERT INTO vocabulary_words ({COLUMNS}) VALUES ({','.join('?' * 10)})", rows
+        )
     connection.close()
     return f"sqlite:///{path}"
 

@@ -1,16 +1,37 @@
 """Fixtures of the tests of the command: servers with passwords, databases with words."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from langcache_cli.cli.main import run
 from tests.cli.cli_support import SECRET, TABLE, insert_statements, sqlite_database, words
-from tests.harness.postgres import PostgresServer
+from tests.harness.cli import Environment, Run
 from tests.harness.polling import eventually
+from tests.harness.postgres import PostgresServer
 from tests.harness.redis_server import RedisServer
 
 LOCKED_USER = "locked"
+
+
+@pytest.fixture
+def call(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
+    """`call("stats", "--json", env={...})`: what the process calls, in this one.
+
+    A process takes half a second to start. This is for what does not need one: messages and documents.
+    """
+
+    def call_one(*args: str, env: Environment | None = None) -> Run:
+        with monkeypatch.context() as changed:
+            changed.setattr(logging.getLogger("langcache_cli"), "handlers", [])
+            for name, value in (env or {}).items():
+                changed.setenv(name, value or "")
+            code = run(args)
+        return Run(int(code), *capfd.readouterr())
+
+    return call_one
 
 
 @pytest.fixture(scope="session")

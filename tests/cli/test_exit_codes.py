@@ -1,105 +1,318 @@
-"""Every way to fail: its exit code, one clear line, one JSON document, no secret."""
+"""Servers that fail: every exit code, in a process of its own, one clear line, no secret, no traceback."""
 
+import signal
 import socketserver
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import pytest
 
-from tests.cli.cli_support import MARK, SECRET, complaint, fill, keys_of, no_noise, sqlite_database, url_of, words
-from tests.harness.cli import COMMAND, ROOT, finish, run_cli, run_together, start_cli
-from tests.harness.ports import ReservedPort
-
-HIDDEN = quote(SECRET, safe="")
-
-
-@dataclass(frozen=True)
-class Case:
-    """A command line that fails before any server is asked: what it says, and how it ends."""
-
-    line: str
-    code: int
-    says: str
-    env: dict[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        settings = " ".join(f"{name}={value}" for name, value in self.env.items())
-        return f"{settings} {self.line}".strip()
+from tests.cli.cli_support import (
+    HIDDEN,
+    MARK,
+    SECRET,
+    TABLE,
+    complaint,
+    keys_of,
+    no_noise,
+    sqlite_database,
+    url_of,
+    words,
+)
+from tests.harness.cli import finish, run_cli, run_together, start_cli
+from tests.harness.polling import eventually
+from tests.harness.ports import LOCALHOST, ReservedPort
 
 
-USAGE = [
-    Case("--frobnicate", 2, "--frobnicate"),
-    Case("frobnicate", 2, "frobnicate"),
-    Case("stats extra", 2, "extra"),
-    Case("stats --frobnicate", 2, "--frobnicate"),
-    Case("stats --timeout", 2, "--timeout"),
-    Case("--timeout=soon stats", 2, "--timeout"),
-    Case("stats --timeout 61", 2, "--timeout"),
-    Case("stats --window 0m", 2, "--window '0m'"),
-    Case("stats --window 8d", 2, "up to 7d"),
-    Case("stats --window yesterday", 2, "such as 5m"),
-    Case("stats --min-hit-rate 101", 2, "--min-hit-rate"),
-    Case("stats --namespace a*", 2, "--namespace 'a*'"),
-    Case("warm --level Z9", 2, "A1, A2, B1, B2, C1, C2"),
-    Case("warm --limit 0", 2, "--limit"),
-    Case("bench --path walk", 2, "noop, ping, get, hit, miss, database"),
-    Case("bench --path ping --min-speedup 2", 2, "--path hit"),
-    Case("clear", 2, "one of --type, --pattern, --key, --all"),
-    Case("clear --all --type vocabulary", 2, "one of --type"),
-    Case("clear --type nonsense", 2, "vocabulary, translation, progress, video, subtitles"),
-    Case("clear --pattern other:*", 2, "outside the namespace 'cache'"),
-    Case("clear --pattern *", 2, "outside the namespace"),
-    Case("clear --key cachex:a", 2, "outside the namespace"),
-    Case("clear --key cache:\udcff", 2, "not UTF-8"),
-    Case("redis start --backend magic", 2, "magic"),
-    Case("redis status --port 65536", 2, "--port"),
-]
-
-CONFIGURATION = [
-    Case("stats", 78, "REDIS_URL", {"REDIS_URL": f"http://:{HIDDEN}@localhost"}),
-    Case("stats", 78, "REDIS_URL", {"REDIS_URL": f"redis://:{HIDDEN}@localhost:port/0"}),
-    Case("stats", 78, "REDIS_URL", {"REDIS_URL": f"redis://:a/{MARK}@localhost:6379/0"}),
-    Case("check", 78, "REDIS_ENABLED is false", {"REDIS_ENABLED": "false"}),
-    Case("types", 78, "LANGCACHE_ENV", {"LANGCACHE_ENV": "production"}),
-    Case("types", 78, "REDIS_TTL_VOCABULARY", {"REDIS_TTL_VOCABULARY": "-1"}),
-    Case("types", 78, "LANGCACHE_TYPES", {"LANGCACHE_TYPES": "{"}),
-    Case("types --env-file missing.env", 78, "missing.env"),
-    Case("stats --url-file missing.url", 78, "missing.url"),
-    Case("warm", 78, "DATABASE_URL is not set"),
-    Case("warm", 78, "mysql://", {"DATABASE_URL": f"mysql://root:{HIDDEN}@localhost/words"}),
-    Case("warm", 78, "no database URL", {"DATABASE_URL": f"{MARK}"}),
-    Case("warm", 78, "no such database file", {"DATABASE_URL": "sqlite:///missing.db"}),
-    Case("warm --sample", 78, "LANGCACHE_STATE_DIR", {"LANGCACHE_STATE_DIR": "/dev/null/state"}),
-    Case("warm", 78, "sslmode", {"DATABASE_URL": f"postgresql://u:{HIDDEN}@127.0.0.1:1/x?sslmode=maybe"}),
-    Case("bench", 78, "an option of the URL", {"DATABASE_URL": "postgresql://u@127.0.0.1:1/x?colour=red"}),
-    Case("redis start", 78, "example.org", {"REDIS_URL": f"redis://:{HIDDEN}@example.org"}),
-]
-
-REFUSED = [
-    Case("warm --sample", 4, "--sample is refused", {"LANGCACHE_ENV": "prod"}),
-    Case("bench --sample", 4, "--sample is refused", {"LANGCACHE_ENV": "prod"}),
-    Case("clear --type vocabulary", 4, "nobody to ask"),
-    Case("clear --all --yes", 4, "LANGCACHE_ENV is prod", {"LANGCACHE_ENV": "prod"}),
-    Case("clear --all --confirm cachet", 4, "cachet", {"LANGCACHE_ENV": "prod"}),
-    Case("clear --all --yes --confirm cachet", 4, "cachet", {"LANGCACHE_ENV": "dev"}),
-]
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """An address at which nobody listens."""
+    port = ReservedPort()
+    yield f"{LOCALHOST}:{port.number}"
+    port.release()
 
 
-@pytest.mark.parametrize("case", [*USAGE, *CONFIGURATION, *REFUSED], ids=str)
-def test_a_command_that_cannot_begin_says_why_in_one_line_and_in_one_document(case):
-    line = case.line.split(" ")
-    env = {"REDIS_URL": f"redis://:{HIDDEN}@127.0.0.1:1/0", **case.env}
-    plain, as_json = run_together(tuple(line), (*line, "--json"), env=env)
-    assert plain.code == as_json.code == case.code
-    assert case.says in complaint(plain)
-    assert not plain.stdout
-    assert as_json.document["schema"] == "langcache.error/1"
-    assert as_json.document["exit_code"] == case.code
-    assert case.says in as_json.document["error"]["message"]
-    assert not as_json.stderr
-    no_noise(as_json)
+def test_redis_down_is_69_and_the_one_line_says_how_to_start_one(nobody, call):
+    env = {"REDIS_URL": f"redis://:{HIDDEN}@{nobody}/0"}
+    stats = run_cli("stats", env=env)
+    check, status = call("check", "--roundtrip", "--json", env=env), call("redis", "status", env=env)
+    assert stats.code == check.code == status.code == 69
+    assert "cannot be reached" in complaint(stats)
+    assert stats.stderr.splitlines()[0] == f"redis://***@{nobody}/0 namespace=cache env=unset"
+    assert "langcache redis start" in stats.stderr.splitlines()[-1]
+    assert "nothing there" in complaint(status)
+    # without Redis a round trip would only repeat what is known, after the same wait
+    assert [(item["name"], item["passed"]) for item in check.document["checks"]] == [("redis", False)]
+    assert not check.document["passed"]
+    assert "cannot be reached" in complaint(check)
+
+
+def test_a_redis_that_never_answers_is_69_after_the_timeout(secured_redis, fault_proxy):
+    proxy = fault_proxy(secured_redis.port)
+    proxy.swallow()
+    url = url_of(secured_redis).replace(str(secured_redis.port), str(proxy.port))
+    ended = run_cli("stats", "--timeout=0.2", env={"REDIS_URL": url})
+    assert ended.code == 69
+    assert "did not answer in time" in complaint(ended)
+
+
+def test_a_database_that_is_down_is_69_whatever_redis_says(nobody, secured_redis, call):
+    env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": f"postgresql://u:{HIDDEN}@{nobody}/words"}
+    warm, check = run_cli("warm", env=env), call("check", env=env)
+    assert warm.code == check.code == 69
+    assert "the database cannot be reached" in complaint(warm)
+    assert warm.stderr.splitlines()[1] == f"from postgresql://***@{nobody}/words"
+    assert "database: the database cannot be reached" in complaint(check)
+    assert [line.split()[:2] for line in check.stdout.splitlines()[1:]] == [
+        ["ok", "redis"],
+        ["failed", "database"],
+    ]
+
+
+def test_a_redis_that_loads_its_data_is_75(call):
+    with redis_that_says("LOADING Redis is loading the dataset in memory") as url:
+        env = {"REDIS_URL": url}
+        stats = run_cli("stats", env=env)
+        status, warm = call("redis", "status", env=env), call("warm", "--sample", "--json", env=env)
+    assert stats.code == status.code == warm.code == 75
+    assert "loading" in complaint(stats)
+    assert "loading" in complaint(status)
+    assert warm.document["exit_code"] == 75
+
+
+def test_a_wrong_redis_password_is_77(secured_redis, call):
+    wrong, none = (
+        call(*args, env={"REDIS_URL": url})
+        for args, url in (
+            (("check", "--roundtrip"), url_of(secured_redis, password=f"{SECRET}-")),
+            (("stats", "--json"), url_of(secured_redis, password="")),
+        )
+    )
+    assert wrong.code == none.code == 77
+    assert "refused the user or password" in complaint(wrong)
+    assert none.document["error"]["hint"] == "Check the user and the password in REDIS_URL."
+
+
+def test_a_redis_user_without_the_right_is_77_and_the_command_it_lacks_is_named(
+    secured_redis, three_words, call
+):
+    secured_redis.command(
+        "ACL", "SETUSER", "reader", "on", f">{SECRET}", "~*", "+ping", "+info", "+dbsize", "+scan"
+    )
+    env = {"REDIS_URL": url_of(secured_redis, user="reader"), "DATABASE_URL": three_words}
+    secured_redis.command("SET", "cache:vocabulary:f:1", "1")
+    lines = {
+        ("warm",): "eval",
+        ("stats",): "hgetall",
+        ("clear", "--all", "-y"): "unlink",
+        ("check", "--roundtrip"): "evalsha",
+        ("bench",): "eval",
+    }
+    results = [call(*line, env=env) for line in lines]
+    secured_redis.command("ACL", "DELUSER", "reader")
+    for ended, lacks in zip(results, lines.values(), strict=True):
+        assert ended.code == 77
+        assert f"'{lacks}'" in complaint(ended)
+
+
+def test_a_redis_user_who_may_do_all_but_ping_can_warm(secured_redis, three_words, call):
+    secured_redis.command("ACL", "SETUSER", "warmer", "on", f">{SECRET}", "~*", "+@all", "-ping")
+    env = {"REDIS_URL": url_of(secured_redis, user="warmer"), "DATABASE_URL": three_words}
+    ended = call("warm", env=env)
+    secured_redis.command("ACL", "DELUSER", "warmer")
+    assert ended.code == 0
+    assert len(keys_of(secured_redis, "cache:*")) == 4
+
+
+def test_a_wrong_postgresql_password_is_77(locked_postgres_url, secured_redis):
+    url = locked_postgres_url.format(password=quote(f"{SECRET}-", safe=""))
+    ended = run_cli("warm", env={"REDIS_URL": url_of(secured_redis), "DATABASE_URL": url})
+    assert ended.code == 77
+    assert "the database refused the user or the password" in complaint(ended)
+
+
+def test_a_postgresql_user_who_may_not_read_is_77(locked_postgres_url, postgres_server, secured_redis, call):
+    postgres_server.execute(TABLE)
+    url = locked_postgres_url.format(password=HIDDEN)
+    ended = call("warm", env={"REDIS_URL": url_of(secured_redis), "DATABASE_URL": url})
+    postgres_server.execute("DROP TABLE vocabulary_words")
+    assert ended.code == 77
+    assert "may not read vocabulary_words" in complaint(ended)
+
+
+def test_a_database_without_the_table_is_78(postgres_url, tmp_path, secured_redis, call):
+    (tmp_path / "text.db").write_text("no database at all, only text " * 10)
+    empty = tmp_path / "empty.db"
+    empty.touch()
+    for url, says in (
+        (postgres_url, "no table vocabulary_words"),
+        (f"sqlite:///{empty}", "no table vocabulary_words"),
+        (f"sqlite:///{tmp_path / 'text.db'}", "not a SQLite database"),
+        (postgres_url + "_missing", "no such database"),
+    ):
+        ended = call("warm", env={"REDIS_URL": url_of(secured_redis), "DATABASE_URL": url})
+        assert ended.code == 78
+        assert says in complaint(ended)
+    assert not keys_of(secured_redis)
+
+
+def test_a_table_without_words_is_a_failed_check_1(tmp_path, secured_redis, call):
+    env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": sqlite_database(tmp_path / "empty.db", [])}
+    warm = run_cli("warm", env=env)
+    as_json, check, bench = (call(*args, env=env) for args in (("warm", "--json"), ("check",), ("bench",)))
+    assert warm.code == as_json.code == check.code == bench.code == 1
+    assert "there was nothing to warm" in complaint(warm)
+    assert as_json.document["words_written"] == 0
+    assert "vocabulary_words is empty" in complaint(check)
+    assert "vocabulary_words is empty" in complaint(bench)
+
+
+def test_a_value_that_cannot_be_cached_makes_a_warm_partial_3(tmp_path, secured_redis):
+    """SQLite lets a text stand where the column says integer: what comes back would not be the same."""
+    rows = [*words(3, level=None)]
+    url = sqlite_database(tmp_path / "odd.db", [*rows[:2], (*rows[2][:-1], "often")])
+    env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": url}
+    ended, loud = run_together(("warm", "--json"), ("warm", "-v"), env=env)
+    assert ended.code == loud.code == 3
+    assert ended.document["lines"][0]["failed"] == 1
+    assert ended.document["words_written"] == 2
+    assert complaint(ended) == "langcache: 1 of 3 entries were not stored"
+    assert "frequency_rank" in loud.stderr
+    assert len(keys_of(secured_redis, "cache:vocabulary:*")) == 2
+
+
+def test_a_redis_that_fills_up_makes_a_warm_partial_3_and_says_how_many(own_redis, tmp_path, call):
+    """The leases of a batch fit into memory, its values do not."""
+    server = own_redis(maxmemory="3mb", policy="noeviction")
+    rows = [(*row[:-2], "long " * 4000, None) for row in words(300, level=None)]
+    env = {"REDIS_URL": server.url, "DATABASE_URL": sqlite_database(tmp_path / "long.db", rows)}
+    ended = run_cli("warm", env=env)
+    assert ended.code == 3
+    stored = sum(b"long" in server.command("GET", key) for key in keys_of(server, "cache:vocabulary:*"))
+    assert 0 < stored < 300
+    assert f"{300 - stored} of 300 entries were not stored" in complaint(ended)
+    assert ended.stdout.splitlines()[1].split()[3:7] == ["300", str(stored), "0", str(300 - stored)]
+    server.command("CONFIG", "SET", "maxmemory", "1mb")  # now there is no room for a lease either
+    again = call("warm", env=env)
+    assert again.code == 69
+    assert "OOM" in complaint(again)
+    assert "maxmemory" in again.stderr.splitlines()[-1]
+
+
+def test_a_replica_is_69_and_the_hint_names_the_primary(own_redis, three_words, call):
+    server = own_redis()
+    server.command("REPLICAOF", LOCALHOST, own_redis().port)
+    eventually(lambda: b"master_link_status:up" in server.command("INFO", "replication"))
+    ended = call("warm", env={"REDIS_URL": server.url, "DATABASE_URL": three_words})
+    assert ended.code == 69
+    assert "READONLY" in complaint(ended)
+    assert "primary" in ended.stderr.splitlines()[-1]
+
+
+def test_ctrl_c_ends_a_warm_with_130_and_its_leases_are_soon_gone(own_redis, fault_proxy, postgres_words):
+    server = own_redis()
+    port = int(postgres_words.rpartition(":")[2].partition("/")[0])
+    proxy = fault_proxy(port)
+    proxy.delay(0.02)
+    env = {"REDIS_URL": server.url, "DATABASE_URL": postgres_words.replace(str(port), str(proxy.port))}
+    process = start_cli("warm", "--missing-only", env=env)
+    eventually(lambda: server.command("DBSIZE"), within=30)
+    proxy.delay(1.0)
+    process.send_signal(signal.SIGINT)
+    ended = finish(process)
+    assert ended.code == 130
+    assert complaint(ended) == "langcache: interrupted"
+    eventually(lambda: server.command("DBSIZE") == 0, within=10)
+
+
+def test_ctrl_c_ends_a_warm_even_if_the_database_hangs(own_redis, fault_proxy, postgres_words):
+    server = own_redis()
+    port = int(postgres_words.rpartition(":")[2].partition("/")[0])
+    proxy = fault_proxy(port)
+    proxy.delay(0.02)
+    env = {"REDIS_URL": server.url, "DATABASE_URL": postgres_words.replace(str(port), str(proxy.port))}
+    process = start_cli("warm", "--json", env=env)
+    eventually(lambda: server.command("DBSIZE"), within=30)
+    proxy.swallow()
+    process.send_signal(signal.SIGINT)
+    ended = finish(process)
+    assert ended.code == 130
+    assert ended.document["exit_code"] == 130
+    no_noise(ended)
+
+
+BROKEN = """
+import sys
+import langcache_cli.operations.stats as operation
+
+async def broken(*args, **options):
+    raise ZeroDivisionError("a bug")
+
+operation.stats = broken
+from langcache_cli.cli.main import run
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+def test_a_bug_is_70_with_a_traceback_only_when_asked_for(secured_redis):
+    command = (sys.executable, "-c", BROKEN)
+    env = {"REDIS_URL": url_of(secured_redis)}
+    calls = [("stats",), ("stats", "--debug")]
+    plain, debug = [finish(start_cli(*args, env=env, command=command)) for args in calls]
+    assert plain.code == debug.code == 70
+    assert complaint(plain) == "langcache: ZeroDivisionError: a bug"
+    assert "--debug" in plain.stderr.splitlines()[-1]
+    assert debug.stderr.count("ZeroDivisionError: a bug") == 2
+    assert "Traceback (most recent call last)" in debug.stderr
+    assert MARK not in debug.stderr
+
+
+def test_a_traceback_of_a_failed_login_shows_no_password(secured_redis, locked_postgres_url, call):
+    wrong = quote(f"{SECRET}-", safe="")
+    redis = call("stats", "--debug", env={"REDIS_URL": url_of(secured_redis, password=f"{SECRET}-")})
+    database = call(
+        "warm",
+        "--debug",
+        env={"REDIS_URL": url_of(secured_redis), "DATABASE_URL": locked_postgres_url.format(password=wrong)},
+    )
+    assert redis.code == database.code == 77
+    for ended in (redis, database):
+        assert "Traceback" in ended.stderr
+        assert MARK not in ended.stdout + ended.stderr
+
+
+def test_the_password_does_not_show_in_the_process_list(own_redis, fault_proxy):
+    """Nor in that of what a command starts; its environment is its owner's alone."""
+    server = own_redis(password=SECRET)
+    proxy = fault_proxy(server.port)
+    proxy.swallow()
+    url = url_of(server).replace(str(server.port), str(proxy.port))
+    process = start_cli("stats", "--timeout=60", env={"REDIS_URL": url})
+    proxy.wait_until(lambda p: p.requests.read, within=30)
+    shown = " ".join(psutil.Process(process.pid).cmdline())
+    process.send_signal(signal.SIGINT)
+    assert finish(process).code == 130
+    assert MARK not in shown
+
+
+@contextmanager
+def redis_that_says(error: str) -> Iterator[str]:
+    """The URL of a server that answers every command with this error."""
+
+    class Talk(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while data := self.request.recv(65536):
+                commands = sum(line.startswith(b"*") for line in data.split(b"\r\n"))
+                self.request.sendall(f"-{error}\r\n".encode() * commands)
+
+    with socketserver.ThreadingTCPServer((LOCALHOST, 0), Talk) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield f"redis://{LOCALHOST}:{server.server_address[1]}/0"
+        server.shutdown()
+        thread.join()

@@ -22,7 +22,9 @@ COMMAND = (sys.executable, "-m", "langcache_cli")
 SECONDS = 60.0  # far more than any command needs: what takes that long hangs
 
 # A terminal sends Ctrl-C to those it controls only, and a process must ask for that itself.
-_ON_TERMINAL = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+_ON_TERMINAL = """import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])"""
 
 Environment = Mapping[str, str | None]
 
@@ -113,7 +115,7 @@ class Terminal:
         """All that was printed so far, escape sequences included."""
         return self._shown.decode("utf-8", "replace")
 
-    def type(self, text: str) -> None:
+    def press(self, text: str) -> None:
         """Press keys; `\\x03` is Ctrl-C, `\\x04` is Ctrl-D."""
         os.write(self._keyboard, text.encode())
 

@@ -59,8 +59,7 @@ class Worker:
     """What both roles need."""
 
     def __init__(self, url: str, shared: Shared, seed: int) -> None:
-        self.cache: Cache = cache_at(url, operation_timeout=10.0, lease_seconds=1.0)
-        self.cache.publish_statistics = False
+        self.cache: Cache = cache_at(url, operation_timeout=10.0, lease_seconds=1.0, stats_flush_seconds=3600)
         self.shared = shared
         self.seed = seed
         self.random = random.Random(seed)

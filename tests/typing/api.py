@@ -44,11 +44,6 @@ class Service:
     @cached(key_prefix="vocabulary")
     async def get_word(self, word_id: int, db: Session) -> Word | None: ...
 
-    @classmethod
-    @cached(key_prefix="vocabulary")
-    async def count(cls, level: str) -> int:
-        raise NotImplementedError
-
     @staticmethod
     @cached(key_prefix="vocabulary")
     async def levels(language: str) -> list[str]:
@@ -71,7 +66,6 @@ async def methods_are_bound(service: Service, db: Session) -> None:
     assert_type(await service.get_word.refresh(7, db=db), Word | None)
     assert_type(await service.get_word.invalidate(7, db), bool)
     assert_type(await Service.levels("de"), list[str])
-    assert_type(await Service.count("A1"), int)
 
 
 async def wrong_arguments_are_rejected(service: Service, db: Session) -> None:

@@ -85,6 +85,7 @@ def test_a_malformed_url_says_what_is_expected(url, reason):
     "url",
     [
         f"redis://:12/{PASSWORD}@host:6379/0",
+        f"redis://:12/{PASSWORD}@host:6379?db=0",
         f"redis://:12#{PASSWORD}@host:6379/0",
         f"redis://:12?{PASSWORD}@host:6379/0",
         f"redis://:{PASSWORD}/x@host:6379/0",

@@ -170,6 +170,7 @@ def test_a_zone_with_rules_is_not_its_offset_of_the_moment():
 def test_the_two_passes_of_a_repeated_hour_read_differently(zone):
     first = dt.datetime(2024, 10, 27, 2, 30, tzinfo=zone)
     assert argument_text(first) != argument_text(first.replace(fold=1))
+    assert argument_text(first.timetz()) != argument_text(first.replace(fold=1).timetz())
 
 
 def test_an_int_too_long_for_python_to_write_in_decimal_has_a_text_too():
@@ -229,9 +230,11 @@ def test_what_has_no_stable_form_is_refused(value, reason):
 
 
 def test_enums_made_of_unusual_names_do_not_run_into_each_other():
-    odd = Enum("odd", {"a,b": 1, "a)": 2, "a": 3})
-    assert len({argument_text(member) for member in odd}) == 3
-    assert argument_text([odd["a,b"]]) != argument_text([odd.a, "b"])
+    odd = Enum("odd", {"a": 1, "b": 2})
+    pair = argument_text([odd.a, odd.b])
+    imitation = pair.removeprefix("~list(~enum(tests.unit.test_arguments.odd,").removesuffix("))")
+    assert argument_text([Enum("odd", {imitation: 1})[imitation]]) != pair
+    assert ":" not in argument_text(Enum("odd", {"a:b": 1})["a:b"])
 
 
 @given(special_text, special_text)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, NamedTuple, Optional, TypeVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import (
     BaseModel,
@@ -84,6 +84,10 @@ class Entry(BaseModel):
     @cached_property
     def first(self) -> str | None:
         return self.translations[0].text if self.translations else None
+
+
+class Aliased(BaseModel):
+    word_id: int = Field(alias="wordId")
 
 
 class Open(BaseModel, extra="allow"):
@@ -170,6 +174,7 @@ SURVIVORS: list[tuple[Any, Any]] = [
     (Entry, Entry(wordId=7, lang="fr", translations=[Translation(text="a")], level=Level.A1, added=NOON)),
     (dict[str, list[Entry]], {"a": [Entry(wordId=1), Entry(wordId=2, added=NAIVE)]}),
     *[(Open, Open(name="a")), (Open, Open(name="a", more=[1, "x", None], nested={"b": 1.5}))],
+    *[(Aliased, Aliased(wordId=7)), (Box[Aliased], Box(Aliased(wordId=7)))],
     (Numbers, Numbers([1, 2])),
     *[
         (Binary, Binary(data=b"\xff")),
@@ -202,6 +207,7 @@ AMBIGUOUS: list[tuple[Any, tuple[Any, ...]]] = [
     (list[int] | list[str], ([1], ["1"], [])),
     (list[dt.date] | list[str], ([dt.date(2024, 1, 1)], ["2024-01-01"])),
     (Translation | Sound, (Translation(text="a"), Sound(b"\xff"))),
+    (Aliased | Translation, (Aliased(wordId=7), Translation(text="a"))),
     (Cat | Dog | None, (Cat(), Dog(), None)),
     (Annotated[Cat | Dog, Field(discriminator="kind")], (Cat(), Dog())),
     (Numbers | list[int], (Numbers([1]), [1])),
@@ -274,6 +280,7 @@ def test_a_value_of_a_similar_type_comes_back_the_same_or_is_refused(annotation,
 
 
 @pytest.mark.parametrize("annotation", OPEN, ids=str)
+@settings(max_examples=40)
 @given(value=any_values)
 def test_a_value_behind_a_vague_annotation_comes_back_the_same_or_is_refused(annotation, value):
     exact_or_refused(annotation, value)
@@ -312,6 +319,7 @@ MATCHING: list[tuple[Any, st.SearchStrategy[Any]]] = [
 @pytest.mark.parametrize(
     ("annotation", "strategy"), MATCHING, ids=[str(annotation) for annotation, _ in MATCHING]
 )
+@settings(max_examples=40)
 @given(data=st.data())
 def test_values_of_the_annotated_type_are_never_refused(annotation, strategy, data):
     codec = Codec(annotation)

@@ -81,6 +81,11 @@ def test_a_placeholder_without_its_whole_id_is_none(length):
     assert parse(Placeholder(ENTRY.id, 1).to_bytes()[:length]) is None
 
 
+@pytest.mark.parametrize("rest", [b"x", b" ", b" x", b"\x00", b"0" * 15])
+def test_a_placeholder_with_something_else_behind_it_is_none(rest):
+    assert parse(Placeholder(ENTRY.id, 1).to_bytes() + rest) is None
+
+
 @given(st.integers(0, len(TEXT) - 1), st.integers(0, 255))
 def test_a_damaged_entry_is_read_as_something_else_or_not_at_all_but_never_raises(place, byte):
     damaged = TEXT[:place] + bytes([byte]) + TEXT[place + 1 :]

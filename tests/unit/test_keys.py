@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -96,6 +96,7 @@ def bound_marks(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return marks((first, second, rest, kwargs.get("third", "x"), more))
 
 
+@settings(max_examples=60)
 @given(st.lists(arguments(), min_size=2, max_size=6))
 def test_two_different_calls_never_share_a_key_and_equal_calls_always_do(calls):
     found = {key_of(anything, *args, **kwargs): bound_marks(args, kwargs) for args, kwargs in calls}

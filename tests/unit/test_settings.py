@@ -80,11 +80,14 @@ def test_a_dotenv_file_sets_it_too_and_the_environment_wins(variable, monkeypatc
 
 @pytest.mark.parametrize("variable", VALUES)
 def test_a_field_given_by_name_wins_over_everything(variable, monkeypatch):
-    text, value = VALUES[variable]
     name, default = DEFAULTS[variable]
-    monkeypatch.setenv(variable, text)
+    monkeypatch.setenv(variable, VALUES[variable][0])
+    Path(".env").write_text(f"{variable}={VALUES[variable][0]}")
     assert plain(getattr(CacheSettings.load(**{name: default}), name)) == default
-    assert plain(getattr(CacheSettings(**{name: text}), name)) == value
+
+
+def test_pydantics_own_constructor_takes_names_as_well():
+    assert CacheSettings(redis_url="redis://other", namespace="mine").address.host == "other"
 
 
 def test_another_file_can_be_named(tmp_path):
@@ -240,6 +243,16 @@ class TestSecrets:
         with pytest.raises(ConfigurationError) as caught:
             load_settings(Database, env_file=None, database_url=PASSWORD)
         assert PASSWORD not in str(caught.value)
+
+    @pytest.mark.parametrize("variable", ["DATABASE_URL", "LANGPLUG_DATABASE_URL"])
+    def test_a_field_with_two_names_given_by_its_own_wins_over_both(self, variable, monkeypatch):
+        class Database(BaseSettings):
+            model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+            database_url: str = Field(validation_alias=AliasChoices("DATABASE_URL", "LANGPLUG_DATABASE_URL"))
+
+        monkeypatch.setenv(variable, "environment")
+        assert load_settings(Database, env_file=None).database_url == "environment"
+        assert load_settings(Database, env_file=None, database_url="given").database_url == "given"
 
     def test_an_error_of_the_whole_shows_no_values(self, monkeypatch):
         class Pair(BaseSettings):

@@ -21,7 +21,7 @@ counts = st.dictionaries(st.sampled_from([*COUNTERS, "hit_us.3"]), st.integers(1
 counted = st.dictionaries(st.sampled_from([WORD, LEVEL]), counts)
 
 
-@given(st.builds(Label, NAME, NAME, NAME))
+@given(st.builds(Label, NAME, NAME, st.text("ab:é")))
 def test_a_label_is_read_back_from_its_text(label):
     assert Label.parse(str(label)) == label
 

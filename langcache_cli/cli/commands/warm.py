@@ -156,8 +156,12 @@ def _judge(report: WarmReport, database: str) -> None:
         raise CommandError(ExitCode.CHECK_FAILED, f"not as in the database: {wrong}", reported=True)
     failed = report.total.failed
     if failed:
-        message = f"{failed:,} of {report.total.read:,} entries were not stored"
-        raise CommandError(ExitCode.PARTIAL, message, reported=True)
+        raise CommandError(
+            ExitCode.PARTIAL,
+            f"{failed:,} of {report.total.read:,} entries were not stored",
+            "Redis may be full, see 'langcache stats'; values that cannot be cached are named with -v.",
+            reported=True,
+        )
 
 
 def _require_levels(levels: list[str]) -> None:

@@ -1,0 +1,37 @@
+"""From ``@cached(...)`` to a cached function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from langcache_cli.caching._function import CachedFunction
+from langcache_cli.caching._keys import KeyBuilder
+from langcache_cli.caching._registry import Registry
+from langcache_cli.caching._spec import FunctionSpec
+
+if TYPE_CHECKING:
+    from langcache_cli.caching._cache import Cache
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def decorator(
+    cache: Callable[[], Cache],
+    registry: Registry,
+    *,
+    key_prefix: str,
+    ttl: float | None,
+    key: str | None,
+    ignore: tuple[str, ...],
+) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], CachedFunction[P, T]]:
+    """Make the decorator behind `cached` and `Cache.cached`; ``cache`` is asked for at the first call."""
+
+    def decorate(function: Callable[P, Coroutine[Any, Any, T]]) -> CachedFunction[P, T]:
+        keys = KeyBuilder(function, prefix=key_prefix, ignore=ignore, template=key)
+        spec = FunctionSpec(function, keys, ttl_seconds=ttl)
+        registry.add(spec)
+        return CachedFunction(function, spec, cache)
+
+    return decorate

@@ -1,0 +1,160 @@
+"""``langcache clear``: all of what was asked for, nothing else, and never without consent."""
+
+import pytest
+
+from tests.cli.cli_support import complaint, fill, keys_of, url_of
+from tests.harness.cli import run_cli
+
+OURS = {"cache:vocabulary": 700, "cache:vocabulary_level": 50}
+OTHERS = {
+    "cache:translation:translate_text": 20_000,
+    "cache:vocabulary_stats:get_user_vocabulary_stats:user": 20_000,  # another type, and a longer prefix
+    "cache:vocabulary-old": 20_000,
+    "cache2:vocabulary": 20_000,
+    "celery-task-meta": 19_000,
+    "session": 1_000,
+}
+NAMES = {
+    "cache@stats:m:1",
+    "cache",
+    "cache:vocabulary",
+    "vocabulary:f:1",
+    "acache:vocabulary:f:1",
+    "Cache:vocabulary:f:1",
+}
+"""Keys that look like those of the type and are none."""
+
+
+def test_a_type_is_removed_whole_among_a_hundred_thousand_others_and_nothing_else(secured_redis):
+    env = {"REDIS_URL": url_of(secured_redis), "LANGCACHE_ENV": "dev"}
+    for stem, count in {**OURS, **OTHERS}.items():
+        fill(secured_redis, f"{stem}:f:%d", count)
+    for name in NAMES:
+        secured_redis.command("SET", name, "1")
+    before = keys_of(secured_redis)
+    assert len(before) == 750 + 100_000 + len(NAMES)
+    first, second = (run_cli("clear", "--type", "vocabulary", env=env) for _ in range(2))
+    assert first.code == second.code == 0
+    assert first.stdout == "Removed 750 keys (type vocabulary).\n"
+    assert second.stdout == "Removed 0 keys (type vocabulary).\n"
+    ours = {key for key in before if key.startswith(("cache:vocabulary:", "cache:vocabulary_level:"))}
+    assert keys_of(secured_redis) == before - ours
+
+
+@pytest.fixture
+def some_keys(secured_redis) -> set[str]:
+    """Keys of three namespaces, the statistics, and somebody else's."""
+    keys = {
+        "cache:vocabulary:f:1",
+        "cache:vocabulary:f:2",
+        "cache:vocabulary_level:g:A1:250:0:de",
+        "cache:translation:h:Größe:en:de",
+        "cache2:vocabulary:f:1",
+        "other:vocabulary:f:1",
+        "cache@stats:m:1",
+        "celery",
+    }
+    for key in keys:
+        secured_redis.command("SET", key, "1")
+    return keys
+
+
+@pytest.mark.parametrize(
+    ("options", "removed"),
+    [
+        (["--pattern", "cache:vocabulary:*"], {"cache:vocabulary:f:1", "cache:vocabulary:f:2"}),
+        (["--pattern", "cache:*:f:[2-9]"], {"cache:vocabulary:f:2"}),
+        (["--pattern", "cache:vocabulary"], set()),
+        (["--key", "cache:vocabulary:f:1"], {"cache:vocabulary:f:1"}),
+        (
+            ["--key", "cache:vocabulary:f:2", "--key", "cache:translation:h:Größe:en:de", "--key", "cache:x"],
+            {"cache:vocabulary:f:2", "cache:translation:h:Größe:en:de"},
+        ),
+        (["--type", "translation", "--type", "progress"], {"cache:translation:h:Größe:en:de"}),
+        (
+            ["--all"],
+            {
+                "cache:vocabulary:f:1",
+                "cache:vocabulary:f:2",
+                "cache:vocabulary_level:g:A1:250:0:de",
+                "cache:translation:h:Größe:en:de",
+            },
+        ),
+        (["--all", "--namespace", "other"], {"other:vocabulary:f:1"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_only_what_is_meant_goes_and_a_dry_run_says_so_before(
+    options, removed, some_keys, secured_redis, call
+):
+    env = {"REDIS_URL": url_of(secured_redis)}
+    noun = "key" if len(removed) == 1 else "keys"
+    dry = call("clear", *options, "-n", env=env)
+    assert dry.code == 0
+    assert dry.stdout.startswith(f"Would remove {len(removed)} {noun} ")
+    assert {line.strip() for line in dry.stdout.splitlines()[1:]} == removed
+    assert keys_of(secured_redis) == some_keys
+    real = call("clear", *options, "--yes", env=env)
+    assert real.code == 0
+    assert real.stdout.startswith(f"Removed {len(removed)} {noun} ")
+    assert keys_of(secured_redis) == some_keys - removed
+
+
+def test_a_dry_run_shows_five_examples_and_counts_the_rest(secured_redis, call):
+    fill(secured_redis, "cache:vocabulary:f:%d", 1234)
+    ended = call("clear", "--all", "--dry-run", env={"REDIS_URL": url_of(secured_redis)})
+    lines = ended.stdout.splitlines()
+    assert lines[0] == "Would remove 1,234 keys (every key of the namespace)."
+    assert len(lines) == 7
+    assert lines[-1] == "  and 1,229 more"
+
+
+def test_an_unknown_type_beside_a_known_one_clears_nothing(some_keys, secured_redis, call):
+    ended = call(
+        "clear", "-y", "--type", "vocabulary", "--type", "x", env={"REDIS_URL": url_of(secured_redis)}
+    )
+    assert ended.code == 2
+    assert "'x'" in complaint(ended)
+    assert keys_of(secured_redis) == some_keys
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("dev", [], 0),
+        ("dev", ["--yes"], 0),
+        ("dev", ["--confirm", "cache"], 0),
+        ("dev", ["--confirm", "cach"], 4),
+        ("", [], 4),
+        ("", ["--yes"], 0),
+        ("", ["--confirm", "cache"], 0),
+        ("", ["--yes", "--confirm", "other"], 4),
+        ("prod", [], 4),
+        ("prod", ["--yes"], 4),
+        ("prod", ["--confirm", "other"], 4),
+        ("prod", ["--confirm", "cache"], 0),
+        ("prod", ["--dry-run"], 0),
+    ],
+    ids=lambda case: " ".join([case[0] or "unset", *case[1]]),
+)
+def test_consent_depends_on_the_environment(case, some_keys, secured_redis, call):
+    environment, consent, code = case
+    env = {"REDIS_URL": url_of(secured_redis), "LANGCACHE_ENV": environment}
+    ended = call("clear", "--type", "vocabulary", *consent, env=env)
+    assert ended.code == code
+    assert f"env={environment or 'unset'}\n" in ended.stderr
+    happened = code == 0 and "--dry-run" not in consent
+    assert len(some_keys - keys_of(secured_redis)) == (3 if happened else 0)
+    if code:
+        assert complaint(ended)
+        assert not ended.stdout
+
+
+def test_the_document_of_a_clear_says_what_and_how_many(some_keys, secured_redis, call):
+    env = {"REDIS_URL": url_of(secured_redis)}
+    ended = call("clear", "--type=vocabulary", "--yes", "--json", env=env)
+    assert {name: ended.document[name] for name in ("selection", "keys", "dry_run")} == {
+        "selection": "type vocabulary",
+        "keys": 3,
+        "dry_run": False,
+    }

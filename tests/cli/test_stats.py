@@ -1,0 +1,155 @@
+"""``langcache stats`` and ``langcache check``: the numbers of other processes, and whether all is well."""
+
+import json
+import sys
+
+import pytest
+
+from tests.cli.cli_support import complaint, fill, keys_of, url_of
+from tests.harness.cli import finish, run_cli, start_cli
+
+BACKEND = """
+import asyncio, sys
+from langcache_cli.caching import Cache, CacheSettings
+
+async def main():
+    async with Cache() as cache:
+        @cache.cached(key_prefix="vocabulary")
+        async def word(number: int) -> int:
+            await asyncio.sleep(0.02)
+            return number
+        @cache.cached(key_prefix="quiz")
+        async def question(number: int) -> int:
+            return number
+        for number in range(4):
+            await word(number)
+        for number in range(16):
+            await word(number % 4)
+        await question(1)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def used_redis(secured_redis):
+    """Another process has had 16 hits and 4 misses of vocabulary, and a miss of a prefix in no type."""
+    env = {"REDIS_URL": url_of(secured_redis)}
+    backend = finish(start_cli(env=env, command=(sys.executable, "-c", BACKEND)))
+    assert backend.code == 0, backend
+    return secured_redis
+
+
+def test_stats_shows_what_another_process_has_counted(used_redis, call):
+    env = {"REDIS_URL": url_of(used_redis)}
+    documents = [
+        call("stats", "--json", "--window", window, env=env).document for window in ("5m", "24h", "7d")
+    ]
+    for document, seconds in zip(documents, (300, 86400, 604800), strict=True):
+        assert document["window_seconds"] == seconds
+        vocabulary = document["types"]["vocabulary"]
+        assert [vocabulary[name] for name in ("hits", "misses", "loads", "hit_ratio")] == [16, 4, 4, 0.8]
+        assert vocabulary["keys"] == 4
+        assert 15 < vocabulary["load_p95_ms"] < 2000
+        assert 0 < vocabulary["hit_p95_ms"] < vocabulary["load_p95_ms"]
+        assert document["types"]["translation"]["hits"] == 0
+        assert document["types"]["translation"]["hit_ratio"] is None
+        assert document["types"]["quiz"]["misses"] == 1
+        assert document["total"]["hit_ratio"] == pytest.approx(16 / 21)
+        assert document["total"]["keys"] == 5
+        assert document["server"]["version"]
+    # and three readings have changed none of it
+    assert documents[0]["total"] == call("stats", "--json", "--window", "5m", env=env).document["total"]
+
+
+def test_the_table_says_a_zero_as_a_zero_and_a_rate_in_percent(used_redis):
+    ended = run_cli("stats", env={"REDIS_URL": url_of(used_redis)})
+    assert ended.code == 0
+    rows = {line.split()[0]: line.split()[1:] for line in ended.stdout.split("\n\n")[0].splitlines()}
+    assert rows["vocabulary"][:5] == ["4", "16", "4", "80.0", "%"]
+    assert rows["translation"] == ["0", "0", "0", "-", "-", "-"]
+    assert rows["all"][:5] == ["5", "16", "5", "76.2", "%"]
+    server = ended.stdout.split("\n\n")[1]
+    assert f"keys in this database    {used_redis.command('DBSIZE')}" in server
+
+
+def test_the_hit_rate_can_be_a_threshold(used_redis, call):
+    env = {"REDIS_URL": url_of(used_redis)}
+    good, poor = (call("stats", "--min-hit-rate", limit, env=env) for limit in ("76", "76.5"))
+    assert good.code == 0
+    assert poor.code == 1
+    assert complaint(poor) == "langcache: the hit rate is 76.2 %, lower than 76.5 %"
+    assert poor.stdout.startswith("Type ")
+    as_json = call("stats", "--min-hit-rate=99", "--json", env=env)
+    assert as_json.code == 1
+    assert as_json.document["total"]["hits"] == 16
+
+
+def test_other_namespaces_and_foreign_keys_are_not_counted(used_redis, call):
+    fill(used_redis, "cachet:vocabulary:f:%d", 50)
+    fill(used_redis, "celery:%d", 50)
+    env = {"REDIS_URL": url_of(used_redis)}
+    assert call("stats", "--json", env=env).document["total"]["keys"] == 5
+    other = call("stats", "--json", "--namespace=cachet", env=env).document
+    assert (other["total"]["keys"], other["total"]["hits"]) == (50, 0)
+
+
+def test_clearing_everything_leaves_the_statistics(used_redis, call):
+    env = {"REDIS_URL": url_of(used_redis)}
+    assert call("clear", "--all", "--yes", env=env).code == 0
+    document = call("stats", "--json", env=env).document
+    assert (document["total"]["keys"], document["total"]["hits"]) == (0, 16)
+
+
+def test_check_passes_with_a_round_trip_and_a_database_and_leaves_nothing(secured_redis, three_words):
+    env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": three_words}
+    ended = run_cli("check", "--roundtrip", env=env)
+    assert ended.code == 0
+    lines = [line.split()[:3] for line in ended.stdout.splitlines()]
+    assert lines == [
+        ["Result", "Check", "Found"],
+        ["ok", "redis", "version"],
+        ["ok", "round", "trip"],
+        ["ok", "database", "3"],
+    ]
+    assert f"from {three_words}\n" in ended.stderr
+    assert not keys_of(secured_redis)
+
+
+def test_a_quiet_check_says_nothing_unless_something_is_wrong(secured_redis, call):
+    good = call("-q", "check", "--roundtrip", env={"REDIS_URL": url_of(secured_redis)})
+    assert (good.code, good.stdout, good.stderr) == (0, "", "")
+    bad = call("-q", "check", env={"REDIS_URL": url_of(secured_redis, password="no")})
+    assert bad.code == 77
+    assert "failed  redis  Redis refused" in bad.stdout
+
+
+def test_check_says_which_of_several_failed_and_ends_as_the_first(secured_redis, tmp_path, call):
+    env = {"REDIS_URL": "redis://127.0.0.1:1/0", "DATABASE_URL": f"sqlite:///{tmp_path}/missing.db"}
+    ended = call("check", "--json", env=env)
+    assert ended.code == 69
+    assert [(check["name"], check["passed"]) for check in ended.document["checks"]] == [
+        ("redis", False),
+        ("database", False),
+    ]
+    assert "no such database file" in ended.document["checks"][1]["detail"]
+    assert "redis: " in complaint(ended)
+
+
+def test_a_full_redis_fails_the_round_trip(own_redis, call):
+    server = own_redis(maxmemory="1mb", policy="noeviction")
+    server.command("CONFIG", "SET", "maxmemory", "100kb")
+    ended = call("check", "--roundtrip", env={"REDIS_URL": server.url})
+    assert ended.code == 69
+    assert "OOM" in complaint(ended)
+    assert call("check", env={"REDIS_URL": server.url}).code == 0
+
+
+def test_documents_hold_no_key_twice_and_plain_numbers(used_redis, call):
+    text = call("stats", "--json", env={"REDIS_URL": url_of(used_redis)}).stdout
+    json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=pytest.fail)
+
+
+def _no_duplicates(pairs):
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)

@@ -1,0 +1,79 @@
+"""On a terminal: tables that fit, a bar while it works, a question that every answer ends."""
+
+import re
+
+import pytest
+
+from tests.cli.cli_support import fill, keys_of, url_of
+from tests.harness.cli import Terminal
+
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def lines_of(shown: str) -> list[str]:
+    """What the eye sees, line after line."""
+    return [ESCAPE.sub("", line) for line in re.split(r"[\r\n]+", shown)]
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+@pytest.mark.parametrize("line", ["types", "stats", "bench --duration 0.01 --repeat 1", "warm"])
+def test_tables_fit_the_width_and_leave_nothing_out(line, columns, secured_redis, three_words):
+    env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": three_words}
+    with Terminal(*line.split(), env=env, columns=columns) as terminal:
+        ended = terminal.finish()
+    assert ended.code == 0
+    lines = lines_of(ended.stdout)
+    assert max(map(len, lines)) <= columns
+    assert any("───" in item for item in lines)
+    assert "…" not in ended.stdout
+
+
+@pytest.mark.parametrize("looks", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=str)
+def test_who_wants_no_colours_gets_none(looks, secured_redis):
+    with Terminal("stats", env={"REDIS_URL": url_of(secured_redis), **looks}) as terminal:
+        ended = terminal.finish()
+    assert ended.code == 0
+    assert "\x1b" not in ended.stdout
+    assert ("───" in ended.stdout) == ("TERM" not in looks)
+
+
+def test_a_bar_shows_progress_and_a_dumb_terminal_is_spared_it(secured_redis, three_words):
+    env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": three_words}
+    for term, bar in (("xterm", True), ("dumb", False)):
+        with Terminal("warm", env={**env, "TERM": term}) as terminal:
+            ended = terminal.finish()
+        assert ended.code == 0
+        assert ("warming" in ended.stdout) == bar
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "left"),
+    [("y\n", 0, 0), ("yes\n", 0, 0), ("n\n", 4, 3), ("\n", 4, 3), ("\x03", 130, 3), ("\x04", 4, 3)],
+    ids=["y", "yes", "n", "enter", "ctrl-c", "ctrl-d"],
+)
+def test_the_question_takes_any_answer_and_removes_nothing_without_a_yes(keys, code, left, secured_redis):
+    fill(secured_redis, "cache:vocabulary:f:%d", 3)
+    with Terminal("clear", "--type", "vocabulary", env={"REDIS_URL": url_of(secured_redis)}) as terminal:
+        terminal.expect("Remove 3 keys (type vocabulary)? [y/N] ")
+        terminal.press(keys)
+        ended = terminal.finish()
+    assert ended.code == code
+    assert len(keys_of(secured_redis)) == left
+    last = ended.stdout.strip().splitlines()[-1]
+    assert (
+        last
+        == {
+            0: "Removed 3 keys (type vocabulary).",
+            4: "langcache: nothing was removed",
+            130: "langcache: interrupted",
+        }[code]
+    )
+    assert "Traceback" not in ended.stdout
+
+
+def test_no_input_asks_nobody_even_on_a_terminal(secured_redis):
+    env = {"REDIS_URL": url_of(secured_redis)}
+    with Terminal("--no-input", "clear", "--all", env=env) as terminal:
+        ended = terminal.finish()
+    assert ended.code == 4
+    assert "nobody to ask" in ended.stdout
