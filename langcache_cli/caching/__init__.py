@@ -3,6 +3,7 @@
 Importing it connects to nothing and reads nothing.
 """
 
+from langcache_cli.caching._arguments import argument_text
 from langcache_cli.caching._bulk import WarmCounts, warm
 from langcache_cli.caching._cache import Cache
 from langcache_cli.caching._cache_types import CacheType, CacheTypes
@@ -55,6 +56,7 @@ __all__ = [
     "UncacheableValueError",
     "UnknownCacheTypeError",
     "WarmCounts",
+    "argument_text",
     "cached",
     "close_redis_client",
     "escape_pattern",

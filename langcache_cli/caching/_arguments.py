@@ -35,7 +35,7 @@ _LONG_INT_BITS = 1024
 
 
 def argument_text(value: object) -> str:
-    """The text of one argument inside a key.
+    """The text of one argument inside a key; in a pattern it matches nothing but itself.
 
     Raises:
         TypeError: The value has no stable form (an object with a default ``repr``, an open file,

@@ -189,7 +189,7 @@ class Cache:
     async def invalidate(self, pattern: str) -> int:
         """Remove every key that matches a Redis pattern such as ``cache:*vocabulary*``.
 
-        Text from users must go through `escape_pattern` first.
+        Text from users must become part of it only as `argument_text`, which is how it stands in keys.
 
         Returns:
             How many keys there were.

@@ -72,7 +72,7 @@ class CacheTypes(Mapping[str, CacheType]):
         return known or CacheType(prefix, (prefix,), self._default_ttl_seconds)
 
 
-def builtin_types(*, translation_ttl: int, vocabulary_ttl: int) -> tuple[CacheType, ...]:
+def builtin_types(*, translation_ttl: int = 86400, vocabulary_ttl: int = 3600) -> tuple[CacheType, ...]:
     """The types of a language-learning backend (design, section 4)."""
     return (
         CacheType(

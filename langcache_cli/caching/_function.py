@@ -36,6 +36,7 @@ class CachedFunction(Generic[P, T]):
         self._spec = spec
         self._cache = cache
         self._instance = instance
+        self._owner: type[Any] | None = None
         if instance is None:  # a bound one is made for every access to a method, and thrown away
             functools.update_wrapper(self, function)
 
@@ -118,14 +119,19 @@ class CachedFunction(Generic[P, T]):
         bound = self._function.__get__(instance, owner)
         return CachedFunction(bound, self._spec, self._cache, instance=instance)
 
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self._owner = owner
+
     def __repr__(self) -> str:
         return f"<cached {self._spec.name}>"
 
     def _call(self, cache: Cache, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        # a method called through its class brings its instance along, which is no part of the key
         unbound = self._spec.keys.takes_instance and self._instance is None
-        key = self._key(cache, args[1:] if unbound else args, kwargs)
+        key = self._spec.keys.key(cache.settings.namespace, args[1:] if unbound else args, kwargs)
         return cache.call(self._spec, key, functools.partial(self._function, *args, **kwargs))
 
     def _key(self, cache: Cache, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        """The key of arguments that may begin with the instance, for a method named through its class."""
+        if self._owner is not None and args and isinstance(args[0], self._owner):
+            args = args[1:]
         return self._spec.keys.key(cache.settings.namespace, args, kwargs)

@@ -78,6 +78,19 @@ class CacheSettings(BaseSettings):
     extra_types: dict[Name, TypeSettings] = Field(default={}, validation_alias="LANGCACHE_TYPES")
     """More cache types, as JSON: ``{"quiz": {"prefixes": ["quiz"], "ttl": 600}}``."""
 
+    @field_validator("extra_types")
+    @classmethod
+    def _types_do_not_overlap(cls, value: dict[str, TypeSettings]) -> dict[str, TypeSettings]:
+        """A prefix in two types would be cleared with one of them and counted with the other."""
+        owners = {prefix: item.name for item in builtin_types() for prefix in item.prefixes}
+        for name, item in value.items():
+            if name in owners.values():
+                raise ValueError(f"the type {name!r} is built in")
+            for prefix in item.prefixes:
+                if owners.setdefault(prefix, name) != name:
+                    raise ValueError(f"the prefix {prefix!r} belongs to the type {owners[prefix]!r}")
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _redis_url_can_be_parsed(cls, value: SecretStr) -> SecretStr:

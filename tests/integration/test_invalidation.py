@@ -226,3 +226,20 @@ async def test_clearing_that_loses_its_server_half_way_says_so(open_cache, own_r
     left = server.command("DBSIZE")
     assert 0 < left < 20_000
     assert await cache.invalidate_type("vocabulary") == left
+
+
+async def test_a_method_can_be_named_through_its_class_with_or_without_its_instance(cache):
+    runs = []
+
+    class Service:
+        @cache.cached(key_prefix="vocabulary")
+        async def word(self, word_id: int, language: str = "de") -> int:
+            runs.append(word_id)
+            return word_id
+
+    service = Service()
+    assert Service.word.key_for(service, 7) == Service.word.key_for(word_id=7) == service.word.key_for(7)
+    assert await service.word(7) == await Service.word(service, 7) == 7
+    assert await Service.word.invalidate(service, 7)
+    assert await service.word(7) == 7
+    assert runs == [7, 7]

@@ -316,3 +316,23 @@ def test_settings_are_frozen():
     settings = CacheSettings.load()
     with pytest.raises(ValidationError):
         settings.namespace = "other"
+
+
+@pytest.mark.parametrize(
+    ("types", "problem"),
+    [
+        ('{"vocabulary": {"prefixes": ["words"], "ttl": 60}}', "the type 'vocabulary' is built in"),
+        (
+            '{"quiz": {"prefixes": ["episodes"], "ttl": 60}}',
+            "the prefix 'episodes' belongs to the type 'video'",
+        ),
+        (
+            '{"a": {"prefixes": ["p"], "ttl": 60}, "b": {"prefixes": ["p"], "ttl": 60}}',
+            "the prefix 'p' belongs to the type 'a'",
+        ),
+    ],
+)
+def test_cache_types_that_overlap_are_refused(monkeypatch, types, problem):
+    monkeypatch.setenv("LANGCACHE_TYPES", types)
+    with pytest.raises(ConfigurationError, match=problem):
+        CacheSettings.load(env_file=None)
