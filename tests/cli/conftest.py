@@ -65,13 +65,13 @@ def locked_postgres_url(postgres_server: PostgresServer) -> str:
     return f"postgresql://{LOCKED_USER}:{{password}}@127.0.0.1:{postgres_server.port}/postgres"
 
 
-@pytest.fixture
-def postgres_words(postgres_server: PostgresServer, postgres_url: str) -> str:
-    """A fresh PostgreSQL database with three words of A1."""
-    database = postgres_url.rpartition("/")[2]
+@pytest.fixture(scope="session")
+def postgres_words(postgres_server: PostgresServer) -> str:
+    """The URL of a PostgreSQL database with three words of A1."""
+    url = postgres_server.create_database()
     for statement in (TABLE, *insert_statements([*words(3)])):
-        postgres_server.execute(statement, database=database)
-    return postgres_url
+        postgres_server.execute(statement, database=url.rpartition("/")[2])
+    return url
 
 
 @pytest.fixture

@@ -245,6 +245,25 @@ def test_ctrl_c_ends_a_warm_even_if_the_database_hangs(own_redis, fault_proxy, p
     no_noise(ended)
 
 
+INTERRUPTED = """
+import builtins, runpy, sys
+plain_import = builtins.__import__
+
+def interrupted_import(name, *args, **options):
+    if name == "typer":
+        raise KeyboardInterrupt
+    return plain_import(name, *args, **options)
+
+builtins.__import__ = interrupted_import
+runpy.run_module("langcache_cli", run_name="__main__")
+"""
+
+
+def test_ctrl_c_during_the_start_is_130_too():
+    ended = finish(start_cli("stats", command=(sys.executable, "-c", INTERRUPTED)))
+    assert (ended.code, ended.stdout, ended.stderr) == (130, "", "langcache: interrupted\n")
+
+
 BROKEN = """
 import sys
 import langcache_cli.operations.stats as operation

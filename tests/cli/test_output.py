@@ -38,9 +38,8 @@ def test_files_and_options_win_over_the_environment(secured_redis, tmp_path, cal
     assert inherited.document["target"] == f"redis://***@127.0.0.1:{port}/3 namespace=fromenv env=dev"
 
 
-@pytest.mark.parametrize("options", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"COLUMNS": "40"}], ids=str)
-def test_a_pipe_gets_no_escapes_no_boxes_and_whole_lines(options):
-    ended = run_cli("types", env={"FORCE_COLOR": "1", **options})
+def test_a_pipe_gets_no_escapes_no_boxes_and_whole_lines():
+    ended = run_cli("types", env={"FORCE_COLOR": "1", "COLUMNS": "40", "TERM": "xterm-256color"})
     no_noise(ended)
     lines = ended.stdout.splitlines()
     assert len(lines) == 6
@@ -118,7 +117,7 @@ def test_a_reader_who_leaves_early_is_no_error(line, secured_redis):
 
 
 def test_a_reader_who_takes_one_line_is_no_error():
-    shell = f"{sys.executable} -m langcache_cli types | head -1"
+    shell = f"'{sys.executable}' -m langcache_cli types | head -1"
     done = subprocess.run(
         ["/bin/sh", "-c", shell], env=cli_environment(), capture_output=True, text=True, check=True
     )

@@ -1,7 +1,9 @@
 """``langcache stats`` and ``langcache check``: the numbers of other processes, and whether all is well."""
 
+import asyncio
 import json
 import sys
+from typing import Any
 
 import pytest
 
@@ -9,11 +11,11 @@ from tests.cli.cli_support import complaint, fill, keys_of, url_of
 from tests.harness.cli import finish, run_cli, start_cli
 
 BACKEND = """
-import asyncio, sys
+import asyncio
 from langcache_cli.caching import Cache, CacheSettings
 
-async def main():
-    async with Cache() as cache:
+async def use(url):
+    async with Cache(CacheSettings.load(env_file=None, redis_url=url)) as cache:
         @cache.cached(key_prefix="vocabulary")
         async def word(number: int) -> int:
             await asyncio.sleep(0.02)
@@ -26,22 +28,24 @@ async def main():
         for number in range(16):
             await word(number % 4)
         await question(1)
-
-asyncio.run(main())
 """
+"""16 hits and 4 misses of vocabulary, and a miss of a prefix that is in no type."""
 
 
 @pytest.fixture
 def used_redis(secured_redis):
-    """Another process has had 16 hits and 4 misses of vocabulary, and a miss of a prefix in no type."""
-    env = {"REDIS_URL": url_of(secured_redis)}
-    backend = finish(start_cli(env=env, command=(sys.executable, "-c", BACKEND)))
-    assert backend.code == 0, backend
+    """Redis after that."""
+    names: dict[str, Any] = {}
+    exec(BACKEND, names)
+    asyncio.run(names["use"](url_of(secured_redis)))
     return secured_redis
 
 
-def test_stats_shows_what_another_process_has_counted(used_redis, call):
-    env = {"REDIS_URL": url_of(used_redis)}
+def test_stats_shows_what_another_process_has_counted(secured_redis, call):
+    env = {"REDIS_URL": url_of(secured_redis)}
+    script = f"{BACKEND}\nimport sys\nasyncio.run(use(sys.argv[1]))"
+    backend = finish(start_cli(env["REDIS_URL"], command=(sys.executable, "-c", script)))
+    assert backend.code == 0, backend
     documents = [
         call("stats", "--json", "--window", window, env=env).document for window in ("5m", "24h", "7d")
     ]

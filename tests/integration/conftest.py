@@ -36,5 +36,5 @@ async def open_cache(redis_url: str) -> AsyncIterator[Callable[..., Cache]]:
 
 @pytest.fixture
 def cache(open_cache: Callable[..., Cache]) -> Cache:
-    """A cache in the shared server, with default settings."""
+    """A cache in the shared server."""
     return open_cache()

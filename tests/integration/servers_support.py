@@ -46,17 +46,23 @@ class LocalServers:
     def spec(self, **changes: Any) -> ServerSpec:
         return ServerSpec(**{"host": LOCALHOST, "port": self.port, "password": SECRET, **changes})
 
-    def program(self, name: str, script: str, interpreter: str = "/bin/sh") -> Path:
-        """Put a script on PATH."""
+    def program(self, name: str, script: str) -> Path:
+        """Put a shell script on PATH."""
         path = self.programs / name
-        path.write_text(f"#!{interpreter}\n{script}\n", encoding="utf-8")
+        path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         path.chmod(0o755)
         return path
+
+    def python_program(self, name: str, script: str) -> Path:
+        """Put a Python script on PATH. A first line that names Python would not do: its path may hold spaces."""
+        source = self.programs / f"{name}.py"
+        source.write_text(script, encoding="utf-8")
+        return self.program(name, f'exec "{sys.executable}" -I "{source}" "$@"')
 
     def python_server(self, script: str) -> Path:
         """Put a redis-server on PATH that says its version and else runs `script`."""
         version = "import sys\nif '--version' in sys.argv: sys.exit('v=7.2.0')\n"
-        return self.program("redis-server", version + script, f"{sys.executable} -I")
+        return self.python_program("redis-server", version + script)
 
     def install_server(self) -> Path:
         """Put a real server on PATH, as a package manager would."""

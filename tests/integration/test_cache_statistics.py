@@ -110,7 +110,7 @@ async def test_the_keys_a_health_page_asks_for_are_there(cache, redis_server):
 
 async def test_without_redis_the_health_page_still_has_all_keys(open_cache, own_redis):
     server = own_redis()
-    cache = open_cache(server.url)
+    cache = open_cache(server.url, operation_timeout=0.25)
     await Database(cache).read(1)
     for break_it in (server.pause, server.kill):
         break_it()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.polling import eventually
-from tests.integration.cache_support import ROOT, Database, cache_at, clients_of
+from tests.integration.cache_support import PATIENCE_SECONDS, ROOT, Database, cache_at, clients_of
 
 MODULE = """
 import asyncio, sys, threading
@@ -129,6 +129,7 @@ def test_python_has_nothing_to_complain_about(redis_url, redis_server, tmp_path,
 
 def run_python(file: Path, url: str) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "REDIS_URL": url}
+    environment["LANGCACHE_OPERATION_TIMEOUT"] = str(PATIENCE_SECONDS)
     return subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", str(file)],
         env=environment,
@@ -213,7 +214,7 @@ async def test_closing_a_cache_that_was_never_used_connects_to_nothing(redis_url
 
 async def test_closing_does_not_hang_on_a_server_that_does(own_redis):
     server = own_redis()
-    cache = cache_at(server.url)
+    cache = cache_at(server.url, operation_timeout=0.25)
     await Database(cache).read(1)
     server.pause()
     async with asyncio.timeout(20):

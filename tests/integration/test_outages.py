@@ -15,11 +15,17 @@ from tests.harness.polling import aeventually
 from tests.harness.proxy import FaultProxy
 from tests.harness.redis_server import RedisServer
 from tests.harness.resp import RespError
-from tests.integration.cache_support import Database, clients_of, leftover_tasks
+from tests.integration.cache_support import PATIENCE_SECONDS, Database, clients_of, leftover_tasks
 
 BUDGET = 0.25
 MARGIN = 1.0  # of a machine that does other things too; a missing bound would be seconds or for ever
 CALLS = 100
+
+
+@pytest.fixture
+def open_cache(open_cache: Callable[..., Cache], redis_url: str) -> Callable[..., Cache]:
+    """Caches with the budget that is the default."""
+    return lambda url=redis_url, **settings: open_cache(url, **{"operation_timeout": BUDGET, **settings})
 
 
 @dataclass
@@ -205,7 +211,7 @@ async def test_connections_killed_by_the_server_harm_no_call(open_cache, own_red
 
 async def test_an_idle_connection_that_was_closed_costs_nothing(open_cache, own_redis):
     server = own_redis()
-    cache = open_cache(server.url)
+    cache = open_cache(server.url, operation_timeout=PATIENCE_SECONDS)
     database = Database(cache)
     await database.read(1)
     server.command("CLIENT", "KILL", "TYPE", "normal")
@@ -275,8 +281,8 @@ async def test_a_wrong_password_costs_no_call_its_value_and_is_named(open_cache,
     ],
     ids=["list", "hash", "JSON", "nothing", "binary", "another schema"],
 )
-async def test_foreign_data_under_a_key_is_replaced_and_never_returned(cache, redis_server, command):
-    database = Database(cache)
+async def test_foreign_data_under_a_key_is_replaced_and_never_returned(open_cache, redis_server, command):
+    database = Database(open_cache(operation_timeout=PATIENCE_SECONDS))
     key = database.read.key_for(1)
     name, _, *arguments = command
     redis_server.command(name, key, *arguments)
@@ -286,8 +292,8 @@ async def test_foreign_data_under_a_key_is_replaced_and_never_returned(cache, re
 
 
 @pytest.mark.parametrize("kept", [0, 12, 29, 60, 100, -1], ids=lambda kept: f"cut at {kept}")
-async def test_a_truncated_entry_is_replaced(cache, redis_server, kept):
-    database = Database(cache)
+async def test_a_truncated_entry_is_replaced(open_cache, redis_server, kept):
+    database = Database(open_cache(operation_timeout=PATIENCE_SECONDS))
     await database.read(1)
     key = database.read.key_for(1)
     whole = redis_server.command("GET", key)
@@ -469,7 +475,8 @@ async def test_a_user_who_may_not_choose_the_database_does_not_end_up_in_another
 async def test_a_user_who_may_not_ping_can_use_the_cache(open_cache, own_redis):
     server = own_redis()
     server.command("ACL", "SETUSER", "app", "on", ">pw", "~cache:*", "+@all", "-ping", "-@admin")
-    database = Database(open_cache(f"redis://app:pw@127.0.0.1:{server.port}/0"))
+    url = f"redis://app:pw@127.0.0.1:{server.port}/0"
+    database = Database(open_cache(url, operation_timeout=PATIENCE_SECONDS))
     assert await database.read(1) == [1, 0]
     assert await is_hit(database, 1)
 

@@ -31,7 +31,7 @@ import json, os, pathlib, signal, subprocess, sys, time
 here = pathlib.Path(__file__).parent
 words = sys.argv[1:]
 with (here / "calls").open("a") as calls:
-    argv = [pathlib.Path(sys.argv[0]).name, *words]
+    argv = [pathlib.Path(sys.argv[0]).stem, *words]
     calls.write(json.dumps({"argv": argv, "env": dict(os.environ)}) + "\n")
 if words[:1] == ["info"]:
     print("28.0.0") if (here / "engine").exists() else sys.exit("Cannot connect to the Docker daemon")
@@ -63,8 +63,7 @@ class FakeDocker:
         (self.folder / "data").mkdir()
 
     def install(self, name: str = "docker", *, engine: bool = True, plugin: bool = True) -> None:
-        program = self.local.python_server(FAKE_DOCKER)
-        program.rename(self.folder / name)
+        self.local.python_program(name, FAKE_DOCKER)
         for state, there in (("engine", engine), ("plugin", plugin)):
             if there:
                 (self.folder / state).touch()
