@@ -54,7 +54,7 @@ class LocalServers:
         return path
 
     def python_program(self, name: str, script: str) -> Path:
-        """Put a Python script on PATH. A first line that names Python would not do: its path may hold spaces."""
+        """Put a Python script on PATH; not by naming Python in its first line, where spaces end the path."""
         source = self.programs / f"{name}.py"
         source.write_text(script, encoding="utf-8")
         return self.program(name, f'exec "{sys.executable}" -I "{source}" "$@"')
