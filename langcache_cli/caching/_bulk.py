@@ -18,7 +18,6 @@ from langcache_cli.caching._codec import UncacheableValueError
 from langcache_cli.caching._entry import Entry, Placeholder, now_ms, parse
 from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._function import CachedFunction
-from langcache_cli.caching._link import Argument
 from langcache_cli.caching._runtime import RENEWALS_PER_LEASE, Runtime
 from langcache_cli.caching._scripts import script
 from langcache_cli.caching._store import REJECTED_BYTES, Lease, new_lease
@@ -142,7 +141,7 @@ class _Warm:
     async def _commit(self, pairs: Sequence[tuple[Lease, Any]]) -> WarmCounts:
         spec = self.function.spec
         ttl_seconds = self.cache.ttl_seconds(spec)
-        storable: list[tuple[Lease | Argument, ...]] = []
+        storable: list[tuple[Any, ...]] = []
         failed: list[Lease] = []
         for lease, value in pairs:
             try:
@@ -154,6 +153,10 @@ class _Warm:
                 storable.append((lease, lease.token, entry.to_bytes(), ttl_ms(ttl_seconds)))
         self._release_soon(failed)
         replies = await self._run("commit", storable)
+        refused = [call[0].key for call, reply in zip(storable, replies, strict=True) if reply == 0]
+        if refused and not self.missing_only:
+            # Another refresh may have claimed the old entries after us: they must not outlive this warm.
+            await self.cache.invalidate_keys(refused)
         return WarmCounts(
             written=sum(reply == 1 for reply in replies),
             refused=sum(reply == 0 for reply in replies),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 import sys
@@ -100,5 +101,19 @@ def _return_annotation(function: Callable[..., Any]) -> Any:
         __annotations__={"return": annotations["return"]},
         __type_params__=getattr(written, "__type_params__", ()),
     )
-    names = dict(inspect.getclosurevars(written).nonlocals)
+    names = _enclosing_names(written)
     return get_type_hints(holder, written.__globals__, names, include_extras=True)["return"]
+
+
+def _enclosing_names(function: Callable[..., Any]) -> dict[str, Any]:
+    """What the function refers to in the functions around it, so far as it exists yet.
+
+    A function that calls itself, or a method that names its class, refers to something that is
+    only bound once the decorator has returned.
+    """
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    names = {}
+    for name, cell in cells:
+        with contextlib.suppress(ValueError):  # an empty cell
+            names[name] = cell.cell_contents
+    return names

@@ -9,6 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from threading import Lock
 
 COUNTERS = {
     "hits": "calls answered from the cache",
@@ -56,11 +57,13 @@ class Statistics:
     """The counters of one process since they were last taken."""
 
     counts: defaultdict[Label, Counts] = field(default_factory=lambda: defaultdict(dict))
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def add(self, label: Label, counter: str, amount: int = 1) -> None:
         """Count ``amount`` more."""
-        counts = self.counts[label]
-        counts[counter] = counts.get(counter, 0) + amount
+        with self._lock:  # several threads, each with an event loop, may share one cache
+            counts = self.counts[label]
+            counts[counter] = counts.get(counter, 0) + amount
 
     def time(self, label: Label, what: str, seconds: float) -> None:
         """Count one latency; ``what`` is ``hit`` or ``load``."""
@@ -68,7 +71,8 @@ class Statistics:
 
     def take(self) -> dict[Label, Counts]:
         """All counters, which start again from nothing."""
-        taken, self.counts = dict(self.counts), defaultdict(dict)
+        with self._lock:
+            taken, self.counts = dict(self.counts), defaultdict(dict)
         return taken
 
     def merge(self, counts: Mapping[Label, Mapping[str, int]]) -> None:

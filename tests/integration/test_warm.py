@@ -188,3 +188,20 @@ async def test_a_full_redis_is_an_error_that_says_so(own_redis, open_cache):
     with pytest.raises(ServerReplyError) as caught:
         await warm(cache, times_ten, CALLS, load)
     assert caught.value.code == "OOM"
+
+
+async def test_an_old_entry_does_not_outlive_a_warm_that_was_overtaken(cache):
+    times_ten, _ = numbers(cache)
+    await warm(cache, times_ten, CALLS[:1], load)
+
+    async def load_while_another_refresh_begins_and_fails(calls):
+        async def fail(_):
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            await warm(cache, times_ten, calls, fail)
+        return [{"value": -1}]
+
+    counts = await warm(cache, times_ten, CALLS[:1], load_while_another_refresh_begins_and_fails)
+    assert counts == WarmCounts(read=1, refused=1)
+    assert not await cache.holds(times_ten.key_for(0))

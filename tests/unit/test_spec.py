@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel
 
-from langcache_cli.caching import UncacheableValueError
+from langcache_cli.caching import Cache, CacheSettings, UncacheableValueError
 from langcache_cli.caching._entry import Entry, Placeholder
 from langcache_cli.caching._keys import KeyBuilder
 from langcache_cli.caching._spec import FunctionSpec
@@ -149,3 +149,19 @@ def test_an_uncacheable_value_is_warned_about_once(caplog):
     assert [record.getMessage() for record in caplog.records] == [
         f"{__name__}.text returned a value that is not cached: because"
     ]
+
+
+async def test_a_local_function_may_call_itself_and_a_local_class_name_itself():
+    cache = Cache(CacheSettings.load(env_file=None, redis_enabled=False))
+
+    @cache.cached(key_prefix="numbers")
+    async def factorial(number: int) -> int:
+        return number * await factorial(number - 1) if number else 1
+
+    class Service:
+        @cache.cached(key_prefix="numbers")
+        async def name(self) -> str:
+            return Service.__name__
+
+    assert await factorial(5) == 120
+    assert await Service().name() == "Service"

@@ -2,6 +2,8 @@
 
 import ast
 import math
+import sys
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -144,3 +146,27 @@ def test_every_counter_that_is_counted_is_explained():
     }
     assert counting
     assert counting <= set(COUNTERS)
+
+
+def test_threads_lose_no_count():
+    statistics, total = Statistics(), Statistics()
+    label = Label("t", "p", "f")
+
+    def count():
+        for number in range(3000):
+            statistics.add(label, "hits")
+            if number % 100 == 0:
+                total.merge(statistics.take())
+
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=count) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(switch)
+    total.merge(statistics.take())
+    assert total.counts[label] == {"hits": 12_000}
