@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from langcache_cli.caching._cache import Cache
-from langcache_cli.caching._calls import new_entry, ttl_ms
 from langcache_cli.caching._codec import UncacheableValueError
 from langcache_cli.caching._entry import Entry, Placeholder, now_ms, parse
 from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._function import CachedFunction
+from langcache_cli.caching._loads import new_entry, ttl_ms
 from langcache_cli.caching._runtime import RENEWALS_PER_LEASE, Runtime
 from langcache_cli.caching._scripts import script
 from langcache_cli.caching._store import REJECTED_BYTES, Lease, new_lease

@@ -7,11 +7,12 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-from langcache_cli.caching._calls import Call, ttl_ms
+from langcache_cli.caching._calls import Call
 from langcache_cli.caching._decorator import decorator
 from langcache_cli.caching._errors import CacheError, CacheUnavailableError, PatternError
 from langcache_cli.caching._function import CachedFunction
 from langcache_cli.caching._keys import shorten
+from langcache_cli.caching._loads import Load, ttl_ms
 from langcache_cli.caching._patterns import Selection, of_prefixes, require_inside, scan, unlink
 from langcache_cli.caching._registry import Registry
 from langcache_cli.caching._report import (
@@ -83,7 +84,8 @@ class Cache:
 
     def call(self, spec: FunctionSpec, key: str, origin: Callable[[], Awaitable[Any]]) -> Call:
         """One call of a cached function, to be answered or refreshed."""
-        return Call(self.runtime(), spec, self.label(spec), key, origin, ttl_seconds=self.ttl_seconds(spec))
+        load = Load(self.runtime(), spec, self.label(spec), key, origin, ttl_seconds=self.ttl_seconds(spec))
+        return Call(load)
 
     def ttl_seconds(self, spec: FunctionSpec) -> float:
         """The TTL of a function's entries: its own, or that of its cache type."""

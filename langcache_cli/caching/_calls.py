@@ -1,4 +1,4 @@
-"""How one call to a cached function is answered: read, else load once and store.
+"""How one call to a cached function is answered: read, else wait for a load under way, else load.
 
 Whatever Redis does, the function behind the cache runs at most once per call, its exceptions are
 its caller's, and the cache adds at most its budget to the time the call takes.
@@ -7,43 +7,26 @@ its caller's, and the cache adds at most its budget to the time the call takes.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-from langcache_cli.caching._codec import Codec, UncacheableValueError
-from langcache_cli.caching._entry import Entry, Placeholder, new_id, now_ms
+from langcache_cli.caching._entry import Placeholder
 from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._flights import Flight, Landing
-from langcache_cli.caching._runtime import Runtime
-from langcache_cli.caching._server import Budget
-from langcache_cli.caching._spec import FunctionSpec
-from langcache_cli.caching._statistics import Label
-from langcache_cli.caching._store import Lease, new_lease
-
-Origin = Callable[[], Awaitable[Any]]
+from langcache_cli.caching._loads import Load
+from langcache_cli.caching._store import new_lease
+from langcache_cli.caching._watch import watch
 
 
 class Call:
-    """One call: its key, what to run on a miss, and what Redis may still cost it."""
+    """One call of a cached function."""
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        spec: FunctionSpec,
-        label: Label,
-        key: str,
-        origin: Origin,
-        *,
-        ttl_seconds: float,
-    ) -> None:
-        self.runtime = runtime
-        self.spec = spec
-        self.label = label
-        self.key = key
-        self.origin = origin
-        self.ttl_seconds = ttl_seconds
-        self.budget = Budget(runtime.server.timeout)
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self.runtime = load.runtime
+        self.spec = load.spec
+        self.key = load.key
+        self._waits_until: float | None = None
+        """While None, the call has waited for no load of another."""
 
     async def answer(self) -> Any:
         """The value: from the cache, from a load under way, or from the function."""
@@ -57,11 +40,12 @@ class Call:
         else:
             reachable = True
         if not reachable:  # outside the handler: an error of the function has nothing to do with Redis
-            return await self._bypass()
+            return await self.load.bypassing()
         while True:
             usable = self.spec.decode(stored) if stored else None
             if isinstance(usable, tuple):
-                return self._hit(stored, usable, self.runtime.loop.time() - started)
+                self._count_hit(stored or b"", self.runtime.loop.time() - started)
+                return usable[0]
             landing = await self._miss(stored, usable)
             if landing.found is None:
                 return landing.value
@@ -76,166 +60,73 @@ class Call:
         self.spec.resolve()
         self.runtime.flush_statistics_soon()
         lease = new_lease(self.key)
-        landing = await self.runtime.depart(lease.token, self._claim_and_load(lease)).land()
+        landing = await self.runtime.depart(lease.token, self.load.in_any_case(lease)).land()
         if landing.failure is not None:
             raise landing.failure
         return landing.value
 
     async def _read(self) -> bytes | None:
         try:
-            return await self.runtime.store.read(self.key, self.budget)
+            return await self.runtime.store.read(self.key, self.load.budget)
         except ServerReplyError as error:
             if error.code == "WRONGTYPE":
-                self._count("undecodable")
+                self.load.count("undecodable")
                 return None  # not ours; taking the lease replaces it
             raise
 
-    def _hit(self, stored: bytes | None, usable: tuple[Any], seconds: float) -> Any:
-        statistics = self.runtime.statistics
-        statistics.add(self.label, "hits")
-        statistics.add(self.label, "bytes_read", len(stored or b""))
-        statistics.time(self.label, "hit", seconds)
-        return usable[0]
+    def _count_hit(self, stored: bytes, seconds: float) -> None:
+        statistics, label = self.runtime.statistics, self.load.label
+        statistics.add(label, "bytes_read", len(stored))
+        if self._waits_until is not None:  # it was there in the end, and the load of another brought it
+            statistics.add(label, "misses")
+            statistics.add(label, "joined")
+            return
+        statistics.add(label, "hits")
+        statistics.time(label, "hit", seconds)
 
     async def _miss(self, stored: bytes | None, placeholder: Placeholder | tuple[Any] | None) -> Landing:
         if isinstance(placeholder, Placeholder):
-            flight = self.runtime.flights.get(placeholder.id)
-            if flight is not None:
-                return await self._join(flight)
-            return Landing(await self._load_unleased())  # another process is loading it and will store it
-        if stored is not None:
-            self._count("undecodable")
+            return await self._wait(placeholder)
+        if stored:
+            self.load.count("undecodable")
+        if self.runtime.is_uncacheable(self.key):
+            return Landing(await self.load.alone())
         lease = new_lease(self.key)
-        flight = self.runtime.depart(lease.token, self._acquire_and_load(lease, stored or b""))
+        flight = self.runtime.depart(lease.token, self.load.if_vacant(lease, stored or b""))
         return await flight.land()
 
-    async def _join(self, flight: Flight) -> Landing:
-        landing = await flight.join()
+    async def _wait(self, placeholder: Placeholder) -> Landing:
+        """Wait for the load that holds the lease, in this process or in another."""
+        now = self.runtime.loop.time()
+        if self._waits_until is None:
+            self._waits_until = now + self.runtime.settings.load_timeout
+        if now >= self._waits_until:
+            return Landing(await self.load.alone())  # one load after the other has failed
+        flight = self.runtime.flights.get(placeholder.id)
+        if flight is None:
+            # One look-out for all calls of this process. It ends with the lease it watches.
+            watching = watch(self.runtime.store, placeholder, self.key)
+            flight = self.runtime.depart(placeholder.id, watching)
+        landing = await self._joined(flight, self._waits_until)
         if landing is None:
-            return Landing(await self._load_unleased())
-        self._count("misses")
-        self._count("joined")
+            return Landing(await self.load.alone())
         if landing.found is not None:
             return landing
+        if landing.failure is not None and landing.entry is None:
+            return Landing(await self.load.bypassing())
+        self.load.count("misses")
+        self.load.count("joined")
         # A value of one's own: what one caller does to it must not show in another's.
         usable = self.spec.decode_entry(landing.entry) if landing.entry is not None else None
-        return Landing(usable[0] if usable else await self._timed_origin())
+        return Landing(usable[0] if usable else await self.load.run())
 
-    async def _acquire_and_load(self, lease: Lease, rejected: bytes) -> Landing:
+    async def _joined(self, flight: Flight, deadline: float) -> Landing | None:
+        """How the flight ended; None if it takes too long, or its end says nothing about this call."""
+        timer = asyncio.timeout_at(deadline)
         try:
-            found = await self.runtime.store.acquire(lease, self.budget, rejected=rejected)
-        except CacheError:
-            acquired = False
-        except asyncio.CancelledError:
-            self.runtime.release_soon(lease)  # the server may have heard us
-            raise
-        else:
-            if found is not None:
-                return Landing(found=found)
-            acquired = True
-        if not acquired:
-            return Landing(await self._bypass())
-        self._count("misses")
-        try:
-            value, entry = await self._load(lease)
-            with contextlib.suppress(CacheError):  # not stored: the next call will try again
-                await self._store(lease, entry)
-        except BaseException:
-            self.runtime.release_soon(lease)
-            raise
-        return Landing(value, entry)
-
-    async def _claim_and_load(self, lease: Lease) -> Landing:
-        confirming = self.runtime.server.confirming
-        try:
-            with confirming():
-                entry_stays = await self.runtime.store.claim(lease, self.budget)
-        except CacheError as error:
-            return Landing(failure=error)
-        try:
-            value, entry = await self._load(lease)
-        except BaseException:
-            if not entry_stays:
-                self.runtime.release_soon(lease)
-            raise
-        try:
-            with confirming():
-                if not await self._store(lease, entry):
-                    # Another refresh may have claimed the old entry after us: it must not outlive this call.
-                    await self.runtime.store.invalidate([self.key], self.budget)
-        except CacheError as error:  # for the call that asked for the refresh, not for those who joined
-            return Landing(value, entry, failure=error)
-        return Landing(value, entry)
-
-    async def _load(self, lease: Lease) -> tuple[Any, Entry | None]:
-        """Run the function while keeping the lease; its value, and the entry to store."""
-        heartbeat = self.runtime.keep(lease)
-        started = self.runtime.loop.time()
-        try:
-            value = await self._timed_origin()
-        finally:
-            heartbeat.stop()
-        return value, self._encode(value, load_seconds=self.runtime.loop.time() - started)
-
-    async def _store(self, lease: Lease, entry: Entry | None) -> bool:
-        if entry is None:
-            await self.runtime.store.release(lease, self.budget)
-            return False
-        stored = await self.runtime.store.commit(lease, entry, ttl_ms(self.ttl_seconds), self.budget)
-        if stored:
-            self._count("bytes_written", len(entry.payload))
-        else:
-            self._count("refused")
-        return stored
-
-    def _encode(self, value: Any, *, load_seconds: float) -> Entry | None:
-        try:
-            return new_entry(self.spec.codec, value, ttl_seconds=self.ttl_seconds, load_seconds=load_seconds)
-        except UncacheableValueError as error:
-            self.spec.warn_uncacheable(error)
-            self._count("uncacheable")
-            return None
-
-    async def _bypass(self) -> Any:
-        self._count("bypassed")
-        return await self._timed_origin()
-
-    async def _load_unleased(self) -> Any:
-        self._count("misses")
-        return await self._timed_origin()
-
-    async def _timed_origin(self) -> Any:
-        self._count("loads")
-        started = self.runtime.loop.time()
-        try:
-            value = await self.origin()
-        except Exception:
-            self._count("load_errors")
-            raise
-        self.runtime.statistics.time(self.label, "load", self.runtime.loop.time() - started)
-        return value
-
-    def _count(self, counter: str, amount: int = 1) -> None:
-        self.runtime.statistics.add(self.label, counter, amount)
-
-
-def ttl_ms(seconds: float) -> int:
-    """A TTL in the unit of Redis, which refuses 0."""
-    return max(1, round(seconds * 1000))
-
-
-def new_entry(codec: Codec, value: Any, *, ttl_seconds: float, load_seconds: float) -> Entry:
-    """The entry of a value that was just loaded.
-
-    Raises:
-        UncacheableValueError: It would not come back the same.
-    """
-    now = now_ms()
-    return Entry(
-        id=new_id(),
-        created_ms=now,
-        fresh_until_ms=now + ttl_ms(ttl_seconds),
-        load_us=round(load_seconds * 1e6),
-        schema=codec.fingerprint,
-        payload=codec.encode(value),
-    )
+            async with timer:
+                return await flight.join()
+        except TimeoutError:
+            if not timer.expired():
+                raise  # the function's own
+        return None

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 BULK_TIMEOUT_SECONDS = 10.0
 """For each step of the operations that walk many keys: they belong to no request, and may wait."""
 
+UNCACHEABLE_SECONDS = 60.0
+UNCACHEABLE_KEYS = 10_000
+"""How long, and how many keys, to remember whose values could not be stored."""
+
 RENEWALS_PER_LEASE = 3
 """A lease survives two renewals that went missing."""
 
@@ -41,6 +45,7 @@ class Runtime:
         self.ledger = Ledger(self.bulk, settings.namespace)
         self._client: Redis | None = None
         self.flights: dict[str, Flight] = {}
+        self._uncacheable: dict[str, float] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._flush_timer: asyncio.TimerHandle | None = None
         self._sentinel: AsyncGenerator[None, None] | None = None
@@ -68,6 +73,17 @@ class Runtime:
         self.flights[token] = flight
         self.flush_statistics_soon()
         return flight
+
+    def remember_uncacheable(self, key: str) -> None:
+        """Let calls of this key run side by side for a while: waiting for each other brings them nothing."""
+        if len(self._uncacheable) >= UNCACHEABLE_KEYS:
+            self._uncacheable.clear()
+        self._uncacheable[key] = self.loop.time() + UNCACHEABLE_SECONDS
+
+    def is_uncacheable(self, key: str) -> bool:
+        """Whether the last value of this key could not be stored."""
+        until = self._uncacheable.get(key)
+        return until is not None and self.loop.time() < until
 
     def keep(self, lease: Lease) -> Heartbeat:
         """Renew a lease until the heartbeat is stopped or the load's time is up."""

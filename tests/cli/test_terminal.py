@@ -17,7 +17,14 @@ def lines_of(shown: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("line", "columns"),
-    [("types", 80), ("stats", 80), ("warm", 80), ("bench --duration 0.01 --repeat 1", 80), ("types", 160), ("types", 40)],
+    [
+        ("types", 80),
+        ("stats", 80),
+        ("warm", 80),
+        ("bench --duration 0.01 --repeat 1", 80),
+        ("types", 160),
+        ("types", 40),
+    ],
 )
 def test_tables_fit_the_width_and_leave_nothing_out(line, columns, secured_redis, three_words):
     env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": three_words}
