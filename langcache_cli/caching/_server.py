@@ -21,10 +21,10 @@ from langcache_cli.caching._scripts import script
 _NOT_SERVING = frozenset({"LOADING", "MASTERDOWN", "WRONGPASS", "NOAUTH"})
 """Replies that mean: this server cannot be used now, whatever the command."""
 
-SECOND_LOOK_SECONDS = 0.01
-"""How long before the deadline the clock is asked first. If this event loop was too busy to send a request,
-or to read a reply that came in time, both still happen before the second look. That is no outage, and
-sending the calls to their functions would only add to the load."""
+SECOND_LOOK_SHARE = 0.2
+"""The part of the time that is kept for a second look. If this event loop was too busy to send a request, or to
+read a reply that came in time, both still happen before it. That is no outage, and sending the calls to their
+functions would only add to the load."""
 
 
 class Budget:
@@ -146,8 +146,8 @@ class Server:
             raise CacheUnavailableError(problem, target=str(self.address))
 
     async def _answered(self, reply: asyncio.Future[Any], deadline: float) -> None:
-        first_look = deadline - SECOND_LOOK_SECONDS
-        timer = self._loop.call_at(first_look, self._loop.call_later, SECOND_LOOK_SECONDS, _expire, reply)
+        kept = SECOND_LOOK_SHARE * (deadline - self._loop.time())
+        timer = self._loop.call_at(deadline - kept, self._loop.call_later, kept, _expire, reply)
         try:
             await reply
         finally:

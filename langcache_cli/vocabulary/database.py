@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ DRIVERS = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg",
 """The async driver of each kind of URL, whichever driver it names."""
 
 CONNECT_TIMEOUT_SECONDS = 5.0
+CLOSE_SECONDS = 2.0
+QUERY_SECONDS = 60.0
+"""Far more than any query here takes: a server that hangs must not hang a cron job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +86,17 @@ class Database:
     def engine(self) -> AsyncEngine:
         """The SQLAlchemy engine."""
         if self._engine is None:
-            self._engine = create_async_engine(self._url, connect_args={"timeout": self._timeout})
+            # No transactions: there is nothing to roll back. A rollback costs a round trip for each query,
+            # and SQLAlchemy waits for it without end, Ctrl-C or not, when the server has stopped answering.
+            limits = {"timeout": self._timeout}
+            if self._url.get_backend_name() == "postgresql":
+                limits["command_timeout"] = QUERY_SECONDS
+            self._engine = create_async_engine(self._url, isolation_level="AUTOCOMMIT", connect_args=limits)
         return self._engine
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
-        """A session in a transaction of its own, which sees what is committed when it begins.
+        """A session to read with; each query sees what is committed when it begins.
 
         Raises:
             DatabaseError: What went wrong, in terms of what to do about it.
@@ -98,10 +107,12 @@ class Database:
                 yield session
 
     async def aclose(self) -> None:
-        """Close the connections."""
-        if self._engine is not None:
-            await self._engine.dispose()
-            self._engine = None
+        """Close the connections; a server that does not answer is not waited for."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await engine.dispose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 import signal
 import socketserver
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ from tests.cli.cli_support import (
 from tests.harness.cli import finish, run_cli, run_together, start_cli
 from tests.harness.polling import eventually
 from tests.harness.ports import LOCALHOST, ReservedPort
+from tests.harness.proxy import FaultProxy
+from tests.harness.redis_server import RedisServer
 
 
 @pytest.fixture
@@ -213,14 +216,28 @@ def test_a_replica_is_69_and_the_hint_names_the_primary(own_redis, three_words, 
     assert "primary" in ended.stderr.splitlines()[-1]
 
 
-def test_ctrl_c_ends_a_warm_with_130_and_its_leases_are_soon_gone(own_redis, fault_proxy, postgres_words):
-    server = own_redis()
-    port = int(postgres_words.rpartition(":")[2].partition("/")[0])
-    proxy = fault_proxy(port)
-    proxy.delay(0.02)
-    env = {"REDIS_URL": server.url, "DATABASE_URL": postgres_words.replace(str(port), str(proxy.port))}
-    process = start_cli("warm", "--missing-only", env=env)
-    eventually(lambda: server.command("DBSIZE"), within=30)
+@pytest.fixture
+def warming(own_redis, fault_proxy, postgres_words):
+    """`warming(*options)` starts a warm, and returns when it has leases and its load is under way.
+
+    With it the Redis server, and the proxy in front of the database.
+    """
+
+    def start(*options: str) -> tuple[subprocess.Popen[str], RedisServer, FaultProxy]:
+        server = own_redis()
+        port = postgres_words.rpartition(":")[2].partition("/")[0]
+        proxy = fault_proxy(int(port))
+        proxy.delay(0.05)
+        url = postgres_words.replace(f":{port}/", f":{proxy.port}/")
+        process = start_cli("warm", *options, env={"REDIS_URL": server.url, "DATABASE_URL": url})
+        eventually(lambda: server.command("DBSIZE"), within=30)
+        return process, server, proxy
+
+    return start
+
+
+def test_ctrl_c_ends_a_warm_with_130_and_its_leases_are_soon_gone(warming):
+    process, server, proxy = warming("--missing-only")
     proxy.delay(1.0)
     process.send_signal(signal.SIGINT)
     ended = finish(process)
@@ -229,20 +246,24 @@ def test_ctrl_c_ends_a_warm_with_130_and_its_leases_are_soon_gone(own_redis, fau
     eventually(lambda: server.command("DBSIZE") == 0, within=10)
 
 
-def test_ctrl_c_ends_a_warm_even_if_the_database_hangs(own_redis, fault_proxy, postgres_words):
-    server = own_redis()
-    port = int(postgres_words.rpartition(":")[2].partition("/")[0])
-    proxy = fault_proxy(port)
-    proxy.delay(0.02)
-    env = {"REDIS_URL": server.url, "DATABASE_URL": postgres_words.replace(str(port), str(proxy.port))}
-    process = start_cli("warm", "--json", env=env)
-    eventually(lambda: server.command("DBSIZE"), within=30)
+def test_ctrl_c_ends_a_warm_even_if_the_database_hangs(warming):
+    process, _, proxy = warming("--json")
     proxy.swallow()
     process.send_signal(signal.SIGINT)
     ended = finish(process)
     assert ended.code == 130
     assert ended.document["exit_code"] == 130
     no_noise(ended)
+
+
+def test_a_database_that_dies_during_a_warm_is_69_and_its_leases_are_soon_gone(warming):
+    process, server, proxy = warming("--missing-only")
+    proxy.refuse()
+    proxy.cut()
+    ended = finish(process)
+    assert ended.code == 69
+    assert "the database cannot be reached" in complaint(ended)
+    eventually(lambda: server.command("DBSIZE") == 0, within=10)
 
 
 INTERRUPTED = """
