@@ -22,9 +22,9 @@ _NOT_SERVING = frozenset({"LOADING", "MASTERDOWN", "WRONGPASS", "NOAUTH"})
 """Replies that mean: this server cannot be used now, whatever the command."""
 
 SECOND_LOOK_SHARE = 0.2
-"""The part of the time that is kept for a second look. If this event loop was too busy to send a request, or to
-read a reply that came in time, both still happen before it. That is no outage, and sending the calls to their
-functions would only add to the load."""
+"""The part of the time that is kept for a second look. If this event loop was too busy to send a request,
+or to read a reply that came in time, both still happen before it. That is no outage, and sending the calls
+to their functions would only add to the load."""
 
 
 class Budget:
