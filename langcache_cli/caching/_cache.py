@@ -129,11 +129,14 @@ class Cache:
 
         Raises:
             UncacheableValueError: The value is not plain JSON.
+            ValueError: ``ttl`` is not more than 0 seconds.
         """
         return await self.set_many({key: value}, ttl=ttl)
 
     async def set_many(self, values: Mapping[str, Any], *, ttl: float | None = None) -> bool:
         """`set` several values in one round trip; False when Redis did not confirm all of them."""
+        if ttl is not None and not ttl > 0:
+            raise ValueError(f"ttl must be more than 0 seconds, not {ttl!r}")
         if not self.enabled or not values:
             return not values
         types = self.settings.types

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 # how Redis 6 wraps the error of a command that a script calls; Redis 7 puts the inner code first itself
+_REFUSED_IN_SCRIPT = re.compile(r"The user executing the script can't|ACL failure in script")
 _ERROR_IN_SCRIPT = re.compile(r"ERR Error running script.*?: -([A-Z]+) ", re.DOTALL)
 
 
@@ -61,8 +62,7 @@ class ServerReplyError(CacheError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        in_script = _ERROR_IN_SCRIPT.match(message)
-        self.code = in_script[1] if in_script else message.split(" ", 1)[0]
+        self.code = _code(message)
 
 
 class PatternError(CacheError, ValueError):
@@ -81,3 +81,10 @@ class UnknownCacheTypeError(CacheError, ValueError):
         super().__init__(f"unknown cache type {name!r}; known types: {', '.join(known)}")
         self.name = name
         self.known = known
+
+
+def _code(message: str) -> str:
+    if _REFUSED_IN_SCRIPT.search(message):
+        return "NOPERM"
+    in_script = _ERROR_IN_SCRIPT.match(message)
+    return in_script[1] if in_script else message.split(" ", 1)[0]

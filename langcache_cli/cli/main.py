@@ -91,9 +91,8 @@ def options(
     ] = False,
 ) -> None:
     """Keep the global options for the subcommand."""
-    # What the core warns of is for those who ask; errors are explained in one line of their own.
-    core = logging.getLogger("langcache_cli")
-    core.addHandler(logging.StreamHandler() if verbose or debug else logging.NullHandler())
+    # What libraries warn of is for those who ask; errors are explained in one line of their own.
+    logging.basicConfig(handlers=[logging.StreamHandler() if verbose or debug else logging.NullHandler()])
     ctx.obj = Invocation(
         url_file=url_file,
         env_file=env_file,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import tempfile
 from hashlib import blake2b
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 
 from langcache_cli.vocabulary.words import metadata, vocabulary_words
 
@@ -51,6 +53,8 @@ def _write(path: Path) -> None:
             connection.execute(vocabulary_words.insert(), sample_rows())
         engine.dispose()
         Path(unfinished).replace(path)
+    except OperationalError as error:
+        raise OSError(errno.EIO, str(error.orig), str(path)) from error
     finally:
         engine.dispose()
         Path(unfinished).unlink(missing_ok=True)

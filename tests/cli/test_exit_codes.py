@@ -2,7 +2,6 @@
 
 import signal
 import socketserver
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -19,16 +18,13 @@ from tests.cli.cli_support import (
     TABLE,
     complaint,
     keys_of,
-    no_noise,
     sqlite_database,
     url_of,
     words,
 )
-from tests.harness.cli import finish, run_cli, run_together, start_cli
+from tests.harness.cli import finish, run_cli, start_cli
 from tests.harness.polling import eventually
 from tests.harness.ports import LOCALHOST, ReservedPort
-from tests.harness.proxy import FaultProxy
-from tests.harness.redis_server import RedisServer
 
 
 @pytest.fixture
@@ -179,7 +175,7 @@ def test_a_value_that_cannot_be_cached_makes_a_warm_partial_3(tmp_path, secured_
     rows = [*words(3, level=None)]
     url = sqlite_database(tmp_path / "odd.db", [*rows[:2], (*rows[2][:-1], "often")])
     env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": url}
-    ended, loud = run_together(("warm", "--json"), ("warm", "-v"), env=env)
+    ended, loud = (run_cli("warm", option, env=env) for option in ("--json", "-v"))
     assert ended.code == loud.code == 3
     assert ended.document["lines"][0]["failed"] == 1
     assert ended.document["words_written"] == 2
@@ -214,75 +210,6 @@ def test_a_replica_is_69_and_the_hint_names_the_primary(own_redis, three_words, 
     assert ended.code == 69
     assert "READONLY" in complaint(ended)
     assert "primary" in ended.stderr.splitlines()[-1]
-
-
-@pytest.fixture
-def warming(own_redis, fault_proxy, postgres_words):
-    """`warming(*options)` starts a warm, and returns when it has leases and its load is under way.
-
-    With it the Redis server, and the proxy in front of the database.
-    """
-
-    def start(*options: str) -> tuple[subprocess.Popen[str], RedisServer, FaultProxy]:
-        server = own_redis()
-        port = postgres_words.rpartition(":")[2].partition("/")[0]
-        proxy = fault_proxy(int(port))
-        proxy.delay(0.05)
-        url = postgres_words.replace(f":{port}/", f":{proxy.port}/")
-        process = start_cli("warm", *options, env={"REDIS_URL": server.url, "DATABASE_URL": url})
-        eventually(lambda: server.command("DBSIZE"), within=30)
-        return process, server, proxy
-
-    return start
-
-
-def test_ctrl_c_ends_a_warm_with_130_and_its_leases_are_soon_gone(warming):
-    process, server, proxy = warming("--missing-only")
-    proxy.delay(1.0)
-    process.send_signal(signal.SIGINT)
-    ended = finish(process)
-    assert ended.code == 130
-    assert complaint(ended) == "langcache: interrupted"
-    eventually(lambda: server.command("DBSIZE") == 0, within=10)
-
-
-def test_ctrl_c_ends_a_warm_even_if_the_database_hangs(warming):
-    process, _, proxy = warming("--json")
-    proxy.swallow()
-    process.send_signal(signal.SIGINT)
-    ended = finish(process)
-    assert ended.code == 130
-    assert ended.document["exit_code"] == 130
-    no_noise(ended)
-
-
-def test_a_database_that_dies_during_a_warm_is_69_and_its_leases_are_soon_gone(warming):
-    process, server, proxy = warming("--missing-only")
-    proxy.refuse()
-    proxy.cut()
-    ended = finish(process)
-    assert ended.code == 69
-    assert "the database cannot be reached" in complaint(ended)
-    eventually(lambda: server.command("DBSIZE") == 0, within=10)
-
-
-INTERRUPTED = """
-import builtins, runpy, sys
-plain_import = builtins.__import__
-
-def interrupted_import(name, *args, **options):
-    if name == "typer":
-        raise KeyboardInterrupt
-    return plain_import(name, *args, **options)
-
-builtins.__import__ = interrupted_import
-runpy.run_module("langcache_cli", run_name="__main__")
-"""
-
-
-def test_ctrl_c_during_the_start_is_130_too():
-    ended = finish(start_cli("stats", command=(sys.executable, "-c", INTERRUPTED)))
-    assert (ended.code, ended.stdout, ended.stderr) == (130, "", "langcache: interrupted\n")
 
 
 BROKEN = """

@@ -251,10 +251,24 @@ async def test_a_stopped_process_loses_its_lease_and_its_late_value_is_refused(
     assert await database.read(1) == [1, 1]
 
 
-async def test_with_another_process_lease_present_a_call_loads_for_itself_and_leaves_the_lease(
+async def test_a_call_waits_for_the_load_of_another_process_and_gets_its_value(cache, open_cache):
+    theirs, ours = Database(cache, held=True), Database(open_cache())
+    loading = asyncio.create_task(theirs.read(1))
+    await theirs.gate.reached()
+    waiting = [asyncio.create_task(ours.read(1)) for _ in range(5)]
+    await aeventually(lambda: len(ours.cache.runtime().flights) == 1)
+    theirs.gate.open()
+    assert await loading == [1, 0]
+    values = await asyncio.gather(*waiting)
+    assert values == [[1, 0]] * 5
+    assert len({id(value) for value in values}) == 5
+    assert ours.reads == {}
+
+
+async def test_a_call_loads_for_itself_when_the_load_of_another_process_takes_too_long(
     cache, open_cache, redis_server
 ):
-    theirs, ours = Database(cache, held=True), Database(open_cache())
+    theirs, ours = Database(cache, held=True), Database(open_cache(load_timeout=0.3))
     loading = asyncio.create_task(theirs.read(1))
     await theirs.gate.reached()
     placeholder = redis_server.command("GET", ours.read.key_for(1))

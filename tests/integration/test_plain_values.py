@@ -158,3 +158,9 @@ async def test_long_keys_are_kept_apart(cache):
     keys = [f"user_stats:{'x' * 300}{number}" for number in range(5)]
     await cache.set_many({key: number for number, key in enumerate(keys)})
     assert list((await cache.get_many(keys)).values()) == list(range(5))
+
+
+@pytest.mark.parametrize("ttl", [0, -1, float("nan")])
+async def test_a_ttl_that_is_no_time_is_refused(cache, ttl):
+    with pytest.raises(ValueError, match="ttl must be more than 0 seconds"):
+        await cache.set("greeting:de", 1, ttl=ttl)

@@ -205,3 +205,14 @@ async def test_an_old_entry_does_not_outlive_a_warm_that_was_overtaken(cache):
     counts = await warm(cache, times_ten, CALLS[:1], load_while_another_refresh_begins_and_fails)
     assert counts == WarmCounts(read=1, refused=1)
     assert not await cache.holds(times_ten.key_for(0))
+
+
+@pytest.mark.parametrize("forbidden", ["getrange", "set", "eval"])
+async def test_a_user_who_may_not_do_all_of_it_is_told_so(own_redis, open_cache, forbidden):
+    server = own_redis()
+    server.command("ACL", "SETUSER", "app", "on", ">pw", "~cache:*", "+@all", "-@admin", f"-{forbidden}")
+    cache = open_cache(f"redis://app:pw@127.0.0.1:{server.port}/0")
+    times_ten, _ = numbers(cache)
+    with pytest.raises(ServerReplyError) as caught:
+        await warm(cache, times_ten, CALLS, load)
+    assert caught.value.code == "NOPERM"

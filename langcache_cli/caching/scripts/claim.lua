@@ -7,6 +7,9 @@
 -- Atomic because every earlier load of this key must lose its right in the same step in which the
 -- caller gains it: its value may be older than what the caller is about to read.
 local header = redis.pcall('GETRANGE', KEYS[1], 0, 12)
+if type(header) == 'table' and not string.find(header.err, 'WRONGTYPE') then
+  return header
+end
 if header == 'lc1 entry id=' and redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then
   redis.call('SETRANGE', KEYS[1], 13, ARGV[3])
   return 1
