@@ -1,6 +1,5 @@
 """Fixtures of the tests of the command: servers with passwords, databases with words."""
 
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,7 +24,6 @@ def call(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
     def call_one(*args: str, env: Environment | None = None) -> Run:
         with monkeypatch.context() as changed:
-            changed.setattr(logging.getLogger("langcache_cli"), "handlers", [])
             for name, value in (env or {}).items():
                 changed.setenv(name, value or "")
             code = run(args)
