@@ -14,7 +14,7 @@ from typing import Any
 
 from langcache_cli.caching._cache import Cache
 from langcache_cli.caching._codec import UncacheableValueError
-from langcache_cli.caching._entry import Entry, Placeholder, now_ms, parse
+from langcache_cli.caching._entry import Entry, Placeholder, parse
 from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._function import CachedFunction
 from langcache_cli.caching._loads import new_entry, ttl_ms
@@ -93,7 +93,7 @@ class _Warm:
         self.load = load
         self.missing_only = missing_only
         self.runtime: Runtime = cache.runtime()
-        self.lease_ms = ttl_ms(cache.settings.lease_seconds)
+        self.store = self.runtime.store
 
     async def run(self, calls: Sequence[Arguments]) -> WarmCounts:
         leases = [new_lease(self.function.key_for(**arguments)) for arguments in calls]
@@ -115,19 +115,19 @@ class _Warm:
     async def _claim(self, leases: Sequence[Lease]) -> list[bool]:
         """Take every lease, whoever has it."""
         replies = await self._run(
-            "claim", [(lease, *self._placeholder(lease), lease.token) for lease in leases]
+            "claim", [(lease, *self.store.taking(lease), lease.token) for lease in leases]
         )
         return [_require(reply) is not None for reply in replies]
 
     async def _acquire(self, leases: Sequence[Lease]) -> list[bool]:
         """Take the leases of keys that hold nothing usable."""
-        found = await self._run("acquire", [(lease, *self._placeholder(lease), b"") for lease in leases])
+        found = await self._run("acquire", [(lease, *self.store.taking(lease), b"") for lease in leases])
         unusable = {
             index: bytes(_require(stored)[:REJECTED_BYTES])
             for index, stored in enumerate(found)
             if _require(stored) is not None and not self._usable(stored)
         }
-        again = [(leases[index], *self._placeholder(leases[index]), head) for index, head in unusable.items()]
+        again = [(leases[index], *self.store.taking(leases[index]), head) for index, head in unusable.items()]
         for index, reply in zip(unusable, await self._run("acquire", again), strict=True):
             found[index] = _require(reply)
         return [reply is None for reply in found]
@@ -177,14 +177,11 @@ class _Warm:
         while True:
             await asyncio.sleep(self.cache.settings.lease_seconds / RENEWALS_PER_LEASE)
             with contextlib.suppress(CacheError):
-                await self._run("renew", [(lease, lease.token, self.lease_ms) for lease in leases])
+                await self._run("renew", [(lease, lease.token, self.store.lease_ms) for lease in leases])
 
     def _release_soon(self, leases: Sequence[Lease]) -> None:
         if leases:
             self.runtime.spawn(self._run("release", [(lease, lease.token) for lease in leases]))
-
-    def _placeholder(self, lease: Lease) -> tuple[bytes, int]:
-        return Placeholder(lease.token, now_ms()).to_bytes(), self.lease_ms
 
     async def _run(self, name: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Run a script once per lease, in one round trip."""

@@ -31,7 +31,6 @@ class Resolution:
 
 MINUTES = Resolution("m", 60, 25 * 3600)
 HOURS = Resolution("h", 3600, 8 * 24 * 3600)
-LONGEST_WINDOW_SECONDS = 7 * 24 * 3600
 
 
 class Ledger:

@@ -30,7 +30,7 @@ class Store:
         """Use ``server``; leases last ``lease_seconds`` from their last renewal."""
         self.server = server
         self.lease_seconds = lease_seconds
-        self._lease_ms = max(1, round(lease_seconds * 1000))
+        self.lease_ms = max(1, round(lease_seconds * 1000))
 
     async def read(self, key: str, budget: Budget) -> bytes | None:
         """What is stored under ``key``; None for nothing."""
@@ -44,7 +44,7 @@ class Store:
             None when taken, else what is stored there.
         """
         found: bytes | None = await self.server.run(
-            "acquire", lease.key, *self._taking(lease), rejected[:REJECTED_BYTES], budget=budget
+            "acquire", lease.key, *self.taking(lease), rejected[:REJECTED_BYTES], budget=budget
         )
         return found
 
@@ -54,12 +54,12 @@ class Store:
         Returns:
             True when there is an entry, which is served until it is replaced.
         """
-        taking = self._taking(lease)
+        taking = self.taking(lease)
         return bool(await self.server.run("claim", lease.key, *taking, lease.token, budget=budget))
 
     async def renew(self, lease: Lease, budget: Budget) -> bool:
         """Prolong the lease; False when it is lost."""
-        return bool(await self.server.run("renew", lease.key, lease.token, self._lease_ms, budget=budget))
+        return bool(await self.server.run("renew", lease.key, lease.token, self.lease_ms, budget=budget))
 
     async def commit(self, lease: Lease, entry: Entry, ttl_ms: int, budget: Budget) -> bool:
         """Store the entry if the key still shows the token; False when it was invalidated meanwhile."""
@@ -76,8 +76,9 @@ class Store:
         removed: int = await self.server.call("UNLINK", *keys, budget=budget)
         return removed
 
-    def _taking(self, lease: Lease) -> tuple[bytes, int]:
-        return Placeholder(lease.token, now_ms()).to_bytes(), self._lease_ms
+    def taking(self, lease: Lease) -> tuple[bytes, int]:
+        """What the scripts that take a lease are given: its placeholder, and how long it lasts."""
+        return Placeholder(lease.token, now_ms()).to_bytes(), self.lease_ms
 
 
 def new_lease(key: str) -> Lease:

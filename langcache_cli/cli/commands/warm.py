@@ -165,7 +165,8 @@ def _judge(report: WarmReport, database: str) -> None:
 
 
 def _require_levels(levels: list[str]) -> None:
-    known = ("A1", "A2", "B1", "B2", "C1", "C2")
+    from langcache_cli.vocabulary import LEVELS  # noqa: PLC0415 - see the package
+
     for level in levels:
-        if level not in known:
-            raise CommandError(ExitCode.USAGE, f"unknown level {level!r}; levels: {', '.join(known)}")
+        if level not in LEVELS:
+            raise CommandError(ExitCode.USAGE, f"unknown level {level!r}; levels: {', '.join(LEVELS)}")
