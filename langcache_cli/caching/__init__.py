@@ -15,6 +15,7 @@ from langcache_cli.caching._default import (
     get_default_cache,
     get_redis_client,
     invalidate_cache,
+    invalidate_tags,
     set_default_cache,
 )
 from langcache_cli.caching._errors import (
@@ -64,6 +65,7 @@ __all__ = [
     "get_default_cache",
     "get_redis_client",
     "invalidate_cache",
+    "invalidate_tags",
     "load_settings",
     "readable_bytes",
     "set_default_cache",

@@ -14,13 +14,14 @@ from typing import Any
 
 from langcache_cli.caching._cache import Cache
 from langcache_cli.caching._codec import UncacheableValueError
-from langcache_cli.caching._entry import Entry, Placeholder, parse
+from langcache_cli.caching._entry import Entry, Placeholder, new_id
 from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._function import CachedFunction
-from langcache_cli.caching._loads import new_entry, ttl_ms
+from langcache_cli.caching._loads import new_entry
 from langcache_cli.caching._runtime import RENEWALS_PER_LEASE, Runtime
-from langcache_cli.caching._scripts import script
-from langcache_cli.caching._store import REJECTED_BYTES, Lease, new_lease
+from langcache_cli.caching._server import Budget
+from langcache_cli.caching._spec import Address
+from langcache_cli.caching._store import REJECTED_BYTES, Lease, Seen, Store
 
 Arguments = Mapping[str, Any]
 
@@ -94,14 +95,16 @@ class _Warm:
         self.missing_only = missing_only
         self.runtime: Runtime = cache.runtime()
         self.store = self.runtime.store
+        self.lifetime = cache.lifetime(function.spec)
 
     async def run(self, calls: Sequence[Arguments]) -> WarmCounts:
-        leases = [new_lease(self.function.key_for(**arguments)) for arguments in calls]
+        leases = await self._leases([self.function.address(**arguments) for arguments in calls])
         taken = await (self._acquire(leases) if self.missing_only else self._claim(leases))
         skipped = taken.count(False)
         leased = [pair for pair, ours in zip(zip(calls, leases, strict=True), taken, strict=True) if ours]
         if not leased:
             return WarmCounts(skipped=skipped)
+        started = self.runtime.loop.time()
         try:
             async with self._kept([lease for _, lease in leased]):
                 values = await self.load([arguments for arguments, _ in leased])
@@ -110,7 +113,21 @@ class _Warm:
                 self._release_soon([lease for _, lease in leased])
             raise
         pairs = [(lease, value) for (_, lease), value in zip(leased, values, strict=True)]
-        return await self._commit(pairs) + WarmCounts(read=len(pairs), skipped=skipped)
+        seconds_each = (self.runtime.loop.time() - started) / len(leased)
+        return await self._commit(pairs, seconds_each) + WarmCounts(read=len(pairs), skipped=skipped)
+
+    async def _leases(self, addresses: Sequence[Address]) -> list[Lease]:
+        """Leases with the versions of their tags, as they are before anything is loaded."""
+        tags = list(dict.fromkeys(tag for address in addresses for tag in address.tags))
+        ttl_ms = self.lifetime.longest_ms + self.runtime.longest_load_ms
+        bulk = Store(self.runtime.bulk, lease_seconds=self.store.lease_seconds)
+        versions = dict(
+            zip(tags, await bulk.versions(tags, ttl_ms, Budget(bulk.server.timeout)), strict=True)
+        )
+        return [
+            Lease(address.key, new_id(), tuple(versions[tag] for tag in address.tags))
+            for address in addresses
+        ]
 
     async def _claim(self, leases: Sequence[Lease]) -> list[bool]:
         """Take every lease, whoever has it."""
@@ -125,32 +142,38 @@ class _Warm:
         unusable = {
             index: bytes(_require(stored)[:REJECTED_BYTES])
             for index, stored in enumerate(found)
-            if _require(stored) is not None and not self._usable(stored)
+            if _require(stored) is not None and not self._usable(Seen(stored, leases[index].tags))
         }
         again = [(leases[index], *self.store.taking(leases[index]), head) for index, head in unusable.items()]
         for index, reply in zip(unusable, await self._run("acquire", again), strict=True):
             found[index] = _require(reply)
         return [reply is None for reply in found]
 
-    def _usable(self, stored: bytes) -> bool:
-        entry = parse(stored)
+    def _usable(self, seen: Seen) -> bool:
+        entry = seen.parse()
         return isinstance(entry, Placeholder) or (
             isinstance(entry, Entry) and entry.schema == self.function.spec.codec.fingerprint
         )
 
-    async def _commit(self, pairs: Sequence[tuple[Lease, Any]]) -> WarmCounts:
-        spec = self.function.spec
-        ttl_seconds = self.cache.ttl_seconds(spec)
+    async def _commit(self, pairs: Sequence[tuple[Lease, Any]], load_seconds: float) -> WarmCounts:
+        spec, lifetime = self.function.spec, self.lifetime
         storable: list[tuple[Any, ...]] = []
         failed: list[Lease] = []
         for lease, value in pairs:
             try:
-                entry = new_entry(spec.codec, value, ttl_seconds=ttl_seconds, load_seconds=0)
+                entry = new_entry(
+                    spec.codec,
+                    value,
+                    lifetime=lifetime,
+                    load_seconds=load_seconds,
+                    now_ms=self.runtime.now_ms(),
+                    tags=lease.tags,
+                )
             except UncacheableValueError as error:
                 spec.warn_uncacheable(error)
                 failed.append(lease)
             else:
-                storable.append((lease, lease.token, entry.to_bytes(), ttl_ms(ttl_seconds)))
+                storable.append((lease, lease.token, entry.to_bytes(), lifetime.kept_ms(entry)))
         self._release_soon(failed)
         replies = await self._run("commit", storable)
         refused = [call[0].key for call, reply in zip(storable, replies, strict=True) if reply == 0]
@@ -187,11 +210,9 @@ class _Warm:
         """Run a script once per lease, in one round trip."""
         if not calls:
             return []
-        lua = script(name)
-        commands = [lua.by_digest(lease.key, *arguments) for lease, *arguments in calls]
-        # the first run by source makes the server know the digest that the others use
-        commands[0] = lua.by_source(calls[0][0].key, *calls[0][1:])
-        return await self.runtime.bulk.call_many(commands)
+        return await self.runtime.bulk.run_many(
+            name, [(lease.key, *arguments) for lease, *arguments in calls]
+        )
 
 
 def _require(reply: Any) -> Any:

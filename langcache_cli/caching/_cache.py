@@ -12,7 +12,8 @@ from langcache_cli.caching._decorator import decorator
 from langcache_cli.caching._errors import CacheError, CacheUnavailableError, PatternError
 from langcache_cli.caching._function import CachedFunction
 from langcache_cli.caching._keys import shorten
-from langcache_cli.caching._loads import Load, ttl_ms
+from langcache_cli.caching._lifetimes import Lifetime, milliseconds
+from langcache_cli.caching._loads import Load
 from langcache_cli.caching._patterns import Selection, of_prefixes, require_inside, scan, unlink
 from langcache_cli.caching._registry import Registry
 from langcache_cli.caching._report import (
@@ -27,8 +28,9 @@ from langcache_cli.caching._runtime import Runtime
 from langcache_cli.caching._runtimes import Runtimes
 from langcache_cli.caching._server import Budget
 from langcache_cli.caching._settings import CacheSettings
-from langcache_cli.caching._spec import FunctionSpec
+from langcache_cli.caching._spec import Address, FunctionSpec, Options
 from langcache_cli.caching._statistics import Label, Statistics
+from langcache_cli.caching._tags import tag_key
 from langcache_cli.caching._values import MISSING, read_values, write_values
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class Cache:
         self.statistics = Statistics()
         self._runtimes = Runtimes(lambda: Runtime(self.settings, self.statistics, publish=publish_statistics))
         self._labels: dict[str, Label] = {}
+        self._lifetimes: dict[FunctionSpec, Lifetime] = {}
 
     @property
     def enabled(self) -> bool:
@@ -74,22 +77,31 @@ class Cache:
         *,
         key_prefix: str,
         ttl: float | None = None,
+        stale_ttl: float = 0.0,
+        early_refresh: float = 0.0,
+        tags: Sequence[str] = (),
         key: str | None = None,
         ignore: Sequence[str] = (),
     ) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], CachedFunction[P, T]]:
         """Decorate an ``async def`` function so that its values are cached here; see `cached`."""
+        options = Options(ttl, stale_ttl, early_refresh, tags)
         return decorator(
-            lambda: self, self.registry, key_prefix=key_prefix, ttl=ttl, key=key, ignore=tuple(ignore)
+            lambda: self, self.registry, key_prefix=key_prefix, key=key, ignore=ignore, options=options
         )
 
-    def call(self, spec: FunctionSpec, key: str, origin: Callable[[], Awaitable[Any]]) -> Call:
+    def call(self, spec: FunctionSpec, address: Address, origin: Callable[[], Awaitable[Any]]) -> Call:
         """One call of a cached function, to be answered or refreshed."""
-        load = Load(self.runtime(), spec, self.label(spec), key, origin, ttl_seconds=self.ttl_seconds(spec))
-        return Call(load)
+        lifetime = self.lifetime(spec)
+        return Call(Load(self.runtime(), spec, self.label(spec), address, origin, lifetime=lifetime))
 
-    def ttl_seconds(self, spec: FunctionSpec) -> float:
-        """The TTL of a function's entries: its own, or that of its cache type."""
-        return spec.ttl_seconds or self.settings.types.of_prefix(spec.keys.prefix).ttl_seconds
+    def lifetime(self, spec: FunctionSpec) -> Lifetime:
+        """How long a function's entries live; the TTL of its cache type if it has none of its own."""
+        lifetime = self._lifetimes.get(spec)
+        if lifetime is None:
+            ttl_seconds = self.settings.types.of_prefix(spec.keys.prefix).ttl_seconds
+            lifetime = spec.lifetime(ttl_seconds=ttl_seconds, jitter=self.settings.ttl_jitter)
+            self._lifetimes[spec] = lifetime
+        return lifetime
 
     def label(self, spec: FunctionSpec) -> Label:
         """What a function's calls are counted under."""
@@ -141,7 +153,7 @@ class Cache:
             return not values
         types = self.settings.types
         ttls = {
-            self._full_key(key): ttl_ms(ttl or types.of_prefix(key.partition(":")[0]).ttl_seconds)
+            self._full_key(key): milliseconds(ttl or types.of_prefix(key.partition(":")[0]).ttl_seconds)
             for key in values
         }
         stored = {self._full_key(key): value for key, value in values.items()}
@@ -213,6 +225,25 @@ class Cache:
             CacheUnavailableError: Redis went away; some keys may be left.
         """
         return await self._unlink(self._selection(None, name))
+
+    async def invalidate_tags(self, *tags: str) -> int:
+        """Invalidate every entry that has one of these tags, in one step whatever their number.
+
+        Args:
+            tags: As the templates write them: ``f"user:{user_id}"``.
+
+        Returns:
+            How many of the tags were in use.
+
+        Raises:
+            CacheUnavailableError: Redis did not confirm; the entries may still be valid.
+        """
+        if not self.enabled or not tags:
+            return 0
+        runtime = self.runtime()
+        keys = [tag_key(self.settings.namespace, tag) for tag in tags]
+        with runtime.server.confirming():
+            return await runtime.store.invalidate(keys, Budget(runtime.server.timeout))
 
     async def _unlink(self, selection: Selection) -> int:
         if not self.enabled:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from langcache_cli.caching._entry import Placeholder
+from langcache_cli.caching._entry import Entry, Placeholder
 from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._flights import Flight, Landing
 from langcache_cli.caching._loads import Load
-from langcache_cli.caching._store import new_lease
+from langcache_cli.caching._renewals import renewed
+from langcache_cli.caching._store import Seen, new_lease
 from langcache_cli.caching._watch import watch
 
 
@@ -33,23 +34,21 @@ class Call:
         self.spec.resolve()
         self.runtime.flush_statistics_soon()
         started = self.runtime.loop.time()
-        try:
-            stored = await self._read()
-        except CacheError:
-            reachable = False
-        else:
-            reachable = True
-        if not reachable:  # outside the handler: an error of the function has nothing to do with Redis
-            return await self.load.bypassing()
-        while True:
-            usable = self.spec.decode(stored) if stored else None
-            if isinstance(usable, tuple):
-                self._count_hit(stored or b"", self.runtime.loop.time() - started)
-                return usable[0]
-            landing = await self._miss(stored, usable)
+        seen = await self._look()
+        while seen is not None:
+            found = self._usable(seen)
+            if isinstance(found, Entry):
+                decoded = self.spec.decode(found)
+                if decoded is not None:
+                    self._count_hit(found, self.runtime.loop.time() - started)
+                    return await renewed(self.load, found, decoded[0])
+                found = None
+            landing = await (self._miss(seen) if found is None else self._wait(found))
             if landing.found is None:
                 return landing.value
-            stored = landing.found
+            seen = await self._look() if self.load.tags else Seen(landing.found)
+        # outside any handler: an error of the function has nothing to do with Redis
+        return await self.load.bypassing()
 
     async def refresh(self) -> Any:
         """Load now and replace what is stored; every load that began earlier loses the right to store.
@@ -65,18 +64,33 @@ class Call:
             raise landing.failure
         return landing.value
 
-    async def _read(self) -> bytes | None:
+    async def _look(self) -> Seen | None:
+        """What is stored; None when Redis cannot be used."""
         try:
-            return await self.runtime.store.read(self.key, self.load.budget)
+            return await self.load.look()
         except ServerReplyError as error:
-            if error.code == "WRONGTYPE":
-                self.load.count("undecodable")
-                return None  # not ours; taking the lease replaces it
-            raise
+            if error.code != "WRONGTYPE":
+                return None
+            self.load.count("undecodable")
+            return Seen(None)  # not ours; taking the lease replaces it
+        except CacheError:
+            return None
 
-    def _count_hit(self, stored: bytes, seconds: float) -> None:
+    def _usable(self, seen: Seen) -> Entry | Placeholder | None:
+        """The entry that can be served, or the load to wait for.
+
+        An entry that ends while its successor is being loaded stays in Redis as the sign of that load.
+        """
+        found = seen.parse()
+        if isinstance(found, Entry) and found.leased_until_ms:
+            now_ms = self.runtime.now_ms()
+            if self.runtime.is_leased(found, now_ms) and self.load.lifetime.has_ended(found, now_ms):
+                return Placeholder(found.id, found.created_ms)
+        return found
+
+    def _count_hit(self, entry: Entry, seconds: float) -> None:
         statistics, label = self.runtime.statistics, self.load.label
-        statistics.add(label, "bytes_read", len(stored))
+        statistics.add(label, "bytes_read", len(entry.payload))
         if self._waits_until is not None:  # it was there in the end, and the load of another brought it
             statistics.add(label, "misses")
             statistics.add(label, "joined")
@@ -84,15 +98,13 @@ class Call:
         statistics.add(label, "hits")
         statistics.time(label, "hit", seconds)
 
-    async def _miss(self, stored: bytes | None, placeholder: Placeholder | tuple[Any] | None) -> Landing:
-        if isinstance(placeholder, Placeholder):
-            return await self._wait(placeholder)
-        if stored:
+    async def _miss(self, seen: Seen) -> Landing:
+        if seen.stored and not seen.outdated:
             self.load.count("undecodable")
         if self.runtime.is_uncacheable(self.key):
             return Landing(await self.load.alone())
         lease = new_lease(self.key)
-        flight = self.runtime.depart(lease.token, self.load.if_vacant(lease, stored or b""))
+        flight = self.runtime.depart(lease.token, self.load.if_vacant(lease, seen.stored or b""))
         return await flight.land()
 
     async def _wait(self, placeholder: Placeholder) -> Landing:
@@ -117,7 +129,7 @@ class Call:
         self.load.count("misses")
         self.load.count("joined")
         # A value of one's own: what one caller does to it must not show in another's.
-        usable = self.spec.decode_entry(landing.entry) if landing.entry is not None else None
+        usable = self.spec.decode(landing.entry) if landing.entry is not None else None
         return Landing(usable[0] if usable else await self.load.run())
 
     async def _joined(self, flight: Flight, deadline: float) -> Landing | None:

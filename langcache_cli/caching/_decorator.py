@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from langcache_cli.caching._function import CachedFunction
 from langcache_cli.caching._keys import KeyBuilder
 from langcache_cli.caching._registry import Registry
-from langcache_cli.caching._spec import FunctionSpec
+from langcache_cli.caching._spec import FunctionSpec, Options
 
 if TYPE_CHECKING:
     from langcache_cli.caching._cache import Cache
@@ -22,15 +22,15 @@ def decorator(
     registry: Registry,
     *,
     key_prefix: str,
-    ttl: float | None,
     key: str | None,
-    ignore: tuple[str, ...],
+    ignore: Sequence[str],
+    options: Options,
 ) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], CachedFunction[P, T]]:
     """Make the decorator behind `cached` and `Cache.cached`; ``cache`` is asked for at the first call."""
 
     def decorate(function: Callable[P, Coroutine[Any, Any, T]]) -> CachedFunction[P, T]:
-        keys = KeyBuilder(function, prefix=key_prefix, ignore=ignore, template=key)
-        spec = FunctionSpec(function, keys, ttl_seconds=ttl)
+        keys = KeyBuilder(function, prefix=key_prefix, ignore=tuple(ignore), template=key)
+        spec = FunctionSpec(function, keys, options)
         registry.add(spec)
         return CachedFunction(function, spec, cache)
 

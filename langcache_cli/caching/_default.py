@@ -11,6 +11,7 @@ from langcache_cli.caching._decorator import decorator
 from langcache_cli.caching._function import CachedFunction
 from langcache_cli.caching._registry import Registry
 from langcache_cli.caching._report import CacheStats
+from langcache_cli.caching._spec import Options
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -51,6 +52,9 @@ def cached(
     *,
     key_prefix: str,
     ttl: float | None = None,
+    stale_ttl: float = 0.0,
+    early_refresh: float = 0.0,
+    tags: Sequence[str] = (),
     key: str | None = None,
     ignore: Sequence[str] = (),
 ) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], CachedFunction[P, T]]:
@@ -62,7 +66,14 @@ def cached(
 
     Args:
         key_prefix: Second part of every key; also decides the cache type.
-        ttl: Seconds that a value may be served; without it the TTL of the cache type.
+        ttl: Seconds that a value is fresh; without it the TTL of the cache type.
+        stale_ttl: Seconds after that in which the old value is still served, while one call of the fleet
+            loads a new one, or fails to. That load runs in the background, or, in a function that takes a
+            database session, as part of the call that begins it. An invalidated value is never served.
+        early_refresh: Load a new value before the old one has ended, likelier the nearer the end and the
+            longer a load takes (XFetch): 0 never, 1 is the usual.
+        tags: Templates such as ``"word:{word_id}"`` of the labels by which `invalidate_tags` removes
+            entries together. Their parameters must be part of the key.
         key: Template for the rest of the key, such as ``"user:{user_id}"``; without it all arguments,
             but for ``self``, database sessions and ignored ones.
         ignore: Parameters that do not change the value.
@@ -71,14 +82,20 @@ def cached(
         TypeError: When the module is imported: not an ``async def`` function, a return type that cannot
             be cached, an unknown parameter, keys shared with another function.
     """
+    options = Options(ttl, stale_ttl, early_refresh, tags)
     return decorator(
-        get_default_cache, _registry, key_prefix=key_prefix, ttl=ttl, key=key, ignore=tuple(ignore)
+        get_default_cache, _registry, key_prefix=key_prefix, key=key, ignore=ignore, options=options
     )
 
 
 async def invalidate_cache(pattern: str) -> int:
     """Remove every key that matches a pattern such as ``cache:*vocabulary*``; see `Cache.invalidate`."""
     return await get_default_cache().invalidate(pattern)
+
+
+async def invalidate_tags(*tags: str) -> int:
+    """Invalidate every entry that has one of these tags, in one step; see `Cache.invalidate_tags`."""
+    return await get_default_cache().invalidate_tags(*tags)
 
 
 async def get_cache_stats() -> CacheStats:

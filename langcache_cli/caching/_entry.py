@@ -1,9 +1,10 @@
 r"""What stands under one key: a header line that a person can read, then the payload.
 
-An entry is ``lc1 entry id=... created=... fresh=... load_us=... schema=...\n{json}``. While a
-load runs, the key holds a placeholder, ``lc1 lease id=... created=...``, with the lease token as
-its id. Times are milliseconds since 1970 (UTC). The id has a fixed place, which the Lua scripts
-rely on. Fields that this version does not know are skipped.
+An entry is ``lc1 entry id=... leased=... created=... fresh=... load_us=... schema=...\n{json}``.
+While a load runs and there is no value, the key holds a placeholder, ``lc1 lease id=... created=...``,
+with the lease token as its id. Both end with ``tags=...`` if the function has tags: their versions, read
+before the load began. Times are milliseconds since 1970 (UTC). The id and ``leased`` have fixed places,
+which the Lua scripts rely on. Fields that this version does not know are skipped.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from dataclasses import dataclass
 
 ID_DIGITS = 16
 MAX_HEADER_BYTES = 4096
+MAX_TAGS = 64
+"""So that the header of an entry stays within its bytes."""
 
 _HEADER = re.compile(
-    rb"lc1 (?:(?P<lease>lease)|entry) id=(?P<id>[0-9a-f]{16}) created=(?P<created>[0-9]{1,15})"
+    rb"lc1 (?:(?P<lease>lease)|entry) id=(?P<id>[0-9a-f]{16})(?: leased=(?P<leased>[0-9]{13}))?"
+    rb" created=(?P<created>[0-9]{1,15})"
     rb"(?: fresh=(?P<fresh>[0-9]{1,15}) load_us=(?P<load_us>[0-9]{1,15}) schema=(?P<schema>[0-9a-f]{8}))?"
+    rb"(?: tags=(?P<tags>[0-9a-f]{16}(?:,[0-9a-f]{16})*))?"
     rb"(?: [a-z_]+=[!-~]*)*(?P<end>\n|\Z)"
 )
 
@@ -34,6 +39,8 @@ class Entry:
         load_us: How long the load took, in microseconds.
         schema: Fingerprint of the type that wrote it.
         payload: The value as JSON.
+        tags: Versions of the function's tags from before the load began. Valid while they are unchanged.
+        leased_until_ms: Until when, on the server's clock, somebody loads its successor; 0 for nobody.
     """
 
     id: str
@@ -42,12 +49,14 @@ class Entry:
     load_us: int
     schema: str
     payload: bytes
+    tags: tuple[str, ...] = ()
+    leased_until_ms: int = 0
 
     def to_bytes(self) -> bytes:
         """The bytes to store."""
         header = (
-            f"lc1 entry id={self.id} created={self.created_ms} fresh={self.fresh_until_ms} "
-            f"load_us={self.load_us} schema={self.schema}\n"
+            f"lc1 entry id={self.id} leased={self.leased_until_ms:013d} created={self.created_ms} "
+            f"fresh={self.fresh_until_ms} load_us={self.load_us} schema={self.schema}{_tags(self.tags)}\n"
         )
         return header.encode("ascii") + self.payload
 
@@ -59,14 +68,16 @@ class Placeholder:
     Attributes:
         id: The token; whoever holds it may store one entry while the key still shows it.
         created_ms: When the load began.
+        tags: As for an entry. Once they have changed, nobody may wait for this load any more.
     """
 
     id: str
     created_ms: int
+    tags: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
         """The bytes to store."""
-        return f"lc1 lease id={self.id} created={self.created_ms}".encode("ascii")
+        return f"lc1 lease id={self.id} created={self.created_ms}{_tags(self.tags)}".encode("ascii")
 
 
 def parse(stored: bytes) -> Entry | Placeholder | None:
@@ -75,9 +86,10 @@ def parse(stored: bytes) -> Entry | Placeholder | None:
     if header is None:
         return None
     identity, created_ms = header["id"].decode("ascii"), int(header["created"])
+    tags = tuple(header["tags"].decode("ascii").split(",")) if header["tags"] else ()
     if header["lease"]:
-        return Placeholder(identity, created_ms)
-    if header["schema"] is None or not header["end"]:
+        return Placeholder(identity, created_ms, tags)
+    if header["schema"] is None or header["leased"] is None or not header["end"]:
         return None
     return Entry(
         id=identity,
@@ -86,7 +98,13 @@ def parse(stored: bytes) -> Entry | Placeholder | None:
         load_us=int(header["load_us"]),
         schema=header["schema"].decode("ascii"),
         payload=stored[header.end() :],
+        tags=tags,
+        leased_until_ms=int(header["leased"]),
     )
+
+
+def _tags(versions: tuple[str, ...]) -> str:
+    return f" tags={','.join(versions)}" if versions else ""
 
 
 def new_id() -> str:

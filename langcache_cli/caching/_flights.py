@@ -36,15 +36,33 @@ class Flight:
     """A load under way, and those who wait for it."""
 
     def __init__(
-        self, work: Coroutine[Any, Any, Landing], *, token: str, at_end: Callable[[], object]
+        self,
+        work: Coroutine[Any, Any, Landing],
+        *,
+        token: str,
+        at_end: Callable[[], object],
+        detached: bool = False,
     ) -> None:
-        """Start ``work`` in a task of its own, with the context variables of the caller."""
+        """Start ``work`` in a task of its own, with the context variables of the caller.
+
+        Args:
+            work: The load.
+            token: What others find it by.
+            at_end: Called when it has ended.
+            detached: It goes on when nobody waits for it.
+        """
         self.token = token
+        self.detached = detached
         self._task = asyncio.create_task(work, name=f"langcache-load-{token}")
         self._task.add_done_callback(_retrieve)
         self._task.add_done_callback(lambda _: at_end())
         self._waiting = 0
         self._leader_left = False
+
+    @property
+    def task(self) -> asyncio.Task[Landing]:
+        """What runs the load."""
+        return self._task
 
     async def land(self) -> Landing:
         """Wait for the end as the call that began it.
@@ -77,7 +95,7 @@ class Flight:
             await asyncio.wait([self._task])
         except asyncio.CancelledError:
             self._leader_left |= leading
-            if self._waiting == 1 and not self._task.done():
+            if self._waiting == 1 and not self.detached and not self._task.done():
                 # Nobody can use the result. Wait for the end: the function may be using the
                 # caller's session, which the caller is about to close.
                 self._task.cancel()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from langcache_cli.caching._calls import Call
-from langcache_cli.caching._spec import FunctionSpec
+from langcache_cli.caching._spec import Address, FunctionSpec
 
 if TYPE_CHECKING:
     from langcache_cli.caching._cache import Cache
@@ -96,7 +96,10 @@ class CachedFunction(Generic[P, T]):
             TypeError: An argument that the key needs is missing or unknown.
         """
         cache = self._cache()
-        return cache.enabled and await cache.invalidate_keys([self._key(cache, args, kwargs)], self._spec) > 0
+        return (
+            cache.enabled
+            and await cache.invalidate_keys([self._address(cache, args, kwargs).key], self._spec) > 0
+        )
 
     @overload
     def key_for(self, *args: P.args, **kwargs: P.kwargs) -> str: ...
@@ -104,7 +107,11 @@ class CachedFunction(Generic[P, T]):
     def key_for(self, **kwargs: Any) -> str: ...
     def key_for(self, *args: Any, **kwargs: Any) -> str:
         """The Redis key of these arguments; takes the same ones as `invalidate`."""
-        return self._key(self._cache(), args, kwargs)
+        return self._address(self._cache(), args, kwargs).key
+
+    def address(self, **kwargs: Any) -> Address:
+        """The Redis keys of the entry of these arguments, and of its tags."""
+        return self._address(self._cache(), (), kwargs)
 
     @overload
     def __get__(self, instance: None, owner: type[Any]) -> CachedFunction[P, T]: ...
@@ -127,11 +134,11 @@ class CachedFunction(Generic[P, T]):
 
     def _call(self, cache: Cache, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         unbound = self._spec.keys.takes_instance and self._instance is None
-        key = self._spec.keys.key(cache.settings.namespace, args[1:] if unbound else args, kwargs)
-        return cache.call(self._spec, key, functools.partial(self._function, *args, **kwargs))
+        address = self._spec.address(cache.settings.namespace, args[1:] if unbound else args, kwargs)
+        return cache.call(self._spec, address, functools.partial(self._function, *args, **kwargs))
 
-    def _key(self, cache: Cache, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        """The key of arguments that may begin with the instance, for a method named through its class."""
+    def _address(self, cache: Cache, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Address:
+        """Where the value is stored; a method named through its class is given the instance first."""
         if self._owner is not None and args and isinstance(args[0], self._owner):
             args = args[1:]
-        return self._spec.keys.key(cache.settings.namespace, args, kwargs)
+        return self._spec.address(cache.settings.namespace, args, kwargs)

@@ -35,7 +35,7 @@ class KeyTemplate:
     pieces: tuple[tuple[str, str | None], ...]
 
     @classmethod
-    def parse(cls, template: str) -> KeyTemplate:
+    def parse(cls, template: str, *, what: str = "key") -> KeyTemplate:
         """Parse ``"user:{user_id}"``.
 
         Raises:
@@ -46,18 +46,18 @@ class KeyTemplate:
         try:
             parsed = list(Formatter().parse(template))
         except ValueError as error:
-            raise TypeError(f"key template {template!r} is malformed: {error}") from None
+            raise TypeError(f"{what} template {template!r} is malformed: {error}") from None
         for literal, name, spec, conversion in parsed:
             if not _TEMPLATE_LITERAL.fullmatch(literal):
                 raise TypeError(
-                    f"key template {template!r}: use only letters, digits and _.:@- around {{...}}"
+                    f"{what} template {template!r}: use only letters, digits and _.:@- around {{...}}"
                 )
             if name is not None and (spec or conversion or not name.isidentifier()):
                 raise TypeError(
-                    f"key template {template!r}: write {{parameter}}, nothing more inside the braces"
+                    f"{what} template {template!r}: write {{parameter}}, nothing more inside the braces"
                 )
             if pieces and name is not None and ":" not in literal:
-                raise TypeError(f"key template {template!r}: separate its parameters with ':'")
+                raise TypeError(f"{what} template {template!r}: separate its parameters with ':'")
             pieces.append((literal, name))
         return cls(tuple(pieces))
 
@@ -101,17 +101,18 @@ class KeyBuilder:
         parameters = self._signature.parameters
         unknown = set(ignore) - set(parameters)
         if unknown:
-            raise TypeError(f"{self.function_name}() has no parameter {_listed(unknown)} to ignore")
+            raise TypeError(f"{self.function_name}() has no parameter {listed(unknown)} to ignore")
         self._template = KeyTemplate.parse(template) if template is not None else None
+        self.sessions = database_sessions(function, parameters)
         if self._template:
-            self._in_key = self._template.names
+            self.in_key = self._template.names
         else:
-            left_out = {*ignore, *database_sessions(function, parameters)}
-            self._in_key = tuple(name for name in parameters if name not in left_out)
-        unknown = set(self._in_key) - set(parameters)
+            left_out = {*ignore, *self.sessions}
+            self.in_key = tuple(name for name in parameters if name not in left_out)
+        unknown = set(self.in_key) - set(parameters)
         if unknown:
             raise TypeError(
-                f"key template {template!r} names {_listed(unknown)}, "
+                f"key template {template!r} names {listed(unknown)}, "
                 f"which {self.function_name}() does not take"
             )
 
@@ -124,20 +125,28 @@ class KeyBuilder:
         Raises:
             TypeError: The arguments do not fit the signature, or one has no stable form.
         """
-        arguments = self._bind(args, kwargs)
-        texts = {name: self._text(name, arguments[name]) for name in self._in_key}
+        return self.key_of(namespace, self.bind(args, kwargs))
+
+    def key_of(self, namespace: str, arguments: Mapping[str, Any]) -> str:
+        """The key of arguments that `bind` has put in order."""
+        texts = {name: self._text(name, arguments[name]) for name in self.in_key}
         rest = self._template.render(texts) if self._template else ":".join(texts.values())
         return shorten(f"{namespace}:{self.stem}:{rest}" if rest else f"{namespace}:{self.stem}")
 
-    def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments by name, defaults filled in; at least those of the key.
+
+        Raises:
+            TypeError: They do not fit the signature, or one that the key needs is missing.
+        """
         try:
             bound = self._signature.bind_partial(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{self.function_name}(): {error}") from None
         bound.apply_defaults()
-        missing = [name for name in self._in_key if name not in bound.arguments]
+        missing = [name for name in self.in_key if name not in bound.arguments]
         if missing:
-            raise TypeError(f"{self.function_name}() needs {_listed(missing)} to know its key")
+            raise TypeError(f"{self.function_name}() needs {listed(missing)} to know its key")
         return bound.arguments
 
     def _text(self, name: str, value: object) -> str:
@@ -172,5 +181,6 @@ def _without_instance(signature: inspect.Signature) -> inspect.Signature:
     return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """Names for a message: ``'a', 'b'``."""
     return ", ".join(repr(name) for name in sorted(names))

@@ -7,46 +7,58 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from langcache_cli.caching._codec import Codec, UncacheableValueError
-from langcache_cli.caching._entry import Entry, new_id, now_ms
+from langcache_cli.caching._entry import Entry, Placeholder, new_id
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._flights import Landing
+from langcache_cli.caching._lifetimes import Lifetime
 from langcache_cli.caching._runtime import Runtime
 from langcache_cli.caching._server import Budget
-from langcache_cli.caching._spec import FunctionSpec
+from langcache_cli.caching._spec import Address, FunctionSpec
 from langcache_cli.caching._statistics import Label
-from langcache_cli.caching._store import Lease
+from langcache_cli.caching._store import Lease, Seen
+from langcache_cli.caching._watch import watch
+
+logger = logging.getLogger("langcache_cli.caching")
 
 Origin = Callable[[], Awaitable[Any]]
 
 
 class Load:
-    """One call's key, what to run for its value, and what Redis may still cost it."""
+    """One call: where its value is stored, what to run for it, and what Redis may still cost it."""
 
     def __init__(
         self,
         runtime: Runtime,
         spec: FunctionSpec,
         label: Label,
-        key: str,
+        address: Address,
         origin: Origin,
         *,
-        ttl_seconds: float,
+        lifetime: Lifetime,
     ) -> None:
         self.runtime = runtime
         self.spec = spec
         self.label = label
-        self.key = key
+        self.key = address.key
+        self.tags = address.tags
         self.origin = origin
-        self.ttl_seconds = ttl_seconds
+        self.lifetime = lifetime
         self.budget = Budget(runtime.server.timeout)
+
+    async def look(self) -> Seen:
+        """What is stored now."""
+        return await self.runtime.store.read(self.key, self.budget, tags=self.tags)
 
     async def if_vacant(self, lease: Lease, rejected: bytes) -> Landing:
         """Take the lease, unless somebody else has it or an entry is there; load and store."""
         try:
+            lease = await self._tagged(lease)
             found = await self.runtime.store.acquire(lease, self.budget, rejected=rejected)
         except CacheError:
             acquired = False
@@ -62,18 +74,36 @@ class Load:
         self.count("misses")
         try:
             value, entry = await self._load(lease)
-            with contextlib.suppress(CacheError):  # not stored: the next call will try again
-                await self._store(lease, entry)
+            return await self._stored(lease, value, entry)
         except BaseException:
             self.runtime.release_soon(lease)
             raise
-        return Landing(value, entry)
+
+    async def if_elected(self, lease: Lease, seen: Entry) -> Landing:
+        """Take the lease of an entry that is served meanwhile, unless somebody else has it; load and store.
+
+        When the load fails the lease is kept: nobody tries again before it ends.
+        """
+        try:
+            lease = await self._tagged(lease)
+            elected = await self.runtime.store.elect(lease, seen.id, self.budget)
+        except CacheError:
+            elected = False
+        if not elected:
+            return Landing(found=b"")
+        try:
+            value, entry = await self._load(lease)
+        except Exception as error:
+            logger.warning("%s failed; its stored value is served: %r", self.spec.name, error)
+            raise
+        return await self._stored(lease, value, entry)
 
     async def in_any_case(self, lease: Lease) -> Landing:
         """Take the lease from whoever has it; load and store."""
         confirming = self.runtime.server.confirming
         try:
             with confirming():
+                lease = await self._tagged(lease)
                 entry_stays = await self.runtime.store.claim(lease, self.budget)
         except CacheError as error:
             return Landing(failure=error)
@@ -100,22 +130,65 @@ class Load:
             value = await self.run()
         finally:
             heartbeat.stop()
-        return value, self._encode(value, load_seconds=self.runtime.loop.time() - started)
+        return value, self._encode(lease, value, load_seconds=self.runtime.loop.time() - started)
+
+    async def _tagged(self, lease: Lease) -> Lease:
+        """The lease with the versions of its tags, as they are before the load begins."""
+        if not self.tags:
+            return lease
+        ttl_ms = self.lifetime.longest_ms + self.runtime.longest_load_ms
+        versions = await self.runtime.store.versions(self.tags, ttl_ms, self.budget)
+        return dataclasses.replace(lease, tags=versions)
+
+    async def _stored(self, lease: Lease, value: Any, entry: Entry | None) -> Landing:
+        try:
+            if entry is not None and not await self._store(lease, entry):
+                return await self._superseded(value, entry)
+            if entry is None:
+                await self._store(lease, None)
+        except CacheError:
+            pass  # not stored: the next call will try again
+        return Landing(value, entry)
+
+    async def _superseded(self, value: Any, entry: Entry) -> Landing:
+        """What is returned after an invalidation has refused ``value``.
+
+        Another load may have begun after the invalidation, and read the database before this one did. What
+        it stores is what the next calls get. If it is older than ``value``, returning that would let this
+        process see values go backwards.
+        """
+        seen = await self.look()
+        if isinstance(successor := seen.parse(), Placeholder):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.runtime.settings.load_timeout):
+                    await watch(self.runtime.store, successor, self.key)
+            seen = await self.look()
+        if isinstance(found := seen.parse(), Entry) and (decoded := self.spec.decode(found)):
+            return Landing(decoded[0], found)
+        return Landing(value, entry)
 
     async def _store(self, lease: Lease, entry: Entry | None) -> bool:
         if entry is None:
             await self.runtime.store.release(lease, self.budget)
             return False
-        stored = await self.runtime.store.commit(lease, entry, ttl_ms(self.ttl_seconds), self.budget)
+        ttl_ms = self.lifetime.kept_ms(entry)
+        stored = await self.runtime.store.commit(lease, entry, ttl_ms, self.budget)
         if stored:
             self.count("bytes_written", len(entry.payload))
         else:
             self.count("refused")
         return stored
 
-    def _encode(self, value: Any, *, load_seconds: float) -> Entry | None:
+    def _encode(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
         try:
-            return new_entry(self.spec.codec, value, ttl_seconds=self.ttl_seconds, load_seconds=load_seconds)
+            return new_entry(
+                self.spec.codec,
+                value,
+                lifetime=self.lifetime,
+                load_seconds=load_seconds,
+                now_ms=self.runtime.now_ms(),
+                tags=lease.tags,
+            )
         except UncacheableValueError as error:
             self.spec.warn_uncacheable(error)
             self.count("uncacheable")
@@ -149,23 +222,26 @@ class Load:
         self.runtime.statistics.add(self.label, counter, amount)
 
 
-def ttl_ms(seconds: float) -> int:
-    """A TTL in the unit of Redis, which refuses 0."""
-    return max(1, round(seconds * 1000))
-
-
-def new_entry(codec: Codec, value: Any, *, ttl_seconds: float, load_seconds: float) -> Entry:
+def new_entry(
+    codec: Codec,
+    value: Any,
+    *,
+    lifetime: Lifetime,
+    load_seconds: float,
+    now_ms: int,
+    tags: tuple[str, ...] = (),
+) -> Entry:
     """The entry of a value that was just loaded.
 
     Raises:
         UncacheableValueError: It would not come back the same.
     """
-    now = now_ms()
     return Entry(
         id=new_id(),
-        created_ms=now,
-        fresh_until_ms=now + ttl_ms(ttl_seconds),
+        created_ms=now_ms,
+        fresh_until_ms=now_ms + lifetime.ttl_ms(),
         load_us=round(load_seconds * 1e6),
         schema=codec.fingerprint,
         payload=codec.encode(value),
+        tags=tags,
     )

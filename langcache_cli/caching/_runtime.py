@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from langcache_cli.caching._client import abandon_client, close_client, new_client
+from langcache_cli.caching._entry import Entry, now_ms
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._flights import Flight, Landing
 from langcache_cli.caching._ledger import Ledger
@@ -33,7 +34,14 @@ RENEWALS_PER_LEASE = 3
 class Runtime:
     """The cache, as seen from one event loop."""
 
-    def __init__(self, settings: CacheSettings, statistics: Statistics, *, publish: bool = True) -> None:
+    def __init__(
+        self,
+        settings: CacheSettings,
+        statistics: Statistics,
+        *,
+        publish: bool = True,
+        now_ms: Callable[[], int] = now_ms,
+    ) -> None:
         """Prepare; nothing is connected before the first command."""
         self.loop = asyncio.get_running_loop()
         self.settings = settings
@@ -41,10 +49,12 @@ class Runtime:
         self._publish = publish
         self.server = Server(settings.address, timeout=settings.operation_timeout)
         self.bulk = Server(settings.address, timeout=BULK_TIMEOUT_SECONDS)
-        self.store = Store(self.server, lease_seconds=settings.lease_seconds)
+        self.now_ms = now_ms
+        self.store = Store(self.server, lease_seconds=settings.lease_seconds, now_ms=now_ms)
         self.ledger = Ledger(self.bulk, settings.namespace)
         self._client: Redis | None = None
         self.flights: dict[str, Flight] = {}
+        self._renewing: set[str | None] = set()
         self._uncacheable: dict[str, float] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._flush_timer: asyncio.TimerHandle | None = None
@@ -67,12 +77,53 @@ class Runtime:
             self._sentinel = None  # `close` must not try to close what is waiting for it
             await close()
 
-    def depart(self, token: str, work: Coroutine[Any, Any, Landing]) -> Flight:
-        """Start a load that others can join by its token."""
-        flight = Flight(work, token=token, at_end=lambda: self.flights.pop(token, None))
+    def depart(
+        self,
+        token: str,
+        work: Coroutine[Any, Any, Landing],
+        *,
+        renews: str | None = None,
+        detached: bool = False,
+    ) -> Flight:
+        """Start a load that others can join by its token.
+
+        Args:
+            token: That of its lease.
+            work: The load.
+            renews: The key, if its value is served meanwhile.
+            detached: It goes on when nobody waits for it, until the runtime is closed.
+        """
+
+        def at_end() -> None:
+            self.flights.pop(token, None)
+            self._renewing.discard(renews)
+
+        if renews is not None:
+            self._renewing.add(renews)
+        flight = Flight(work, token=token, at_end=at_end, detached=detached)
         self.flights[token] = flight
+        if detached:
+            self._background.add(flight.task)
+            flight.task.add_done_callback(self._background.discard)
         self.flush_statistics_soon()
         return flight
+
+    def is_renewing(self, key: str) -> bool:
+        """Whether a load of this process is about to replace the entry under ``key``."""
+        return key in self._renewing
+
+    def is_leased(self, entry: Entry, now_ms: int) -> bool:
+        """Whether somebody loads the successor of an entry, as far as the local clock can tell.
+
+        It is a hint that saves asking: the server decides, by its own clock. A clock that is far from the
+        server's gives no hint.
+        """
+        return 0 < entry.leased_until_ms - now_ms <= 2 * self.store.lease_ms
+
+    @property
+    def longest_load_ms(self) -> int:
+        """How long a load can go on and still be stored."""
+        return self.store.lease_ms + round(self.settings.load_timeout * 1000)
 
     def remember_uncacheable(self, key: str) -> None:
         """Let calls of this key run side by side for a while: waiting for each other brings them nothing."""

@@ -72,13 +72,26 @@ class Server:
 
     async def run(self, name: str, key: str, *arguments: Argument, budget: Budget | None = None) -> Any:
         """Run the script ``name`` on one key; raises like `call`."""
+        (reply,) = await self.run_many(name, [(key, *arguments)], budget=budget)
+        if isinstance(reply, ServerReplyError):
+            raise reply
+        return reply
+
+    async def run_many(
+        self, name: str, calls: Sequence[tuple[str, *tuple[Argument, ...]]], *, budget: Budget | None = None
+    ) -> list[Any]:
+        """Run the script ``name`` once for each key and its arguments; otherwise like `call_many`."""
         lua = script(name)
-        try:
-            return await self.call(*lua.by_digest(key, *arguments), budget=budget)
-        except ServerReplyError as error:
-            if error.code != "NOSCRIPT":
-                raise
-            return await self.call(*lua.by_source(key, *arguments), budget=budget)
+        budget = budget or Budget(self.timeout)
+        replies = await self.call_many([lua.by_digest(*call) for call in calls], budget=budget)
+        unknown = [index for index, reply in enumerate(replies) if _is_noscript(reply)]
+        if unknown:
+            # the first by source makes the server know the digest that the others use
+            again = [lua.by_digest(*calls[index]) for index in unknown]
+            again[0] = lua.by_source(*calls[unknown[0]])
+            for index, reply in zip(unknown, await self.call_many(again, budget=budget), strict=True):
+                replies[index] = reply
+        return replies
 
     @contextmanager
     def confirming(self) -> Iterator[None]:
@@ -194,6 +207,10 @@ class Server:
         link = await self._connect()
         self.breaker.succeeded()
         return link
+
+
+def _is_noscript(reply: Any) -> bool:
+    return isinstance(reply, ServerReplyError) and reply.code == "NOSCRIPT"
 
 
 def _expire(reply: asyncio.Future[Any]) -> None:

@@ -74,6 +74,8 @@ class CacheSettings(BaseSettings):
     """How long a load may go without a sign of life before others may take over."""
     load_timeout: float = Field(default=30.0, ge=0.1, le=3600)
     """Seconds after which a load that still runs loses its lease. The load itself is not interrupted."""
+    ttl_jitter: float = Field(default=0.05, ge=0, le=0.5)
+    """Each TTL is shorter by up to this part, at random: what is stored together does not end together."""
     stats_flush_seconds: float = Field(default=5.0, gt=0, le=3600)
     extra_types: dict[Name, TypeSettings] = Field(default={}, validation_alias="LANGCACHE_TYPES")
     """More cache types, as JSON: ``{"quiz": {"prefixes": ["quiz"], "ttl": 600}}``."""

@@ -6,34 +6,64 @@ import contextlib
 import inspect
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 from langcache_cli.caching._codec import Codec, UndecodableEntryError
-from langcache_cli.caching._entry import Entry, Placeholder, parse
-from langcache_cli.caching._keys import KeyBuilder
+from langcache_cli.caching._entry import Entry
+from langcache_cli.caching._keys import KeyBuilder, listed
+from langcache_cli.caching._lifetimes import Lifetime
+from langcache_cli.caching._settings import TEN_YEARS_SECONDS
+from langcache_cli.caching._tags import TagTemplates
 
 logger = logging.getLogger("langcache_cli.caching")
 
+MAX_EARLY_REFRESH = 100
+"""More would load at almost every call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the decorator was told about a function; seconds, and see `cached`."""
+
+    ttl: float | None = None
+    stale_ttl: float = 0.0
+    early_refresh: float = 0.0
+    tags: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the value of one call is stored.
+
+    Attributes:
+        key: The Redis key of the entry.
+        tags: The Redis keys of its tags.
+    """
+
+    key: str
+    tags: tuple[str, ...] = ()
+
 
 class FunctionSpec:
-    """Key, codec and TTL of one function."""
+    """Keys, tags, codec and times of one function."""
 
-    def __init__(self, function: Callable[..., Any], keys: KeyBuilder, *, ttl_seconds: float | None) -> None:
+    def __init__(self, function: Callable[..., Any], keys: KeyBuilder, options: Options) -> None:
         """Check the return type now if it can be resolved now, at the first call otherwise.
 
         Raises:
-            TypeError: Not an ``async def`` function, or its values can never be cached.
+            TypeError: Not an ``async def`` function, its values can never be cached, or an option means
+                nothing.
         """
         self.name = f"{function.__module__}.{function.__qualname__}"
         if not inspect.iscoroutinefunction(function):
             raise TypeError(f"{self.name} must be an 'async def' function that returns its value")
-        if ttl_seconds is not None and not ttl_seconds > 0:
-            raise TypeError(f"{self.name}: ttl must be more than 0 seconds, not {ttl_seconds!r}")
         self.function = function
         self.keys = keys
-        self.ttl_seconds = ttl_seconds
+        self._tags = self._checked_tags(options.tags)
+        self._options = _checked(self.name, options)
         self._codec: Codec | None = None
         self._warned = False
         try:
@@ -61,12 +91,27 @@ class FunctionSpec:
                 raise TypeError(f"{self.name}: its return annotation cannot be used: {error}") from error
         return self._codec
 
-    def decode(self, stored: bytes) -> tuple[Any] | Placeholder | None:
-        """The value in ``stored``, in a tuple of one; the placeholder; None when it is not usable."""
-        found = parse(stored)
-        return self.decode_entry(found) if isinstance(found, Entry) else found
+    @property
+    def takes_session(self) -> bool:
+        """Whether it works on its caller's database session, which ends with the call."""
+        return bool(self.keys.sessions)
 
-    def decode_entry(self, entry: Entry) -> tuple[Any] | None:
+    def lifetime(self, *, ttl_seconds: float, jitter: float) -> Lifetime:
+        """How long its entries live; ``ttl_seconds`` if it does not say so itself."""
+        options = self._options
+        return Lifetime(options.ttl or ttl_seconds, options.stale_ttl, options.early_refresh, jitter)
+
+    def address(self, namespace: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Address:
+        """Where the value of a call is stored.
+
+        Raises:
+            TypeError: The arguments do not fit the signature, or one has no stable form.
+        """
+        arguments = self.keys.bind(args, kwargs)
+        key = self.keys.key_of(namespace, arguments)
+        return Address(key, self._tags.keys(namespace, arguments) if self._tags else ())
+
+    def decode(self, entry: Entry) -> tuple[Any] | None:
         """The value of an entry, in a tuple of one; None when another schema wrote it or it is damaged."""
         if entry.schema != self.codec.fingerprint:
             return None
@@ -80,6 +125,32 @@ class FunctionSpec:
         if not self._warned:
             self._warned = True
             logger.warning("%s returned a value that is not cached: %s", self.name, reason)
+
+    def _checked_tags(self, templates: Sequence[str]) -> TagTemplates:
+        try:
+            tags = TagTemplates(templates)
+        except TypeError as error:
+            raise TypeError(f"{self.name}: {error}") from None
+        unknown = tags.names - set(self.keys.in_key)
+        if unknown:
+            raise TypeError(
+                f"{self.name}: its tags name {listed(unknown)}, which is not part of its key: "
+                "calls that differ in it would share an entry"
+            )
+        return tags
+
+
+def _checked(name: str, options: Options) -> Options:
+    if options.ttl is not None and not options.ttl > 0:
+        raise TypeError(f"{name}: ttl must be more than 0 seconds, not {options.ttl!r}")
+    if not 0 <= options.stale_ttl <= TEN_YEARS_SECONDS:
+        raise TypeError(f"{name}: stale_ttl must be 0 seconds or more, not {options.stale_ttl!r}")
+    if not 0 <= options.early_refresh <= MAX_EARLY_REFRESH:
+        raise TypeError(
+            f"{name}: early_refresh must be between 0 (never) and {MAX_EARLY_REFRESH}, "
+            f"not {options.early_refresh!r}"
+        )
+    return options
 
 
 def _return_annotation(function: Callable[..., Any]) -> Any:

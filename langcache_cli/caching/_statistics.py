@@ -13,6 +13,7 @@ from threading import Lock
 
 COUNTERS = {
     "hits": "calls answered from the cache",
+    "stale": "hits served after their TTL, while one call loads the next value or has failed to",
     "misses": "calls that found nothing usable there",
     "joined": "misses answered by a load that another call had begun",
     "loads": "times the function behind the cache ran",

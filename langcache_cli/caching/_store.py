@@ -2,13 +2,18 @@
 
 A load may store its value only while the key still shows the token that it took before it began.
 Invalidation removes the key, and the token with it: whatever was being loaded stays unstored.
+
+A tag is a key that holds a random version. What is stored records the versions of its tags from before
+its load began, and is valid while they are the same: removing the tag invalidates all of it at once.
+A tag that was evicted does the same, so losing it costs misses and never correctness.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from langcache_cli.caching._entry import Entry, Placeholder, new_id, now_ms
+from langcache_cli.caching._entry import Entry, Placeholder, new_id, now_ms, parse
 from langcache_cli.caching._server import Budget, Server
 
 REJECTED_BYTES = 256
@@ -17,25 +22,75 @@ REJECTED_BYTES = 256
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to store one load under one key."""
+    """The right to store one load under one key.
+
+    Attributes:
+        key: The key.
+        token: What the key must still show when the value is stored.
+        tags: Versions of the tags, read before the load begins.
+    """
 
     key: str
     token: str
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look-up found.
+
+    Attributes:
+        stored: The bytes under the key; None for nothing.
+        tags: The versions that its tags had at that moment; None for those that had none.
+    """
+
+    stored: bytes | None
+    tags: tuple[str | None, ...] = ()
+
+    def parse(self) -> Entry | Placeholder | None:
+        """What is there and valid: nothing whose tags have changed since its load began."""
+        found = parse(self.stored) if self.stored else None
+        return found if found is not None and found.tags == self.tags else None
+
+    @property
+    def outdated(self) -> bool:
+        """Whether it was valid once, before a tag of it was invalidated."""
+        found = parse(self.stored) if self.stored else None
+        return found is not None and found.tags != self.tags
 
 
 class Store:
     """Reads and writes entries on one server. Every method raises like `Server.call`."""
 
-    def __init__(self, server: Server, *, lease_seconds: float) -> None:
+    def __init__(self, server: Server, *, lease_seconds: float, now_ms: Callable[[], int] = now_ms) -> None:
         """Use ``server``; leases last ``lease_seconds`` from their last renewal."""
         self.server = server
+        self.now_ms = now_ms
         self.lease_seconds = lease_seconds
         self.lease_ms = max(1, round(lease_seconds * 1000))
 
-    async def read(self, key: str, budget: Budget) -> bytes | None:
-        """What is stored under ``key``; None for nothing."""
-        stored: bytes | None = await self.server.call("GET", key, budget=budget)
-        return stored
+    async def read(self, key: str, budget: Budget, *, tags: Sequence[str] = ()) -> Seen:
+        """What is stored under ``key``, and the versions of its ``tags`` (keys) at the same moment."""
+        if not tags:
+            return Seen(await self.server.call("GET", key, budget=budget))
+        stored, *versions = await self.server.call("MGET", key, *tags, budget=budget)
+        return Seen(stored, tuple(None if version is None else _text(version) for version in versions))
+
+    async def versions(self, tags: Sequence[str], ttl_ms: int, budget: Budget) -> tuple[str, ...]:
+        """The versions of ``tags`` (keys), which get new ones if they have none.
+
+        Args:
+            tags: Their keys.
+            ttl_ms: How long they must live at least, which is as long as what is about to be stored.
+            budget: What this may cost.
+        """
+        if not tags:
+            return ()
+        found = await self.server.run_many("tag", [(tag, new_id(), ttl_ms) for tag in tags], budget=budget)
+        for version in found:
+            if isinstance(version, Exception):
+                raise version
+        return tuple(_text(version) for version in found)
 
     async def acquire(self, lease: Lease, budget: Budget, *, rejected: bytes = b"") -> bytes | None:
         """Take the lease if the key is empty or still holds the ``rejected`` value.
@@ -56,6 +111,12 @@ class Store:
         """
         taking = self.taking(lease)
         return bool(await self.server.run("claim", lease.key, *taking, lease.token, budget=budget))
+
+    async def elect(self, lease: Lease, entry_id: str, budget: Budget) -> bool:
+        """Take the lease of an entry that is served meanwhile; False when another call has it."""
+        return bool(
+            await self.server.run("elect", lease.key, entry_id, lease.token, self.lease_ms, budget=budget)
+        )
 
     async def renew(self, lease: Lease, budget: Budget) -> bool:
         """Prolong the lease; False when it is lost."""
@@ -78,7 +139,11 @@ class Store:
 
     def taking(self, lease: Lease) -> tuple[bytes, int]:
         """What the scripts that take a lease are given: its placeholder, and how long it lasts."""
-        return Placeholder(lease.token, now_ms()).to_bytes(), self.lease_ms
+        return Placeholder(lease.token, self.now_ms(), lease.tags).to_bytes(), self.lease_ms
+
+
+def _text(version: bytes) -> str:
+    return version.decode("ascii", "replace")
 
 
 def new_lease(key: str) -> Lease:

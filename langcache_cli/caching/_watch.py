@@ -34,9 +34,9 @@ async def watch(store: Store, placeholder: Placeholder, key: str) -> Landing:
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - to spread, not to hide
         pause = min(1.5 * pause, LAST_LOOK_SECONDS)
         try:
-            stored = await store.read(key, Budget(store.server.timeout))
+            seen = await store.read(key, Budget(store.server.timeout))
         except CacheError as error:
             return Landing(failure=error)
-        shown = parse(stored) if stored else None
-        if not isinstance(shown, Placeholder) or shown.id != placeholder.id:
-            return Landing(found=stored or b"")
+        shown = parse(seen.stored) if seen.stored else None
+        if shown is None or shown.id != placeholder.id:
+            return Landing(found=seen.stored or b"")

@@ -277,7 +277,11 @@ async def test_a_wrong_password_costs_no_call_its_value_and_is_named(open_cache,
         ("SET", "{key}", "{{}}"),
         ("SET", "{key}", ""),
         ("SET", "{key}", b"\xff\xfe" * 200),
-        ("SET", "{key}", "lc1 entry id=0123456789abcdef created=1 fresh=2 load_us=3 schema=00000000\n[7,7]"),
+        (
+            "SET",
+            "{key}",
+            f"lc1 entry id={7:016x} leased={0:013} created=1 fresh=2 load_us=3 schema=00000000\n[7,7]",
+        ),
     ],
     ids=["list", "hash", "JSON", "nothing", "binary", "another schema"],
 )

@@ -26,7 +26,7 @@ FOREIGN_STRINGS = {
     "binary": bytes(range(256)) * 3,
     "header without id": b"lc1 lease id=",
     "cut in the id": b"lc1 entry id=0123456789abcde",
-    "newer format": b"lc2 entry id=0123456789abcdef created=1 fresh=2 load_us=3 schema=00000000\n{}",
+    "newer format": b"lc2 entry id=0123456789abcdef leased=0 created=1 fresh=2 load_us=3 schema=00000000\n{}",
 }
 
 
@@ -56,8 +56,7 @@ async def stored_entry(store: Store, payload: bytes = b'"old"') -> Entry:
 
 
 async def found(store: Store) -> Entry | Placeholder | None:
-    stored = await store.read(KEY, budget())
-    return parse(stored) if stored else None
+    return (await store.read(KEY, budget())).parse()
 
 
 # -- acquire --
@@ -295,20 +294,81 @@ async def test_an_entry_removed_after_it_was_claimed_stays_removed(store, lease,
 
 
 @pytest.mark.parametrize("left_ms", [1, 1_000, 2_000], ids=lambda left: f"{left} ms left")
-async def test_an_entry_that_may_end_before_the_load_does_is_replaced_by_a_placeholder(
+async def test_an_entry_that_would_end_before_the_load_is_kept_for_as_long_as_the_lease(
     store, lease, redis_server, left_ms
 ):
     await stored_entry(store)
     redis_server.command("PEXPIRE", KEY, left_ms)
-    assert not await store.claim(lease, budget())
-    assert isinstance(await found(store), Placeholder)
+    assert await store.claim(lease, budget())
+    assert store.lease_ms - 500 < redis_server.command("PTTL", KEY) <= store.lease_ms
+    redis_server.command("PEXPIRE", KEY, 100)
+    assert await store.renew(lease, budget())
+    assert store.lease_ms - 500 < redis_server.command("PTTL", KEY) <= store.lease_ms
 
 
-async def test_an_entry_without_an_end_is_replaced_by_a_placeholder(store, lease, redis_server):
+async def test_an_entry_without_an_end_gets_one_when_it_is_claimed(store, lease, redis_server):
     await stored_entry(store)
     redis_server.command("PERSIST", KEY)
-    assert not await store.claim(lease, budget())
+    assert await store.claim(lease, budget())
     assert redis_server.command("PTTL", KEY) > 0
+
+
+# -- elect --
+
+
+async def test_one_of_many_is_elected_to_replace_an_entry(store):
+    seen = await stored_entry(store)
+    leases = [new_lease(KEY) for _ in range(20)]
+    elected = [await store.elect(lease, seen.id, budget()) for lease in leases]
+    assert elected == [True] + 19 * [False]
+    served = await found(store)
+    assert (served.id, served.payload) == (leases[0].token, seen.payload)
+    assert 0 < served.leased_until_ms - now_ms() <= store.lease_ms
+
+
+async def test_an_election_for_an_entry_that_is_not_there_any_more_is_lost(store, lease):
+    seen = await stored_entry(store)
+    assert not await store.elect(lease, new_id(), budget())
+    await store.invalidate([KEY], budget())
+    assert not await store.elect(lease, seen.id, budget())
+    assert await found(store) is None
+
+
+async def test_when_a_lease_has_run_out_the_next_is_elected_and_the_first_cannot_store(redis_url, cache):
+    store = Store(cache.runtime().server, lease_seconds=0.05)
+    seen, first, second = await stored_entry(store), new_lease(KEY), new_lease(KEY)
+    assert await store.elect(first, seen.id, budget())
+
+    async def elected() -> bool:
+        return await store.elect(second, first.token, budget())
+
+    await aeventually(elected)
+    assert not await store.commit(first, entry(b'"first"'), MINUTE_MS, budget())
+    assert await store.commit(second, entry(b'"second"'), MINUTE_MS, budget())
+
+
+async def test_a_heartbeat_keeps_the_lease_of_an_entry(store, lease, redis_server):
+    seen = await stored_entry(store)
+    await store.elect(lease, seen.id, budget())
+    redis_server.command("SETRANGE", KEY, 37, "1000000000001")
+    assert await store.renew(lease, budget())
+    assert (await found(store)).leased_until_ms > now_ms()
+    assert not await store.elect(new_lease(KEY), lease.token, budget())
+
+
+async def test_a_lease_that_ends_in_a_far_future_was_written_by_another_clock_and_is_no_lease(
+    store, lease, redis_server
+):
+    seen = await stored_entry(store)
+    redis_server.command("SETRANGE", KEY, 37, str(now_ms() + 10 * MINUTE_MS))
+    assert await store.elect(lease, seen.id, budget())
+
+
+@pytest.mark.parametrize("data", [b"", *FOREIGN_STRINGS.values()], ids=["nothing", *FOREIGN_STRINGS])
+async def test_nobody_is_elected_for_a_foreign_string(store, lease, redis_server, data):
+    redis_server.command("SET", KEY, data)
+    assert not await store.elect(lease, "0123456789abcdef", budget())
+    assert redis_server.command("GET", KEY) == data
 
 
 @pytest.mark.parametrize("command", FOREIGN_TYPES.values(), ids=FOREIGN_TYPES)
@@ -345,6 +405,10 @@ async def test_scripts_are_sent_again_to_a_server_that_has_forgotten_them(store,
         assert await store.commit(lease, entry(), MINUTE_MS, budget())
         redis_server.command("SCRIPT", "FLUSH")
         assert await store.claim(lease, budget())
+        redis_server.command("SCRIPT", "FLUSH")
+        assert await store.elect(new_lease(KEY), lease.token, budget()) is False
+        redis_server.command("SCRIPT", "FLUSH")
+        assert len(await store.versions(["tag:a", "tag:b"], MINUTE_MS, budget())) == 2
         redis_server.command("SCRIPT", "FLUSH")
         await store.release(lease, budget())
         assert await found(store) is None

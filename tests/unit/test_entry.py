@@ -1,16 +1,18 @@
 """What stands under one key: written, read back, and told apart from everything else."""
 
+import dataclasses
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langcache_cli.caching._entry import MAX_HEADER_BYTES, Entry, Placeholder, new_id, now_ms, parse
+from langcache_cli.caching._entry import MAX_HEADER_BYTES, MAX_TAGS, Entry, Placeholder, new_id, now_ms, parse
 from langcache_cli.caching._scripts import script
 
 IDS = st.text("0123456789abcdef", min_size=16, max_size=16)
 TIMES = st.integers(0, 10**15 - 1)
+TAGS = st.lists(IDS, max_size=MAX_TAGS).map(tuple)
 entries = st.builds(
     Entry,
     id=IDS,
@@ -19,12 +21,14 @@ entries = st.builds(
     load_us=TIMES,
     schema=st.text("0123456789abcdef", min_size=8, max_size=8),
     payload=st.binary() | st.sampled_from([b"", b"\n", b"null", b"\n\n", b"lc1 entry id="]),
+    tags=TAGS,
+    leased_until_ms=st.integers(0, 10**13 - 1),
 )
-placeholders = st.builds(Placeholder, id=IDS, created_ms=TIMES)
+placeholders = st.builds(Placeholder, id=IDS, created_ms=TIMES, tags=TAGS)
 
 ENTRY = Entry("0123456789abcdef", 1_700_000_000_000, 1_700_003_600_000, 45_000, "89abcdef", b'{"a":1}')
 TEXT = (
-    b"lc1 entry id=0123456789abcdef created=1700000000000 fresh=1700003600000 "
+    b"lc1 entry id=0123456789abcdef leased=0000000000000 created=1700000000000 fresh=1700003600000 "
     b'load_us=45000 schema=89abcdef\n{"a":1}'
 )
 
@@ -57,12 +61,28 @@ def test_the_id_stands_at_byte_13_where_the_scripts_look_for_it(stored):
     assert stored.to_bytes()[:13] in (b"lc1 entry id=", b"lc1 lease id=")
 
 
-@pytest.mark.parametrize("name", ["commit", "release", "renew", "claim"])
+@given(entries)
+def test_the_end_of_a_lease_stands_at_byte_37_where_the_scripts_look_for_it(entry):
+    assert entry.to_bytes()[29:37] == b" leased="
+    assert int(entry.to_bytes()[37:50]) == entry.leased_until_ms
+    assert entry.to_bytes()[50:51] == b" "
+
+
+def test_the_versions_of_tags_end_the_header():
+    tagged = dataclasses.replace(ENTRY, tags=("0" * 16, "f" * 16))
+    assert (
+        tagged.to_bytes()
+        .partition(b"\n")[0]
+        .endswith(b" schema=89abcdef tags=0000000000000000,ffffffffffffffff")
+    )
+
+
+@pytest.mark.parametrize("name", ["commit", "release", "renew", "claim", "elect"])
 def test_the_scripts_know_the_beginning_of_a_header(name):
     source = script(name).source
     beginnings = {ENTRY.to_bytes()[:13].decode(), Placeholder(ENTRY.id, 1).to_bytes()[:13].decode()}
-    assert {found for found in beginnings if f"'{found}'" in source}
-    assert set(re.findall(r"'(lc1[^']*)'", source)) <= beginnings
+    assert {found for found in beginnings if found in source}
+    assert set(re.findall(r"'\^?(lc1[^'%]*)", source)) <= beginnings
 
 
 @given(st.binary() | st.binary().map(lambda data: b"lc1 entry id=" + data) | st.text().map(str.encode))
@@ -95,7 +115,7 @@ def test_a_damaged_entry_is_read_as_something_else_or_not_at_all_but_never_raise
         assert (found == ENTRY) == (damaged == TEXT)
 
 
-@pytest.mark.parametrize("extra", [b" stale=1700000000001", b" tags=a:b,c=d stale_ms=", b" x=" + b"y" * 1000])
+@pytest.mark.parametrize("extra", [b" stale=1700000000001", b" labels=a:b,c=d ms=", b" x=" + b"y" * 1000])
 def test_fields_of_a_later_version_are_skipped(extra):
     header, _, payload = TEXT.partition(b"\n")
     assert parse(header + extra + b"\n" + payload) == ENTRY

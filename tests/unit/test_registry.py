@@ -8,13 +8,13 @@ import pytest
 
 from langcache_cli.caching._keys import KeyBuilder
 from langcache_cli.caching._registry import Registry
-from langcache_cli.caching._spec import FunctionSpec
+from langcache_cli.caching._spec import FunctionSpec, Options
 
 MODULE = "async def get_word(word_id: int) -> str: ...\n"
 
 
 def register(registry: Registry, function: Callable[..., Any], prefix: str = "vocabulary") -> None:
-    registry.add(FunctionSpec(function, KeyBuilder(function, prefix=prefix), ttl_seconds=None))
+    registry.add(FunctionSpec(function, KeyBuilder(function, prefix=prefix), Options()))
 
 
 def loaded(file: str, source: str = MODULE, name: str = "words") -> Callable[..., Any]:

@@ -1,0 +1,43 @@
+"""Loading the successor of an entry that is still served: when it is stale, or ahead of its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langcache_cli.caching._entry import Entry
+from langcache_cli.caching._loads import Load
+from langcache_cli.caching._store import new_lease
+
+
+async def renewed(load: Load, entry: Entry, value: Any) -> Any:
+    """The value to return for an entry that was found: its own, or that of its successor.
+
+    At most one call of the fleet loads it. A function that takes a database session does so in that call,
+    which then returns the new value, or the old one if it fails; others do so in the background.
+    """
+    if not _is_due(load, entry):
+        return value
+    runtime, lease = load.runtime, new_lease(load.key)
+    work = load.if_elected(lease, entry)
+    flight = runtime.depart(lease.token, work, renews=load.key, detached=not load.spec.takes_session)
+    if flight.detached:
+        return value
+    try:
+        landing = await flight.land()
+    except Exception:  # noqa: BLE001 - counted and logged where it was raised
+        return value
+    return value if landing.found is not None else landing.value
+
+
+def _is_due(load: Load, entry: Entry) -> bool:
+    lifetime, runtime = load.lifetime, load.runtime
+    if not (lifetime.stale_seconds or lifetime.early_refresh):
+        return False
+    now_ms = runtime.now_ms()
+    if lifetime.stale_seconds and now_ms >= entry.fresh_until_ms:
+        load.count("stale")
+    return (
+        lifetime.renewal_is_due(entry, now_ms)
+        and not runtime.is_leased(entry, now_ms)
+        and not runtime.is_renewing(load.key)
+    )
