@@ -28,6 +28,7 @@ from langcache_cli.caching._errors import (
     ServerReplyError,
     UnknownCacheTypeError,
 )
+from langcache_cli.caching._events import CacheEvent
 from langcache_cli.caching._function import CachedFunction
 from langcache_cli.caching._patterns import escape_pattern
 from langcache_cli.caching._report import CacheReport, CacheStats, Numbers, ServerReport, readable_bytes
@@ -40,6 +41,7 @@ __all__ = [
     "AuthenticationFailedError",
     "Cache",
     "CacheError",
+    "CacheEvent",
     "CacheReport",
     "CacheSettings",
     "CacheStats",

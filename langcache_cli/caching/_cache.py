@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 from langcache_cli.caching._calls import Call
 from langcache_cli.caching._decorator import decorator
 from langcache_cli.caching._errors import CacheError, CacheUnavailableError, PatternError
+from langcache_cli.caching._events import Events
 from langcache_cli.caching._function import CachedFunction
+from langcache_cli.caching._invalidator import Invalidator
 from langcache_cli.caching._keys import shorten
 from langcache_cli.caching._lifetimes import Lifetime, milliseconds
 from langcache_cli.caching._loads import Load
-from langcache_cli.caching._patterns import Selection, of_prefixes, require_inside, scan, unlink
+from langcache_cli.caching._outbox import Outbox
+from langcache_cli.caching._patterns import Selection, of_prefixes, require_inside, scan
 from langcache_cli.caching._registry import Registry
 from langcache_cli.caching._report import (
     CacheReport,
@@ -26,7 +29,6 @@ from langcache_cli.caching._report import (
 )
 from langcache_cli.caching._runtime import Runtime
 from langcache_cli.caching._runtimes import Runtimes
-from langcache_cli.caching._server import Budget
 from langcache_cli.caching._settings import CacheSettings
 from langcache_cli.caching._spec import Address, FunctionSpec, Options
 from langcache_cli.caching._statistics import Label, Statistics
@@ -49,13 +51,21 @@ class Cache:
     in several threads): each gets connections of its own, which `aclose` ends for the running loop.
     """
 
-    def __init__(self, settings: CacheSettings | None = None, *, publish_statistics: bool = True) -> None:
+    def __init__(
+        self,
+        settings: CacheSettings | None = None,
+        *,
+        publish_statistics: bool = True,
+        defer_invalidations: bool = True,
+    ) -> None:
         """Use ``settings``, or those of the environment.
 
         Args:
             settings: None reads the environment.
             publish_statistics: False keeps the counters in this process: for tools, whose reads say
                 nothing about the application.
+            defer_invalidations: Keep an invalidation that Redis does not confirm, go straight to the
+                functions until it has, and do not raise. False raises `CacheUnavailableError` instead.
 
         Raises:
             ConfigurationError: A setting has a value that is not allowed.
@@ -63,7 +73,14 @@ class Cache:
         self.settings = settings or CacheSettings.load()
         self.registry = Registry()
         self.statistics = Statistics()
-        self._runtimes = Runtimes(lambda: Runtime(self.settings, self.statistics, publish=publish_statistics))
+        self.events = Events()
+        self._outbox = Outbox(self._selection(None, None))
+        self._invalidator = Invalidator(self._outbox, defers=defer_invalidations)
+        self._runtimes = Runtimes(
+            lambda: Runtime(
+                self.settings, self.statistics, self._outbox, self.events, publish=publish_statistics
+            )
+        )
         self._labels: dict[str, Label] = {}
         self._lifetimes: dict[FunctionSpec, Lifetime] = {}
 
@@ -123,7 +140,7 @@ class Cache:
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Any]:
         """The values of several keys in one round trip; `MISSING` for those that have none."""
-        if not self.enabled:
+        if not self.enabled or not self.runtime().may_read():
             return dict.fromkeys(keys, MISSING)
         found = await read_values(self.runtime().server, [self._full_key(key) for key in keys])
         return dict(zip(keys, found, strict=True))
@@ -163,7 +180,7 @@ class Cache:
         """Remove keys given as for `set`; returns how many there were.
 
         Raises:
-            CacheUnavailableError: Redis did not confirm; the values may still be there.
+            CacheUnavailableError: Redis did not confirm, and the cache was told not to defer.
         """
         return await self.invalidate_keys([self._full_key(key) for key in keys]) if keys else 0
 
@@ -176,7 +193,7 @@ class Cache:
 
         Raises:
             PatternError: A key is outside the namespace.
-            CacheUnavailableError: Redis did not confirm; the entries may still be there.
+            CacheUnavailableError: Redis did not confirm, and the cache was told not to defer.
         """
         for key in keys:
             if not key.startswith(f"{self.settings.namespace}:"):
@@ -184,10 +201,9 @@ class Cache:
         if not self.enabled or not keys:
             return 0
         runtime = self.runtime()
-        with runtime.server.confirming():
-            removed = await runtime.store.invalidate(list(keys), Budget(runtime.server.timeout))
+        removed = await self._invalidator.keys(runtime, keys)
         if spec is not None:
-            self.statistics.add(self.label(spec), "invalidated", removed)
+            runtime.record(self.label(spec), "invalidated", removed)
             runtime.flush_statistics_soon()
         return removed
 
@@ -198,6 +214,14 @@ class Cache:
             CacheUnavailableError: Redis did not answer.
         """
         return bool(await self._usable_runtime().server.call("EXISTS", key))
+
+    async def holds_tag(self, tag: str) -> bool:
+        """Whether a tag is in use: something that was stored with it may be there.
+
+        Raises:
+            CacheUnavailableError: Redis did not answer.
+        """
+        return await self.holds(tag_key(self.settings.namespace, tag))
 
     def statistics_of(self, function: CachedFunction[Any, Any]) -> Numbers:
         """What this process has counted for a function and not delivered yet."""
@@ -213,7 +237,7 @@ class Cache:
 
         Raises:
             PatternError: The pattern does not begin with the namespace.
-            CacheUnavailableError: Redis went away; some keys may be left.
+            CacheUnavailableError: Redis did not confirm, and the cache was told not to defer.
         """
         return await self._unlink(self._selection(pattern, None))
 
@@ -222,7 +246,7 @@ class Cache:
 
         Raises:
             UnknownCacheTypeError: There is no such type.
-            CacheUnavailableError: Redis went away; some keys may be left.
+            CacheUnavailableError: Redis did not confirm, and the cache was told not to defer.
         """
         return await self._unlink(self._selection(None, name))
 
@@ -236,21 +260,20 @@ class Cache:
             How many of the tags were in use.
 
         Raises:
-            CacheUnavailableError: Redis did not confirm; the entries may still be valid.
+            CacheUnavailableError: Redis did not confirm, and the cache was told not to defer.
         """
         if not self.enabled or not tags:
             return 0
-        runtime = self.runtime()
         keys = [tag_key(self.settings.namespace, tag) for tag in tags]
-        with runtime.server.confirming():
-            return await runtime.store.invalidate(keys, Budget(runtime.server.timeout))
+        return await self._invalidator.keys(self.runtime(), keys)
+
+    @property
+    def pending_invalidations(self) -> int:
+        """How many invalidations of this process Redis has not confirmed yet; calls pass it by until then."""
+        return len(self._outbox)
 
     async def _unlink(self, selection: Selection) -> int:
-        if not self.enabled:
-            return 0
-        server = self.runtime().bulk
-        with server.confirming():
-            return await unlink(server, selection)
+        return await self._invalidator.selection(self.runtime(), selection) if self.enabled else 0
 
     async def scan(
         self, pattern: str | None = None, *, type_name: str | None = None
@@ -316,7 +339,9 @@ class Cache:
             with suppress(CacheError):
                 server = await self.server_report()
                 report = await self.report()
-        return cache_stats(enabled=self.enabled, server=server, report=report)
+        return cache_stats(
+            enabled=self.enabled, server=server, report=report, outbox=self.pending_invalidations
+        )
 
     def client(self) -> Redis:
         """A redis-py client for this event loop, closed by `aclose`; for everything that is not caching."""

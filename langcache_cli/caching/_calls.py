@@ -46,7 +46,7 @@ class Call:
             landing = await (self._miss(seen) if found is None else self._wait(found))
             if landing.found is None:
                 return landing.value
-            seen = await self._look() if self.load.tags else Seen(landing.found)
+            seen = await self._again(landing.found)
         # outside any handler: an error of the function has nothing to do with Redis
         return await self.load.bypassing()
 
@@ -65,9 +65,13 @@ class Call:
         return landing.value
 
     async def _look(self) -> Seen | None:
-        """What is stored; None when Redis cannot be used."""
+        """What is stored; None when Redis cannot be used, or not be believed yet."""
+        if not self.runtime.may_read():
+            return None
         try:
-            return await self.load.look()
+            seen = await self.load.look()
+            # asked again: a new connection may lead to a server that has forgotten invalidations
+            return seen if self.runtime.may_read() else None
         except ServerReplyError as error:
             if error.code != "WRONGTYPE":
                 return None
@@ -75,6 +79,12 @@ class Call:
             return Seen(None)  # not ours; taking the lease replaces it
         except CacheError:
             return None
+
+    async def _again(self, found: bytes) -> Seen | None:
+        """What is stored after somebody else was quicker; ``found`` says it all, unless there are tags."""
+        if self.load.tags:
+            return await self._look()
+        return Seen(found) if self.runtime.may_read() else None
 
     def _usable(self, seen: Seen) -> Entry | Placeholder | None:
         """The entry that can be served, or the load to wait for.
@@ -89,14 +99,13 @@ class Call:
         return found
 
     def _count_hit(self, entry: Entry, seconds: float) -> None:
-        statistics, label = self.runtime.statistics, self.load.label
-        statistics.add(label, "bytes_read", len(entry.payload))
+        self.load.count("bytes_read", len(entry.payload))
         if self._waits_until is not None:  # it was there in the end, and the load of another brought it
-            statistics.add(label, "misses")
-            statistics.add(label, "joined")
+            self.load.count("misses")
+            self.load.count("joined")
             return
-        statistics.add(label, "hits")
-        statistics.time(label, "hit", seconds)
+        self.load.count("hits", seconds=seconds)
+        self.runtime.statistics.time(self.load.label, "hit", seconds)
 
     async def _miss(self, seen: Seen) -> Landing:
         if seen.stored and not seen.outdated:

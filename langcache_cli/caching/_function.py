@@ -89,10 +89,11 @@ class CachedFunction(Generic[P, T]):
         sessions, ignored ones) may be left out.
 
         Returns:
-            Whether there was anything to remove.
+            Whether there was anything to remove. When Redis does not confirm, this process goes straight to
+            the functions until it has; other processes may serve the entry until then.
 
         Raises:
-            CacheUnavailableError: Redis did not confirm; the entry may still be there.
+            CacheUnavailableError: Redis did not confirm, and the cache was told not to defer.
             TypeError: An argument that the key needs is missing or unknown.
         """
         cache = self._cache()

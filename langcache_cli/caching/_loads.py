@@ -207,19 +207,21 @@ class Load:
 
     async def run(self) -> Any:
         """Run the function, counted and timed."""
-        self.count("loads")
         started = self.runtime.loop.time()
         try:
             value = await self.origin()
         except Exception:
             self.count("load_errors")
             raise
-        self.runtime.statistics.time(self.label, "load", self.runtime.loop.time() - started)
+        finally:
+            seconds = self.runtime.loop.time() - started
+            self.count("loads", seconds=seconds)
+        self.runtime.statistics.time(self.label, "load", seconds)
         return value
 
-    def count(self, counter: str, amount: int = 1) -> None:
+    def count(self, counter: str, amount: int = 1, *, seconds: float | None = None) -> None:
         """Count for the function of this call."""
-        self.runtime.statistics.add(self.label, counter, amount)
+        self.runtime.record(self.label, counter, amount, key=self.key, seconds=seconds)
 
 
 def new_entry(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 
-from langcache_cli.caching._statistics import Counts, Label, Statistics, percentile_ms
+from langcache_cli.caching._statistics import OUTBOX, Counts, Label, Statistics, percentile_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class CacheReport:
     @property
     def types(self) -> dict[str, Numbers]:
         """By cache type."""
-        names = sorted({label.type for label in self.functions})
+        names = sorted({label.type for label in self.functions if label != OUTBOX})
         return {
             name: _sum(numbers for label, numbers in self.functions.items() if label.type == name)
             for name in names
@@ -138,6 +138,8 @@ class CacheStats(TypedDict):
 
     ``hits``, ``misses`` and ``hit_rate`` (0 to 1) are the cache's own, of all processes, over the last hour.
     ``keys_count`` counts the whole database. Without Redis the numbers are 0 and ``reachable`` is false.
+    ``outbox`` counts the invalidations of this process that Redis has not confirmed; until it has, calls go
+    straight to their functions.
     """
 
     enabled: bool
@@ -150,10 +152,13 @@ class CacheStats(TypedDict):
     hit_rate: float
     connected_clients: int
     uptime_days: float
+    outbox: int
     types: dict[str, TypeStats]
 
 
-def cache_stats(*, enabled: bool, server: ServerReport | None, report: CacheReport | None) -> CacheStats:
+def cache_stats(
+    *, enabled: bool, server: ServerReport | None, report: CacheReport | None, outbox: int = 0
+) -> CacheStats:
     """Put both reports into one flat record; None where Redis could not be asked."""
     total = report.total if report else Numbers({})
     memory = server.used_memory_bytes if server else 0
@@ -168,6 +173,7 @@ def cache_stats(*, enabled: bool, server: ServerReport | None, report: CacheRepo
         hit_rate=round(total.hit_rate or 0.0, 4),
         connected_clients=server.connected_clients if server else 0,
         uptime_days=round(server.uptime_seconds / 86400, 2) if server else 0.0,
+        outbox=outbox,
         types={name: _type_stats(numbers) for name, numbers in report.types.items()} if report else {},
     )
 

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from langcache_cli.caching._client import abandon_client, close_client, new_client
+from langcache_cli.caching._delivery import Delivery
 from langcache_cli.caching._entry import Entry, now_ms
 from langcache_cli.caching._errors import CacheError
+from langcache_cli.caching._events import CacheEvent, Events
 from langcache_cli.caching._flights import Flight, Landing
 from langcache_cli.caching._ledger import Ledger
+from langcache_cli.caching._outbox import Invalidation, Outbox
 from langcache_cli.caching._server import Budget, Server
 from langcache_cli.caching._settings import CacheSettings
-from langcache_cli.caching._statistics import Statistics
+from langcache_cli.caching._statistics import OUTBOX, Label, Statistics
 from langcache_cli.caching._store import Lease, Store
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+logger = logging.getLogger("langcache_cli.caching")
 
 BULK_TIMEOUT_SECONDS = 10.0
 """For each step of the operations that walk many keys: they belong to no request, and may wait."""
@@ -38,6 +44,8 @@ class Runtime:
         self,
         settings: CacheSettings,
         statistics: Statistics,
+        outbox: Outbox,
+        events: Events,
         *,
         publish: bool = True,
         now_ms: Callable[[], int] = now_ms,
@@ -46,12 +54,23 @@ class Runtime:
         self.loop = asyncio.get_running_loop()
         self.settings = settings
         self.statistics = statistics
+        self.outbox = outbox
+        self._events = events
         self._publish = publish
-        self.server = Server(settings.address, timeout=settings.operation_timeout)
+        self.server = Server(
+            settings.address, timeout=settings.operation_timeout, on_reconnect=self._defer_recent
+        )
         self.bulk = Server(settings.address, timeout=BULK_TIMEOUT_SECONDS)
         self.now_ms = now_ms
         self.store = Store(self.server, lease_seconds=settings.lease_seconds, now_ms=now_ms)
         self.ledger = Ledger(self.bulk, settings.namespace)
+        self._delivery = Delivery(
+            outbox,
+            self.server,
+            self.bulk,
+            spawn=self.spawn,
+            on_delivered=lambda count: self.record(OUTBOX, "delivered", count),
+        )
         self._client: Redis | None = None
         self.flights: dict[str, Flight] = {}
         self._renewing: set[str | None] = set()
@@ -124,6 +143,37 @@ class Runtime:
     def longest_load_ms(self) -> int:
         """How long a load can go on and still be stored."""
         return self.store.lease_ms + round(self.settings.load_timeout * 1000)
+
+    def record(
+        self,
+        label: Label,
+        name: str,
+        amount: int = 1,
+        *,
+        key: str | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """Count something, and tell the hooks of it."""
+        self.statistics.add(label, name, amount)
+        if self._events:
+            self._events.tell(CacheEvent(name, label, key, amount, seconds))
+
+    def may_read(self) -> bool:
+        """Whether what Redis holds can be believed: not before our invalidations are confirmed."""
+        self._delivery.soon()
+        return not self.outbox
+
+    def defer(self, invalidations: Iterable[Invalidation]) -> None:
+        """Keep invalidations that Redis did not confirm, and go on trying."""
+        self.record(OUTBOX, "deferred", self.outbox.defer(invalidations))
+        self._delivery.soon()
+        self.flush_statistics_soon()
+
+    def _defer_recent(self) -> None:
+        count = self.outbox.defer_recent()
+        if count:
+            self.record(OUTBOX, "deferred", count)
+            self._delivery.soon()
 
     def remember_uncacheable(self, key: str) -> None:
         """Let calls of this key run side by side for a while: waiting for each other brings them nothing."""
@@ -213,12 +263,25 @@ class Runtime:
         try:
             if self._background:
                 await asyncio.wait(self._background, timeout=self.server.timeout)
+            await self._deliver_invalidations()
             with contextlib.suppress(CacheError):
                 await self.flush_statistics()
         finally:
             await self._end()
 
+    async def _deliver_invalidations(self) -> None:
+        try:
+            await self._delivery.now()
+        except CacheError as error:
+            logger.warning(
+                "%d invalidations were not delivered; if the process ends now, others go on serving "
+                "what they should have removed, until it ends by itself: %s",
+                len(self.outbox),
+                error,
+            )
+
     async def _end(self) -> None:
+        self._delivery.stop()
         if self._flush_timer is not None:
             self._flush_timer.cancel()
         ending = [*self._background, *self.server.abandon(), *self.bulk.abandon()]

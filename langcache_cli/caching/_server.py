@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -43,14 +43,18 @@ class Server:
     at once, while a probe in the background, one at a time, finds out when the server is back.
     """
 
-    def __init__(self, address: RedisAddress, *, timeout: float) -> None:
+    def __init__(
+        self, address: RedisAddress, *, timeout: float, on_reconnect: Callable[[], object] | None = None
+    ) -> None:
         """Remember where the server is; nothing is connected until the first call.
 
         Args:
             address: The server.
             timeout: Seconds that a call may take when it brings no budget of its own.
+            on_reconnect: Called after each connection but the first, before anything is sent over it.
         """
         self.address = address
+        self._on_reconnect = on_reconnect
         self.timeout = timeout
         self.breaker = Breaker()
         self._abandoned = False
@@ -190,6 +194,8 @@ class Server:
             self._connecting = None
         if self._link is not None:
             self._link.abort()  # one that was made while the breaker opened
+            if self._on_reconnect is not None:
+                self._on_reconnect()
         self._link = link
         return link
 

@@ -23,6 +23,8 @@ COUNTERS = {
     "undecodable": "entries found but not usable: an older schema, foreign or damaged data",
     "uncacheable": "values not stored, because they would not come back the same",
     "invalidated": "keys removed",
+    "deferred": "invalidations kept in an outbox, because Redis did not confirm them",
+    "delivered": "of these, confirmed since",
     "bytes_read": "bytes of entries read",
     "bytes_written": "bytes of entries stored",
 }
@@ -48,6 +50,9 @@ class Label:
         """The label of ``str(label)``."""
         return cls(*text.split(":", 2))
 
+
+OUTBOX = Label("(outbox)", "", "")
+"""What the outboxes are counted under: their invalidations belong to no single function."""
 
 Counts = dict[str, int]
 """Counters by name; latencies are counters too, named ``hit_us.{bucket}`` and ``load_us.{bucket}``."""

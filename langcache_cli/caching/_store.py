@@ -132,7 +132,7 @@ class Store:
         """Give the lease back, if it is still ours."""
         await self.server.run("release", lease.key, lease.token, budget=budget)
 
-    async def invalidate(self, keys: list[str], budget: Budget) -> int:
+    async def invalidate(self, keys: Sequence[str], budget: Budget) -> int:
         """Remove entries, and the right to store any load of them that is under way."""
         removed: int = await self.server.call("UNLINK", *keys, budget=budget)
         return removed

@@ -16,12 +16,14 @@ class Target:
         types: Cache types.
         pattern: A Redis pattern inside the namespace.
         keys: Full keys.
+        tags: Tags, as the application names them: ``user:42``.
         everything: All keys of the namespace.
     """
 
     types: tuple[str, ...] = ()
     pattern: str | None = None
     keys: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     everything: bool = False
 
     def __str__(self) -> str:
@@ -29,6 +31,8 @@ class Target:
             return f"type {', '.join(self.types)}"
         if self.keys:
             return ", ".join(self.keys)
+        if self.tags:
+            return f"tag {', '.join(self.tags)}"
         return self.pattern if self.pattern is not None else "every key of the namespace"
 
 
@@ -38,13 +42,15 @@ class ClearReport:
 
     Attributes:
         target: In words.
-        keys: How many keys.
+        count: How many keys, or how many tags that are in use.
+        unit: What was counted: ``key`` or ``tag``.
         dry_run: Whether nothing was removed.
         examples: Some of the keys; only of a dry run.
     """
 
     target: str
-    keys: int
+    count: int
+    unit: str
     dry_run: bool
     examples: tuple[str, ...] = ()
 
@@ -57,13 +63,15 @@ def require_valid(settings: CacheSettings, target: Target) -> None:
 
     Raises:
         UnknownCacheTypeError: There is no such type.
-        PatternError: The pattern or a key is outside the namespace, or no text.
+        PatternError: The pattern or a key is outside the namespace; it, or a tag, is no text.
     """
     for name in target.types:
         settings.types[name]
-    for pattern in (*target.keys, *([target.pattern] if target.pattern is not None else [])):
-        if not _is_text(pattern):
-            raise PatternError(f"{pattern!r} is not UTF-8, as every key of langcache is")
+    patterns = (*target.keys, *([target.pattern] if target.pattern is not None else []))
+    for text in (*patterns, *target.tags):
+        if not _is_text(text):
+            raise PatternError(f"{text!r} is not UTF-8, as every key of langcache is")
+    for pattern in patterns:
         if not pattern.startswith(f"{settings.namespace}:"):
             raise PatternError(
                 f"{pattern!r} is outside the namespace {settings.namespace!r}: it does not begin with "
@@ -82,9 +90,11 @@ async def clear(cache: Cache, target: Target) -> ClearReport:
         removed = sum([await cache.invalidate_type(name) for name in target.types])
     elif target.keys:
         removed = await cache.invalidate_keys(target.keys)
+    elif target.tags:
+        removed = await cache.invalidate_tags(*target.tags)
     else:
         removed = await cache.invalidate(_pattern(cache, target))
-    return ClearReport(str(target), removed, dry_run=False)
+    return ClearReport(str(target), removed, _unit(target), dry_run=False)
 
 
 async def count(cache: Cache, target: Target) -> ClearReport:
@@ -97,15 +107,22 @@ async def count(cache: Cache, target: Target) -> ClearReport:
                 found.update(keys)
     elif target.keys:
         found = {key for key in target.keys if await cache.holds(key)}
+    elif target.tags:
+        found = {tag for tag in target.tags if await cache.holds_tag(tag)}
     else:
         async for keys in cache.scan(_pattern(cache, target)):
             found.update(keys)
-    return ClearReport(str(target), len(found), dry_run=True, examples=tuple(sorted(found)[:EXAMPLES]))
+    examples = tuple(sorted(found)[:EXAMPLES])
+    return ClearReport(str(target), len(found), _unit(target), dry_run=True, examples=examples)
 
 
 def _is_text(argument: str) -> bool:
     """Whether an argument of the command line was UTF-8; bytes that were not arrive as lone surrogates."""
     return argument.isascii() or argument.encode("utf-8", "replace").decode("utf-8") == argument
+
+
+def _unit(target: Target) -> str:
+    return "tag" if target.tags else "key"
 
 
 def _pattern(cache: Cache, target: Target) -> str:

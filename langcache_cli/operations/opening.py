@@ -25,7 +25,7 @@ async def open_cache(settings: CacheSettings) -> AsyncIterator[Cache]:
         raise ConfigurationError(
             "REDIS_ENABLED is false: the application uses no cache; set it to true", variable="REDIS_ENABLED"
         )
-    async with Cache(settings, publish_statistics=False) as cache:
+    async with Cache(settings, publish_statistics=False, defer_invalidations=False) as cache:
         before = set_default_cache(cache)
         try:
             yield cache

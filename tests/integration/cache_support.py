@@ -19,10 +19,12 @@ PATIENCE_SECONDS = 10.0
 """The budget of a call where it does not matter: a busy machine must not look like an outage."""
 
 
-def cache_at(url: str, **settings: Any) -> Cache:
+def cache_at(url: str, *, defer_invalidations: bool = True, **settings: Any) -> Cache:
     """A cache that reads no environment; settings by field name. Its calls wait long for Redis."""
     settings.setdefault("operation_timeout", PATIENCE_SECONDS)
-    return Cache(CacheSettings.load(env_file=None, redis_url=url, **settings))
+    return Cache(
+        CacheSettings.load(env_file=None, redis_url=url, **settings), defer_invalidations=defer_invalidations
+    )
 
 
 class Gate:

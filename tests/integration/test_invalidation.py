@@ -218,7 +218,7 @@ async def test_clearing_that_loses_its_server_half_way_says_so(open_cache, own_r
     server = own_redis()
     fill(server, 20_000, "cache:vocabulary:word:")
     proxy = fault_proxy(server.port)
-    cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0")
+    cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0", defer_invalidations=False)
     await cache.ping()
     proxy.cut_reply_after(100_000)
     with pytest.raises(CacheUnavailableError):

@@ -236,7 +236,7 @@ async def test_calls_do_without_a_server_that_is_still_loading_its_data(open_cac
     server.command("SAVE")
     server.kill()
     server._spawn()  # `start` would wait until it is ready
-    database = Database(open_cache(server.url))
+    database = Database(open_cache(server.url, defer_invalidations=False))
     await aeventually(lambda: _is_loading(server), within=10)
     answers = await asyncio.gather(*(timed(database.read, item) for item in range(CALLS)))
     assert [value for value, _ in answers] == [[item, 0] for item in range(CALLS)]
@@ -310,9 +310,11 @@ async def test_a_truncated_entry_is_replaced(open_cache, redis_server, kept):
 
 
 @pytest.mark.parametrize("name", ALL)
-async def test_an_invalidation_that_redis_did_not_confirm_raises(open_cache, break_it, name):
+async def test_an_invalidation_that_redis_did_not_confirm_raises_if_it_is_not_to_be_kept(
+    open_cache, break_it, name
+):
     outage = break_it(name)
-    cache = open_cache(url_of(outage))
+    cache = open_cache(url_of(outage), defer_invalidations=False)
     database = Database(cache)
     await database.read(1)
     cache.runtime().bulk.timeout = 0.2
@@ -325,6 +327,7 @@ async def test_an_invalidation_that_redis_did_not_confirm_raises(open_cache, bre
         lambda: cache.delete("vocabulary:1"),
         lambda: cache.invalidate("cache:*"),
         lambda: cache.invalidate_type("vocabulary"),
+        lambda: cache.invalidate_tags("word:1"),
     ):
         with pytest.raises(CacheUnavailableError):
             await attempt()

@@ -23,6 +23,7 @@ DEFAULTS = {
     "LANGCACHE_OPERATION_TIMEOUT": ("operation_timeout", 0.25),
     "LANGCACHE_LEASE_SECONDS": ("lease_seconds", 2.0),
     "LANGCACHE_LOAD_TIMEOUT": ("load_timeout", 30.0),
+    "LANGCACHE_TTL_JITTER": ("ttl_jitter", 0.05),
     "LANGCACHE_STATS_FLUSH_SECONDS": ("stats_flush_seconds", 5.0),
     "LANGCACHE_TYPES": ("extra_types", {}),
 }

@@ -141,8 +141,9 @@ def test_every_counter_that_is_counted_is_explained():
         for path in Path(langcache_cli.caching.__file__).parent.glob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        for place in [{"_count": 0, "add": 1}.get(node.func.attr)]
+        for place in [{"count": 0, "record": 1}.get(node.func.attr)]
         if place is not None and len(node.args) > place and isinstance(node.args[place], ast.Constant)
+        if isinstance(node.args[place].value, str)
     }
     assert counting
     assert counting <= set(COUNTERS)

@@ -28,6 +28,9 @@ def clear(
         str | None, typer.Option(help="Clear keys that match, such as 'cache:vocabulary:*'.", metavar="GLOB")
     ] = None,
     key: Annotated[list[str], typer.Option(help="Clear exactly this key. Repeatable.", metavar="KEY")] = [],  # noqa: B006 - as above
+    tag: Annotated[
+        list[str], typer.Option(help="Clear what has this tag, such as 'user:42'. Repeatable.", metavar="TAG")
+    ] = [],  # noqa: B006 - as above
     all_: Annotated[bool, typer.Option("--all", help="Clear every key of the namespace.")] = False,
     dry_run: DryRun = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -35,17 +38,17 @@ def clear(
         str | None, typer.Option(help="The namespace, where LANGCACHE_ENV is prod.", metavar="NAMESPACE")
     ] = None,
 ) -> None:
-    """Remove entries by type, pattern or key.
+    """Remove entries by type, pattern, key or tag.
 
     A load of them that is under way is not stored any more. Only keys of the namespace can be touched.
     Asks first, unless LANGCACHE_ENV is dev.
     """
     from langcache_cli.operations.clear import Target  # noqa: PLC0415 - see the package
 
-    given = [bool(type_), pattern is not None, bool(key), all_]
+    given = [bool(type_), pattern is not None, bool(key), bool(tag), all_]
     if sum(given) != 1:
-        raise CommandError(ExitCode.USAGE, "say what to clear: one of --type, --pattern, --key, --all")
-    target = Target(types=tuple(type_), pattern=pattern, keys=tuple(key), everything=all_)
+        raise CommandError(ExitCode.USAGE, "say what to clear: one of --type, --pattern, --key, --tag, --all")
+    target = Target(types=tuple(type_), pattern=pattern, keys=tuple(key), tags=tuple(tag), everything=all_)
     _clear(ctx.obj, target, dry_run=dry_run, yes=yes, confirm=confirm)
 
 
@@ -58,8 +61,7 @@ def _clear(invocation: Invocation, target: Target, *, dry_run: bool, yes: bool, 
     require_valid(settings, target)
     if not dry_run and _must_ask(invocation, settings, yes=yes, confirm=confirm):
         # between two event loops: inside one, Ctrl-C would not end the question
-        keys = execute(_with_cache(settings, count, target)).keys
-        if not output.ask(f"Remove {keys:,} {_noun(keys)} ({target})?"):
+        if not output.ask(_question(execute(_with_cache(settings, count, target)))):
             raise CommandError(ExitCode.REFUSED, "nothing was removed")
     report = execute(_with_cache(settings, count if dry_run else remove, target))
     _print(output, invocation, settings, report)
@@ -101,8 +103,13 @@ def _must_ask(invocation: Invocation, settings: CacheSettings, *, yes: bool, con
     return not yes
 
 
-def _noun(keys: int) -> str:
-    return "key" if keys == 1 else "keys"
+def _question(report: ClearReport) -> str:
+    verb = "Invalidate" if report.unit == "tag" else "Remove"
+    return f"{verb} {_amount(report)} ({report.target})?"
+
+
+def _amount(report: ClearReport) -> str:
+    return f"{report.count:,} {report.unit}{'' if report.count == 1 else 's'}"
 
 
 def _print(output: Output, invocation: Invocation, settings: CacheSettings, report: ClearReport) -> None:
@@ -112,17 +119,18 @@ def _print(output: Output, invocation: Invocation, settings: CacheSettings, repo
             {
                 "target": invocation.target(settings),
                 "selection": report.target,
-                "keys": report.keys,
+                f"{report.unit}s": report.count,
                 "dry_run": report.dry_run,
             },
         )
         return
-    what = f"{report.keys:,} {_noun(report.keys)} ({report.target})."
+    done, undone = ("Invalidated", "invalidate") if report.unit == "tag" else ("Removed", "remove")
+    what = f"{_amount(report)} ({report.target})."
     if not report.dry_run:
-        output.line(f"Removed {what}")
+        output.line(f"{done} {what}")
         return
-    output.line(f"Would remove {what}")
+    output.line(f"Would {undone} {what}")
     for example in report.examples:
         output.line(f"  {example}")
-    if report.keys > len(report.examples):
-        output.line(f"  and {report.keys - len(report.examples):,} more")
+    if report.count > len(report.examples):
+        output.line(f"  and {report.count - len(report.examples):,} more")

@@ -90,6 +90,11 @@ def _print(output: Output, report: StatsReport, window: str) -> None:
     ]
     columns = ("Type", "Keys", "Hits", "Misses", "Hit rate", "Hit p95", "Load p95")
     output.table(f"The last {window}", columns, rows)
+    if report.total["deferred"]:
+        output.line(
+            f"{report.total['deferred']:,} invalidations waited for Redis, "
+            f"{report.total['delivered']:,} of them were delivered."
+        )
     server = report.server
     output.line("")
     output.table("", ("Server", ""), _server_rows(server), text_columns=2)
@@ -129,6 +134,7 @@ def _document(report: StatsReport) -> dict[str, Any]:
     return {
         "window_seconds": report.window_seconds,
         "total": {"keys": report.keys, **_numbers(report.total)},
+        "outbox": {name: report.total[name] for name in ("deferred", "delivered")},
         "types": {
             line.name: {"keys": line.keys, "ttl_seconds": line.ttl_seconds, **_numbers(line.numbers)}
             for line in report.types
@@ -140,6 +146,7 @@ def _document(report: StatsReport) -> dict[str, Any]:
 def _numbers(numbers: Numbers) -> dict[str, Any]:
     counters = (
         "hits",
+        "stale",
         "misses",
         "joined",
         "loads",

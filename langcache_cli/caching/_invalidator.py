@@ -1,0 +1,55 @@
+"""Removing entries, and the right to store any load of them that is under way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from langcache_cli.caching._errors import CacheUnavailableError
+from langcache_cli.caching._outbox import Invalidation, Outbox
+from langcache_cli.caching._patterns import Selection, unlink
+from langcache_cli.caching._runtime import Runtime
+from langcache_cli.caching._server import Budget
+
+
+class Invalidator:
+    """Invalidates now if Redis confirms it, and later otherwise."""
+
+    def __init__(self, outbox: Outbox, *, defers: bool) -> None:
+        """Keep what Redis does not confirm in ``outbox``; without ``defers`` raise instead."""
+        self._outbox = outbox
+        self._defers = defers
+
+    async def keys(self, runtime: Runtime, keys: Sequence[str]) -> int:
+        """Remove full keys, of entries or of tags; returns how many there were."""
+        store, budget = runtime.store, Budget(runtime.server.timeout)
+        return await self._confirmed(runtime, keys, lambda: store.invalidate(keys, budget))
+
+    async def selection(self, runtime: Runtime, selection: Selection) -> int:
+        """Remove the keys of a selection; returns how many there were."""
+        return await self._confirmed(runtime, [selection], lambda: unlink(runtime.bulk, selection))
+
+    async def _confirmed(
+        self, runtime: Runtime, what: Sequence[Invalidation], remove: Callable[[], Awaitable[int]]
+    ) -> int:
+        """Remove; what is not confirmed is kept, and counts as nothing removed.
+
+        Raises:
+            CacheUnavailableError: Not confirmed, and not to be kept.
+        """
+        try:
+            with runtime.server.confirming():
+                removed = await remove()
+        except CacheUnavailableError:
+            if not self._defers:
+                raise
+            runtime.defer(what)
+            return 0
+        except (
+            asyncio.CancelledError
+        ):  # nobody knows whether Redis heard it, but the change behind it was made
+            if self._defers:
+                runtime.defer(what)
+            raise
+        self._outbox.confirmed(what)
+        return removed
