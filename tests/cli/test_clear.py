@@ -1,5 +1,8 @@
 """``langcache clear``: all of what was asked for, nothing else, and never without consent."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from tests.cli.cli_support import complaint, fill, keys_of, url_of
@@ -98,6 +101,34 @@ def test_only_what_is_meant_goes_and_a_dry_run_says_so_before(
     assert real.code == 0
     assert real.stdout.startswith(f"Removed {len(removed)} {noun} ")
     assert keys_of(secured_redis) == some_keys - removed
+
+
+TAGGED = """
+import asyncio, sys
+from langcache_cli.caching import Cache, CacheSettings
+
+async def use(url, version):
+    async with Cache(CacheSettings.load(env_file=None, redis_url=url)) as cache:
+        @cache.cached(key_prefix="user_stats", tags=("user:{user}",))
+        async def stats(user: int) -> int:
+            return version
+        return [await stats(4), await stats(42)]
+"""
+
+
+def test_a_tag_invalidates_what_has_it_and_nothing_else(secured_redis, call):
+    names: dict[str, Any] = {}
+    exec(TAGGED, names)
+    url = url_of(secured_redis)
+    assert asyncio.run(names["use"](url, 0)) == [0, 0]
+    dry = call("clear", "--tag", "user:4", "--tag", "user:5", "-n", env={"REDIS_URL": url})
+    assert dry.stdout.splitlines() == ["Would invalidate 1 tag (tag user:4, user:5).", "  user:4"]
+    assert asyncio.run(names["use"](url, 1)) == [0, 0]
+    real = call("clear", "--tag", "user:4", "-y", env={"REDIS_URL": url})
+    assert (real.code, real.stdout) == (0, "Invalidated 1 tag (tag user:4).\n")
+    assert asyncio.run(names["use"](url, 1)) == [1, 0]
+    unknown = call("clear", "--tag", "user:7", "-y", "--json", env={"REDIS_URL": url})
+    assert (unknown.code, unknown.document["tags"]) == (0, 0)
 
 
 def test_a_dry_run_shows_five_examples_and_counts_the_rest(secured_redis, call):

@@ -44,7 +44,7 @@ USAGE = [
     Case("warm --verify -1", 2, "--verify"),
     Case("bench --path walk", 2, "noop, ping, get, hit, miss, database"),
     Case("bench --path ping --min-speedup 2", 2, "--path hit"),
-    Case("clear", 2, "one of --type, --pattern, --key, --all"),
+    Case("clear", 2, "one of --type, --pattern, --key, --tag, --all"),
     Case("clear --all --type vocabulary", 2, "one of --type"),
     Case("clear --type nonsense", 2, "vocabulary, translation, progress, video, subtitles"),
     Case("clear --pattern other:*", 2, "outside the namespace 'cache'"),

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import subprocess
 import sys
 from typing import Any
 
 import pytest
 
 from tests.cli.cli_support import complaint, fill, keys_of, url_of
-from tests.harness.cli import finish, run_cli, start_cli
+from tests.harness.cli import ROOT, finish, run_cli, start_cli
 
 BACKEND = """
 import asyncio
@@ -39,6 +40,46 @@ def used_redis(secured_redis):
     exec(BACKEND, names)
     asyncio.run(names["use"](url_of(secured_redis)))
     return secured_redis
+
+
+OUTAGE = """
+import asyncio, sys
+from langcache_cli.caching import Cache, CacheSettings
+
+async def use(url):
+    async with Cache(CacheSettings.load(env_file=None, redis_url=url, operation_timeout=0.2)) as cache:
+        await cache.set("vocabulary:1", 1)
+        print("stored", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        for number in range(3):
+            await cache.delete(f"vocabulary:{number}")
+        print("deleted", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        while cache.pending_invalidations:
+            await asyncio.sleep(0.01)
+
+asyncio.run(use(sys.argv[1]))
+"""
+
+
+def test_stats_says_what_waited_for_redis(secured_redis, call):
+    env = {"REDIS_URL": url_of(secured_redis)}
+    with subprocess.Popen(
+        [sys.executable, "-c", OUTAGE, env["REDIS_URL"]],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+    ) as backend:  # fmt: skip
+        assert backend.stdout.readline() == "stored\n"
+        secured_redis.pause()
+        backend.stdin.write("\n")
+        backend.stdin.flush()
+        assert backend.stdout.readline() == "deleted\n"
+        secured_redis.resume()
+        backend.communicate("\n", timeout=30)
+    ended = call("stats", env=env)
+    assert "3 invalidations waited for Redis, 3 of them were delivered." in ended.stdout.splitlines()
+    document = call("stats", "--json", env=env).document
+    assert document["outbox"] == {"deferred": 3, "delivered": 3}
+    assert "(outbox)" not in document["types"]
 
 
 def test_stats_shows_what_another_process_has_counted(secured_redis, call):

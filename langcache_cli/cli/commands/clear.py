@@ -61,7 +61,8 @@ def _clear(invocation: Invocation, target: Target, *, dry_run: bool, yes: bool, 
     require_valid(settings, target)
     if not dry_run and _must_ask(invocation, settings, yes=yes, confirm=confirm):
         # between two event loops: inside one, Ctrl-C would not end the question
-        if not output.ask(_question(execute(_with_cache(settings, count, target)))):
+        found = execute(_with_cache(settings, count, target))
+        if not output.ask(_question(found)):
             raise CommandError(ExitCode.REFUSED, "nothing was removed")
     report = execute(_with_cache(settings, count if dry_run else remove, target))
     _print(output, invocation, settings, report)
