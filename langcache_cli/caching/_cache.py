@@ -32,6 +32,7 @@ from langcache_cli.caching._runtimes import Runtimes
 from langcache_cli.caching._settings import CacheSettings
 from langcache_cli.caching._spec import Address, FunctionSpec, Options
 from langcache_cli.caching._statistics import Label, Statistics
+from langcache_cli.caching._surroundings import Surroundings
 from langcache_cli.caching._tags import tag_key
 from langcache_cli.caching._values import MISSING, read_values, write_values
 
@@ -57,6 +58,7 @@ class Cache:
         *,
         publish_statistics: bool = True,
         defer_invalidations: bool = True,
+        surroundings: Surroundings | None = None,
     ) -> None:
         """Use ``settings``, or those of the environment.
 
@@ -66,6 +68,7 @@ class Cache:
                 nothing about the application.
             defer_invalidations: Keep an invalidation that Redis does not confirm, go straight to the
                 functions until it has, and do not raise. False raises `CacheUnavailableError` instead.
+            surroundings: Other connections and another clock, for tests; see `langcache_cli.caching.testing`.
 
         Raises:
             ConfigurationError: A setting has a value that is not allowed.
@@ -78,7 +81,12 @@ class Cache:
         self._invalidator = Invalidator(self._outbox, defers=defer_invalidations)
         self._runtimes = Runtimes(
             lambda: Runtime(
-                self.settings, self.statistics, self._outbox, self.events, publish=publish_statistics
+                self.settings,
+                self.statistics,
+                self._outbox,
+                self.events,
+                surroundings=surroundings or Surroundings(),
+                publish=publish_statistics,
             )
         )
         self._labels: dict[str, Label] = {}

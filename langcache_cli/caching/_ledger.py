@@ -6,7 +6,7 @@ They live beside the namespace (``cache@stats:...``), not in it, so that no patt
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from langcache_cli.caching._entry import now_ms
@@ -36,8 +36,9 @@ HOURS = Resolution("h", 3600, 8 * 24 * 3600)
 class Ledger:
     """Adds to and reads the fleet's counters."""
 
-    def __init__(self, server: Server, namespace: str) -> None:
+    def __init__(self, server: Server, namespace: str, *, now_ms: Callable[[], int] = now_ms) -> None:
         self._server = server
+        self._now_ms = now_ms
         self._stem = f"{namespace}@stats:"
 
     async def add(self, counts: Mapping[Label, Counts]) -> None:
@@ -53,7 +54,7 @@ class Ledger:
         ]
         commands: list[tuple[str | int, ...]] = [("MULTI",)]
         for resolution in (MINUTES, HOURS):
-            key = self._key(resolution, now_ms() // 1000)
+            key = self._key(resolution, self._now_ms() // 1000)
             commands += [("HINCRBY", key, field, amount) for field, amount in fields]
             commands.append(("EXPIRE", key, resolution.kept_seconds))
         commands.append(("EXEC",))
@@ -68,7 +69,7 @@ class Ledger:
             CacheError: They could not be read.
         """
         resolution = MINUTES if window_seconds <= 24 * 3600 else HOURS
-        now = now_ms() // 1000
+        now = self._now_ms() // 1000
         keys = [
             self._key(resolution, moment)
             for moment in range(now - window_seconds + resolution.seconds, now, resolution.seconds)

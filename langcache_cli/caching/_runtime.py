@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from langcache_cli.caching._client import abandon_client, close_client, new_client
 from langcache_cli.caching._delivery import Delivery
-from langcache_cli.caching._entry import Entry, now_ms
+from langcache_cli.caching._entry import Entry
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._events import CacheEvent, Events
 from langcache_cli.caching._flights import Flight, Landing
@@ -20,6 +20,7 @@ from langcache_cli.caching._server import Budget, Server
 from langcache_cli.caching._settings import CacheSettings
 from langcache_cli.caching._statistics import OUTBOX, Label, Statistics
 from langcache_cli.caching._store import Lease, Store
+from langcache_cli.caching._surroundings import Surroundings
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -47,8 +48,8 @@ class Runtime:
         outbox: Outbox,
         events: Events,
         *,
+        surroundings: Surroundings,
         publish: bool = True,
-        now_ms: Callable[[], int] = now_ms,
     ) -> None:
         """Prepare; nothing is connected before the first command."""
         self.loop = asyncio.get_running_loop()
@@ -58,12 +59,15 @@ class Runtime:
         self._events = events
         self._publish = publish
         self.server = Server(
-            settings.address, timeout=settings.operation_timeout, on_reconnect=self._defer_recent
+            settings.address,
+            timeout=settings.operation_timeout,
+            connect=surroundings.connect,
+            on_reconnect=self._defer_recent,
         )
-        self.bulk = Server(settings.address, timeout=BULK_TIMEOUT_SECONDS)
-        self.now_ms = now_ms
+        self.bulk = Server(settings.address, timeout=BULK_TIMEOUT_SECONDS, connect=surroundings.connect)
+        self.now_ms = now_ms = surroundings.now_ms
         self.store = Store(self.server, lease_seconds=settings.lease_seconds, now_ms=now_ms)
-        self.ledger = Ledger(self.bulk, settings.namespace)
+        self.ledger = Ledger(self.bulk, settings.namespace, now_ms=now_ms)
         self._delivery = Delivery(
             outbox,
             self.server,

@@ -15,8 +15,9 @@ from langcache_cli.caching._errors import (
     ServerLoadingError,
     ServerReplyError,
 )
-from langcache_cli.caching._link import Argument, Link, LinkLostError, connect, pack
+from langcache_cli.caching._link import Argument, LinkLostError, connect, pack
 from langcache_cli.caching._scripts import script
+from langcache_cli.caching._surroundings import Connect, Connection
 
 _NOT_SERVING = frozenset({"LOADING", "MASTERDOWN", "WRONGPASS", "NOAUTH"})
 """Replies that mean: this server cannot be used now, whatever the command."""
@@ -44,22 +45,29 @@ class Server:
     """
 
     def __init__(
-        self, address: RedisAddress, *, timeout: float, on_reconnect: Callable[[], object] | None = None
+        self,
+        address: RedisAddress,
+        *,
+        timeout: float,
+        connect: Connect = connect,
+        on_reconnect: Callable[[], object] | None = None,
     ) -> None:
         """Remember where the server is; nothing is connected until the first call.
 
         Args:
             address: The server.
             timeout: Seconds that a call may take when it brings no budget of its own.
+            connect: Opens a connection.
             on_reconnect: Called after each connection but the first, before anything is sent over it.
         """
         self.address = address
+        self._connect_to = connect
         self._on_reconnect = on_reconnect
         self.timeout = timeout
         self.breaker = Breaker()
         self._abandoned = False
-        self._link: Link | None = None
-        self._connecting: asyncio.Task[Link] | None = None
+        self._link: Connection | None = None
+        self._connecting: asyncio.Task[Connection] | None = None
         self._loop = asyncio.get_running_loop()
 
     async def call(self, *command: Argument, budget: Budget | None = None) -> Any:
@@ -138,7 +146,7 @@ class Server:
         self.breaker.succeeded()
         return replies
 
-    def abandon(self) -> list[asyncio.Task[Link]]:
+    def abandon(self) -> list[asyncio.Task[Connection]]:
         """Drop the connection for good; calls fail from now on. Works after the loop has closed, too.
 
         Returns:
@@ -170,7 +178,7 @@ class Server:
         finally:
             timer.cancel()
 
-    async def _connected(self, deadline: float) -> Link:
+    async def _connected(self, deadline: float) -> Connection:
         """The link; callers that need one at the same time share one attempt to connect."""
         if self._connecting is None:
             self._connecting = self._loop.create_task(self._connect(), name="langcache-connect")
@@ -184,10 +192,10 @@ class Server:
             raise LinkLostError("the attempt to connect was given up")
         return connecting.result()
 
-    async def _connect(self) -> Link:
+    async def _connect(self) -> Connection:
         try:
             async with asyncio.timeout(self.timeout):
-                link = await connect(self.address)
+                link = await self._connect_to(self.address)
         except UnicodeError as error:
             raise OSError(f"{self.address.host!r} is not a host name") from error
         finally:
@@ -209,7 +217,7 @@ class Server:
             self._connecting = self._loop.create_task(self._probe(), name="langcache-probe")
             self._connecting.add_done_callback(_retrieve)
 
-    async def _probe(self) -> Link:
+    async def _probe(self) -> Connection:
         link = await self._connect()
         self.breaker.succeeded()
         return link
@@ -224,7 +232,7 @@ def _expire(reply: asyncio.Future[Any]) -> None:
         reply.set_exception(TimeoutError())
 
 
-def _retrieve(task: asyncio.Task[Link]) -> None:
+def _retrieve(task: asyncio.Task[Connection]) -> None:
     """Look at a failure that all who waited for may have stopped waiting for."""
     if not task.cancelled():
         task.exception()

@@ -1,0 +1,222 @@
+"""The part of Redis that the core uses, in a dictionary."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import hiredis
+
+from langcache_cli.caching._addresses import RedisAddress
+from langcache_cli.caching._entry import Entry, Placeholder, parse
+from langcache_cli.caching._errors import ServerReplyError
+from langcache_cli.caching._link import LinkLostError
+from langcache_cli.caching._scripts import script
+from langcache_cli.caching.testing._glob import glob
+
+Hash = dict[bytes, int]
+
+
+@dataclass(slots=True)
+class _Item:
+    value: bytes | Hash
+    ends_ms: int | None = None
+
+
+class MemoryServer:
+    """A dictionary that answers commands; several connections may share it."""
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        """Start empty; keys end by ``now_ms``."""
+        self._now_ms = now_ms
+        self._items: dict[bytes, _Item] = {}
+        names = ("acquire", "claim", "commit", "elect", "release", "renew", "tag")
+        self._scripts: dict[bytes, Callable[..., Any]] = {
+            script(name).digest.encode(): getattr(self, f"_{name}") for name in names
+        }
+        self._commands: dict[bytes, Callable[..., Any]] = {
+            b"PING": lambda: b"PONG",
+            b"GET": self._get,
+            b"MGET": lambda *keys: [self._get(key) for key in keys],
+            b"SET": lambda key, value, _, ends: self._set(key, value, int(ends)),
+            b"EXISTS": lambda *keys: sum(self._live(key) is not None for key in keys),
+            b"UNLINK": lambda *keys: sum(self._remove(key) for key in keys),
+            b"EVALSHA": lambda digest, _, key, *arguments: self._scripts[digest](key, *arguments),
+            b"SCAN": lambda *arguments: [b"0", self._matching(arguments[2])],
+            b"DBSIZE": lambda: len(self._matching(b"*")),
+            b"INFO": lambda: b"redis_version:memory\r\nmaxmemory_policy:noeviction\r\n",
+            b"MULTI": lambda: b"OK",
+            b"EXEC": list,
+            b"HINCRBY": self._add,
+            b"EXPIRE": lambda key, seconds: self._expire(key, 1000 * int(seconds)),
+            b"HGETALL": self._fields,
+        }
+
+    async def connect(self, _: RedisAddress) -> MemoryConnection:
+        """A connection to it, whatever the address."""
+        return MemoryConnection(self)
+
+    def answer(self, command: list[bytes]) -> Any:
+        """Carry out one command; errors are returned."""
+        name, *arguments = command
+        known = self._commands.get(name)
+        if known is None:
+            return ServerReplyError(f"ERR unknown command '{name.decode()}': this Redis is a dictionary")
+        return known(*arguments)
+
+    # -- plain commands --
+
+    def _live(self, key: bytes) -> _Item | None:
+        item = self._items.get(key)
+        if item is not None and item.ends_ms is not None and item.ends_ms <= self._now_ms():
+            del self._items[key]
+            return None
+        return item
+
+    def _get(self, key: bytes) -> bytes | None:
+        item = self._live(key)
+        return item.value if item is not None and isinstance(item.value, bytes) else None
+
+    def _set(self, key: bytes, value: bytes, ttl_ms: int) -> bytes:
+        self._items[key] = _Item(value, self._now_ms() + ttl_ms)
+        return b"OK"
+
+    def _remove(self, key: bytes) -> int:
+        found = self._live(key) is not None
+        self._items.pop(key, None)
+        return int(found)
+
+    def _matching(self, pattern: bytes) -> list[bytes]:
+        matches = glob(pattern.decode("utf-8", "surrogateescape"))
+        keys = [key for key in tuple(self._items) if self._live(key) is not None]
+        return [key for key in keys if matches.fullmatch(key.decode("utf-8", "surrogateescape"))]
+
+    def _expire(self, key: bytes, ttl_ms: int) -> int:
+        item = self._live(key)
+        if item is None:
+            return 0
+        item.ends_ms = self._now_ms() + ttl_ms
+        return 1
+
+    def _expire_at_least(self, key: bytes, ttl_ms: int) -> None:
+        item = self._live(key)
+        if item is not None and (item.ends_ms or 0) < self._now_ms() + ttl_ms:
+            item.ends_ms = self._now_ms() + ttl_ms
+
+    def _add(self, key: bytes, name: bytes, amount: bytes) -> int:
+        item = self._live(key)
+        if item is None:
+            item = self._items[key] = _Item({})
+        assert isinstance(item.value, dict)  # noqa: S101 - only the ledger writes such keys
+        item.value[name] = item.value.get(name, 0) + int(amount)
+        return item.value[name]
+
+    def _fields(self, key: bytes) -> list[bytes]:
+        item = self._live(key)
+        fields = item.value if item is not None and isinstance(item.value, dict) else {}
+        return [part for name, amount in fields.items() for part in (name, str(amount).encode())]
+
+    # -- the scripts: see the .lua files --
+
+    def _acquire(self, key: bytes, placeholder: bytes, lease_ms: bytes, rejected: bytes) -> bytes | None:
+        current = self._get(key)
+        if current and not (rejected and current.startswith(rejected)):
+            return current
+        self._set(key, placeholder, int(lease_ms))
+        return None
+
+    def _claim(self, key: bytes, placeholder: bytes, lease_ms: bytes, token: bytes) -> int:
+        entry = self._entry(key)
+        if entry is None:
+            self._set(key, placeholder, int(lease_ms))
+            return 0
+        self._lease(key, token, int(lease_ms))
+        return 1
+
+    def _elect(self, key: bytes, seen: bytes, token: bytes, lease_ms: bytes) -> int:
+        entry = self._entry(key)
+        if entry is None or entry.id.encode() != seen:
+            return 0
+        if 0 < entry.leased_until_ms - self._now_ms() <= 2 * int(lease_ms):
+            return 0
+        self._lease(key, token, int(lease_ms))
+        return 1
+
+    def _renew(self, key: bytes, token: bytes, lease_ms: bytes) -> int:
+        held = self._held(key, token)
+        if isinstance(held, Entry):
+            self._lease(key, token, int(lease_ms))
+        elif held is not None:
+            self._expire(key, int(lease_ms))
+        return int(held is not None)
+
+    def _commit(self, key: bytes, token: bytes, entry: bytes, ttl_ms: bytes) -> int:
+        if self._held(key, token) is None:
+            return 0
+        self._set(key, entry, int(ttl_ms))
+        return 1
+
+    def _release(self, key: bytes, token: bytes) -> int:
+        return self._remove(key) if self._held(key, token) is not None else 0
+
+    def _tag(self, key: bytes, version: bytes, ttl_ms: bytes) -> bytes:
+        current = self._get(key)
+        if current is None:
+            self._set(key, version, int(ttl_ms))
+            return version
+        self._expire_at_least(key, int(ttl_ms))
+        return current
+
+    def _entry(self, key: bytes) -> Entry | None:
+        found = parse(self._get(key) or b"")
+        return found if isinstance(found, Entry) else None
+
+    def _held(self, key: bytes, token: bytes) -> Entry | Placeholder | None:
+        found = parse(self._get(key) or b"")
+        return found if found is not None and found.id.encode() == token else None
+
+    def _lease(self, key: bytes, token: bytes, lease_ms: int) -> None:
+        data = self._get(key) or b""
+        leased = b" leased=%013d" % (self._now_ms() + lease_ms)
+        self._items[key].value = data[:13] + token + leased + data[50:]
+        self._expire_at_least(key, lease_ms)
+
+
+class MemoryConnection:
+    """A connection to a `MemoryServer`: answers in the next turn of the event loop."""
+
+    def __init__(self, server: MemoryServer) -> None:
+        self._server = server
+        self._reader = hiredis.Reader()
+        self._loop = asyncio.get_running_loop()
+        self._open = True
+
+    @property
+    def alive(self) -> bool:
+        """Whether requests can still be answered."""
+        return self._open
+
+    def request(self, packed: bytes) -> asyncio.Future[Any]:
+        """Carry out a packed command.
+
+        Raises:
+            LinkLostError: The connection was closed.
+        """
+        if not self._open:
+            raise LinkLostError("the connection has ended")
+        self._reader.feed(packed)
+        future: asyncio.Future[Any] = self._loop.create_future()
+        answer = self._server.answer(self._reader.gets())
+        self._loop.call_soon(_answer, future, answer)
+        return future
+
+    def abort(self) -> None:
+        """Close it."""
+        self._open = False
+
+
+def _answer(future: asyncio.Future[Any], answer: Any) -> None:
+    if not future.done():
+        future.set_result(answer)

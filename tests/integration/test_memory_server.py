@@ -1,0 +1,96 @@
+"""The dictionary of `memory_cache` does what a real Redis does, command for command."""
+
+import random
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from langcache_cli.caching._entry import Entry
+from langcache_cli.caching._server import Budget
+from langcache_cli.caching._store import Lease, Store
+from langcache_cli.caching.testing import memory_cache
+from langcache_cli.caching.testing._glob import glob
+from tests.harness.redis_server import RedisServer
+
+KEYS = ["cache:a:f:1", "cache:a:f:2"]
+TAGS = ["cache@tag:x", "cache@tag:y"]
+HOUR_MS = 3_600_000
+TOKENS = [f"{number:016x}" for number in range(1, 4)]
+STEPS = ["versions", "acquire", "claim", "elect", "renew", "commit", "release", "invalidate"]
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    key: str
+    token: str
+    rejects: bool
+
+    async def take(self, store: Store) -> object:
+        """What it returns, but for what is random or a time."""
+        lease, budget = Lease(self.key, self.token), Budget(5)
+        seen = await store.read(self.key, budget)
+        match self.name:
+            case "versions":
+                return await store.versions(TAGS, HOUR_MS, budget) == await store.versions(TAGS, 1, budget)
+            case "acquire":
+                rejected = (seen.stored or b"") if self.rejects else b""
+                return await store.acquire(lease, budget, rejected=rejected) is None
+            case "elect":
+                found = seen.parse()
+                return await store.elect(lease, found.id if found else "0" * 16, budget)
+            case "commit":
+                entry = Entry(self.token[::-1], 1, HOUR_MS, 5, "0" * 8, b"1")
+                return await store.commit(lease, entry, HOUR_MS, budget)
+            case "invalidate":
+                return await store.invalidate([self.key], budget)
+            case simple:
+                return await getattr(store, simple)(lease, budget)
+
+
+async def shown(store: Store) -> list[object]:
+    return [_timeless((await store.read(key, Budget(5))).parse()) for key in KEYS]
+
+
+def _timeless(found):
+    """What must be equal, whenever it was written."""
+    if found is None:
+        return None
+    leased = isinstance(found, Entry) and found.leased_until_ms > 0
+    return type(found).__name__, found.id, leased, getattr(found, "payload", None)
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_every_step_of_the_protocol_ends_as_it_does_on_redis(open_cache, seed):
+    dice = random.Random(seed)
+    async with memory_cache(lease_seconds=60) as memory:
+        real, twin = open_cache(lease_seconds=60).runtime().store, memory.runtime().store
+        for _ in range(300):
+            step = Step(dice.choice(STEPS), dice.choice(KEYS), dice.choice(TOKENS), dice.random() < 0.3)
+            assert await step.take(twin) == await step.take(real), step
+            assert await shown(twin) == await shown(real), step
+
+
+PATTERNS = st.text("abc*?[]^-\\:", max_size=8)
+WORDS = st.text("abc^-:]", min_size=1, max_size=4)
+
+
+@settings(max_examples=150)
+@given(pattern=PATTERNS, words=st.lists(WORDS, min_size=1, max_size=6))
+def test_a_pattern_matches_what_it_matches_on_redis(redis_server: RedisServer, pattern, words):
+    well_formed = "[" not in pattern or _balanced(pattern)
+    if not well_formed:
+        return  # Redis guesses; nobody should write it
+    redis_server.flush()
+    for word in words:
+        redis_server.command("SET", word, "1")
+    real = {key.decode() for key in redis_server.command("KEYS", pattern)}
+    assert {word for word in words if glob(pattern).fullmatch(word)} == real
+
+
+def _balanced(pattern: str) -> bool:
+    """No `[` without its `]`, no escape or odd range inside."""
+    inside = pattern.split("[")[1:]
+    return all("]" in part and not set("\\-^") & set(part.partition("]")[0]) for part in inside)
