@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from langcache_cli.caching import Cache, CachedFunction, CacheSettings
+from langcache_cli.caching._entry import parse
 from tests.harness.polling import aeventually
 from tests.harness.redis_server import RedisServer
 
@@ -53,8 +54,12 @@ class Gate:
 class Database:
     """What functions behind the cache read: a version per item, each read counted, held at a gate."""
 
-    def __init__(self, cache: Cache, *, held: bool = False, prefix: str = "vocabulary") -> None:
+    def __init__(
+        self, cache: Cache, *, held: bool = False, prefix: str = "vocabulary", **options: Any
+    ) -> None:
+        """Functions on ``cache``, decorated with ``options``."""
         self.cache = cache
+        self.options = options
         self.versions: Counter[int] = Counter()
         self.reads: Counter[int] = Counter()
         self.gate = Gate(is_open=not held)
@@ -62,7 +67,7 @@ class Database:
         self.read: CachedFunction[[int], list[int]] = self._cached(cache, prefix)
 
     def _cached(self, cache: Cache, prefix: str) -> CachedFunction[[int], list[int]]:
-        @cache.cached(key_prefix=prefix)
+        @cache.cached(key_prefix=prefix, **self.options)
         async def read(item: int) -> list[int]:
             self.reads[item] += 1
             value = [item, self.versions[item]]
@@ -76,6 +81,14 @@ class Database:
     def again(self, cache: Cache) -> CachedFunction[[int], list[int]]:
         """The same function on another cache."""
         return self._cached(cache, self.read.spec.keys.prefix)
+
+
+def make_stale(redis_server: RedisServer, key: str) -> None:
+    """Move the end of freshness into the past, as time would."""
+    entry = parse(redis_server.command("GET", key))
+    old = f"fresh={entry.fresh_until_ms} ".encode()
+    data = redis_server.command("GET", key).replace(old, f"fresh={entry.created_ms} ".encode(), 1)
+    redis_server.command("SET", key, data, "KEEPTTL")
 
 
 def waiting(cache: Cache) -> int:

@@ -12,7 +12,7 @@ from langcache_cli.caching import Cache
 from langcache_cli.caching._entry import parse
 from langcache_cli.caching._lifetimes import Lifetime
 from tests.harness.polling import aeventually
-from tests.integration.cache_support import Gate
+from tests.integration.cache_support import Gate, make_stale
 
 
 class Origin:
@@ -49,14 +49,6 @@ class Origin:
 
     def counted(self, name: str) -> int:
         return self.cache.statistics_of(self.read)[name] + self.cache.statistics_of(self._read_with)[name]
-
-
-def make_stale(redis_server, key: str) -> None:
-    """Move the end of freshness into the past, as time would."""
-    entry = parse(redis_server.command("GET", key))
-    old = f"fresh={entry.fresh_until_ms} ".encode()
-    data = redis_server.command("GET", key).replace(old, f"fresh={entry.created_ms} ".encode(), 1)
-    redis_server.command("SET", key, data, "KEEPTTL")
 
 
 @pytest.fixture
