@@ -216,15 +216,16 @@ async def cancel_after(coroutine, steps, *, times=1):
 
 
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
+@pytest.mark.parametrize("tags", [(), ("item:{item}", "items")], ids=["plain", "tagged"])
 @pytest.mark.parametrize(
     "what", ["hit", "miss", "miss beside another load", "refresh", "refresh of nothing", "invalidate"]
 )
 async def test_an_operation_cancelled_at_any_await_leaves_nothing_behind(
-    open_cache, redis_server, what, times
+    open_cache, redis_server, what, tags, times
 ):
     # Only a claim that was cancelled cannot be given back: it may have been that of an entry.
     cache = open_cache(lease_seconds=0.1 if what == "refresh of nothing" else 60.0)
-    database = Database(cache)
+    database = Database(cache, tags=tags)
     key = database.read.key_for(1)
     await database.read(1)
     for steps in range(STEPS):
