@@ -163,7 +163,8 @@ class Load:
                 async with asyncio.timeout(self.runtime.settings.load_timeout):
                     await watch(self.runtime.store, successor, self.key)
             seen = await self.look()
-        if isinstance(found := seen.parse(), Entry) and (decoded := self.spec.decode(found)):
+        found = seen.parse() if self.runtime.may_read() else None
+        if isinstance(found, Entry) and (decoded := self.spec.decode(found)):
             return Landing(decoded[0], found)
         return Landing(value, entry)
 

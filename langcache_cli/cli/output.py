@@ -6,6 +6,9 @@ import contextlib
 import io
 import json
 import os
+import select
+import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -47,6 +50,7 @@ class Output:
         """
         try:
             print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201 - see above
+            _wait_for_a_line()
             return input().strip().lower() in {"y", "yes"}
         except (EOFError, KeyboardInterrupt) as error:
             print(file=sys.stderr)  # noqa: T201 - see above; what comes next begins a line of its own
@@ -169,6 +173,21 @@ class Output:
         print(f"langcache: {failure.message}", file=sys.stderr)  # noqa: T201 - see above
         if failure.hint:
             print(failure.hint, file=sys.stderr)  # noqa: T201 - see above
+
+
+def _wait_for_a_line() -> None:
+    """Return when there is a line to read, or a signal to handle.
+
+    A Ctrl-C that comes the moment before `input` blocks would only be noticed after the answer.
+    """
+    heard, told = socket.socketpair()
+    with heard, told:
+        told.setblocking(False)
+        before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+        try:
+            select.select([sys.stdin, heard], [], [])
+        finally:
+            signal.set_wakeup_fd(before)
 
 
 def never_fail_to_encode() -> None:

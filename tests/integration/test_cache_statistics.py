@@ -14,7 +14,6 @@ from langcache_cli.caching import (
     get_cache_stats,
     set_default_cache,
 )
-from langcache_cli.caching import _ledger as ledger_module
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database, cache_at, python, waiting
 
@@ -207,13 +206,14 @@ async def test_statistics_end_by_themselves(cache, redis_server):
 
 async def test_a_window_holds_what_happened_in_it_and_nothing_older(cache, monkeypatch):
     database = Database(cache)
+    ledger = cache.runtime().ledger
     now = time.time() // HOUR * HOUR + 30 * MINUTE
     for minutes_ago, calls in ((0, 1), (2, 10), (90, 100), (36 * 60, 1000)):
         moment = round((now - minutes_ago * MINUTE) * 1000)
-        monkeypatch.setattr(ledger_module, "now_ms", lambda moment=moment: moment)
+        monkeypatch.setattr(ledger, "_now_ms", lambda moment=moment: moment)
         cache.statistics.add(cache.label(database.read.spec), "hits", calls)
         await cache.runtime().flush_statistics()
-    monkeypatch.setattr(ledger_module, "now_ms", lambda: round(now * 1000))
+    monkeypatch.setattr(ledger, "_now_ms", lambda: round(now * 1000))
     hits = Counter()
     for window in (MINUTE, 5 * MINUTE, HOUR, 2 * HOUR, 24 * HOUR, 7 * 24 * HOUR):
         hits[window] = (await cache.report(window_seconds=window)).total["hits"]

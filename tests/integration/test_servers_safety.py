@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,7 +36,7 @@ from langcache_cli.servers import (
 )
 from langcache_cli.servers.lock import exclusive
 from langcache_cli.servers.state import state_folder
-from tests.harness.polling import aeventually
+from tests.harness.polling import aeventually, eventually
 from tests.integration.servers_support import SECRET, LocalServers, client, listening, real_server
 
 # A server that never gets ready, as one with a huge append-only file.
@@ -70,6 +71,8 @@ def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalServ
 def bystander(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is none of langcache's business."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, cwd="/") as process:
+        # what is started next must not have begun in the same tick of the clock
+        eventually(lambda: time.time() > psutil.Process(process.pid).create_time() + 0.05)
         yield process
         process.kill()
 
