@@ -10,7 +10,7 @@ import asyncio
 from typing import Any
 
 from langcache_cli.caching._entry import Entry, Placeholder
-from langcache_cli.caching._errors import CacheError, ServerReplyError
+from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._flights import Flight, Landing
 from langcache_cli.caching._loads import Load
 from langcache_cli.caching._renewals import renewed
@@ -28,6 +28,7 @@ class Call:
         self.key = load.key
         self._waits_until: float | None = None
         """While None, the call has waited for no load of another."""
+        self._began = self.runtime.departures
 
     async def answer(self) -> Any:
         """The value: from the cache, from a load under way, or from the function."""
@@ -72,11 +73,6 @@ class Call:
             seen = await self.load.look()
             # asked again: a new connection may lead to a server that has forgotten invalidations
             return seen if self.runtime.may_read() else None
-        except ServerReplyError as error:
-            if error.code != "WRONGTYPE":
-                return None
-            self.load.count("undecodable")
-            return Seen(None)  # not ours; taking the lease replaces it
         except CacheError:
             return None
 
@@ -112,22 +108,29 @@ class Call:
             self.load.count("undecodable")
         if self.runtime.is_uncacheable(self.key):
             return Landing(await self.load.alone())
+        flight = self.runtime.departed_since(self._began, self.key)
+        if flight is not None:
+            return await self._join(flight)
         lease = new_lease(self.key)
-        flight = self.runtime.depart(lease.token, self.load.if_vacant(lease, seen.stored or b""))
-        return await flight.land()
+        work = self.load.if_vacant(lease, seen.stored or b"")
+        return await self.runtime.depart(lease.token, work, fills=self.key).land()
 
     async def _wait(self, placeholder: Placeholder) -> Landing:
         """Wait for the load that holds the lease, in this process or in another."""
-        now = self.runtime.loop.time()
-        if self._waits_until is None:
-            self._waits_until = now + self.runtime.settings.load_timeout
-        if now >= self._waits_until:
-            return Landing(await self.load.alone())  # one load after the other has failed
         flight = self.runtime.flights.get(placeholder.id)
         if flight is None:
             # One look-out for all calls of this process. It ends with the lease it watches.
             watching = watch(self.runtime.store, placeholder, self.key)
             flight = self.runtime.depart(placeholder.id, watching)
+        return await self._join(flight)
+
+    async def _join(self, flight: Flight) -> Landing:
+        """Wait for a load that another call has begun, and take its value."""
+        now = self.runtime.loop.time()
+        if self._waits_until is None:
+            self._waits_until = now + self.runtime.settings.load_timeout
+        if now >= self._waits_until:
+            return Landing(await self.load.alone())  # one load after the other has failed
         landing = await self._joined(flight, self._waits_until)
         if landing is None:
             return Landing(await self.load.alone())

@@ -19,8 +19,10 @@ import hiredis
 from langcache_cli.caching._addresses import RedisAddress
 from langcache_cli.caching._client import close_socket
 from langcache_cli.caching._errors import ServerReplyError
+from langcache_cli.caching._lookups import Lookup, answer, fail
 
 Argument = bytes | str | int
+Receiver = asyncio.Future[Any] | Lookup
 
 
 class LinkLostError(ConnectionError):
@@ -32,8 +34,9 @@ class Link(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._reader = hiredis.Reader(replyError=ServerReplyError)
-        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._waiting: deque[Receiver] = deque()
         self._unsent: list[bytes] = []
+        self._lookups: list[Lookup] = []
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -50,14 +53,28 @@ class Link(asyncio.Protocol):
         Raises:
             LinkLostError: The connection has ended. The future can fail with it too.
         """
-        if not self.alive:
-            raise LinkLostError("the connection has ended")
-        future: asyncio.Future[Any] = self._loop.create_future()
-        if not self._unsent:
-            self._loop.call_soon(self._flush)
+        future = self._new_future()
         self._unsent.append(packed)
         self._waiting.append(future)
         return future
+
+    def lookup(self, keys: Sequence[str]) -> asyncio.Future[Any]:
+        """Ask for the values of ``keys``; the future holds them in a list, None for nothing.
+
+        All look-ups of one turn of the event loop leave as one MGET, in which each key stands once.
+        """
+        future = self._new_future()
+        if not self._lookups or self._lookups[-1].full:
+            self._lookups.append(Lookup())
+        self._lookups[-1].add(keys, future)
+        return future
+
+    def _new_future(self) -> asyncio.Future[Any]:
+        if not self.alive:
+            raise LinkLostError("the connection has ended")
+        if not self._unsent and not self._lookups:
+            self._loop.call_soon(self._flush)
+        return self._loop.create_future()
 
     def abort(self) -> None:
         """Drop the connection at once; requests under way fail. Works after the loop has closed, too."""
@@ -70,7 +87,11 @@ class Link(asyncio.Protocol):
         self._fail(LinkLostError("the connection was closed"))
 
     def _flush(self) -> None:
-        if self._transport is not None and self._unsent:
+        for lookup in self._lookups:
+            self._unsent.append(pack(("MGET", *lookup.keys)))
+            self._waiting.append(lookup)
+        self._lookups.clear()
+        if self._transport is not None:
             self._transport.write(b"".join(self._unsent))
         self._unsent.clear()
 
@@ -84,9 +105,11 @@ class Link(asyncio.Protocol):
         try:
             self._reader.feed(data)
             while self._waiting and (reply := self._reader.gets()) is not False:
-                future = self._waiting.popleft()
-                if not future.done():  # else its caller was cancelled
-                    future.set_result(reply)
+                receiver = self._waiting.popleft()
+                if isinstance(receiver, Lookup):
+                    receiver.answer(reply)
+                else:
+                    answer(receiver, reply)
         except hiredis.ProtocolError:
             self.abort()  # not a Redis server, or the stream is damaged
         if not self._waiting and self._reader.has_data():
@@ -98,13 +121,16 @@ class Link(asyncio.Protocol):
         self._fail(LinkLostError(str(exc) if exc else "the server closed the connection"))
 
     def _fail(self, error: LinkLostError) -> None:
-        waiting, self._waiting = self._waiting, deque()
+        waiting = [*self._waiting, *self._lookups]
+        self._waiting.clear()
+        self._lookups.clear()
         if self._loop.is_closed():
             return
-        for future in waiting:
-            if not future.done():
-                future.set_exception(error)
-                future.exception()  # whoever waited may be gone: not an error to report
+        for receiver in waiting:
+            if isinstance(receiver, Lookup):
+                receiver.fail(error)
+            else:
+                fail(receiver, error)
 
 
 def pack(command: Sequence[Argument]) -> bytes:

@@ -77,6 +77,9 @@ class Runtime:
         )
         self._client: Redis | None = None
         self.flights: dict[str, Flight] = {}
+        self.departures = 0
+        """How many loads this process has begun."""
+        self._latest: dict[str, tuple[int, Flight]] = {}
         self._renewing: set[str | None] = set()
         self._uncacheable: dict[str, float] = {}
         self._background: set[asyncio.Task[Any]] = set()
@@ -105,6 +108,7 @@ class Runtime:
         token: str,
         work: Coroutine[Any, Any, Landing],
         *,
+        fills: str | None = None,
         renews: str | None = None,
         detached: bool = False,
     ) -> Flight:
@@ -113,6 +117,7 @@ class Runtime:
         Args:
             token: That of its lease.
             work: The load.
+            fills: The key, if there was nothing under it.
             renews: The key, if its value is served meanwhile.
             detached: It goes on when nobody waits for it, until the runtime is closed.
         """
@@ -120,16 +125,29 @@ class Runtime:
         def at_end() -> None:
             self.flights.pop(token, None)
             self._renewing.discard(renews)
+            if fills is not None and self._latest.get(fills, (0, None))[1] is flight:
+                del self._latest[fills]
 
         if renews is not None:
             self._renewing.add(renews)
         flight = Flight(work, token=token, at_end=at_end, detached=detached)
         self.flights[token] = flight
+        self.departures += 1
+        if fills is not None:
+            self._latest[fills] = self.departures, flight
         if detached:
             self._background.add(flight.task)
             flight.task.add_done_callback(self._background.discard)
         self.flush_statistics_soon()
         return flight
+
+    def departed_since(self, departures: int, key: str) -> Flight | None:
+        """The load of ``key`` that this process began after so many departures, if it still runs.
+
+        Who has begun before it may have its value without asking Redis: it was read later than that.
+        """
+        number, flight = self._latest.get(key, (0, None))
+        return flight if number > departures else None
 
     def is_renewing(self, key: str) -> bool:
         """Whether a load of this process is about to replace the entry under ``key``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -16,20 +16,20 @@ from langcache_cli.caching._errors import (
     ServerReplyError,
 )
 from langcache_cli.caching._link import Argument, LinkLostError, connect, pack
+from langcache_cli.caching._lookups import answer, fail
+from langcache_cli.caching._loop_clock import Deadline, LoopClock
 from langcache_cli.caching._scripts import script
 from langcache_cli.caching._surroundings import Connect, Connection
 
 _NOT_SERVING = frozenset({"LOADING", "MASTERDOWN", "WRONGPASS", "NOAUTH"})
 """Replies that mean: this server cannot be used now, whatever the command."""
 
-SECOND_LOOK_SHARE = 0.2
-"""The part of the time that is kept for a second look. If this event loop was too busy to send a request,
-or to read a reply that came in time, both still happen before it. That is no outage, and sending the calls
-to their functions would only add to the load."""
-
 
 class Budget:
-    """The seconds that Redis may still cost one call, over all its operations."""
+    """The seconds that Redis may still cost one call, over all its operations.
+
+    Those in which the event loop was busy with something else do not count.
+    """
 
     __slots__ = ("left",)
 
@@ -69,6 +69,7 @@ class Server:
         self._link: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
         self._loop = asyncio.get_running_loop()
+        self._clock = LoopClock()
 
     async def call(self, *command: Argument, budget: Budget | None = None) -> Any:
         """Send one command and return its reply.
@@ -124,22 +125,43 @@ class Server:
         Raises:
             CacheUnavailableError: Not all replies came within the budget, or the breaker is open.
         """
+        requests = [pack(command) for command in commands]
+        return await self._exchange(
+            lambda connection: [connection.request(request) for request in requests], budget
+        )
+
+    async def lookup(self, keys: Sequence[str], *, budget: Budget | None = None) -> list[bytes | None]:
+        """The values of ``keys``, None for nothing; together with all look-ups of this turn of the loop.
+
+        Raises:
+            CacheUnavailableError: No reply within the budget, or the breaker is open.
+            ServerReplyError: The reply is an error.
+        """
+        (values,) = await self._exchange(lambda connection: [connection.lookup(keys)], budget)
+        if isinstance(values, ServerReplyError):
+            raise values
+        found: list[bytes | None] = values
+        return found
+
+    async def _exchange(
+        self, send: Callable[[Connection], list[asyncio.Future[Any]]], budget: Budget | None
+    ) -> list[Any]:
+        """The replies to what ``send`` sends, error replies included."""
         budget = budget or Budget(self.timeout)
         self._require_usable(budget)
-        requests = [pack(command) for command in commands]
-        started = self._loop.time()
-        deadline = started + budget.left
-        try:
-            link = (
-                self._link if self._link is not None and self._link.alive else await self._connected(deadline)
-            )
-            futures = [link.request(request) for request in requests]
-            await self._answered(futures[-1], deadline)  # the others were answered before it
-            replies = [future.result() for future in futures]
-        except (OSError, ServerReplyError) as error:  # asyncio's TimeoutError is an OSError
-            self._failed(error)
-        finally:
-            budget.left -= self._loop.time() - started
+        with self._clock as clock:
+            ends = clock.time() + budget.left
+            try:
+                link = self._link
+                if link is None or not link.alive:
+                    link = await self._connected(ends)
+                futures = send(link)
+                await self._answered(futures[-1], ends)  # the others were answered before it
+                replies = [future.result() for future in futures]
+            except (OSError, ServerReplyError) as error:  # asyncio's TimeoutError is an OSError
+                self._failed(error)
+            finally:
+                budget.left = ends - clock.time()
         for reply in replies:
             if isinstance(reply, ServerReplyError) and reply.code in _NOT_SERVING:
                 self._failed(reply)
@@ -170,32 +192,31 @@ class Server:
         if problem:
             raise CacheUnavailableError(problem, target=str(self.address))
 
-    async def _answered(self, reply: asyncio.Future[Any], deadline: float) -> None:
-        kept = SECOND_LOOK_SHARE * (deadline - self._loop.time())
-        timer = self._loop.call_at(deadline - kept, self._loop.call_later, kept, _expire, reply)
+    async def _answered(self, reply: asyncio.Future[Any], ends: float) -> None:
+        left = ends - self._clock.time()
+        deadline = Deadline(self._clock, left, lambda: fail(reply, TimeoutError()))
         try:
             await reply
         finally:
-            timer.cancel()
+            deadline.cancel()
 
-    async def _connected(self, deadline: float) -> Connection:
+    async def _connected(self, ends: float) -> Connection:
         """The link; callers that need one at the same time share one attempt to connect."""
         if self._connecting is None:
             self._connecting = self._loop.create_task(self._connect(), name="langcache-connect")
             self._connecting.add_done_callback(_retrieve)
         connecting = self._connecting
         # not for the task itself: its cancellation would look like that of the caller
-        await asyncio.wait([connecting], timeout=deadline - self._loop.time())
-        if not connecting.done():
-            raise TimeoutError
+        ended: asyncio.Future[None] = self._loop.create_future()
+        connecting.add_done_callback(lambda _: answer(ended, None))
+        await self._answered(ended, ends)
         if connecting.cancelled():
             raise LinkLostError("the attempt to connect was given up")
         return connecting.result()
 
     async def _connect(self) -> Connection:
         try:
-            async with asyncio.timeout(self.timeout):
-                link = await self._connect_to(self.address)
+            link = await self._in_time(self._connect_to(self.address))
         except UnicodeError as error:
             raise OSError(f"{self.address.host!r} is not a host name") from error
         finally:
@@ -206,6 +227,15 @@ class Server:
                 self._on_reconnect()
         self._link = link
         return link
+
+    async def _in_time(self, connecting: Awaitable[Connection]) -> Connection:
+        with self._clock as clock:
+            async with asyncio.timeout(None) as timeout:
+                deadline = Deadline(clock, self.timeout, lambda: timeout.reschedule(self._loop.time()))
+                try:
+                    return await connecting
+                finally:
+                    deadline.cancel()
 
     def _failed(self, error: BaseException) -> NoReturn:
         if self.breaker.failed(self._loop.time()) and self._link is not None:
@@ -225,11 +255,6 @@ class Server:
 
 def _is_noscript(reply: Any) -> bool:
     return isinstance(reply, ServerReplyError) and reply.code == "NOSCRIPT"
-
-
-def _expire(reply: asyncio.Future[Any]) -> None:
-    if not reply.done():
-        reply.set_exception(TimeoutError())
 
 
 def _retrieve(task: asyncio.Task[Connection]) -> None:

@@ -71,9 +71,7 @@ class Store:
 
     async def read(self, key: str, budget: Budget, *, tags: Sequence[str] = ()) -> Seen:
         """What is stored under ``key``, and the versions of its ``tags`` (keys) at the same moment."""
-        if not tags:
-            return Seen(await self.server.call("GET", key, budget=budget))
-        stored, *versions = await self.server.call("MGET", key, *tags, budget=budget)
+        stored, *versions = await self.server.lookup((key, *tags), budget=budget)
         return Seen(stored, tuple(None if version is None else _text(version) for version in versions))
 
     async def versions(self, tags: Sequence[str], ttl_ms: int, budget: Budget) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +18,10 @@ class Connection(Protocol):
     @property
     def alive(self) -> bool:
         """Whether requests can still be answered."""
+        ...
+
+    def lookup(self, keys: Sequence[str]) -> asyncio.Future[Any]:
+        """Ask for the values of keys; the future holds them in a list."""
         ...
 
     def request(self, packed: bytes) -> asyncio.Future[Any]:

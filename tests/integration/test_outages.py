@@ -79,7 +79,7 @@ FAULTS: dict[str, Callable[[Outage], object]] = {
     "replica without data": lambda o: o.lose_primary("no"),
     "out of memory": lambda o: o.maxmemory(1),
     "no permission": lambda o: o.allow("-@all", "+acl", "+ping"),
-    "read permission only": lambda o: o.allow("-@all", "+acl", "+get"),
+    "read permission only": lambda o: o.allow("-@all", "+acl", "+mget"),
     "none": lambda o: None,
 }
 REMEDIES: dict[str, Callable[[Outage], object]] = {
@@ -503,6 +503,22 @@ async def test_a_loop_too_busy_to_read_a_reply_in_time_is_no_outage(open_cache, 
     assert await asyncio.gather(*calls) == [[1, 0]] * 10
     assert database.reads == {1: 1}
     assert not cache.runtime().server.breaker.open
+
+
+@pytest.mark.parametrize("count", [3000, 10_000])
+async def test_a_burst_of_calls_in_one_turn_of_the_loop_is_no_outage(open_cache, count):
+    database = Database(open_cache())
+    assert await asyncio.gather(*(database.read(1) for _ in range(count))) == [[1, 0]] * count
+    assert database.reads == {1: 1}
+
+
+async def test_a_burst_of_calls_for_different_keys_is_no_outage(open_cache):
+    database = Database(open_cache())
+    for _ in range(2):
+        values = await asyncio.gather(*(database.read(item) for item in range(3000)))
+        assert values == [[item, 0] for item in range(3000)]
+        assert not database.cache.runtime().server.breaker.open
+    assert database.cache.statistics_of(database.read)["hits"] > 0
 
 
 async def test_text_that_no_key_can_hold_is_the_callers_error_and_no_outage(cache):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
 from langcache_cli.caching._addresses import RedisAddress
 from langcache_cli.caching._link import LinkLostError, connect
+from langcache_cli.caching._lookups import fail
 from langcache_cli.caching._surroundings import Connect, Connection, Surroundings
 
 
@@ -75,7 +76,7 @@ class Faults:
 
         return connect_through
 
-    def carry(self, connection: Connection, packed: bytes) -> asyncio.Future[Any]:
+    def carry(self, connection: Connection, send: Callable[[], asyncio.Future[Any]]) -> asyncio.Future[Any]:
         """Send a request as the faults of the moment have it.
 
         Raises:
@@ -87,7 +88,7 @@ class Faults:
         loop = asyncio.get_running_loop()
         if self._mode is _Mode.DROP:
             return loop.create_future()
-        reply = connection.request(packed)
+        reply = send()
         if self._mode is _Mode.DROP_REPLIES:
             return loop.create_future()
         if not self._delay_seconds:
@@ -109,8 +110,14 @@ class _FaultyConnection:
     def alive(self) -> bool:
         return self._connection.alive
 
+    def lookup(self, keys: Sequence[str]) -> asyncio.Future[Any]:
+        return self._carried(lambda: self._connection.lookup(keys))
+
     def request(self, packed: bytes) -> asyncio.Future[Any]:
-        future = self._faults.carry(self._connection, packed)
+        return self._carried(lambda: self._connection.request(packed))
+
+    def _carried(self, send: Callable[[], asyncio.Future[Any]]) -> asyncio.Future[Any]:
+        future = self._faults.carry(self._connection, send)
         self._unanswered.add(future)
         future.add_done_callback(self._unanswered.discard)
         return future
@@ -118,17 +125,15 @@ class _FaultyConnection:
     def abort(self) -> None:
         self._connection.abort()
         for future in tuple(self._unanswered):
-            if not future.done() and not future.get_loop().is_closed():
-                future.set_exception(LinkLostError("the connection was closed"))
-                future.exception()  # whoever waited may be gone: not an error to report
+            if not future.get_loop().is_closed():
+                fail(future, LinkLostError("the connection was closed"))
 
 
 def _copy(done: asyncio.Future[Any], late: asyncio.Future[Any]) -> None:
     if late.done() or done.cancelled():
         return
     error = done.exception()
-    if error is not None:
-        late.set_exception(error)
-        late.exception()  # as above
+    if isinstance(error, Exception):
+        fail(late, error)
     else:
         late.set_result(done.result())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,8 @@ import hiredis
 from langcache_cli.caching._addresses import RedisAddress
 from langcache_cli.caching._entry import Entry, Placeholder, parse
 from langcache_cli.caching._errors import ServerReplyError
-from langcache_cli.caching._link import LinkLostError
+from langcache_cli.caching._link import LinkLostError, pack
+from langcache_cli.caching._lookups import answer
 from langcache_cli.caching._scripts import script
 from langcache_cli.caching.testing._glob import glob
 
@@ -198,6 +199,10 @@ class MemoryConnection:
         """Whether requests can still be answered."""
         return self._open
 
+    def lookup(self, keys: Sequence[str]) -> asyncio.Future[Any]:
+        """Ask for the values of keys."""
+        return self.request(pack(("MGET", *keys)))
+
     def request(self, packed: bytes) -> asyncio.Future[Any]:
         """Carry out a packed command.
 
@@ -208,15 +213,10 @@ class MemoryConnection:
             raise LinkLostError("the connection has ended")
         self._reader.feed(packed)
         future: asyncio.Future[Any] = self._loop.create_future()
-        answer = self._server.answer(self._reader.gets())
-        self._loop.call_soon(_answer, future, answer)
+        reply = self._server.answer(self._reader.gets())
+        self._loop.call_soon(answer, future, reply)
         return future
 
     def abort(self) -> None:
         """Close it."""
         self._open = False
-
-
-def _answer(future: asyncio.Future[Any], answer: Any) -> None:
-    if not future.done():
-        future.set_result(answer)
