@@ -7,6 +7,7 @@ its caller's, and the cache adds at most its budget to the time the call takes.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from langcache_cli.caching._entry import Entry, Placeholder
@@ -110,30 +111,34 @@ class Call:
             return Landing(await self.load.alone())
         flight = self.runtime.departed_since(self._began, self.key)
         if flight is not None:
-            return await self._join(flight)
+            return await self._join(lambda: flight)
         lease = new_lease(self.key)
         work = self.load.if_vacant(lease, seen.stored or b"")
         return await self.runtime.depart(lease.token, work, fills=self.key).land()
 
     async def _wait(self, placeholder: Placeholder) -> Landing:
         """Wait for the load that holds the lease, in this process or in another."""
+        return await self._join(lambda: self._flight_of(placeholder))
+
+    def _flight_of(self, placeholder: Placeholder) -> Flight:
         flight = self.runtime.flights.get(placeholder.id)
         if flight is None:
             # One look-out for all calls of this process. It ends with the lease it watches.
             watching = watch(self.runtime.store, placeholder, self.key)
             flight = self.runtime.depart(placeholder.id, watching)
-        return await self._join(flight)
+        return flight
 
-    async def _join(self, flight: Flight) -> Landing:
+    async def _join(self, board: Callable[[], Flight]) -> Landing:
         """Wait for a load that another call has begun, and take its value."""
         now = self.runtime.loop.time()
         if self._waits_until is None:
             self._waits_until = now + self.runtime.settings.load_timeout
         if now >= self._waits_until:
             return Landing(await self.load.alone())  # one load after the other has failed
+        flight = board()
         landing = await self._joined(flight, self._waits_until)
         if landing is None:
-            return Landing(await self.load.alone())
+            return Landing(found=b"")
         if landing.found is not None:
             return landing
         if landing.failure is not None and landing.entry is None:
@@ -145,7 +150,10 @@ class Call:
         return Landing(usable[0] if usable else await self.load.run())
 
     async def _joined(self, flight: Flight, deadline: float) -> Landing | None:
-        """How the flight ended; None if it takes too long, or its end says nothing about this call."""
+        """How the flight ended; None if it takes too long, or its end says nothing about this call.
+
+        None means: look again. There may be a value by now, or the lease may be free.
+        """
         timer = asyncio.timeout_at(deadline)
         try:
             async with timer:

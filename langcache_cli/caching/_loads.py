@@ -119,6 +119,7 @@ class Load:
                     # Another refresh may have claimed the old entry after us: it must not outlive this call.
                     await self.runtime.store.invalidate([self.key], self.budget)
         except CacheError as error:  # for the call that asked for the refresh, not for those who joined
+            self.count("unstored")
             return Landing(value, entry, failure=error)
         return Landing(value, entry)
 
@@ -147,7 +148,7 @@ class Load:
             if entry is None:
                 await self._store(lease, None)
         except CacheError:
-            pass  # not stored: the next call will try again
+            self.count("unstored")  # the next call will try again
         return Landing(value, entry)
 
     async def _superseded(self, value: Any, entry: Entry) -> Landing:
@@ -204,6 +205,7 @@ class Load:
     async def alone(self) -> Any:
         """The value of the function, without the right to store it."""
         self.count("misses")
+        self.count("unstored")
         return await self.run()
 
     async def run(self) -> Any:

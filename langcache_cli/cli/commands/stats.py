@@ -153,6 +153,7 @@ def _numbers(numbers: Numbers) -> dict[str, Any]:
         "load_errors",
         "refused",
         "bypassed",
+        "unstored",
         "undecodable",
         "uncacheable",
     )
