@@ -9,6 +9,7 @@ from langcache_cli.caching._cache import Cache
 from langcache_cli.caching._cache_types import CacheType, CacheTypes
 from langcache_cli.caching._codec import UncacheableValueError
 from langcache_cli.caching._default import (
+    after_commit,
     cached,
     close_redis_client,
     get_cache_stats,
@@ -59,6 +60,7 @@ __all__ = [
     "UncacheableValueError",
     "UnknownCacheTypeError",
     "WarmCounts",
+    "after_commit",
     "argument_text",
     "cached",
     "close_redis_client",

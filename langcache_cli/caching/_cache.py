@@ -16,7 +16,7 @@ from langcache_cli.caching._invalidator import Invalidator
 from langcache_cli.caching._keys import shorten
 from langcache_cli.caching._lifetimes import Lifetime, milliseconds
 from langcache_cli.caching._loads import Load
-from langcache_cli.caching._outbox import Outbox
+from langcache_cli.caching._outbox import Invalidation, Outbox
 from langcache_cli.caching._patterns import Selection, of_prefixes, require_inside, scan
 from langcache_cli.caching._registry import Registry
 from langcache_cli.caching._report import (
@@ -34,10 +34,12 @@ from langcache_cli.caching._spec import Address, FunctionSpec, Options
 from langcache_cli.caching._statistics import Label, Statistics
 from langcache_cli.caching._surroundings import Surroundings
 from langcache_cli.caching._tags import tag_key
+from langcache_cli.caching._transactions import Transactions
 from langcache_cli.caching._values import MISSING, read_values, write_values
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+    from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -79,6 +81,7 @@ class Cache:
         self.events = Events()
         self._outbox = Outbox(self._selection(None, None))
         self._invalidator = Invalidator(self._outbox, defers=defer_invalidations)
+        self._transactions = Transactions(self._invalidate_all)
         self._runtimes = Runtimes(
             lambda: Runtime(
                 self.settings,
@@ -203,9 +206,7 @@ class Cache:
             PatternError: A key is outside the namespace.
             CacheUnavailableError: Redis did not confirm, and the cache was told not to defer.
         """
-        for key in keys:
-            if not key.startswith(f"{self.settings.namespace}:"):
-                raise PatternError(f"the key {key!r} is outside the namespace {self.settings.namespace!r}")
+        self._require_own(keys)
         if not self.enabled or not keys:
             return 0
         runtime = self.runtime()
@@ -275,6 +276,45 @@ class Cache:
         keys = [tag_key(self.settings.namespace, tag) for tag in tags]
         return await self._invalidator.keys(self.runtime(), keys)
 
+    def after_commit(
+        self,
+        session: AsyncSession | async_scoped_session[Any],
+        *keys: str,
+        tags: Sequence[str] = (),
+        patterns: Sequence[str] = (),
+        types: Sequence[str] = (),
+    ) -> None:
+        """Invalidate when the transaction of ``session`` commits, before its ``commit()`` returns.
+
+        A rollback drops it; so does the rollback of the savepoint it was asked for in. Without a transaction
+        it belongs to the next one. A ``commit()`` that fails invalidates: perhaps only its answer was lost.
+        When Redis does not confirm, it is kept as by `CachedFunction.invalidate`.
+
+        Args:
+            session: SQLAlchemy's ``AsyncSession``.
+            keys: As `CachedFunction.key_for` gives them.
+            tags: As for `invalidate_tags`.
+            patterns: As for `invalidate`.
+            types: Names of cache types.
+
+        Raises:
+            TypeError: It is no async session.
+            PatternError: A key or a pattern is outside the namespace.
+            UnknownCacheTypeError: There is no such type.
+        """
+        self._require_own(keys)
+        invalidations: list[Invalidation] = [
+            *keys,
+            *(tag_key(self.settings.namespace, tag) for tag in tags),
+            *(self._selection(pattern, None) for pattern in patterns),
+            *(self._selection(None, name) for name in types),
+        ]
+        self._transactions.add(session, invalidations)
+
+    async def _invalidate_all(self, invalidations: Sequence[Invalidation]) -> None:
+        if self.enabled:
+            await self._invalidator.all(self.runtime(), invalidations)
+
     @property
     def pending_invalidations(self) -> int:
         """How many invalidations of this process Redis has not confirmed yet; calls pass it by until then."""
@@ -297,6 +337,11 @@ class Cache:
         """
         async for keys in scan(self._usable_runtime().bulk, self._selection(pattern, type_name)):
             yield [key.decode("utf-8", "replace") for key in keys]
+
+    def _require_own(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            if not key.startswith(f"{self.settings.namespace}:"):
+                raise PatternError(f"the key {key!r} is outside the namespace {self.settings.namespace!r}")
 
     def _selection(self, pattern: str | None, type_name: str | None) -> Selection:
         namespace = self.settings.namespace

@@ -15,6 +15,7 @@ from langcache_cli.caching._spec import Options
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+    from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -96,6 +97,17 @@ async def invalidate_cache(pattern: str) -> int:
 async def invalidate_tags(*tags: str) -> int:
     """Invalidate every entry that has one of these tags, in one step; see `Cache.invalidate_tags`."""
     return await get_default_cache().invalidate_tags(*tags)
+
+
+def after_commit(
+    session: AsyncSession | async_scoped_session[Any],
+    *keys: str,
+    tags: Sequence[str] = (),
+    patterns: Sequence[str] = (),
+    types: Sequence[str] = (),
+) -> None:
+    """Invalidate when the transaction of ``session`` commits; see `Cache.after_commit`."""
+    get_default_cache().after_commit(session, *keys, tags=tags, patterns=patterns, types=types)
 
 
 async def get_cache_stats() -> CacheStats:

@@ -29,6 +29,21 @@ class Invalidator:
         """Remove the keys of a selection; returns how many there were."""
         return await self._confirmed(runtime, [selection], lambda: unlink(runtime.bulk, selection))
 
+    async def all(self, runtime: Runtime, invalidations: Sequence[Invalidation]) -> None:
+        """Remove keys, of entries or of tags, and selections."""
+        selections = [item for item in invalidations if isinstance(item, Selection)]
+        keys = [item for item in invalidations if isinstance(item, str)]
+        try:
+            if keys:
+                await self.keys(runtime, keys)
+            while selections:
+                await self.selection(runtime, selections[-1])
+                selections.pop()
+        except asyncio.CancelledError:
+            if self._defers:
+                runtime.defer(selections)
+            raise
+
     async def _confirmed(
         self, runtime: Runtime, what: Sequence[Invalidation], remove: Callable[[], Awaitable[int]]
     ) -> int:
