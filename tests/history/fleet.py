@@ -1,0 +1,100 @@
+"""The workers of a run, as processes that can be stopped, killed and replaced."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.history.worker import Options
+from tests.integration.cache_support import ROOT
+
+END_SECONDS = 30.0
+
+
+class WorkerProcess:
+    """One worker."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        command = [sys.executable, "-m", "tests.history.worker", json.dumps(dataclasses.asdict(options))]
+        self._errors = Path(options.journal).with_suffix(".errors")
+        with self._errors.open("w") as errors:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+            )
+
+    def set_clock(self, milliseconds: int) -> None:
+        """Set its time of day off."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"clock {milliseconds}\n")
+        self.process.stdin.flush()
+
+    def kill(self) -> None:
+        """At once, in the middle of anything."""
+        self.process.kill()
+        self.process.communicate()
+
+    def end(self) -> None:
+        """In good order.
+
+        Raises:
+            RuntimeError: It failed; with what it said.
+        """
+        self.process.send_signal(signal.SIGCONT)
+        try:
+            self.process.communicate(timeout=END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        said = self._errors.read_text()
+        if self.process.returncode != 0 or "Traceback" in said or "never retrieved" in said:
+            raise RuntimeError(f"a worker ended with {self.process.returncode} and said: {said[-4000:]}")
+
+
+class Fleet:
+    """Some workers, one for each of the given Redis URLs."""
+
+    def __init__(self, options: list[Options], folder: Path) -> None:
+        self._folder = folder
+        self.journals: list[Path] = []
+        """Of all processes there have been."""
+        self._workers = [self._start(one) for one in options]
+
+    def __len__(self) -> int:
+        return len(self._workers)
+
+    def __getitem__(self, index: int) -> WorkerProcess:
+        return self._workers[index]
+
+    def replace(self, index: int) -> None:
+        """Kill a worker and start another one like it."""
+        worker = self._workers[index]
+        worker.kill()
+        self._workers[index] = self._start(worker.options)
+
+    def end(self) -> None:
+        """End all of them in good order."""
+        for worker in self._workers:
+            worker.end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self._workers:
+            worker.kill()
+
+    def _start(self, options: Options) -> WorkerProcess:
+        number = len(self.journals)
+        journal = self._folder / f"process-{number}.journal"
+        self.journals.append(journal)
+        return WorkerProcess(
+            dataclasses.replace(options, journal=str(journal), seed=options.seed + 1000 * number)
+        )

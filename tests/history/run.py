@@ -1,0 +1,169 @@
+"""A run: servers and workers are started, faults happen, and then the journals are judged."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from tests.harness.postgres import PostgresServer
+from tests.harness.proxy import FaultProxy
+from tests.harness.redis_server import RedisServer
+from tests.history.faults import KINDS, Faults
+from tests.history.fleet import Fleet
+from tests.history.journal import History, Subject
+from tests.history.subjects import subjects
+from tests.history.verdict import Violation, violations
+from tests.history.worker import Options
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run has shown.
+
+    Attributes:
+        seconds: How long the workers ran.
+        processes: How many of them there were, those that were killed included.
+        reads: Calls of cached functions.
+        invalidations: Acknowledged ones, by the way.
+        versions: Changes that were committed in the database.
+        faults: What was done, and how often.
+        exceptions: Reads during which Redis could not be used.
+        violations: What must not be there.
+    """
+
+    seconds: float
+    processes: int
+    reads: int
+    invalidations: Counter[str]
+    versions: int
+    faults: Counter[str]
+    exceptions: int
+    violations: list[Violation]
+
+
+class Run:
+    """Servers and a fleet; `judge` may be called at any time, `finish` ends the workers first."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        workers: int = 4,
+        seed: int = 0,
+        faults: list[str] | None = None,
+        seconds_between_faults: float = 1.0,
+        unguarded: bool = False,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            folder: For the journals.
+            workers: Processes at a time; every other one reaches Redis through a proxy.
+            seed: For all dice. Processes and networks have dice of their own, so no run is like another.
+            faults: Names of `KINDS`; None for all.
+            seconds_between_faults: On average.
+            unguarded: Workers store whatever they have loaded: the checker must find that.
+        """
+        self._stack = ExitStack()
+        self._folder = folder
+        self._workers = workers
+        self._seed = seed
+        self._names = list(KINDS) if faults is None else faults
+        self._calm_seconds = seconds_between_faults
+        self._unguarded = unguarded
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._database = stack.enter_context(PostgresServer())
+            url = self._database.create_database("history")
+            self._execute(
+                "CREATE TABLE counters (name text, item int, version bigint, PRIMARY KEY (name, item))"
+            )
+            rows = ", ".join(f"('{name}', {item}, 1)" for name, item in subjects())
+            self._execute(f"INSERT INTO counters VALUES {rows}")
+            server = stack.enter_context(RedisServer(appendonly=True))
+            proxy = stack.enter_context(FaultProxy(server.port))
+            urls = (server.url, f"redis://127.0.0.1:{proxy.port}/0")
+            options = [
+                Options(urls[number % 2], server.port, url, "", self._seed + number, self._unguarded)
+                for number in range(self._workers)
+            ]
+            self._fleet = stack.enter_context(Fleet(options, self._folder))
+            self._faults = Faults(
+                self._fleet,
+                server,
+                proxy,
+                random.Random(self._seed),
+                names=self._names,
+                calm_seconds=self._calm_seconds,
+            )
+            self._started = time.monotonic()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def go(self, seconds: float, *, tell: Callable[[str], object] = lambda _: None) -> None:
+        """Let it run, with faults; ``tell`` hears now and then how far it is."""
+        done = threading.Event()
+        telling = threading.Thread(target=self._tell, args=(tell, done), daemon=True)
+        telling.start()
+        try:
+            self._faults.run(seconds)
+        finally:
+            done.set()
+            telling.join()
+
+    def finish(self) -> Outcome:
+        """End the workers and judge.
+
+        Raises:
+            RuntimeError: A worker failed.
+        """
+        seconds = time.monotonic() - self._started
+        self._fleet.end()
+        return self.judge(seconds)
+
+    def judge(self, seconds: float = 0.0) -> Outcome:
+        """What the journals say so far."""
+        history = History.load(self._fleet.journals)
+        newest = self._newest()
+        return Outcome(
+            seconds=seconds,
+            processes=len(self._fleet.journals),
+            reads=len(history),
+            invalidations=history.ways,
+            versions=sum(newest.values()) - len(newest),
+            faults=self._faults.counts,
+            exceptions=sum(map(len, history.exceptions.values())),
+            violations=list(violations(history, newest)),
+        )
+
+    def _tell(self, tell: Callable[[str], object], done: threading.Event) -> None:
+        while not done.wait(30):
+            faults = self._faults.counts.total()
+            seconds = time.monotonic() - self._started
+            tell(f"{seconds:5.0f} s: {faults} faults, {self._size_mb()} MB of journals")
+
+    def _size_mb(self) -> int:
+        return sum(journal.stat().st_size for journal in self._fleet.journals if journal.exists()) >> 20
+
+    def _newest(self) -> dict[Subject, int]:
+        return dict(self._rows())
+
+    def _rows(self) -> Iterator[tuple[Subject, int]]:
+        for line in self._execute("SELECT name, item, version FROM counters").splitlines():
+            name, item, version = line.split("|")
+            yield (name, int(item)), int(version)
+
+    def _execute(self, statement: str) -> str:
+        return self._database.execute(statement, database="history")

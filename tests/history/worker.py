@@ -1,0 +1,248 @@
+"""One process of a run: many tasks that read, a few that change and invalidate; all of it is written down.
+
+`python -m tests.history.worker JSON`. It runs until its input ends; a line `clock MS` sets its time of day
+off by so many milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+
+from langcache_cli.caching import Cache, CacheEvent, CacheSettings, CacheUnavailableError, warm
+from langcache_cli.caching._entry import now_ms
+from langcache_cli.caching._surroundings import Surroundings
+from tests.harness.resp import RespConnection
+from tests.history.journal import Journal, Subject, now
+from tests.history.subjects import COUNTERS, ITEMS, Function, functions, load_seconds, subjects
+from tests.integration.race_worker import UnguardedStore
+
+READERS = 12
+WRITERS = 2
+LONGEST_PAUSE_SECONDS = 0.04
+FLUSH_SECONDS = 0.1
+LEASE_SECONDS = 0.5
+LOAD_TIMEOUT_SECONDS = 2.0
+REFRESHES = 0.03
+WARMS = 0.003
+ROLLBACKS = 0.1
+UNAVAILABLE = frozenset({"bypassed", "unstored"})
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a worker is told.
+
+    Attributes:
+        redis_url: Where it reaches Redis, perhaps through a proxy.
+        bare_port: Redis itself, for what a bare redis-cli would do.
+        database_url: PostgreSQL.
+        journal: The file to write to.
+        seed: For its dice.
+        unguarded: Store whatever was loaded, without looking whether it was invalidated meanwhile.
+    """
+
+    redis_url: str
+    bare_port: int
+    database_url: str
+    journal: str
+    seed: int
+    unguarded: bool = False
+
+
+class Worker:
+    """Reads, writes, and writes down."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.chance = random.Random(options.seed)
+        self.journal = Journal(Path(options.journal))
+        self.clock_ms = 0
+        self.cache = Cache(
+            CacheSettings.load(
+                env_file=None,
+                redis_url=options.redis_url,
+                lease_seconds=LEASE_SECONDS,
+                load_timeout=LOAD_TIMEOUT_SECONDS,
+            ),
+            surroundings=Surroundings(now_ms=lambda: now_ms() + self.clock_ms),
+        )
+        self.engine = create_async_engine(options.database_url.replace("://", "+asyncpg://"), pool_size=10)
+        self.functions = functions(self.cache, self.engine, self._load)
+        self.subjects: dict[str, Subject] = {
+            self.functions[name].call.key_for(item=item): (name, item) for name, item in subjects()
+        }
+        self.undelivered: list[tuple[Subject, int, str]] = []
+        self.cache.events.subscribe(self._note)
+
+    async def run(self) -> None:
+        """Work until the input ends."""
+        if self.options.unguarded:
+            runtime = self.cache.runtime()
+            runtime.store = UnguardedStore(runtime.server, lease_seconds=LEASE_SECONDS)
+        tasks = [
+            *(asyncio.create_task(self._read()) for _ in range(READERS)),
+            *(asyncio.create_task(self._write()) for _ in range(WRITERS)),
+            asyncio.create_task(self._keep_books()),
+        ]
+        listening = asyncio.create_task(asyncio.to_thread(self._listen))
+        await asyncio.wait([listening, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        await self.cache.aclose()
+        await self.engine.dispose()
+        self.journal.close()
+        for error in ended:
+            if not isinstance(error, asyncio.CancelledError):
+                raise error or RuntimeError("a task of the worker has ended")
+
+    def _listen(self) -> None:
+        for line in sys.stdin:
+            self.clock_ms = int(line.split()[1])
+
+    def _note(self, event: CacheEvent) -> None:
+        if event.name in UNAVAILABLE and event.key in self.subjects:
+            self.journal.exception(self.subjects[event.key])
+
+    async def _load(self) -> None:
+        seconds = load_seconds(self.chance, lease_seconds=LEASE_SECONDS, load_timeout=LOAD_TIMEOUT_SECONDS)
+        await asyncio.sleep(seconds)
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(LONGEST_PAUSE_SECONDS * self.chance.random() ** 2)
+
+    async def _keep_books(self) -> None:
+        while True:
+            if self.undelivered and not self.cache.pending_invalidations:
+                for subject, version, way in self.undelivered:
+                    self.journal.acknowledged(subject, version, f"{way}, later")
+                self.undelivered.clear()
+            self.journal.flush()
+            await asyncio.sleep(FLUSH_SECONDS)
+
+    # -- reading --
+
+    async def _read(self) -> None:
+        while True:
+            function = self.functions[self.chance.choice(list(self.functions))]
+            item = self.chance.randrange(ITEMS)
+            throw = self.chance.random()
+            try:
+                if throw < WARMS:
+                    await self._warm(function)
+                else:
+                    await self._call(function, item, refresh=throw < REFRESHES)
+            except CacheUnavailableError:
+                self.journal.exception((function.name, item))  # of a refresh or a warm, which say so
+            except Exception as error:  # noqa: BLE001 - no call may raise: it is written down
+                self.journal.failed((function.name, item), error)
+            await self._pause()
+
+    async def _call(self, function: Function, item: int, *, refresh: bool) -> None:
+        subject, call = (function.name, item), function.call.refresh if refresh else function.call
+        began = now()
+        if function.name == "video":
+            async with AsyncSession(self.engine) as session:
+                value = await call(item, session)
+        else:
+            value = await call(item)
+        try:
+            name, number, version = function.unpack(value)
+        except (TypeError, KeyError, ValueError):
+            self.journal.mixed(subject, value)
+            return
+        if (name, number) != subject:
+            self.journal.mixed(subject, value)
+        self.journal.read(subject, version, began)
+
+    async def _warm(self, function: Function) -> None:
+        async def load(calls: Sequence[Mapping[str, int]]) -> list[object]:
+            async with AsyncSession(self.engine) as session:
+                extra = (session,) if function.name == "video" else ()
+                return [await function.call.uncached(call["item"], *extra) for call in calls]
+
+        calls = [{"item": item} for item in range(ITEMS)]
+        await warm(self.cache, function.call, calls, load, missing_only=self.chance.random() < 0.5)
+
+    # -- changing --
+
+    async def _write(self) -> None:
+        while True:
+            function = self.functions[self.chance.choice(list(self.functions))]
+            await self._change(function, self.chance.randrange(ITEMS))
+            await self._pause()
+
+    async def _change(self, function: Function, item: int) -> None:
+        ways = ["key", "pattern", "type", "after commit", "bare del"]
+        if function.tags(item):
+            ways += ["tag", "bare del of a tag"]
+        way = self.chance.choice(ways)
+        counter = (COUNTERS.c.name == function.name) & (COUNTERS.c.item == item)
+        statement = update(COUNTERS).where(counter).values(version=COUNTERS.c.version + 1)
+        async with AsyncSession(self.engine) as session:
+            version = (await session.execute(statement.returning(COUNTERS.c.version))).scalar_one()
+            if way == "after commit":
+                key, tags = function.call.key_for(item=item), function.tags(item)
+                by_tag = bool(tags) and self.chance.random() < 0.5
+                self.cache.after_commit(session, *(() if by_tag else (key,)), tags=tags if by_tag else ())
+            if self.chance.random() < ROLLBACKS:
+                await session.rollback()
+                return
+            await session.commit()
+        subject = function.name, item
+        if await self._invalidate(way, function, item):
+            if self.cache.pending_invalidations:
+                self.journal.promised(subject, version, way)
+                self.undelivered.append((subject, version, way))
+            else:
+                self.journal.acknowledged(subject, version, way)
+
+    async def _invalidate(self, way: str, function: Function, item: int) -> bool:
+        """Returns whether it was done, or promised."""
+        key, tags = function.call.key_for(item=item), function.tags(item)
+        match way:
+            case "key":
+                await function.call.invalidate(item=item)
+            case "pattern":
+                await self.cache.invalidate(f"cache:*:{item}")
+            case "type":
+                await self.cache.invalidate_type(function.name)
+            case "tag":
+                await self.cache.invalidate_tags(self.chance.choice(tags))
+            case "bare del":
+                return await self._bare_del(key)
+            case "bare del of a tag":
+                return await self._bare_del(f"cache@tag:{self.chance.choice(tags)}")
+        return True
+
+    async def _bare_del(self, key: str) -> bool:
+        def delete() -> bool:
+            try:
+                with RespConnection(self.options.bare_port, timeout=1.0) as connection:
+                    connection.call("DEL", key)
+            except Exception:  # noqa: BLE001 - Redis is down, or loads its data: nothing was promised
+                return False
+            return True
+
+        return await asyncio.to_thread(delete)
+
+
+def main() -> None:
+    """Run, and end at once: a thread may still wait for Redis."""
+    asyncio.run(Worker(Options(**json.loads(sys.argv[1]))).run())
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
