@@ -1,7 +1,6 @@
 """Clearing many keys by pattern: SCAN and UNLINK, never outside the namespace.
 
-No path leads to FLUSHDB, and a pattern that could match another application's keys is refused
-before anything is sent.
+No path leads to FLUSHDB.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from langcache_cli.caching._errors import PatternError
 from langcache_cli.caching._server import Server
 
 KEYS_PER_SCAN = 1000
@@ -23,20 +21,6 @@ _SPECIAL = re.compile(r"([*?\[\]\\^-])")
 def escape_pattern(text: str) -> str:
     """Make ``text`` match only itself inside a Redis pattern."""
     return _SPECIAL.sub(r"\\\1", text)
-
-
-def require_inside(namespace: str, pattern: str) -> str:
-    """The pattern, if every key that it can match belongs to the namespace.
-
-    Raises:
-        PatternError: It does not begin with ``{namespace}:``.
-    """
-    if not pattern.startswith(f"{namespace}:"):
-        raise PatternError(
-            f"the pattern {pattern!r} reaches outside the namespace {namespace!r}; "
-            f"begin it with '{namespace}:'"
-        )
-    return pattern
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from langcache_cli.caching import Cache, CacheSettings, PatternError
+from langcache_cli.caching import Cache, CacheSettings, Namespace, PatternError
 from langcache_cli.operations.opening import require_answer
 
 
@@ -71,12 +71,7 @@ def require_valid(settings: CacheSettings, target: Target) -> None:
     for text in (*patterns, *target.tags):
         if not _is_text(text):
             raise PatternError(f"{text!r} is not UTF-8, as every key of langcache is")
-    for pattern in patterns:
-        if not pattern.startswith(f"{settings.namespace}:"):
-            raise PatternError(
-                f"{pattern!r} is outside the namespace {settings.namespace!r}: it does not begin with "
-                f"'{settings.namespace}:'"
-            )
+    Namespace(settings.namespace, settings.types).require_inside(*patterns)
 
 
 async def clear(cache: Cache, target: Target) -> ClearReport:

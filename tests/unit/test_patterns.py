@@ -8,11 +8,13 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langcache_cli.caching import PatternError, escape_pattern
+from langcache_cli.caching import CacheSettings, Namespace, PatternError, escape_pattern
 from langcache_cli.caching._arguments import argument_text
-from langcache_cli.caching._patterns import of_prefixes, require_inside
+from langcache_cli.caching._patterns import of_prefixes
 from tests.harness.redis_server import RedisServer
 from tests.unit.values import texts
+
+INSIDE = Namespace("cache", CacheSettings(_env_file=None).types)
 
 glob_text = st.text(st.sampled_from("*?[]\\^-!abc:é \n"), max_size=6)
 
@@ -47,7 +49,8 @@ def test_plain_text_stays_readable():
 
 @pytest.mark.parametrize("pattern", ["cache:*", "cache:vocabulary:*", "cache:[ab]*", "cache:", "cache:x\\*"])
 def test_a_pattern_inside_the_namespace_is_accepted(pattern):
-    assert require_inside("cache", pattern) == pattern
+    assert INSIDE.matching(pattern).pattern == pattern
+    INSIDE.require_inside(pattern)
 
 
 @pytest.mark.parametrize(
@@ -67,8 +70,9 @@ def test_a_pattern_inside_the_namespace_is_accepted(pattern):
     ],
 )
 def test_a_pattern_that_could_match_other_keys_is_refused(pattern):
-    with pytest.raises(PatternError, match=re.escape("begin it with 'cache:'")):
-        require_inside("cache", pattern)
+    for refuse in (INSIDE.matching, INSIDE.require_inside):
+        with pytest.raises(PatternError, match=re.escape("does not begin with 'cache:'")):
+            refuse(pattern)
 
 
 NAMES = st.text("ab_.-", min_size=1, max_size=4)
