@@ -31,6 +31,8 @@ from langcache_cli.caching._errors import (
 )
 from langcache_cli.caching._events import CacheEvent
 from langcache_cli.caching._function import CachedFunction
+from langcache_cli.caching._many import CachedMany, cached_many
+from langcache_cli.caching._namespace import Namespace
 from langcache_cli.caching._patterns import escape_pattern
 from langcache_cli.caching._report import CacheReport, CacheStats, Numbers, ServerReport, readable_bytes
 from langcache_cli.caching._settings import CacheSettings, load_settings
@@ -50,8 +52,10 @@ __all__ = [
     "CacheTypes",
     "CacheUnavailableError",
     "CachedFunction",
+    "CachedMany",
     "ConfigurationError",
     "Label",
+    "Namespace",
     "Numbers",
     "PatternError",
     "ServerLoadingError",
@@ -63,6 +67,7 @@ __all__ = [
     "after_commit",
     "argument_text",
     "cached",
+    "cached_many",
     "close_redis_client",
     "escape_pattern",
     "get_cache_stats",

@@ -6,22 +6,15 @@ moment of a warm wins: what was read before it is not stored.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from langcache_cli.caching._cache import Cache
-from langcache_cli.caching._codec import UncacheableValueError
-from langcache_cli.caching._entry import Entry, Placeholder, new_id
-from langcache_cli.caching._errors import CacheError, ServerReplyError
+from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._function import CachedFunction
-from langcache_cli.caching._loads import new_entry
-from langcache_cli.caching._runtime import RENEWALS_PER_LEASE, Runtime
-from langcache_cli.caching._server import Budget
-from langcache_cli.caching._spec import Address
-from langcache_cli.caching._store import REJECTED_BYTES, Lease, Seen, Store
+from langcache_cli.caching._leases import Leases
+from langcache_cli.caching._store import Lease
 
 Arguments = Mapping[str, Any]
 
@@ -93,90 +86,44 @@ class _Warm:
         self.function = function
         self.load = load
         self.missing_only = missing_only
-        self.runtime: Runtime = cache.runtime()
-        self.store = self.runtime.store
-        self.lifetime = cache.lifetime(function.spec)
+        self.runtime = cache.runtime()
+        lifetime = cache.lifetime(function.spec)
+        self.leases = Leases(self.runtime, function.spec, lifetime, server=self.runtime.bulk)
 
     async def run(self, calls: Sequence[Arguments]) -> WarmCounts:
-        leases = await self._leases([self.function.address(**arguments) for arguments in calls])
-        taken = await (self._acquire(leases) if self.missing_only else self._claim(leases))
+        leases = await self.leases.of([self.function.address(**arguments) for arguments in calls])
+        taken = await self._take(leases)
         skipped = taken.count(False)
         leased = [pair for pair, ours in zip(zip(calls, leases, strict=True), taken, strict=True) if ours]
         if not leased:
             return WarmCounts(skipped=skipped)
         started = self.runtime.loop.time()
         try:
-            async with self._kept([lease for _, lease in leased]):
+            async with self.leases.kept([lease for _, lease in leased]):
                 values = await self.load([arguments for arguments, _ in leased])
         except BaseException:
             if self.missing_only:
-                self._release_soon([lease for _, lease in leased])
+                self.leases.release_soon([lease for _, lease in leased])
             raise
         pairs = [(lease, value) for (_, lease), value in zip(leased, values, strict=True)]
         seconds_each = (self.runtime.loop.time() - started) / len(leased)
         return await self._commit(pairs, seconds_each) + WarmCounts(read=len(pairs), skipped=skipped)
 
-    async def _leases(self, addresses: Sequence[Address]) -> list[Lease]:
-        """Leases with the versions of their tags, as they are before anything is loaded."""
-        tags = list(dict.fromkeys(tag for address in addresses for tag in address.tags))
-        ttl_ms = self.lifetime.longest_ms + self.runtime.longest_load_ms
-        bulk = Store(self.runtime.bulk, lease_seconds=self.store.lease_seconds)
-        versions = dict(
-            zip(tags, await bulk.versions(tags, ttl_ms, Budget(bulk.server.timeout)), strict=True)
-        )
-        return [
-            Lease(address.key, new_id(), tuple(versions[tag] for tag in address.tags))
-            for address in addresses
-        ]
-
-    async def _claim(self, leases: Sequence[Lease]) -> list[bool]:
-        """Take every lease, whoever has it."""
-        replies = await self._run(
-            "claim", [(lease, *self.store.taking(lease), lease.token) for lease in leases]
-        )
-        return [_require(reply) is not None for reply in replies]
-
-    async def _acquire(self, leases: Sequence[Lease]) -> list[bool]:
-        """Take the leases of keys that hold nothing usable."""
-        found = await self._run("acquire", [(lease, *self.store.taking(lease), b"") for lease in leases])
-        unusable = {
-            index: bytes(_require(stored)[:REJECTED_BYTES])
-            for index, stored in enumerate(found)
-            if _require(stored) is not None and not self._usable(Seen(stored, leases[index].tags))
-        }
-        again = [(leases[index], *self.store.taking(leases[index]), head) for index, head in unusable.items()]
-        for index, reply in zip(unusable, await self._run("acquire", again), strict=True):
-            found[index] = _require(reply)
-        return [reply is None for reply in found]
-
-    def _usable(self, seen: Seen) -> bool:
-        entry = seen.parse()
-        return isinstance(entry, Placeholder) or (
-            isinstance(entry, Entry) and entry.schema == self.function.spec.codec.fingerprint
-        )
+    async def _take(self, leases: Sequence[Lease]) -> list[bool]:
+        if self.missing_only:
+            return await self.leases.acquire(leases)
+        await self.leases.claim(leases)
+        return [True] * len(leases)
 
     async def _commit(self, pairs: Sequence[tuple[Lease, Any]], load_seconds: float) -> WarmCounts:
-        spec, lifetime = self.function.spec, self.lifetime
-        storable: list[tuple[Any, ...]] = []
-        failed: list[Lease] = []
-        for lease, value in pairs:
-            try:
-                entry = new_entry(
-                    spec.codec,
-                    value,
-                    lifetime=lifetime,
-                    load_seconds=load_seconds,
-                    now_ms=self.runtime.now_ms(),
-                    tags=lease.tags,
-                )
-            except UncacheableValueError as error:
-                spec.warn_uncacheable(error)
-                failed.append(lease)
-            else:
-                storable.append((lease, lease.token, entry.to_bytes(), lifetime.kept_ms(entry)))
-        self._release_soon(failed)
-        replies = await self._run("commit", storable)
-        refused = [call[0].key for call, reply in zip(storable, replies, strict=True) if reply == 0]
+        entries = [self.leases.entry(lease, value, load_seconds=load_seconds) for lease, value in pairs]
+        storable = [
+            (lease, entry) for (lease, _), entry in zip(pairs, entries, strict=True) if entry is not None
+        ]
+        failed = [lease for (lease, _), entry in zip(pairs, entries, strict=True) if entry is None]
+        self.leases.release_soon(failed)
+        replies = await self.leases.commit(storable)
+        refused = [lease.key for (lease, _), reply in zip(storable, replies, strict=True) if reply == 0]
         if refused and not self.missing_only:
             # Another refresh may have claimed the old entries after us: they must not outlive this warm.
             await self.cache.invalidate_keys(refused)
@@ -185,38 +132,3 @@ class _Warm:
             refused=sum(reply == 0 for reply in replies),
             failed=len(failed) + sum(isinstance(reply, ServerReplyError) for reply in replies),
         )
-
-    @contextlib.asynccontextmanager
-    async def _kept(self, leases: Sequence[Lease]) -> AsyncIterator[None]:
-        """Renew the leases while the database is being read."""
-        renewals = self.runtime.loop.create_task(self._renew(leases), name="langcache-warm-renewals")
-        try:
-            yield
-        finally:
-            renewals.cancel()
-            await asyncio.wait([renewals])
-
-    async def _renew(self, leases: Sequence[Lease]) -> None:
-        while True:
-            await asyncio.sleep(self.cache.settings.lease_seconds / RENEWALS_PER_LEASE)
-            with contextlib.suppress(CacheError):
-                await self._run("renew", [(lease, lease.token, self.store.lease_ms) for lease in leases])
-
-    def _release_soon(self, leases: Sequence[Lease]) -> None:
-        if leases:
-            self.runtime.spawn(self._run("release", [(lease, lease.token) for lease in leases]))
-
-    async def _run(self, name: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Run a script once per lease, in one round trip."""
-        if not calls:
-            return []
-        return await self.runtime.bulk.run_many(
-            name, [(lease.key, *arguments) for lease, *arguments in calls]
-        )
-
-
-def _require(reply: Any) -> Any:
-    """The reply, unless it says that leases cannot be had at all: a read-only or full server."""
-    if isinstance(reply, ServerReplyError):
-        raise reply
-    return reply

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from langcache_cli.caching._calls import Call
 from langcache_cli.caching._decorator import decorator
-from langcache_cli.caching._errors import CacheError, CacheUnavailableError, PatternError
+from langcache_cli.caching._errors import CacheError, CacheUnavailableError
 from langcache_cli.caching._events import Events
 from langcache_cli.caching._function import CachedFunction
 from langcache_cli.caching._invalidator import Invalidator
-from langcache_cli.caching._keys import shorten
 from langcache_cli.caching._lifetimes import Lifetime, milliseconds
 from langcache_cli.caching._loads import Load
+from langcache_cli.caching._namespace import Namespace
 from langcache_cli.caching._outbox import Invalidation, Outbox
-from langcache_cli.caching._patterns import Selection, of_prefixes, require_inside, scan
+from langcache_cli.caching._patterns import Selection, scan
 from langcache_cli.caching._registry import Registry
 from langcache_cli.caching._report import (
     CacheReport,
@@ -33,7 +33,6 @@ from langcache_cli.caching._settings import CacheSettings
 from langcache_cli.caching._spec import Address, FunctionSpec, Options
 from langcache_cli.caching._statistics import Label, Statistics
 from langcache_cli.caching._surroundings import Surroundings
-from langcache_cli.caching._tags import tag_key
 from langcache_cli.caching._transactions import Transactions
 from langcache_cli.caching._values import MISSING, read_values, write_values
 
@@ -77,9 +76,10 @@ class Cache:
         """
         self.settings = settings or CacheSettings.load()
         self.registry = Registry()
+        self._namespace = Namespace(self.settings.namespace, self.settings.types)
         self.statistics = Statistics()
         self.events = Events()
-        self._outbox = Outbox(self._selection(None, None))
+        self._outbox = Outbox(self._namespace.everything)
         self._invalidator = Invalidator(self._outbox, defers=defer_invalidations)
         self._transactions = Transactions(self._invalidate_all)
         self._runtimes = Runtimes(
@@ -153,7 +153,7 @@ class Cache:
         """The values of several keys in one round trip; `MISSING` for those that have none."""
         if not self.enabled or not self.runtime().may_read():
             return dict.fromkeys(keys, MISSING)
-        found = await read_values(self.runtime().server, [self._full_key(key) for key in keys])
+        found = await read_values(self.runtime().server, [self._namespace.key(key) for key in keys])
         return dict(zip(keys, found, strict=True))
 
     async def set(self, key: str, value: Any, *, ttl: float | None = None) -> bool:
@@ -181,10 +181,10 @@ class Cache:
             return not values
         types = self.settings.types
         ttls = {
-            self._full_key(key): milliseconds(ttl or types.of_prefix(key.partition(":")[0]).ttl_seconds)
+            self._namespace.key(key): milliseconds(ttl or types.of_prefix(key.partition(":")[0]).ttl_seconds)
             for key in values
         }
-        stored = {self._full_key(key): value for key, value in values.items()}
+        stored = {self._namespace.key(key): value for key, value in values.items()}
         return await write_values(self.runtime().server, stored, ttl_ms=ttls)
 
     async def delete(self, *keys: str) -> int:
@@ -193,7 +193,7 @@ class Cache:
         Raises:
             CacheUnavailableError: Redis did not confirm, and the cache was told not to defer.
         """
-        return await self.invalidate_keys([self._full_key(key) for key in keys]) if keys else 0
+        return await self.invalidate_keys([self._namespace.key(key) for key in keys]) if keys else 0
 
     async def invalidate_keys(self, keys: Sequence[str], spec: FunctionSpec | None = None) -> int:
         """Remove full keys, and the right to store any load of them that is under way.
@@ -206,14 +206,13 @@ class Cache:
             PatternError: A key is outside the namespace.
             CacheUnavailableError: Redis did not confirm, and the cache was told not to defer.
         """
-        self._require_own(keys)
+        self._namespace.require_inside(*keys)
         if not self.enabled or not keys:
             return 0
         runtime = self.runtime()
         removed = await self._invalidator.keys(runtime, keys)
         if spec is not None:
             runtime.record(self.label(spec), "invalidated", removed)
-            runtime.flush_statistics_soon()
         return removed
 
     async def holds(self, key: str) -> bool:
@@ -230,7 +229,7 @@ class Cache:
         Raises:
             CacheUnavailableError: Redis did not answer.
         """
-        return await self.holds(tag_key(self.settings.namespace, tag))
+        return await self.holds(self._namespace.tag(tag))
 
     def statistics_of(self, function: CachedFunction[Any, Any]) -> Numbers:
         """What this process has counted for a function and not delivered yet."""
@@ -248,7 +247,7 @@ class Cache:
             PatternError: The pattern does not begin with the namespace.
             CacheUnavailableError: Redis did not confirm, and the cache was told not to defer.
         """
-        return await self._unlink(self._selection(pattern, None))
+        return await self._unlink(self._namespace.matching(pattern))
 
     async def invalidate_type(self, name: str) -> int:
         """Remove every entry of a cache type; returns how many keys there were.
@@ -257,7 +256,7 @@ class Cache:
             UnknownCacheTypeError: There is no such type.
             CacheUnavailableError: Redis did not confirm, and the cache was told not to defer.
         """
-        return await self._unlink(self._selection(None, name))
+        return await self._unlink(self._namespace.of_type(name))
 
     async def invalidate_tags(self, *tags: str) -> int:
         """Invalidate every entry that has one of these tags, in one step whatever their number.
@@ -273,7 +272,7 @@ class Cache:
         """
         if not self.enabled or not tags:
             return 0
-        keys = [tag_key(self.settings.namespace, tag) for tag in tags]
+        keys = [self._namespace.tag(tag) for tag in tags]
         return await self._invalidator.keys(self.runtime(), keys)
 
     def after_commit(
@@ -302,14 +301,7 @@ class Cache:
             PatternError: A key or a pattern is outside the namespace.
             UnknownCacheTypeError: There is no such type.
         """
-        self._require_own(keys)
-        invalidations: list[Invalidation] = [
-            *keys,
-            *(tag_key(self.settings.namespace, tag) for tag in tags),
-            *(self._selection(pattern, None) for pattern in patterns),
-            *(self._selection(None, name) for name in types),
-        ]
-        self._transactions.add(session, invalidations)
+        self._transactions.add(session, self._namespace.invalidations(keys, tags, patterns, types))
 
     async def _invalidate_all(self, invalidations: Sequence[Invalidation]) -> None:
         if self.enabled:
@@ -335,19 +327,12 @@ class Cache:
             UnknownCacheTypeError: There is no such type.
             CacheUnavailableError: Redis went away.
         """
-        async for keys in scan(self._usable_runtime().bulk, self._selection(pattern, type_name)):
-            yield [key.decode("utf-8", "replace") for key in keys]
-
-    def _require_own(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            if not key.startswith(f"{self.settings.namespace}:"):
-                raise PatternError(f"the key {key!r} is outside the namespace {self.settings.namespace!r}")
-
-    def _selection(self, pattern: str | None, type_name: str | None) -> Selection:
-        namespace = self.settings.namespace
+        namespace = self._namespace
+        selection = namespace.everything if pattern is None else namespace.matching(pattern)
         if type_name is not None:
-            return of_prefixes(namespace, self.settings.types[type_name].prefixes)
-        return Selection(require_inside(namespace, f"{namespace}:*" if pattern is None else pattern))
+            selection = namespace.of_type(type_name)
+        async for keys in scan(self._usable_runtime().bulk, selection):
+            yield [key.decode("utf-8", "replace") for key in keys]
 
     async def ping(self) -> float:
         """The round trip to Redis in seconds.
@@ -422,6 +407,3 @@ class Cache:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    def _full_key(self, key: str) -> str:
-        return shorten(f"{self.settings.namespace}:{key}")

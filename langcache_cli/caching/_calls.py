@@ -12,7 +12,7 @@ from typing import Any
 
 from langcache_cli.caching._entry import Entry, Placeholder
 from langcache_cli.caching._errors import CacheError
-from langcache_cli.caching._flights import Flight, Landing
+from langcache_cli.caching._flights import Joinable, Landing
 from langcache_cli.caching._loads import Load
 from langcache_cli.caching._renewals import renewed
 from langcache_cli.caching._store import Seen, new_lease
@@ -29,20 +29,19 @@ class Call:
         self.key = load.key
         self._waits_until: float | None = None
         """While None, the call has waited for no load of another."""
-        self._began = self.runtime.departures
+        self._began = self.runtime.board.departures
 
     async def answer(self) -> Any:
         """The value: from the cache, from a load under way, or from the function."""
         self.spec.resolve()
-        self.runtime.flush_statistics_soon()
         started = self.runtime.loop.time()
         seen = await self._look()
         while seen is not None:
-            found = self._usable(seen)
+            found = self.usable(seen)
             if isinstance(found, Entry):
                 decoded = self.spec.decode(found)
                 if decoded is not None:
-                    self._count_hit(found, self.runtime.loop.time() - started)
+                    self.count_hit(found, self.runtime.loop.time() - started)
                     return await renewed(self.load, found, decoded[0])
                 found = None
             landing = await (self._miss(seen) if found is None else self._wait(found))
@@ -59,9 +58,8 @@ class Call:
             CacheUnavailableError: Redis did not take part; what it holds may be as it was.
         """
         self.spec.resolve()
-        self.runtime.flush_statistics_soon()
         lease = new_lease(self.key)
-        landing = await self.runtime.depart(lease.token, self.load.in_any_case(lease)).land()
+        landing = await self.runtime.board.depart(lease.token, self.load.in_any_case(lease)).land()
         if landing.failure is not None:
             raise landing.failure
         return landing.value
@@ -83,7 +81,7 @@ class Call:
             return await self._look()
         return Seen(found) if self.runtime.may_read() else None
 
-    def _usable(self, seen: Seen) -> Entry | Placeholder | None:
+    def usable(self, seen: Seen) -> Entry | Placeholder | None:
         """The entry that can be served, or the load to wait for.
 
         An entry that ends while its successor is being loaded stays in Redis as the sign of that load.
@@ -95,7 +93,8 @@ class Call:
                 return Placeholder(found.id, found.created_ms)
         return found
 
-    def _count_hit(self, entry: Entry, seconds: float) -> None:
+    def count_hit(self, entry: Entry, seconds: float) -> None:
+        """Count a call that an entry has answered, after so many seconds."""
         self.load.count("bytes_read", len(entry.payload))
         if self._waits_until is not None:  # it was there in the end, and the load of another brought it
             self.load.count("misses")
@@ -109,26 +108,26 @@ class Call:
             self.load.count("undecodable")
         if self.runtime.is_uncacheable(self.key):
             return Landing(await self.load.alone())
-        flight = self.runtime.departed_since(self._began, self.key)
+        flight = self.runtime.board.departed_since(self._began, self.key)
         if flight is not None:
             return await self._join(lambda: flight)
         lease = new_lease(self.key)
         work = self.load.if_vacant(lease, seen.stored or b"")
-        return await self.runtime.depart(lease.token, work, fills=self.key).land()
+        return await self.runtime.board.depart(lease.token, work, fills=self.key).land()
 
     async def _wait(self, placeholder: Placeholder) -> Landing:
         """Wait for the load that holds the lease, in this process or in another."""
         return await self._join(lambda: self._flight_of(placeholder))
 
-    def _flight_of(self, placeholder: Placeholder) -> Flight:
-        flight = self.runtime.flights.get(placeholder.id)
+    def _flight_of(self, placeholder: Placeholder) -> Joinable:
+        flight = self.runtime.board.with_token(placeholder.id)
         if flight is None:
             # One look-out for all calls of this process. It ends with the lease it watches.
             watching = watch(self.runtime.store, placeholder, self.key)
-            flight = self.runtime.depart(placeholder.id, watching)
+            flight = self.runtime.board.depart(placeholder.id, watching)
         return flight
 
-    async def _join(self, board: Callable[[], Flight]) -> Landing:
+    async def _join(self, board: Callable[[], Joinable]) -> Landing:
         """Wait for a load that another call has begun, and take its value."""
         now = self.runtime.loop.time()
         if self._waits_until is None:
@@ -149,7 +148,7 @@ class Call:
         usable = self.spec.decode(landing.entry) if landing.entry is not None else None
         return Landing(usable[0] if usable else await self.load.run())
 
-    async def _joined(self, flight: Flight, deadline: float) -> Landing | None:
+    async def _joined(self, flight: Joinable, deadline: float) -> Landing | None:
         """How the flight ended; None if it takes too long, or its end says nothing about this call.
 
         None means: look again. There may be a value by now, or the lease may be free.

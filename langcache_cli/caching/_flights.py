@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from langcache_cli.caching._entry import Entry
 from langcache_cli.caching._errors import CacheError
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,12 @@ class Landing:
     failure: CacheError | None = None
 
 
-class Flight:
+class Flight(Generic[R]):
     """A load under way, and those who wait for it."""
 
     def __init__(
         self,
-        work: Coroutine[Any, Any, Landing],
+        work: Coroutine[Any, Any, R],
         *,
         token: str,
         at_end: Callable[[], object],
@@ -60,11 +62,11 @@ class Flight:
         self._leader_left = False
 
     @property
-    def task(self) -> asyncio.Task[Landing]:
+    def task(self) -> asyncio.Task[R]:
         """What runs the load."""
         return self._task
 
-    async def land(self) -> Landing:
+    async def land(self) -> R:
         """Wait for the end as the call that began it.
 
         Raises:
@@ -73,7 +75,7 @@ class Flight:
         await self._wait(leading=True)
         return self._task.result()
 
-    async def join(self) -> Landing | None:
+    async def join(self) -> R | None:
         """Wait for the end of a load that another call began.
 
         Returns:
@@ -103,6 +105,32 @@ class Flight:
             raise
         finally:
             self._waiting -= 1
+
+
+class Joinable(Protocol):
+    """What others can wait for: the load of one key."""
+
+    async def join(self) -> Landing | None:
+        """Wait for its end; see `Flight.join`."""
+        ...
+
+
+class Part:
+    """One key of a load that loads many."""
+
+    def __init__(self, flight: Flight[list[Landing | Exception]], number: int) -> None:
+        self._flight = flight
+        self._number = number
+
+    async def join(self) -> Landing | None:
+        """Wait for the end of the whole load; see `Flight.join`."""
+        landings = await self._flight.join()
+        if landings is None:
+            return None
+        landing = landings[self._number]
+        if isinstance(landing, Exception):
+            raise landing
+        return landing
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:

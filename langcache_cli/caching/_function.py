@@ -50,6 +50,11 @@ class CachedFunction(Generic[P, T]):
         """How this function is cached."""
         return self._spec
 
+    @property
+    def cache(self) -> Cache:
+        """Where its entries are."""
+        return self._cache()
+
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """The value, from the cache if it can be.
 

@@ -116,6 +116,12 @@ class KeyBuilder:
                 f"which {self.function_name}() does not take"
             )
 
+    @property
+    def required(self) -> set[str]:
+        """The parameters that are part of the key and have no default."""
+        parameters = self._signature.parameters
+        return {name for name in self.in_key if parameters[name].default is inspect.Parameter.empty}
+
     def key(self, namespace: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
         """The key of a call.
 

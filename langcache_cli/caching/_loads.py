@@ -144,19 +144,19 @@ class Load:
     async def _stored(self, lease: Lease, value: Any, entry: Entry | None) -> Landing:
         try:
             if entry is not None and not await self._store(lease, entry):
-                return await self._superseded(value, entry)
+                return await self.superseded(Landing(value, entry))
             if entry is None:
                 await self._store(lease, None)
         except CacheError:
             self.count("unstored")  # the next call will try again
         return Landing(value, entry)
 
-    async def _superseded(self, value: Any, entry: Entry) -> Landing:
-        """What is returned after an invalidation has refused ``value``.
+    async def superseded(self, refused: Landing) -> Landing:
+        """What is returned for a value that an invalidation has kept from being stored.
 
         Another load may have begun after the invalidation, and read the database before this one did. What
-        it stores is what the next calls get. If it is older than ``value``, returning that would let this
-        process see values go backwards.
+        it stores is what the next calls get. If it is older, returning ours would let this process see
+        values go backwards.
         """
         seen = await self.look()
         if isinstance(successor := seen.parse(), Placeholder):
@@ -167,7 +167,7 @@ class Load:
         found = seen.parse() if self.runtime.may_read() else None
         if isinstance(found, Entry) and (decoded := self.spec.decode(found)):
             return Landing(decoded[0], found)
-        return Landing(value, entry)
+        return refused
 
     async def _store(self, lease: Lease, entry: Entry | None) -> bool:
         if entry is None:

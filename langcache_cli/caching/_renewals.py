@@ -19,7 +19,7 @@ async def renewed(load: Load, entry: Entry, value: Any) -> Any:
         return value
     runtime, lease = load.runtime, new_lease(load.key)
     work = load.if_elected(lease, entry)
-    flight = runtime.depart(lease.token, work, renews=load.key, detached=not load.spec.takes_session)
+    flight = runtime.board.depart(lease.token, work, renews=load.key, detached=not load.spec.takes_session)
     if flight.detached:
         return value
     try:
@@ -39,5 +39,5 @@ def _is_due(load: Load, entry: Entry) -> bool:
     return (
         lifetime.renewal_is_due(entry, now_ms)
         and not runtime.is_leased(entry, now_ms)
-        and not runtime.is_renewing(load.key)
+        and not runtime.board.is_renewing(load.key)
     )

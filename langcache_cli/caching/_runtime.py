@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
+from langcache_cli.caching._board import Board
 from langcache_cli.caching._client import abandon_client, close_client, new_client
 from langcache_cli.caching._delivery import Delivery
 from langcache_cli.caching._entry import Entry
@@ -76,11 +77,7 @@ class Runtime:
             on_delivered=lambda count: self.record(OUTBOX, "delivered", count),
         )
         self._client: Redis | None = None
-        self.flights: dict[str, Flight] = {}
-        self.departures = 0
-        """How many loads this process has begun."""
-        self._latest: dict[str, tuple[int, Flight]] = {}
-        self._renewing: set[str | None] = set()
+        self.board = Board(keep=self._keep_flight)
         self._uncacheable: dict[str, float] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._flush_timer: asyncio.TimerHandle | None = None
@@ -102,56 +99,6 @@ class Runtime:
         finally:
             self._sentinel = None  # `close` must not try to close what is waiting for it
             await close()
-
-    def depart(
-        self,
-        token: str,
-        work: Coroutine[Any, Any, Landing],
-        *,
-        fills: str | None = None,
-        renews: str | None = None,
-        detached: bool = False,
-    ) -> Flight:
-        """Start a load that others can join by its token.
-
-        Args:
-            token: That of its lease.
-            work: The load.
-            fills: The key, if there was nothing under it.
-            renews: The key, if its value is served meanwhile.
-            detached: It goes on when nobody waits for it, until the runtime is closed.
-        """
-
-        def at_end() -> None:
-            self.flights.pop(token, None)
-            self._renewing.discard(renews)
-            if fills is not None and self._latest.get(fills, (0, None))[1] is flight:
-                del self._latest[fills]
-
-        if renews is not None:
-            self._renewing.add(renews)
-        flight = Flight(work, token=token, at_end=at_end, detached=detached)
-        self.flights[token] = flight
-        self.departures += 1
-        if fills is not None:
-            self._latest[fills] = self.departures, flight
-        if detached:
-            self._background.add(flight.task)
-            flight.task.add_done_callback(self._background.discard)
-        self.flush_statistics_soon()
-        return flight
-
-    def departed_since(self, departures: int, key: str) -> Flight | None:
-        """The load of ``key`` that this process began after so many departures, if it still runs.
-
-        Who has begun before it may have its value without asking Redis: it was read later than that.
-        """
-        number, flight = self._latest.get(key, (0, None))
-        return flight if number > departures else None
-
-    def is_renewing(self, key: str) -> bool:
-        """Whether a load of this process is about to replace the entry under ``key``."""
-        return key in self._renewing
 
     def is_leased(self, entry: Entry, now_ms: int) -> bool:
         """Whether somebody loads the successor of an entry, as far as the local clock can tell.
@@ -177,6 +124,7 @@ class Runtime:
     ) -> None:
         """Count something, and tell the hooks of it."""
         self.statistics.add(label, name, amount)
+        self.flush_statistics_soon()
         if self._events:
             self._events.tell(CacheEvent(name, label, key, amount, seconds))
 
@@ -189,7 +137,6 @@ class Runtime:
         """Keep invalidations that Redis did not confirm, and go on trying."""
         self.record(OUTBOX, "deferred", self.outbox.defer(invalidations))
         self._delivery.soon()
-        self.flush_statistics_soon()
 
     def _defer_recent(self) -> None:
         count = self.outbox.defer_recent()
@@ -215,6 +162,10 @@ class Runtime:
     def release_soon(self, lease: Lease) -> None:
         """Give a lease back without making anybody wait for it."""
         self.spawn(self.store.release(lease, Budget(self.server.timeout)))
+
+    def _keep_flight(self, flight: Flight[Landing]) -> None:
+        self._background.add(flight.task)
+        flight.task.add_done_callback(self._background.discard)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run short work in the background. It may fail: it is help, not duty."""

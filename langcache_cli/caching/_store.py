@@ -10,10 +10,13 @@ A tag that was evicted does the same, so losing it costs misses and never correc
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from langcache_cli.caching._entry import Entry, Placeholder, new_id, now_ms, parse
+from langcache_cli.caching._lookups import KEYS_PER_LOOKUP
 from langcache_cli.caching._server import Budget, Server
 
 REJECTED_BYTES = 256
@@ -72,7 +75,15 @@ class Store:
     async def read(self, key: str, budget: Budget, *, tags: Sequence[str] = ()) -> Seen:
         """What is stored under ``key``, and the versions of its ``tags`` (keys) at the same moment."""
         stored, *versions = await self.server.lookup((key, *tags), budget=budget)
-        return Seen(stored, tuple(None if version is None else _text(version) for version in versions))
+        return Seen(stored, tuple(map(_version, versions)))
+
+    async def read_many(self, addresses: Sequence[tuple[str, Sequence[str]]], budget: Budget) -> list[Seen]:
+        """`read` for many keys, each with its tags, at once."""
+        wanted = list(dict.fromkeys(name for key, tags in addresses for name in (key, *tags)))
+        batches = [wanted[at : at + KEYS_PER_LOOKUP] for at in range(0, len(wanted), KEYS_PER_LOOKUP)]
+        values = await asyncio.gather(*(self.server.lookup(batch, budget=budget) for batch in batches))
+        found = dict(zip(wanted, itertools.chain.from_iterable(values), strict=True))
+        return [Seen(found[key], tuple(_version(found[tag]) for tag in tags)) for key, tags in addresses]
 
     async def versions(self, tags: Sequence[str], ttl_ms: int, budget: Budget) -> tuple[str, ...]:
         """The versions of ``tags`` (keys), which get new ones if they have none.
@@ -138,6 +149,10 @@ class Store:
     def taking(self, lease: Lease) -> tuple[bytes, int]:
         """What the scripts that take a lease are given: its placeholder, and how long it lasts."""
         return Placeholder(lease.token, self.now_ms(), lease.tags).to_bytes(), self.lease_ms
+
+
+def _version(stored: bytes | None) -> str | None:
+    return None if stored is None else _text(stored)
 
 
 def _text(version: bytes) -> str:

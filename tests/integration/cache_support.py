@@ -96,7 +96,12 @@ def waiting(cache: Cache) -> int:
 
     Callers of a cold key begin with a flight each, until the first of them has the lease.
     """
-    return max((flight._waiting for flight in cache.runtime().flights.values()), default=0)
+    return max((flight._waiting for flight in flights(cache)), default=0)
+
+
+def flights(cache: Cache) -> list[Any]:
+    """The loads under way."""
+    return list(cache.runtime().board._by_token.values())
 
 
 def clients_of(server: RedisServer) -> int:

@@ -11,7 +11,7 @@ import pytest
 
 from langcache_cli.caching import Cache, warm
 from langcache_cli.caching._lifetimes import Lifetime
-from tests.integration.cache_support import Database
+from tests.integration.cache_support import Database, flights
 
 AT_ONCE = 250
 WAYS = ["key", "tag", "pattern", "type"]
@@ -62,7 +62,7 @@ async def begin(what: str, database: Database, items: Sequence[int]) -> list[asy
         assert await asyncio.gather(*map(database.read, items)) == [[item, 0] for item in items]
         del lifetimes[spec]
         await database.gate.reached(len(items))
-        return [flight.task for flight in database.cache.runtime().flights.values()]
+        return [flight.task for flight in flights(database.cache)]
     tasks = [asyncio.create_task(database.read(item)) for item in items]
     await database.gate.reached(len(items))
     return tasks

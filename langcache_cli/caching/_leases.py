@@ -1,0 +1,149 @@
+"""The steps of a load (see `_store`) for many entries of a function together, each in one round trip."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from langcache_cli.caching._codec import UncacheableValueError
+from langcache_cli.caching._entry import Entry, Placeholder, new_id
+from langcache_cli.caching._errors import CacheError, ServerReplyError
+from langcache_cli.caching._lifetimes import Lifetime
+from langcache_cli.caching._loads import new_entry
+from langcache_cli.caching._runtime import RENEWALS_PER_LEASE, Runtime
+from langcache_cli.caching._server import Budget, Server
+from langcache_cli.caching._spec import Address, FunctionSpec
+from langcache_cli.caching._store import REJECTED_BYTES, Lease, Seen, Store
+
+
+class Leases:
+    """Takes, keeps and gives back leases of one function's entries."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        spec: FunctionSpec,
+        lifetime: Lifetime,
+        *,
+        server: Server,
+        budget: Budget | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            runtime: Of the running event loop.
+            spec: The function.
+            lifetime: Of its entries.
+            server: What to talk to.
+            budget: For all steps together; None lets each take the server's own time.
+        """
+        self._runtime = runtime
+        self._spec = spec
+        self._lifetime = lifetime
+        self._server = server
+        self._budget = budget
+        self._store = Store(server, lease_seconds=runtime.settings.lease_seconds, now_ms=runtime.now_ms)
+
+    async def of(self, addresses: Sequence[Address]) -> list[Lease]:
+        """Leases, not taken yet, with the versions that their tags have before anything is loaded."""
+        tags = list(dict.fromkeys(tag for address in addresses for tag in address.tags))
+        ttl_ms = self._lifetime.longest_ms + self._runtime.longest_load_ms
+        budget = self._budget or Budget(self._server.timeout)
+        versions = dict(zip(tags, await self._store.versions(tags, ttl_ms, budget), strict=True))
+        return [
+            Lease(address.key, new_id(), tuple(versions[tag] for tag in address.tags))
+            for address in addresses
+        ]
+
+    async def claim(self, leases: Sequence[Lease]) -> None:
+        """Take every lease, whoever has it."""
+        for reply in await self._run(
+            "claim", [(lease, *self._taking(lease), lease.token) for lease in leases]
+        ):
+            _require(reply)
+
+    async def acquire(self, leases: Sequence[Lease]) -> list[bool]:
+        """Take the leases of keys that hold nothing usable; returns for each whether it was taken."""
+        found = await self._run("acquire", [(lease, *self._taking(lease), b"") for lease in leases])
+        unusable = {
+            index: bytes(_require(stored)[:REJECTED_BYTES])
+            for index, stored in enumerate(found)
+            if _require(stored) is not None and not self._usable(Seen(stored, leases[index].tags))
+        }
+        again = [(leases[index], *self._taking(leases[index]), head) for index, head in unusable.items()]
+        for index, reply in zip(unusable, await self._run("acquire", again), strict=True):
+            found[index] = _require(reply)
+        return [reply is None for reply in found]
+
+    @contextlib.asynccontextmanager
+    async def kept(self, leases: Sequence[Lease]) -> AsyncIterator[None]:
+        """Renew the leases meanwhile, but no longer than a load may take."""
+        renewals = self._runtime.loop.create_task(self._renew(leases), name="langcache-renewals")
+        try:
+            yield
+        finally:
+            renewals.cancel()
+            await asyncio.wait([renewals])
+
+    async def commit(self, pairs: Sequence[tuple[Lease, Entry]]) -> list[Any]:
+        """Store entries: 1 for each that was, 0 for one that was invalidated meanwhile, or an error."""
+        kept_ms = self._lifetime.kept_ms
+        return await self._run(
+            "commit", [(lease, lease.token, entry.to_bytes(), kept_ms(entry)) for lease, entry in pairs]
+        )
+
+    def release_soon(self, leases: Sequence[Lease]) -> None:
+        """Give leases back without making anybody wait for it."""
+        if leases:
+            calls = [(lease.key, lease.token) for lease in leases]
+            self._runtime.spawn(self._server.run_many("release", calls))
+
+    def _usable(self, seen: Seen) -> bool:
+        entry = seen.parse()
+        return isinstance(entry, Placeholder) or (
+            isinstance(entry, Entry) and entry.schema == self._spec.codec.fingerprint
+        )
+
+    def _taking(self, lease: Lease) -> tuple[bytes, int]:
+        return self._store.taking(lease)
+
+    def entry(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
+        """The entry of a loaded value; None if it would not come back the same."""
+        try:
+            return new_entry(
+                self._spec.codec,
+                value,
+                lifetime=self._lifetime,
+                load_seconds=load_seconds,
+                now_ms=self._runtime.now_ms(),
+                tags=lease.tags,
+            )
+        except UncacheableValueError as error:
+            self._spec.warn_uncacheable(error)
+            return None
+
+    async def _renew(self, leases: Sequence[Lease]) -> None:
+        settings = self._runtime.settings
+        ends = self._runtime.loop.time() + settings.load_timeout
+        while self._runtime.loop.time() < ends:
+            await asyncio.sleep(settings.lease_seconds / RENEWALS_PER_LEASE)
+            with contextlib.suppress(CacheError):
+                calls = [(lease.key, lease.token, self._store.lease_ms) for lease in leases]
+                await self._server.run_many("renew", calls)
+
+    async def _run(self, name: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Run a script once per lease, in one round trip."""
+        if not calls:
+            return []
+        return await self._server.run_many(
+            name, [(lease.key, *arguments) for lease, *arguments in calls], budget=self._budget
+        )
+
+
+def _require(reply: Any) -> Any:
+    """The reply, unless it says that leases cannot be had at all: a read-only or full server."""
+    if isinstance(reply, ServerReplyError):
+        raise reply
+    return reply
