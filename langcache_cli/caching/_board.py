@@ -49,6 +49,7 @@ class Board:
         fills: str | None = None,
         renews: str | None = None,
         detached: bool = False,
+        tied: bool = False,
     ) -> Flight[Landing]:
         """Start a load that others can join by its token.
 
@@ -58,6 +59,7 @@ class Board:
             fills: The key, if there was nothing under it.
             renews: The key, if its value is served meanwhile.
             detached: It goes on when nobody waits for it, until the runtime is closed.
+            tied: It uses what belongs to the call that began it, and ends with that call.
         """
 
         def at_end() -> None:
@@ -66,14 +68,14 @@ class Board:
 
         if renews is not None:
             self._renewing.add(renews)
-        flight = Flight(work, token=token, at_end=at_end, detached=detached)
+        flight = Flight(work, token=token, at_end=at_end, detached=detached, tied=tied)
         self._announce(token, fills, flight)
         if detached:
             self._keep(flight)
         return flight
 
     def depart_with_many(
-        self, leases: Sequence[Lease], work: Coroutine[Any, Any, list[Landing | Exception]]
+        self, leases: Sequence[Lease], work: Coroutine[Any, Any, list[Landing | Exception]], *, tied: bool
     ) -> Flight[list[Landing | Exception]]:
         """Start the load of many keys under which there was nothing; others can join each by its token."""
 
@@ -81,8 +83,8 @@ class Board:
             for lease, part in parts:
                 self._forget(lease.token, lease.key, part)
 
-        flight = Flight(work, token=new_id(), at_end=at_end)
-        parts = [(lease, Part(flight, number)) for number, lease in enumerate(leases)]
+        flight = Flight(work, token=new_id(), at_end=at_end, tied=tied)
+        parts = [(lease, Part(flight, number, lease.token)) for number, lease in enumerate(leases)]
         for lease, part in parts:
             self._announce(lease.token, lease.key, part)
         return flight

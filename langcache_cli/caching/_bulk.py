@@ -6,6 +6,7 @@ moment of a warm wins: what was read before it is not stored.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -89,6 +90,8 @@ class _Warm:
         self.runtime = cache.runtime()
         lifetime = cache.lifetime(function.spec)
         self.leases = Leases(self.runtime, function.spec, lifetime, server=self.runtime.bulk)
+        self.vacant: list[Lease] = []
+        """Leases of keys under which there was nothing: others wait for them."""
 
     async def run(self, calls: Sequence[Arguments]) -> WarmCounts:
         leases = await self.leases.of([self.function.address(**arguments) for arguments in calls])
@@ -102,8 +105,7 @@ class _Warm:
             async with self.leases.kept([lease for _, lease in leased]):
                 values = await self.load([arguments for arguments, _ in leased])
         except BaseException:
-            if self.missing_only:
-                self.leases.release_soon([lease for _, lease in leased])
+            self.leases.release_soon(self.vacant)
             raise
         pairs = [(lease, value) for (_, lease), value in zip(leased, values, strict=True)]
         seconds_each = (self.runtime.loop.time() - started) / len(leased)
@@ -111,8 +113,11 @@ class _Warm:
 
     async def _take(self, leases: Sequence[Lease]) -> list[bool]:
         if self.missing_only:
-            return await self.leases.acquire(leases)
-        await self.leases.claim(leases)
+            taken = await self.leases.acquire(leases)
+            self.vacant = list(itertools.compress(leases, taken))
+            return taken
+        served = await self.leases.claim(leases)
+        self.vacant = [lease for lease, is_served in zip(leases, served, strict=True) if not is_served]
         return [True] * len(leases)
 
     async def _commit(self, pairs: Sequence[tuple[Lease, Any]], load_seconds: float) -> WarmCounts:

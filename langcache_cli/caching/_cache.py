@@ -154,6 +154,8 @@ class Cache:
         if not self.enabled or not self.runtime().may_read():
             return dict.fromkeys(keys, MISSING)
         found = await read_values(self.runtime().server, [self._namespace.key(key) for key in keys])
+        if not self.runtime().may_read():  # a new connection may lead to a server that has forgotten
+            return dict.fromkeys(keys, MISSING)
         return dict(zip(keys, found, strict=True))
 
     async def set(self, key: str, value: Any, *, ttl: float | None = None) -> bool:

@@ -7,7 +7,7 @@ its caller's, and the cache adds at most its budget to the time the call takes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Coroutine
 from typing import Any
 
 from langcache_cli.caching._entry import Entry, Placeholder
@@ -27,8 +27,9 @@ class Call:
         self.runtime = load.runtime
         self.spec = load.spec
         self.key = load.key
-        self._waits_until: float | None = None
-        """While None, the call has waited for no load of another."""
+        self._has_waited = False
+        self._given_up: set[str] = set()
+        """Tokens of loads that have taken too long."""
         self._began = self.runtime.board.departures
 
     async def answer(self) -> Any:
@@ -59,7 +60,9 @@ class Call:
         """
         self.spec.resolve()
         lease = new_lease(self.key)
-        landing = await self.runtime.board.depart(lease.token, self.load.in_any_case(lease)).land()
+        landing = await self.runtime.board.depart(
+            lease.token, self.load.in_any_case(lease), tied=self.spec.takes_session
+        ).land()
         if landing.failure is not None:
             raise landing.failure
         return landing.value
@@ -96,7 +99,7 @@ class Call:
     def count_hit(self, entry: Entry, seconds: float) -> None:
         """Count a call that an entry has answered, after so many seconds."""
         self.load.count("bytes_read", len(entry.payload))
-        if self._waits_until is not None:  # it was there in the end, and the load of another brought it
+        if self._has_waited:  # it was there in the end, and the load of another brought it
             self.load.count("misses")
             self.load.count("joined")
             return
@@ -109,33 +112,42 @@ class Call:
         if self.runtime.is_uncacheable(self.key):
             return Landing(await self.load.alone())
         flight = self.runtime.board.departed_since(self._began, self.key)
-        if flight is not None:
-            return await self._join(lambda: flight)
+        if flight is not None and flight.token not in self._given_up:
+            return await self._join(flight)
         lease = new_lease(self.key)
-        work = self.load.if_vacant(lease, seen.stored or b"")
-        return await self.runtime.board.depart(lease.token, work, fills=self.key).land()
+        return await self._depart(lease.token, self.load.if_vacant(lease, seen.stored or b""), fills=self.key)
+
+    async def _depart(
+        self, token: str, work: Coroutine[Any, Any, Landing], *, fills: str | None = None
+    ) -> Landing:
+        tied = self.spec.takes_session
+        return await self.runtime.board.depart(token, work, fills=fills, tied=tied).land()
 
     async def _wait(self, placeholder: Placeholder) -> Landing:
         """Wait for the load that holds the lease, in this process or in another."""
-        return await self._join(lambda: self._flight_of(placeholder))
-
-    def _flight_of(self, placeholder: Placeholder) -> Joinable:
-        flight = self.runtime.board.with_token(placeholder.id)
+        board, token = self.runtime.board, placeholder.id
+        if token in self._given_up:
+            return await self._despite(placeholder)
+        flight = board.with_token(token)
         if flight is None:
             # One look-out for all calls of this process. It ends with the lease it watches.
-            watching = watch(self.runtime.store, placeholder, self.key)
-            flight = self.runtime.board.depart(placeholder.id, watching)
-        return flight
+            flight = board.depart(token, watch(self.runtime.store, placeholder, self.key))
+        return await self._join(flight)
 
-    async def _join(self, board: Callable[[], Joinable]) -> Landing:
+    async def _despite(self, placeholder: Placeholder) -> Landing:
+        """Load though somebody holds on to the lease for longer than we let a load take: one call for all."""
+        token = f"{placeholder.id} despite"
+        if token in self._given_up:
+            return Landing(await self.load.alone())
+        flight = self.runtime.board.with_token(token)
+        if flight is None:
+            return await self._depart(token, self.load.unstored())
+        return await self._join(flight)
+
+    async def _join(self, flight: Joinable) -> Landing:
         """Wait for a load that another call has begun, and take its value."""
-        now = self.runtime.loop.time()
-        if self._waits_until is None:
-            self._waits_until = now + self.runtime.settings.load_timeout
-        if now >= self._waits_until:
-            return Landing(await self.load.alone())  # one load after the other has failed
-        flight = board()
-        landing = await self._joined(flight, self._waits_until)
+        self._has_waited = True
+        landing = await self._joined(flight)
         if landing is None:
             return Landing(found=b"")
         if landing.found is not None:
@@ -148,16 +160,19 @@ class Call:
         usable = self.spec.decode(landing.entry) if landing.entry is not None else None
         return Landing(usable[0] if usable else await self.load.run())
 
-    async def _joined(self, flight: Joinable, deadline: float) -> Landing | None:
+    async def _joined(self, flight: Joinable) -> Landing | None:
         """How the flight ended; None if it takes too long, or its end says nothing about this call.
 
-        None means: look again. There may be a value by now, or the lease may be free.
+        None means: look again. There may be a value by now, or the lease may be free: it ends at the latest
+        when loads have had their time.
         """
-        timer = asyncio.timeout_at(deadline)
+        settings = self.runtime.settings
+        timer = asyncio.timeout_at(flight.began + settings.load_timeout + settings.lease_seconds)
         try:
             async with timer:
                 return await flight.join()
         except TimeoutError:
             if not timer.expired():
                 raise  # the function's own
+        self._given_up.add(flight.token)
         return None

@@ -26,7 +26,6 @@ class Delivery:
         self,
         outbox: Outbox,
         server: Server,
-        bulk: Server,
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         on_delivered: Callable[[int], object],
@@ -35,28 +34,28 @@ class Delivery:
 
         Args:
             outbox: What to send.
-            server: For keys.
-            bulk: For selections of keys, which take longer.
+            server: Where to.
             spawn: Runs the work in the background.
             on_delivered: Told how many invalidations Redis has confirmed.
         """
         self._outbox = outbox
         self._server = server
-        self._bulk = bulk
         self._spawn = spawn
         self._on_delivered = on_delivered
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._under_way = False
+        self._stopped = False
         self._pause = 0.0
 
     def soon(self) -> None:
         """Send it, or go on trying; does nothing when there is nothing to send."""
-        if self._outbox and self._timer is None and not self._under_way:
+        if self._outbox and self._timer is None and not self._under_way and not self._stopped:
             self._timer = self._loop.call_later(self._pause, self._start)
 
     def stop(self) -> None:
         """Try no more. What is left stays in the outbox, for the next event loop."""
+        self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
 
@@ -73,7 +72,7 @@ class Delivery:
             self._confirm({key: waiting[key] for key in batch})
         for item in waiting:
             if isinstance(item, Selection):
-                await unlink(self._bulk, item)
+                await unlink(self._server, item)
                 self._confirm({item: waiting[item]})
 
     def _confirm(self, confirmed: dict[Invalidation, Waiting]) -> None:

@@ -44,6 +44,7 @@ class Flight(Generic[R]):
         token: str,
         at_end: Callable[[], object],
         detached: bool = False,
+        tied: bool = False,
     ) -> None:
         """Start ``work`` in a task of its own, with the context variables of the caller.
 
@@ -52,9 +53,12 @@ class Flight(Generic[R]):
             token: What others find it by.
             at_end: Called when it has ended.
             detached: It goes on when nobody waits for it.
+            tied: It uses what belongs to the call that began it, and ends with that call.
         """
         self.token = token
         self.detached = detached
+        self.began = asyncio.get_running_loop().time()
+        self._tied = tied
         self._task = asyncio.create_task(work, name=f"langcache-load-{token}")
         self._task.add_done_callback(_retrieve)
         self._task.add_done_callback(lambda _: at_end())
@@ -90,16 +94,17 @@ class Flight(Generic[R]):
         return self._task.result()
 
     async def _wait(self, *, leading: bool) -> None:
-        """Cancelling one waiter harms no other; the last one to leave ends the load."""
+        """Cancelling one waiter harms no other. The last to leave ends the load; so does a tied leader."""
         self._waiting += 1
         try:
             # not for the task itself: its cancellation would look like that of whoever waits
             await asyncio.wait([self._task])
         except asyncio.CancelledError:
             self._leader_left |= leading
-            if self._waiting == 1 and not self.detached and not self._task.done():
-                # Nobody can use the result. Wait for the end: the function may be using the
-                # caller's session, which the caller is about to close.
+            unwanted = self._waiting == 1 and not self.detached
+            if (unwanted or (leading and self._tied)) and not self._task.done():
+                # Wait for the end: the function may be using the caller's session, which the caller is
+                # about to close.
                 self._task.cancel()
                 await asyncio.wait([self._task])
             raise
@@ -110,6 +115,16 @@ class Flight(Generic[R]):
 class Joinable(Protocol):
     """What others can wait for: the load of one key."""
 
+    @property
+    def token(self) -> str:
+        """That of its lease."""
+        ...
+
+    @property
+    def began(self) -> float:
+        """When, on the clock of the event loop."""
+        ...
+
     async def join(self) -> Landing | None:
         """Wait for its end; see `Flight.join`."""
         ...
@@ -118,7 +133,9 @@ class Joinable(Protocol):
 class Part:
     """One key of a load that loads many."""
 
-    def __init__(self, flight: Flight[list[Landing | Exception]], number: int) -> None:
+    def __init__(self, flight: Flight[list[Landing | Exception]], number: int, token: str) -> None:
+        self.token = token
+        self.began = flight.began
         self._flight = flight
         self._number = number
 

@@ -27,7 +27,9 @@ class Invalidator:
 
     async def selection(self, runtime: Runtime, selection: Selection) -> int:
         """Remove the keys of a selection; returns how many there were."""
-        return await self._confirmed(runtime, [selection], lambda: unlink(runtime.bulk, selection))
+        # a request must not wait for a hung Redis: what it does not answer in time goes to the outbox
+        server = runtime.server if self._defers else runtime.bulk
+        return await self._confirmed(runtime, [selection], lambda: unlink(server, selection))
 
     async def all(self, runtime: Runtime, invalidations: Sequence[Invalidation]) -> None:
         """Remove keys, of entries or of tags, and selections."""

@@ -57,12 +57,10 @@ class Leases:
             for address in addresses
         ]
 
-    async def claim(self, leases: Sequence[Lease]) -> None:
-        """Take every lease, whoever has it."""
-        for reply in await self._run(
-            "claim", [(lease, *self._taking(lease), lease.token) for lease in leases]
-        ):
-            _require(reply)
+    async def claim(self, leases: Sequence[Lease]) -> list[bool]:
+        """Take every lease, whoever has it; returns for each whether an entry is served meanwhile."""
+        replies = await self._run("claim", [(lease, *self._taking(lease), lease.token) for lease in leases])
+        return [bool(_require(reply)) for reply in replies]
 
     async def acquire(self, leases: Sequence[Lease]) -> list[bool]:
         """Take the leases of keys that hold nothing usable; returns for each whether it was taken."""

@@ -107,13 +107,20 @@ class Link(asyncio.Protocol):
             while self._waiting and (reply := self._reader.gets()) is not False:
                 receiver = self._waiting.popleft()
                 if isinstance(receiver, Lookup):
-                    receiver.answer(reply)
+                    self._answer(receiver, reply)
                 else:
                     answer(receiver, reply)
         except hiredis.ProtocolError:
             self.abort()  # not a Redis server, or the stream is damaged
         if not self._waiting and self._reader.has_data():
             self.abort()  # nobody asked for this: it would be taken for the reply to the next request
+
+    def _answer(self, lookup: Lookup, reply: Any) -> None:
+        try:
+            lookup.answer(reply)
+        except ValueError as error:
+            lookup.fail(LinkLostError(str(error)))
+            self.abort()  # whatever follows is not to be trusted either
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio calls this when the connection ends, however it ends."""

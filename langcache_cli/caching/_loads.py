@@ -21,7 +21,7 @@ from langcache_cli.caching._runtime import Runtime
 from langcache_cli.caching._server import Budget
 from langcache_cli.caching._spec import Address, FunctionSpec
 from langcache_cli.caching._statistics import Label
-from langcache_cli.caching._store import Lease, Seen
+from langcache_cli.caching._store import Lease, Seen, new_lease
 from langcache_cli.caching._watch import watch
 
 logger = logging.getLogger("langcache_cli.caching")
@@ -61,6 +61,7 @@ class Load:
             lease = await self._tagged(lease)
             found = await self.runtime.store.acquire(lease, self.budget, rejected=rejected)
         except CacheError:
+            self.runtime.release_soon(lease)  # it may have heard us all the same
             acquired = False
         except asyncio.CancelledError:
             self.runtime.release_soon(lease)  # the server may have heard us
@@ -107,6 +108,9 @@ class Load:
                 entry_stays = await self.runtime.store.claim(lease, self.budget)
         except CacheError as error:
             return Landing(failure=error)
+        except asyncio.CancelledError:
+            self.runtime.release_soon(lease)  # as above
+            raise
         try:
             value, entry = await self._load(lease)
         except BaseException:
@@ -119,8 +123,11 @@ class Load:
                     # Another refresh may have claimed the old entry after us: it must not outlive this call.
                     await self.runtime.store.invalidate([self.key], self.budget)
         except CacheError as error:  # for the call that asked for the refresh, not for those who joined
-            self.count("unstored")
+            self._not_stored(lease)
             return Landing(value, entry, failure=error)
+        except asyncio.CancelledError:
+            self.runtime.release_soon(lease)
+            raise
         return Landing(value, entry)
 
     async def _load(self, lease: Lease) -> tuple[Any, Entry | None]:
@@ -148,8 +155,13 @@ class Load:
             if entry is None:
                 await self._store(lease, None)
         except CacheError:
-            self.count("unstored")  # the next call will try again
+            self._not_stored(lease)
         return Landing(value, entry)
+
+    def _not_stored(self, lease: Lease) -> None:
+        """Let the next call try again, instead of waiting for a lease under which nobody loads."""
+        self.count("unstored")
+        self.runtime.release_soon(lease)
 
     async def superseded(self, refused: Landing) -> Landing:
         """What is returned for a value that an invalidation has kept from being stored.
@@ -205,8 +217,14 @@ class Load:
     async def alone(self) -> Any:
         """The value of the function, without the right to store it."""
         self.count("misses")
-        self.count("unstored")
         return await self.run()
+
+    async def unstored(self) -> Landing:
+        """`alone`, for others too."""
+        started = self.runtime.loop.time()
+        value = await self.alone()
+        seconds = self.runtime.loop.time() - started
+        return Landing(value, self._encode(new_lease(self.key), value, load_seconds=seconds))
 
     async def run(self) -> Any:
         """Run the function, counted and timed."""

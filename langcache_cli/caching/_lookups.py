@@ -38,7 +38,13 @@ class Lookup:
         self._callers.append((keys, caller))
 
     def answer(self, values: list[bytes | None] | ServerReplyError) -> None:
-        """Give everyone what they asked for, or the error."""
+        """Give everyone what they asked for, or the error.
+
+        Raises:
+            ValueError: The reply is not one to an MGET. Nobody has been answered.
+        """
+        if not isinstance(values, ServerReplyError) and not _is_reply(values, len(self._places)):
+            raise ValueError("not a reply to MGET")
         for keys, caller in self._callers:
             if isinstance(values, ServerReplyError):
                 answer(caller, values)
@@ -49,6 +55,14 @@ class Lookup:
         """Tell everyone that no reply will come."""
         for _, caller in self._callers:
             fail(caller, error)
+
+
+def _is_reply(values: object, count: int) -> bool:
+    return (
+        isinstance(values, list)
+        and len(values) == count
+        and all(value is None or isinstance(value, bytes) for value in values)
+    )
 
 
 def answer(caller: asyncio.Future[Any], reply: Any) -> None:

@@ -107,7 +107,9 @@ class ManyCall:
         except CacheError:
             await self._unstored(keys, "bypassed")
             return
-        flight = self._runtime.board.depart_with_many(leases, self._if_vacant(leases))
+        flight = self._runtime.board.depart_with_many(
+            leases, self._if_vacant(leases), tied=self._spec.takes_session
+        )
         for key, landing in zip(keys, await flight.land(), strict=True):
             if isinstance(landing, Exception):
                 self._results[key] = landing
@@ -119,6 +121,7 @@ class ManyCall:
         try:
             taken = await self._leases.acquire(leases)
         except CacheError:
+            self._leases.release_soon(leases)  # it may have heard us all the same
             keys = [lease.key for lease in leases]
             self._count(keys, "bypassed")
             return [_landed(value) for value in await self._counted_values(keys)]
@@ -172,6 +175,7 @@ class ManyCall:
             replies = await self._leases.commit(entries)
         except CacheError:
             replies = [None] * len(entries)
+            self._leases.release_soon([lease for lease, _ in entries])
         for (lease, entry), reply in zip(entries, replies, strict=True):
             final[lease.key] = await self._after_commit(lease.key, final[lease.key], entry, reply)
         return list(final.values())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from langcache_cli.caching._patterns import Selection
@@ -46,6 +46,8 @@ class Outbox:
         self._limit = limit
         self._waiting: dict[Invalidation, Waiting] = {}
         self._recent: dict[Invalidation, float] = {}
+        self._replayed: dict[Invalidation, float] = {}
+        """When what is sent once more was confirmed first: its minute does not begin again."""
         self._number = 0
         self._lock = threading.Lock()
 
@@ -58,6 +60,7 @@ class Outbox:
         with self._lock:
             before = self._number
             for item in invalidations:
+                self._replayed.pop(item, None)
                 self._put(item, 1)
             return self._number - before
 
@@ -76,17 +79,21 @@ class Outbox:
             self._remember(gone)
             return sum(self._waiting.pop(item).count for item in gone)
 
-    def confirmed(self, invalidations: Iterable[Invalidation]) -> None:
+    def confirmed(self, invalidations: Collection[Invalidation]) -> None:
         """Remember for a minute what Redis has just confirmed."""
         with self._lock:
+            for item in invalidations:
+                self._replayed.pop(item, None)
             self._remember(invalidations)
 
     def defer_recent(self) -> int:
         """The server may be another one now: invalidate once more what was confirmed in the last minute."""
         with self._lock:
-            self._forget_old(time.monotonic())
-            recent, self._recent = self._recent, {}
-            for item in recent:
+            oldest = time.monotonic() - RECENT_SECONDS
+            recent = {item: since for item, since in self._recent.items() if since > oldest}
+            self._recent = {}
+            for item, since in recent.items():
+                self._replayed.setdefault(item, since)
                 self._put(item, 1)
             return len(recent)
 
@@ -106,7 +113,7 @@ class Outbox:
         self._forget_old(now)
         for item in invalidations:
             self._recent.pop(item, None)
-            self._recent[item] = now
+            self._recent[item] = self._replayed.pop(item, now)
         if len(self._recent) > self._limit:
             self._recent = {self._everything: now}
 

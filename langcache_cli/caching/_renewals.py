@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from langcache_cli.caching._entry import Entry
+from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._loads import Load
 from langcache_cli.caching._store import new_lease
 
@@ -19,14 +20,26 @@ async def renewed(load: Load, entry: Entry, value: Any) -> Any:
         return value
     runtime, lease = load.runtime, new_lease(load.key)
     work = load.if_elected(lease, entry)
-    flight = runtime.board.depart(lease.token, work, renews=load.key, detached=not load.spec.takes_session)
+    tied = load.spec.takes_session
+    flight = runtime.board.depart(lease.token, work, renews=load.key, detached=not tied, tied=tied)
     if flight.detached:
         return value
     try:
         landing = await flight.land()
-    except Exception:  # noqa: BLE001 - counted and logged where it was raised
-        return value
+    except Exception:
+        if await _was_invalidated(load, {entry.id, lease.token}):
+            raise
+        return value  # the error was counted and logged where it was raised
     return value if landing.found is not None else landing.value
+
+
+async def _was_invalidated(load: Load, ids: set[str]) -> bool:
+    """Whether the entry that is about to be served for want of a better one has gone meanwhile."""
+    try:
+        found = (await load.look()).parse()
+    except CacheError:
+        return False
+    return found is None or found.id not in ids
 
 
 def _is_due(load: Load, entry: Entry) -> bool:

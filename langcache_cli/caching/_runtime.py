@@ -63,7 +63,7 @@ class Runtime:
             settings.address,
             timeout=settings.operation_timeout,
             connect=surroundings.connect,
-            on_reconnect=self._defer_recent,
+            on_connect=self._defer_recent,
         )
         self.bulk = Server(settings.address, timeout=BULK_TIMEOUT_SECONDS, connect=surroundings.connect)
         self.now_ms = now_ms = surroundings.now_ms
@@ -72,7 +72,6 @@ class Runtime:
         self._delivery = Delivery(
             outbox,
             self.server,
-            self.bulk,
             spawn=self.spawn,
             on_delivered=lambda count: self.record(OUTBOX, "delivered", count),
         )
@@ -160,8 +159,9 @@ class Runtime:
         return Heartbeat(self, lease)
 
     def release_soon(self, lease: Lease) -> None:
-        """Give a lease back without making anybody wait for it."""
-        self.spawn(self.store.release(lease, Budget(self.server.timeout)))
+        """Give a lease back without making anybody wait for it; while Redis is down there is no way."""
+        if not self.server.breaker.open:
+            self.spawn(self.store.release(lease, Budget(self.server.timeout)))
 
     def _keep_flight(self, flight: Flight[Landing]) -> None:
         self._background.add(flight.task)

@@ -25,6 +25,10 @@ _NOT_SERVING = frozenset({"LOADING", "MASTERDOWN", "WRONGPASS", "NOAUTH"})
 """Replies that mean: this server cannot be used now, whatever the command."""
 
 
+READONLY_SECONDS = 1.0
+"""How often to connect anew while the server refuses to write."""
+
+
 class Budget:
     """The seconds that Redis may still cost one call, over all its operations.
 
@@ -50,7 +54,7 @@ class Server:
         *,
         timeout: float,
         connect: Connect = connect,
-        on_reconnect: Callable[[], object] | None = None,
+        on_connect: Callable[[], object] | None = None,
     ) -> None:
         """Remember where the server is; nothing is connected until the first call.
 
@@ -58,16 +62,17 @@ class Server:
             address: The server.
             timeout: Seconds that a call may take when it brings no budget of its own.
             connect: Opens a connection.
-            on_reconnect: Called after each connection but the first, before anything is sent over it.
+            on_connect: Called after each connection is made, before anything is sent over it.
         """
         self.address = address
         self._connect_to = connect
-        self._on_reconnect = on_reconnect
+        self._on_connect = on_connect
         self.timeout = timeout
         self.breaker = Breaker()
         self._abandoned = False
         self._link: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
+        self._may_leave_at = 0.0
         self._loop = asyncio.get_running_loop()
         self._clock = LoopClock()
 
@@ -165,6 +170,8 @@ class Server:
         for reply in replies:
             if isinstance(reply, ServerReplyError) and reply.code in _NOT_SERVING:
                 self._failed(reply)
+            if isinstance(reply, ServerReplyError) and reply.code == "READONLY":
+                self._leave(link)
         self.breaker.succeeded()
         return replies
 
@@ -223,8 +230,8 @@ class Server:
             self._connecting = None
         if self._link is not None:
             self._link.abort()  # one that was made while the breaker opened
-            if self._on_reconnect is not None:
-                self._on_reconnect()
+        if self._on_connect is not None:
+            self._on_connect()
         self._link = link
         return link
 
@@ -236,6 +243,13 @@ class Server:
                     return await connecting
                 finally:
                     deadline.cancel()
+
+    def _leave(self, link: Connection) -> None:
+        """The server is no primary any more; its name or address may stand for another one by now."""
+        now = self._loop.time()
+        if now >= self._may_leave_at:
+            self._may_leave_at = now + READONLY_SECONDS
+            link.abort()
 
     def _failed(self, error: BaseException) -> NoReturn:
         if self.breaker.failed(self._loop.time()) and self._link is not None:

@@ -20,7 +20,7 @@ COUNTERS = {
     "load_errors": "times it raised",
     "refused": "loaded values not stored, because of an invalidation meanwhile",
     "bypassed": "calls that went straight to the function, because Redis could not be used",
-    "unstored": "values not stored, because Redis did not confirm it or nobody else's load would end",
+    "unstored": "values not stored, because Redis did not confirm it",
     "undecodable": "entries found but not usable: an older schema, foreign or damaged data",
     "uncacheable": "values not stored, because they would not come back the same",
     "invalidated": "keys removed",

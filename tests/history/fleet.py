@@ -51,9 +51,21 @@ class WorkerProcess:
             self.process.communicate(timeout=END_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
-        said = self._errors.read_text()
-        if self.process.returncode != 0 or "Traceback" in said or "never retrieved" in said:
-            raise RuntimeError(f"a worker ended with {self.process.returncode} and said: {said[-4000:]}")
+        if self.process.returncode != 0:
+            raise RuntimeError(f"a worker ended with {self.process.returncode}; {self._said()}")
+        self.require_silent()
+
+    def require_silent(self) -> None:
+        """Asyncio complains about exceptions that nobody retrieved, and the like.
+
+        Raises:
+            RuntimeError: It did.
+        """
+        if any(word in self._said() for word in ("Traceback", "never retrieved", "was destroyed")):
+            raise RuntimeError(self._said())
+
+    def _said(self) -> str:
+        return f"a worker said: {self._errors.read_text()[-4000:]}"
 
 
 class Fleet:
@@ -75,6 +87,7 @@ class Fleet:
         """Kill a worker and start another one like it."""
         worker = self._workers[index]
         worker.kill()
+        worker.require_silent()
         self._workers[index] = self._start(worker.options)
 
     def end(self) -> None:

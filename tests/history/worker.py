@@ -11,9 +11,10 @@ import json
 import os
 import random
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
@@ -35,6 +36,7 @@ LOAD_TIMEOUT_SECONDS = 2.0
 REFRESHES = 0.03
 WARMS = 0.003
 ROLLBACKS = 0.1
+CANCELLATIONS = 0.03
 UNAVAILABLE = frozenset({"bypassed", "unstored"})
 
 
@@ -86,6 +88,7 @@ class Worker:
 
     async def run(self) -> None:
         """Work until the input ends."""
+        asyncio.get_running_loop().set_exception_handler(_complain)
         if self.options.unguarded:
             runtime = self.cache.runtime()
             runtime.store = UnguardedStore(runtime.server, lease_seconds=LEASE_SECONDS)
@@ -141,14 +144,15 @@ class Worker:
                 if throw < WARMS:
                     await self._warm(function)
                 else:
-                    await self._call(function, item, refresh=throw < REFRESHES)
+                    call = self._call(function, item, refresh=throw < REFRESHES)
+                    await self._perhaps_cancelled(call)
             except CacheUnavailableError:
                 self.journal.exception((function.name, item))  # of a refresh or a warm, which say so
             except Exception as error:  # noqa: BLE001 - no call may raise: it is written down
                 self.journal.failed((function.name, item), error)
             await self._pause()
 
-    async def _call(self, function: Function, item: int, *, refresh: bool) -> None:
+    async def _call(self, function: Function, item: int, *, refresh: bool) -> bool:
         subject, call = (function.name, item), function.call.refresh if refresh else function.call
         began = now()
         if function.name == "video":
@@ -160,10 +164,21 @@ class Worker:
             name, number, version = function.unpack(value)
         except (TypeError, KeyError, ValueError):
             self.journal.mixed(subject, value)
-            return
+            return False
         if (name, number) != subject:
             self.journal.mixed(subject, value)
         self.journal.read(subject, version, began)
+        return True
+
+    async def _perhaps_cancelled(self, work: Coroutine[Any, Any, bool]) -> bool:
+        """What it returns, or False if it was cancelled at some moment."""
+        if self.chance.random() >= CANCELLATIONS:
+            return await work
+        task = asyncio.create_task(work)
+        await asyncio.wait([task], timeout=LONGEST_PAUSE_SECONDS * self.chance.random() ** 3)
+        task.cancel()
+        await asyncio.wait([task])
+        return False if task.cancelled() else task.result()
 
     async def _warm(self, function: Function) -> None:
         async def load(calls: Sequence[Mapping[str, int]]) -> list[object]:
@@ -200,7 +215,9 @@ class Worker:
                 return
             await session.commit()
         subject = function.name, item
-        if await self._invalidate(way, function, item):
+        done = await self._perhaps_cancelled(self._invalidate(way, function, item))
+        kept = way == "key" and function.call.key_for(item=item) in self.cache._outbox.waiting()
+        if done or kept:  # one that was cancelled after it had begun is kept as well
             if self.cache.pending_invalidations:
                 self.journal.promised(subject, version, way)
                 self.undelivered.append((subject, version, way))
@@ -235,6 +252,12 @@ class Worker:
             return True
 
         return await asyncio.to_thread(delete)
+
+
+def _complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    if "unexpected connection_lost" not in repr(context.get("exception")):
+        loop.default_exception_handler(context)
+    # else it is asyncpg, cancelled while it connects
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
+from langcache_cli.caching._link import Link, LinkLostError
 from langcache_cli.caching._lookups import KEYS_PER_LOOKUP, Lookup
 from tests.integration.cache_support import Database, cache_at
 
@@ -91,3 +92,15 @@ async def test_a_key_of_another_kind_is_replaced(redis_server, redis_url):
         assert await database.read(1) == [1, 0]
         assert await database.read(1) == [1, 0]
         assert database.reads == {1: 1}
+
+
+@pytest.mark.parametrize("reply", [b"OK", 1, [], [b"one", b"too many"], [5], None])
+async def test_what_is_no_reply_to_a_look_up_ends_the_connection(reply):
+    loop = asyncio.get_running_loop()
+    link, caller = Link(), loop.create_future()
+    lookup = Lookup()
+    lookup.add(("a",), caller)
+    link._answer(lookup, reply)
+    with pytest.raises(LinkLostError, match="not a reply to MGET"):
+        await caller
+    assert not link.alive

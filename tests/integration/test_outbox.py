@@ -191,3 +191,54 @@ async def test_closing_delivers_what_can_be_delivered(open_cache, server):
 async def is_delivered_by_closing(database: Database) -> bool:
     await database.cache.aclose()
     return database.cache.pending_invalidations == 0
+
+
+async def test_after_a_failover_plain_values_are_not_read_before_it_has_been_told(open_cache, server):
+    cache = open_cache(server.url, **QUICK)
+    await cache.set("user_stats:1", "old")
+    old = server.command("DUMP", "cache:user_stats:1")
+    assert await cache.delete("user_stats:1") == 1
+    server.restart(keep_data=False)
+    server.command("RESTORE", "cache:user_stats:1", 0, old)
+    assert await cache.get("user_stats:1") is None
+    await aeventually(lambda: cache.pending_invalidations == 0)
+    assert await cache.get("user_stats:1") is None
+
+
+async def test_after_a_failover_patterns_and_types_are_told_again(open_cache, server):
+    cache = open_cache(server.url, **QUICK)
+    database = Database(cache)
+    await database.read(1)
+    old = server.command("DUMP", database.read.key_for(1))
+    database.versions[1] = 1
+    await cache.invalidate_type("vocabulary")
+    server.restart(keep_data=False)
+    server.command("RESTORE", database.read.key_for(1), 0, old)
+    assert await database.read(1) == [1, 1]
+    await aeventually(lambda: cache.pending_invalidations == 0)
+    assert await database.read(1) == [1, 1]
+
+
+async def test_the_last_minute_is_told_by_the_next_event_loop_too(open_cache, server):
+    database = Database(open_cache(server.url, **QUICK))
+    await database.read(1)
+    old = server.command("DUMP", database.read.key_for(1))
+    database.versions[1] = 1
+    assert await database.read.invalidate(1)
+    await database.cache.aclose()  # as when the loop ends; the next one connects anew
+    server.command("RESTORE", database.read.key_for(1), 0, old)
+    assert await database.read(1) == [1, 1]
+    await aeventually(lambda: database.cache.pending_invalidations == 0)
+    assert await database.read(1) == [1, 1]
+
+
+async def test_a_primary_that_was_demoted_is_left(open_cache, server):
+    database = Database(open_cache(server.url, **QUICK))
+    await database.read(1)
+    link = database.cache.runtime().server._link
+    server.command("REPLICAOF", "127.0.0.1", "1")
+    await database.read.invalidate(1)
+    assert not link.alive
+    server.command("REPLICAOF", "NO", "ONE")
+    await aeventually(lambda: database.cache.pending_invalidations == 0)
+    assert server.command("EXISTS", database.read.key_for(1)) == 0

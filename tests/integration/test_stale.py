@@ -309,3 +309,25 @@ def test_times_that_mean_nothing_are_refused(cache, options):
 
         @cache.cached(key_prefix="times", **options)
         async def load() -> int: ...
+
+
+async def test_a_value_that_is_invalidated_while_its_successor_fails_to_load_is_not_served(
+    origin, redis_server
+):
+    await origin.in_session(1)
+    key = origin._read_with.key_for(item=1)
+    make_stale(redis_server, key)
+    origin.error = OSError("no database")
+    assert await origin.in_session(1) == [1, 0]  # what a failure is for
+    redis_server.command("DEL", key)
+    origin.error = None
+    await origin.in_session(1)
+    make_stale(redis_server, key)
+    origin.error = OSError("no database")
+    origin.gate.shut()
+    call = asyncio.create_task(origin.in_session(1))
+    await origin.gate.reached(4)
+    assert await origin._read_with.invalidate(item=1)
+    origin.gate.open()
+    with pytest.raises(OSError, match="no database"):
+        await call

@@ -76,3 +76,24 @@ def test_a_minute_with_too_many_is_remembered_as_the_whole_namespace(outbox, clo
     outbox.confirmed(["a", "b", "c", "d"])
     assert outbox.defer_recent() == 1
     assert list(outbox.waiting()) == [EVERYTHING]
+
+
+def test_what_is_told_again_is_told_for_a_minute_in_all(outbox, clock):
+    outbox.confirmed(["a"])
+    for _ in range(3):
+        clock.now += RECENT_SECONDS / 4
+        assert outbox.defer_recent() == 1
+        assert outbox.delivered(outbox.waiting()) == 1
+    clock.now += RECENT_SECONDS / 3
+    assert outbox.defer_recent() == 0
+
+
+def test_what_is_asked_for_again_begins_its_minute_again(outbox, clock):
+    outbox.confirmed(["a", "b"])
+    clock.now += RECENT_SECONDS / 2
+    outbox.defer_recent()
+    outbox.defer(["a"])
+    outbox.delivered(outbox.waiting())
+    outbox.confirmed(["b"])
+    clock.now += RECENT_SECONDS * 0.7
+    assert outbox.defer_recent() == 2
