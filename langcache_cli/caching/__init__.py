@@ -34,6 +34,7 @@ from langcache_cli.caching._function import CachedFunction
 from langcache_cli.caching._many import CachedMany, cached_many
 from langcache_cli.caching._namespace import Namespace
 from langcache_cli.caching._patterns import escape_pattern
+from langcache_cli.caching._prometheus import prometheus_text
 from langcache_cli.caching._report import CacheReport, CacheStats, Numbers, ServerReport, readable_bytes
 from langcache_cli.caching._settings import CacheSettings, load_settings
 from langcache_cli.caching._statistics import Label
@@ -76,6 +77,7 @@ __all__ = [
     "invalidate_cache",
     "invalidate_tags",
     "load_settings",
+    "prometheus_text",
     "readable_bytes",
     "set_default_cache",
     "warm",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -372,13 +373,17 @@ class Cache:
         return server_report(await server.call("INFO"), database_keys=keys)
 
     async def stats(self) -> CacheStats:
-        """Both reports as one record for a health page; never raises for want of Redis."""
+        """Both reports as one record for a health page.
+
+        It never raises for want of Redis, and takes no longer than ``LANGCACHE_OPERATION_TIMEOUT``.
+        """
         server: ServerReport | None = None
         report: CacheReport | None = None
         if self.enabled:
-            with suppress(CacheError):
-                server = await self.server_report()
-                report = await self.report()
+            with suppress(CacheError, TimeoutError):
+                async with asyncio.timeout(self.settings.operation_timeout):
+                    server = await self.server_report()
+                    report = await self.report()
         return cache_stats(
             enabled=self.enabled, server=server, report=report, outbox=self.pending_invalidations
         )

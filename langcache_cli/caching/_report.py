@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+
+from typing_extensions import TypedDict  # typing's own cannot be part of a pydantic model before Python 3.12
 
 from langcache_cli.caching._statistics import OUTBOX, Counts, Label, Statistics, percentile_ms
 

@@ -210,7 +210,7 @@ class Runtime:
         try:
             await self.ledger.add(counts)
         except BaseException:
-            self.statistics.merge(counts)
+            self.statistics.give_back(counts)
             self.flush_statistics_soon()
             raise
 

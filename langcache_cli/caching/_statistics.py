@@ -64,6 +64,7 @@ class Statistics:
     """The counters of one process since they were last taken."""
 
     counts: defaultdict[Label, Counts] = field(default_factory=lambda: defaultdict(dict))
+    _taken: defaultdict[Label, Counts] = field(default_factory=lambda: defaultdict(dict))
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def add(self, label: Label, counter: str, amount: int = 1) -> None:
@@ -80,13 +81,34 @@ class Statistics:
         """All counters, which start again from nothing."""
         with self._lock:
             taken, self.counts = dict(self.counts), defaultdict(dict)
+            _add(self._taken, taken)
         return taken
 
+    def give_back(self, taken: Mapping[Label, Counts]) -> None:
+        """Take over again what could not be delivered."""
+        with self._lock:
+            _add(self._taken, taken, sign=-1)
+            _add(self.counts, taken)
+
+    def since_start(self) -> dict[Label, Counts]:
+        """All counters, those included that were taken."""
+        with self._lock:
+            total: defaultdict[Label, Counts] = defaultdict(dict)
+            _add(total, self._taken)
+            _add(total, self.counts)
+        return dict(total)
+
     def merge(self, counts: Mapping[Label, Mapping[str, int]]) -> None:
-        """Add counters that were counted elsewhere, or taken and not delivered."""
-        for label, items in counts.items():
-            for counter, amount in items.items():
-                self.add(label, counter, amount)
+        """Add counters that were counted elsewhere."""
+        with self._lock:
+            _add(self.counts, counts)
+
+
+def _add(to: defaultdict[Label, Counts], counts: Mapping[Label, Mapping[str, int]], *, sign: int = 1) -> None:
+    for label, items in counts.items():
+        into = to[label]
+        for counter, amount in items.items():
+            into[counter] = into.get(counter, 0) + sign * amount
 
 
 def bucket_of(microseconds: float) -> int:
