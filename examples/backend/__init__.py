@@ -1,0 +1,1 @@
+"""A small language-learning backend on the caching core: `uvicorn examples.backend.app:app`."""

@@ -1,0 +1,147 @@
+"""The example backend, served by real uvicorn workers over PostgreSQL and Redis."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.harness.polling import eventually
+from tests.harness.ports import ReservedPort
+from tests.integration.cache_support import ROOT
+
+WORKERS = 2
+ADMIN = {"Authorization": "Bearer a-secret"}
+ALL_WORKERS = 24
+"""As many requests, each over a connection of its own, reach every worker all but surely."""
+
+
+class Backend:
+    """The running application."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def request(self, method: str, path: str, **options) -> httpx.Response:
+        """Over a new connection, which any worker may take."""
+        return httpx.request(method, self.url + path, timeout=20, **options)
+
+    def get(self, path: str, **options):
+        answer = self.request("GET", path, **options)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def from_all_workers(self, path: str) -> list:
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(lambda _: self.get(path), range(ALL_WORKERS)))
+
+    def types(self) -> dict:
+        """The numbers of all workers, when they have been delivered."""
+        return self.get("/health/cache")["stats"]["types"]
+
+
+@pytest.fixture
+def backend(tmp_path, redis_url, postgres_url) -> Iterator[Backend]:
+    port = ReservedPort()
+    environment = {
+        "REDIS_URL": redis_url,
+        "DATABASE_URL": postgres_url,
+        "BACKEND_FOLDER": str(tmp_path / "data"),
+        "BACKEND_ADMIN_TOKEN": "a-secret",
+        "BACKEND_TRANSLATION_DELAY": "0.05",
+        "LANGCACHE_STATS_FLUSH_SECONDS": "0.1",
+        "LANGCACHE_OPERATION_TIMEOUT": "5",
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, "-m", "uvicorn", "examples.backend.app:app", "--workers", str(WORKERS)]
+    process = subprocess.Popen(
+        [*command, "--port", str(port.number), "--log-level", "warning"], env={**os.environ, **environment}
+    )
+    backend = Backend(f"http://127.0.0.1:{port.number}")
+
+    def answers() -> bool:
+        try:
+            return backend.request("GET", "/health/cache").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        eventually(answers, within=60)
+        yield backend
+    finally:
+        process.terminate()
+        process.wait(30)
+        port.release()
+
+
+def test_the_five_services(backend):
+    # vocabulary: the same request twice is the same answer, and the second a hit
+    word = backend.get("/vocabulary/7")
+    assert backend.get("/vocabulary/7") == word
+    level = backend.get("/vocabulary/level/A1?limit=50")
+    assert backend.get("/vocabulary/level/A1?limit=50") == level
+    assert len(level) == 50
+    assert word in backend.get("/vocabulary/search?q=" + word["lemma"])
+    assert backend.request("GET", "/vocabulary/999999").status_code == 404
+    eventually(lambda: backend.types()["vocabulary"]["hits"] >= 2, within=10)
+
+    # an edit by an administrator is seen by the next request of every worker
+    before = backend.from_all_workers("/vocabulary/7")
+    assert before == [word] * ALL_WORKERS
+    change = {"params": {"translation_en": "seventh heaven"}}
+    assert backend.request("PUT", "/vocabulary/7", **change).status_code == 401
+    wrong = {"Authorization": "Bearer wrong"}
+    assert backend.request("PUT", "/vocabulary/7", headers=wrong, **change).status_code == 403
+    edited = backend.request("PUT", "/vocabulary/7", headers=ADMIN, **change).json()
+    assert edited == {**word, "translation_en": "seventh heaven"}
+    assert backend.from_all_workers("/vocabulary/7") == [edited] * ALL_WORKERS
+    assert all(edited in found for found in backend.from_all_workers("/vocabulary/level/A1?limit=50"))
+
+    # translation, one text and many
+    assert backend.get("/translate?text=und") == "and"
+    assert backend.get("/translate?text=und") == "and"
+    texts = ["und", "der", "und", "Xyz"]
+    answer = backend.request("POST", "/translate/batch", json={"texts": texts})
+    assert answer.json() == ["and", "the", "and", "Xyz"]
+    eventually(lambda: backend.types()["translation"]["hits"] >= 2, within=10)
+
+    # what one user does changes that user's numbers at once, and nobody else's cache
+    for user in (4, 42):
+        assert backend.get(f"/users/{user}/stats")["known"] == 0
+    assert backend.request("POST", "/users/4/known/7").json()["known"] == 1
+    assert backend.request("POST", "/users/4/known/7").json()["known"] == 1
+    assert [stats["known"] for stats in backend.from_all_workers("/users/4/stats")] == [1] * ALL_WORKERS
+
+    def loads() -> int:
+        return backend.types()["progress"]["loads"]
+
+    eventually(lambda: loads() >= 3, within=10)
+    so_far = loads()
+    assert backend.from_all_workers("/users/42/stats")[0]["known"] == 0
+    assert loads() == so_far
+
+    # videos
+    assert backend.get("/videos/haus") == []
+    assert backend.request("PUT", "/videos/haus/one.mp4", content=b"1234", headers=ADMIN).status_code == 200
+    listed = backend.from_all_workers("/videos/haus")
+    assert [[episode["name"] for episode in episodes] for episodes in listed] == [["one.mp4"]] * ALL_WORKERS
+    assert backend.request("DELETE", "/videos/haus/one.mp4", headers=ADMIN).json() == []
+    assert backend.from_all_workers("/videos/haus") == [[]] * ALL_WORKERS
+
+    # subtitles
+    first = backend.get("/subtitles/one")
+    assert backend.get("/subtitles/one") == first
+    assert "seventh heaven" in first
+    backend.request("PUT", "/vocabulary/7", headers=ADMIN, params={"translation_en": "seven"})
+    assert "seventh heaven" not in backend.get("/subtitles/one")
+
+    # clearing
+    assert backend.request("POST", "/admin/cache/clear").status_code == 401
+    answer = backend.request("POST", "/admin/cache/clear?cache_type=vocabulary", headers=ADMIN)
+    assert answer.json()["removed"] >= 2
+    assert backend.request("POST", "/admin/cache/clear?cache_type=all", headers=ADMIN).status_code == 200
+    assert backend.request("POST", "/admin/cache/clear?cache_type=none", headers=ADMIN).status_code == 422
+    assert "langcache_hits_total" in backend.request("GET", "/metrics").text
