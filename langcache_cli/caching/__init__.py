@@ -12,6 +12,7 @@ from langcache_cli.caching._default import (
     after_commit,
     cached,
     close_redis_client,
+    default_warmers,
     get_cache_stats,
     get_default_cache,
     get_redis_client,
@@ -39,6 +40,7 @@ from langcache_cli.caching._report import CacheReport, CacheStats, Numbers, Serv
 from langcache_cli.caching._settings import CacheSettings, load_settings
 from langcache_cli.caching._statistics import Label
 from langcache_cli.caching._values import MISSING
+from langcache_cli.caching._warmers import Warmer
 
 __all__ = [
     "MISSING",
@@ -65,11 +67,13 @@ __all__ = [
     "UncacheableValueError",
     "UnknownCacheTypeError",
     "WarmCounts",
+    "Warmer",
     "after_commit",
     "argument_text",
     "cached",
     "cached_many",
     "close_redis_client",
+    "default_warmers",
     "escape_pattern",
     "get_cache_stats",
     "get_default_cache",

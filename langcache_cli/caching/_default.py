@@ -12,6 +12,7 @@ from langcache_cli.caching._function import CachedFunction
 from langcache_cli.caching._registry import Registry
 from langcache_cli.caching._report import CacheStats
 from langcache_cli.caching._spec import Options
+from langcache_cli.caching._warmers import Warmer
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -87,6 +88,11 @@ def cached(
     return decorator(
         get_default_cache, _registry, key_prefix=key_prefix, key=key, ignore=ignore, options=options
     )
+
+
+def default_warmers() -> list[Warmer]:
+    """The warmers of all functions that use the default cache."""
+    return _registry.warmers()
 
 
 async def invalidate_cache(pattern: str) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 
 from langcache_cli.caching._calls import Call
 from langcache_cli.caching._spec import Address, FunctionSpec
+from langcache_cli.caching._warmers import Calls, Load, Warmer, one_by_one
 
 if TYPE_CHECKING:
     from langcache_cli.caching._cache import Cache
@@ -82,6 +83,25 @@ class CachedFunction(Generic[P, T]):
             return await self._function(*args, **kwargs)
         value: T = await self._call(cache, args, kwargs).refresh()
         return value
+
+    def warmer(self, calls: Calls, *, load: Load | None = None) -> Calls:
+        """Say what `langcache warm --app` is to load ahead of its readers; a decorator.
+
+        ::
+
+            @get_word.warmer
+            async def frequent_words():
+                async with sessions() as db:
+                    for ids in batches:
+                        yield [{"word_id": word_id, "db": db} for word_id in ids]
+
+        Args:
+            calls: An async generator function that yields batches of arguments. It yields no values: those
+                must be read after the leases were taken, or an invalidation in between would be lost.
+            load: Reads the values of a batch at once; without it the function is called for each.
+        """
+        self._spec.warmer = Warmer(self, calls, load or one_by_one(self))
+        return calls
 
     @overload
     async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool: ...

@@ -8,6 +8,7 @@ from types import CellType
 from typing import Any
 
 from langcache_cli.caching._spec import FunctionSpec
+from langcache_cli.caching._warmers import Warmer
 
 
 class Registry:
@@ -30,6 +31,10 @@ class Registry:
                 "give one of them another key_prefix"
             )
         self._specs[spec.keys.stem] = spec
+
+    def warmers(self) -> list[Warmer]:
+        """What there is to warm, in the order of the functions."""
+        return [spec.warmer for spec in self._specs.values() if spec.warmer is not None]
 
 
 def _interchangeable(known: Callable[..., Any], new: Callable[..., Any]) -> bool:

@@ -17,6 +17,7 @@ from langcache_cli.caching._keys import KeyBuilder, listed
 from langcache_cli.caching._lifetimes import Lifetime
 from langcache_cli.caching._settings import TEN_YEARS_SECONDS
 from langcache_cli.caching._tags import TagTemplates
+from langcache_cli.caching._warmers import Warmer
 
 logger = logging.getLogger("langcache_cli.caching")
 
@@ -64,6 +65,7 @@ class FunctionSpec:
         self.keys = keys
         self._tags = self._checked_tags(options.tags)
         self._options = _checked(self.name, options)
+        self.warmer: Warmer | None = None
         self._codec: Codec | None = None
         self._warned = False
         try:

@@ -1,5 +1,6 @@
 """The example backend, served by real uvicorn workers over PostgreSQL and Redis."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from tests.harness.cli import run_cli
 from tests.harness.polling import eventually
 from tests.harness.ports import ReservedPort
 from tests.integration.cache_support import ROOT
@@ -44,9 +46,8 @@ class Backend:
 
 
 @pytest.fixture
-def backend(tmp_path, redis_url, postgres_url) -> Iterator[Backend]:
-    port = ReservedPort()
-    environment = {
+def environment(tmp_path, redis_url, postgres_url) -> dict[str, str]:
+    return {
         "REDIS_URL": redis_url,
         "DATABASE_URL": postgres_url,
         "BACKEND_FOLDER": str(tmp_path / "data"),
@@ -56,6 +57,11 @@ def backend(tmp_path, redis_url, postgres_url) -> Iterator[Backend]:
         "LANGCACHE_OPERATION_TIMEOUT": "5",
         "PYTHONPATH": str(ROOT),
     }
+
+
+@pytest.fixture
+def backend(environment) -> Iterator[Backend]:
+    port = ReservedPort()
     command = [sys.executable, "-m", "uvicorn", "examples.backend.app:app", "--workers", str(WORKERS)]
     process = subprocess.Popen(
         [*command, "--port", str(port.number), "--log-level", "warning"], env={**os.environ, **environment}
@@ -145,3 +151,39 @@ def test_the_five_services(backend):
     assert backend.request("POST", "/admin/cache/clear?cache_type=all", headers=ADMIN).status_code == 200
     assert backend.request("POST", "/admin/cache/clear?cache_type=none", headers=ADMIN).status_code == 422
     assert "langcache_hits_total" in backend.request("GET", "/metrics").text
+
+
+def test_a_warm_of_the_application_makes_its_next_requests_hits(backend, environment):
+    warm = run_cli("warm", "--app", "examples.backend.warming:database", env=environment)
+    assert warm.code == 0, warm.stderr
+    assert "1,006 entries of 2 functions warmed." in warm.stdout
+    for path in ("/vocabulary/7", "/vocabulary/1000", "/vocabulary/level/B2"):
+        backend.get(path)
+    eventually(lambda: backend.types().get("vocabulary", {}).get("hits") == 3, within=10)
+    assert backend.types()["vocabulary"]["misses"] == 0
+    stats = run_cli("stats", env=environment)
+    assert "100.0 %" in stats.stdout
+
+
+def test_what_cannot_be_warmed_is_said(environment):
+    def complaint(*arguments: str) -> tuple[int, str]:
+        answer = run_cli("warm", *arguments, env=environment)
+        return answer.code, answer.stderr
+
+    for app, words in (
+        ("no.such.module", "No module named 'no'"),
+        ("examples.backend.warming:nothing", "has no attribute 'nothing'"),
+        ("examples.backend.warming:PAGE", "'PAGE' must be an @asynccontextmanager function"),
+    ):
+        code, text = complaint("--app", app)
+        assert code == 78
+        assert words in text
+    code, text = complaint("--app", "examples.backend.translation")
+    assert code == 1
+    assert "no function that examples.backend.translation defines has a warmer" in text
+    code, text = complaint("--app", "examples.backend.warming:database", "--sample")
+    assert code == 2
+    dry = run_cli(
+        "warm", "--app", "examples.backend.warming:database", "--dry-run", "--json", env=environment
+    )
+    assert json.loads(dry.stdout)["lines"][0]["read"] == 1000

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from langcache_cli.cli.commands.options import DryRun, Sample
+from langcache_cli.cli.commands.warm_application import warm_application
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
@@ -30,6 +31,14 @@ def warm(
     missing_only: Annotated[
         bool, typer.Option("--missing-only", help="Leave entries alone that are there.")
     ] = False,
+    app: Annotated[
+        str | None,
+        typer.Option(
+            "--app",
+            help="Run the warmers of this application instead. The attribute opens what they need.",
+            metavar="MODULE[:ATTRIBUTE]",
+        ),
+    ] = None,
     dry_run: DryRun = False,
     verify: Annotated[
         int, typer.Option(help="Read back this many entries and compare.", metavar="N", min=0)
@@ -41,6 +50,13 @@ def warm(
     Entries that are there are replaced, and served until then. An invalidation meanwhile wins.
     """
     invocation: Invocation = ctx.obj
+    if app is not None:
+        if level or language or sample or verify:
+            raise CommandError(
+                ExitCode.USAGE, "--app does not go with --level, --language, --sample or --verify"
+            )
+        execute(warm_application(invocation, app, missing_only=missing_only, dry_run=dry_run))
+        return
     _require_levels(level)
     execute(
         _warm(

@@ -1,0 +1,105 @@
+"""``langcache warm --app``: the functions of an application instead of the vocabulary services."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langcache_cli.cli.exit_codes import ExitCode
+from langcache_cli.cli.failures import CommandError
+from langcache_cli.cli.invocation import Invocation
+from langcache_cli.cli.output import Output
+
+if TYPE_CHECKING:
+    from langcache_cli.operations.warm_application import ApplicationReport
+
+
+async def warm_application(invocation: Invocation, app: str, *, missing_only: bool, dry_run: bool) -> None:
+    """Warm every function of an application that has a warmer."""
+    from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.warm_application import (  # noqa: PLC0415 - as above
+        ApplicationWarm,
+        opened_application,
+    )
+
+    settings, output = invocation.settings(), Output(invocation)
+    output.target(f"{invocation.target(settings)}\nfrom {app}")
+    run: ApplicationWarm | None = None
+    try:
+        async with open_cache(settings) as cache, opened_application(app):
+            with output.progress("warming") as on_progress:
+                run = ApplicationWarm(
+                    cache,
+                    missing_only=missing_only,
+                    dry_run=dry_run,
+                    on_progress=lambda done, _: on_progress(done, 0),
+                )
+                report = await run.run()
+    except BaseException:
+        if run is not None and run.report().total.written and not invocation.json:
+            _print(output, run.report())
+        raise
+    if invocation.json:
+        output.document("warm", {"target": invocation.target(settings), **_document(report)})
+    else:
+        _print(output, report)
+    _judge(report, app)
+
+
+def _print(output: Output, report: ApplicationReport) -> None:
+    if not report.lines:
+        return
+    rows = [
+        (
+            line.function,
+            f"{line.counts.read:,}",
+            f"{line.counts.written:,}",
+            f"{line.counts.skipped:,}",
+            f"{line.counts.refused + line.counts.failed:,}",
+            f"{line.counts.written / line.seconds if line.seconds else 0:,.0f}",
+        )
+        for line in report.lines
+    ]
+    columns = ("Function", "Read", "Written", "Skipped", "Failed", "Entries/s")
+    output.table("Warmed" if not report.dry_run else "Would warm", columns, rows, text_columns=1)
+    total = report.total
+    output.line(
+        f"Would warm {total.read:,} entries; nothing was written."
+        if report.dry_run
+        else f"{total.written:,} entries of {len(report.lines)} functions warmed."
+    )
+
+
+def _document(report: ApplicationReport) -> dict[str, Any]:
+    return {
+        "dry_run": report.dry_run,
+        "written": report.total.written,
+        "lines": [
+            {
+                "function": line.function,
+                "read": line.counts.read,
+                "written": line.counts.written,
+                "skipped": line.counts.skipped,
+                "refused": line.counts.refused,
+                "failed": line.counts.failed,
+                "seconds": line.seconds,
+            }
+            for line in report.lines
+        ],
+    }
+
+
+def _judge(report: ApplicationReport, app: str) -> None:
+    if not report.lines:
+        raise CommandError(
+            ExitCode.CHECK_FAILED,
+            f"there was nothing to warm: no function that {app} defines has a warmer",
+            "Decorate an async generator of arguments with @function.warmer.",
+            reported=True,
+        )
+    if report.total.failed:
+        raise CommandError(
+            ExitCode.PARTIAL,
+            f"{report.total.failed:,} of {report.total.read:,} entries were not stored",
+            "Redis may be full, see 'langcache stats'; values that cannot be cached are named with -v.",
+            reported=True,
+        )

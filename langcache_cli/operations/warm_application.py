@@ -1,0 +1,126 @@
+"""Warm the functions of an application: those that have a warmer."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from langcache_cli.caching import Cache, ConfigurationError, WarmCounts, Warmer, default_warmers, warm
+from langcache_cli.operations.opening import require_answer
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionLine:
+    """What became of the calls of one function.
+
+    Attributes:
+        function: ``prefix:name``.
+        counts: The numbers.
+        seconds: How long it took.
+    """
+
+    function: str
+    counts: WarmCounts
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationReport:
+    """What a warm did, or with ``dry_run`` would do; a line for each function that has a warmer."""
+
+    lines: tuple[FunctionLine, ...]
+    dry_run: bool
+
+    @property
+    def total(self) -> WarmCounts:
+        """All lines together."""
+        return sum((line.counts for line in self.lines), WarmCounts())
+
+
+@asynccontextmanager
+async def opened_application(name: str) -> AsyncIterator[None]:
+    """Import ``module`` or ``module:attribute``; the attribute opens what its warmers need, and closes it.
+
+    Raises:
+        ConfigurationError: It cannot be imported, or the attribute opens nothing.
+    """
+    module_name, _, attribute = name.partition(":")
+    sys.path.insert(0, str(Path.cwd()))  # as uvicorn does, for an application that is not installed
+    try:
+        module = importlib.import_module(module_name)
+        opening: Callable[[], AbstractAsyncContextManager[Any]] | None = (
+            getattr(module, attribute) if attribute else None
+        )
+    except (ImportError, ValueError, AttributeError) as error:
+        raise ConfigurationError(f"--app {name}: {error}", variable="--app") from error
+    finally:
+        sys.path.pop(0)
+    if opening is None:
+        yield
+        return
+    if not callable(opening) or not hasattr(context := opening(), "__aenter__"):
+        raise ConfigurationError(
+            f"--app {name}: {attribute!r} must be an @asynccontextmanager function without arguments, "
+            "which opens what the warmers need",
+            variable="--app",
+        )
+    async with context:
+        yield
+
+
+@dataclass(slots=True)
+class ApplicationWarm:
+    """One warm, which can be asked for its report at any time: after an interruption, too.
+
+    Attributes:
+        cache: Where to write.
+        missing_only: Leave entries alone that are there.
+        dry_run: Count, but write nothing.
+        on_progress: Told how many calls are done, and 0 for how many there are: nobody knows.
+    """
+
+    cache: Cache
+    missing_only: bool = False
+    dry_run: bool = False
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None
+    _lines: list[FunctionLine] = field(default_factory=list)
+
+    async def run(self) -> ApplicationReport:
+        """Do it.
+
+        Raises:
+            CacheError: Redis could not be used.
+            Exception: Whatever a warmer raises.
+        """
+        if not self.dry_run:
+            await require_answer(self.cache)
+        for warmer in default_warmers():
+            await self._warm(warmer)
+        return self.report()
+
+    def report(self) -> ApplicationReport:
+        """What has been done so far."""
+        return ApplicationReport(tuple(self._lines), self.dry_run)
+
+    async def _warm(self, warmer: Warmer) -> None:
+        started = time.perf_counter()
+        done, counts = sum(line.counts.read for line in self._lines), WarmCounts()
+        self._lines.append(FunctionLine(warmer.function.spec.keys.stem, counts, 0.0))
+        async for calls in warmer.calls():
+            counts += (
+                WarmCounts(read=len(calls))
+                if self.dry_run
+                else await warm(
+                    self.cache, warmer.function, calls, warmer.load, missing_only=self.missing_only
+                )
+            )
+            self._lines[-1] = FunctionLine(
+                warmer.function.spec.keys.stem, counts, time.perf_counter() - started
+            )
+            self.on_progress(done + counts.read + counts.skipped, 0)
