@@ -1,5 +1,6 @@
 """Translations: they never change, and each costs a call of a slow and limited service."""
 
+import os
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
@@ -37,6 +38,12 @@ class Texts(BaseModel):
 async def translate(text: str, request: Request, source_lang: str = "de", target_lang: str = "en") -> str:
     """Translate one text."""
     return await translate_text(text, source_lang, target_lang, request.app.state.translator)
+
+
+@router.get("/calls")
+async def calls(request: Request) -> dict[str, int]:
+    """How often this worker has called the translation service."""
+    return {"worker": os.getpid(), "calls": request.app.state.translator.calls}
 
 
 @router.post("/batch")

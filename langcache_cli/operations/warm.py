@@ -44,11 +44,6 @@ class WarmLine:
         """This line after another batch."""
         return replace(self, counts=self.counts + counts, seconds=self.seconds + seconds)
 
-    @property
-    def entries_per_second(self) -> float:
-        """Entries written a second."""
-        return self.counts.written / self.seconds if self.seconds else 0.0
-
 
 @dataclass(frozen=True, slots=True)
 class Verification:

@@ -1,9 +1,6 @@
 """The example backend, served by real uvicorn workers over PostgreSQL and Redis."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,8 +9,7 @@ import pytest
 
 from tests.harness.cli import run_cli
 from tests.harness.polling import eventually
-from tests.harness.ports import ReservedPort
-from tests.integration.cache_support import ROOT
+from tests.harness.web import uvicorn
 
 WORKERS = 2
 ADMIN = {"Authorization": "Bearer a-secret"}
@@ -55,32 +51,13 @@ def environment(tmp_path, redis_url, postgres_url) -> dict[str, str]:
         "BACKEND_TRANSLATION_DELAY": "0.05",
         "LANGCACHE_STATS_FLUSH_SECONDS": "0.1",
         "LANGCACHE_OPERATION_TIMEOUT": "5",
-        "PYTHONPATH": str(ROOT),
     }
 
 
 @pytest.fixture
 def backend(environment) -> Iterator[Backend]:
-    port = ReservedPort()
-    command = [sys.executable, "-m", "uvicorn", "examples.backend.app:app", "--workers", str(WORKERS)]
-    process = subprocess.Popen(
-        [*command, "--port", str(port.number), "--log-level", "warning"], env={**os.environ, **environment}
-    )
-    backend = Backend(f"http://127.0.0.1:{port.number}")
-
-    def answers() -> bool:
-        try:
-            return backend.request("GET", "/health/cache").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    try:
-        eventually(answers, within=60)
-        yield backend
-    finally:
-        process.terminate()
-        process.wait(30)
-        port.release()
+    with uvicorn("examples.backend.app:app", workers=WORKERS, env=environment) as url:
+        yield Backend(url)
 
 
 def test_the_five_services(backend):

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,14 @@ from typing import Self
 from tests.harness.postgres import PostgresServer
 from tests.harness.proxy import FaultProxy
 from tests.harness.redis_server import RedisServer
+from tests.history.counters import create_counters, newest_versions
 from tests.history.faults import KINDS, Faults
 from tests.history.fleet import Fleet
-from tests.history.journal import History, Subject
-from tests.history.subjects import subjects
+from tests.history.journal import History
 from tests.history.verdict import Violation, violations
 from tests.history.worker import Options
+
+DATABASE = "history"
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,8 @@ class Run:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._database = stack.enter_context(PostgresServer())
-            url = self._database.create_database("history")
-            self._execute(
-                "CREATE TABLE counters (name text, item int, version bigint, PRIMARY KEY (name, item))"
-            )
-            rows = ", ".join(f"('{name}', {item}, 1)" for name, item in subjects())
-            self._execute(f"INSERT INTO counters VALUES {rows}")
+            url = self._database.create_database(DATABASE)
+            create_counters(self._database, DATABASE)
             server = stack.enter_context(RedisServer(appendonly=True))
             proxy = stack.enter_context(FaultProxy(server.port))
             urls = (server.url, f"redis://127.0.0.1:{proxy.port}/0")
@@ -136,7 +134,7 @@ class Run:
     def judge(self, seconds: float = 0.0) -> Outcome:
         """What the journals say so far."""
         history = History.load(self._fleet.journals)
-        newest = self._newest()
+        newest = newest_versions(self._database, DATABASE)
         return Outcome(
             seconds=seconds,
             processes=len(self._fleet.journals),
@@ -156,14 +154,3 @@ class Run:
 
     def _size_mb(self) -> int:
         return sum(journal.stat().st_size for journal in self._fleet.journals if journal.exists()) >> 20
-
-    def _newest(self) -> dict[Subject, int]:
-        return dict(self._rows())
-
-    def _rows(self) -> Iterator[tuple[Subject, int]]:
-        for line in self._execute("SELECT name, item, version FROM counters").splitlines():
-            name, item, version = line.split("|")
-            yield (name, int(item)), int(version)
-
-    def _execute(self, statement: str) -> str:
-        return self._database.execute(statement, database="history")

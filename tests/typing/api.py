@@ -3,17 +3,20 @@
 Every ``type: ignore`` here is an assertion: mypy complains about one that nothing needs.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any, assert_type
 
 from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from langcache_cli.caching import (
     Cache,
     CachedFunction,
     CacheReport,
     CacheStats,
+    after_commit,
     cached,
+    cached_many,
     close_redis_client,
     get_cache_stats,
     get_redis_client,
@@ -22,6 +25,9 @@ from langcache_cli.caching import (
 
 
 class Session: ...
+
+
+class Translator: ...
 
 
 class Word:
@@ -107,6 +113,39 @@ def only_async_functions_can_be_cached() -> None:
     @cached(key_prefix="vocabulary", ttl="60")  # type: ignore[arg-type]
     async def get_genders() -> list[str]:
         raise NotImplementedError
+
+
+@cached_many(translate, each="texts")
+async def translate_all(texts: list[str], translator: Translator) -> list[str]:
+    raise NotImplementedError
+
+
+@cached_many(translate, each="texts")
+async def translate_what_can_be(texts: list[str]) -> list[str | Exception]:
+    raise NotImplementedError
+
+
+@cached_many(translate, each="texts")  # type: ignore[arg-type]
+async def translate_to_numbers(texts: list[str]) -> list[int]:
+    raise NotImplementedError
+
+
+async def calls_for_many(translator: Translator) -> None:
+    assert_type(await translate_all(["Haus"], translator), list[str])
+    assert_type(await translate_what_can_be(["Haus"]), list[str])
+    assert_type(await translate_all.invalidate(texts=["Haus"]), int)
+    await translate_all("Haus", translator)  # type: ignore[arg-type]
+    await translate_all(["Haus"])  # type: ignore[call-arg]
+
+
+@get_word.warmer
+async def frequent_words() -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+    yield [{"word_id": 1}]
+
+
+async def transactions(session: AsyncSession) -> None:
+    assert_type(after_commit(session, "cache:vocabulary:get_word:1", tags=["word:1"]), None)
+    after_commit(Session())  # type: ignore[arg-type]
 
 
 async def the_rest() -> None:

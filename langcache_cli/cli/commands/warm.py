@@ -8,6 +8,7 @@ import typer
 
 from langcache_cli.cli.commands.options import DryRun, Sample
 from langcache_cli.cli.commands.warm_application import warm_application
+from langcache_cli.cli.commands.warm_counts import COLUMNS, cells, fields, require_stored
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
@@ -105,15 +106,11 @@ def _print(output: Output, report: WarmReport) -> None:
             line.language,
             line.level or "-",
             line.what,
-            f"{line.counts.read:,}",
-            f"{line.counts.written:,}",
-            f"{line.counts.skipped:,}",
-            f"{line.counts.refused + line.counts.failed:,}",
-            f"{line.entries_per_second:,.0f}",
+            *cells(line.counts, line.seconds),
         )
         for line in report.lines
     ]
-    columns = ("Language", "Level", "What", "Read", "Written", "Skipped", "Failed", "Entries/s")
+    columns = ("Language", "Level", "What", *COLUMNS)
     output.table("Warmed" if not report.dry_run else "Would warm", columns, rows, text_columns=3)
     output.line(_sentence(report))
 
@@ -137,12 +134,7 @@ def _document(report: WarmReport) -> dict[str, Any]:
             "language": line.language,
             "level": line.level,
             "what": line.what,
-            "read": line.counts.read,
-            "written": line.counts.written,
-            "skipped": line.counts.skipped,
-            "refused": line.counts.refused,
-            "failed": line.counts.failed,
-            "seconds": line.seconds,
+            **fields(line.counts, line.seconds),
         }
         for line in report.lines
     ]
@@ -170,14 +162,7 @@ def _judge(report: WarmReport, database: str) -> None:
     if report.verification is not None and report.verification.wrong:
         wrong = ", ".join(report.verification.wrong)
         raise CommandError(ExitCode.CHECK_FAILED, f"not as in the database: {wrong}", reported=True)
-    failed = report.total.failed
-    if failed:
-        raise CommandError(
-            ExitCode.PARTIAL,
-            f"{failed:,} of {report.total.read:,} entries were not stored",
-            "Redis may be full, see 'langcache stats'; values that cannot be cached are named with -v.",
-            reported=True,
-        )
+    require_stored(report.total)
 
 
 def _require_levels(levels: list[str]) -> None:

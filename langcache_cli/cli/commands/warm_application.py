@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from langcache_cli.cli.commands.warm_counts import COLUMNS, cells, fields, require_stored
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
@@ -48,18 +49,8 @@ async def warm_application(invocation: Invocation, app: str, *, missing_only: bo
 def _print(output: Output, report: ApplicationReport) -> None:
     if not report.lines:
         return
-    rows = [
-        (
-            line.function,
-            f"{line.counts.read:,}",
-            f"{line.counts.written:,}",
-            f"{line.counts.skipped:,}",
-            f"{line.counts.refused + line.counts.failed:,}",
-            f"{line.counts.written / line.seconds if line.seconds else 0:,.0f}",
-        )
-        for line in report.lines
-    ]
-    columns = ("Function", "Read", "Written", "Skipped", "Failed", "Entries/s")
+    rows = [(line.function, *cells(line.counts, line.seconds)) for line in report.lines]
+    columns = ("Function", *COLUMNS)
     output.table("Warmed" if not report.dry_run else "Would warm", columns, rows, text_columns=1)
     total = report.total
     output.line(
@@ -73,18 +64,7 @@ def _document(report: ApplicationReport) -> dict[str, Any]:
     return {
         "dry_run": report.dry_run,
         "written": report.total.written,
-        "lines": [
-            {
-                "function": line.function,
-                "read": line.counts.read,
-                "written": line.counts.written,
-                "skipped": line.counts.skipped,
-                "refused": line.counts.refused,
-                "failed": line.counts.failed,
-                "seconds": line.seconds,
-            }
-            for line in report.lines
-        ],
+        "lines": [{"function": line.function, **fields(line.counts, line.seconds)} for line in report.lines],
     }
 
 
@@ -96,10 +76,4 @@ def _judge(report: ApplicationReport, app: str) -> None:
             "Decorate an async generator of arguments with @function.warmer.",
             reported=True,
         )
-    if report.total.failed:
-        raise CommandError(
-            ExitCode.PARTIAL,
-            f"{report.total.failed:,} of {report.total.read:,} entries were not stored",
-            "Redis may be full, see 'langcache stats'; values that cannot be cached are named with -v.",
-            reported=True,
-        )
+    require_stored(report.total)
