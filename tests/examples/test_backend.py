@@ -60,7 +60,7 @@ def backend(environment) -> Iterator[Backend]:
         yield Backend(url)
 
 
-def test_the_five_services(backend):
+def test_words_translations_and_progress(backend):
     # vocabulary: the same request twice is the same answer, and the second a hit
     word = backend.get("/vocabulary/7")
     assert backend.get("/vocabulary/7") == word
@@ -106,6 +106,10 @@ def test_the_five_services(backend):
     assert backend.from_all_workers("/users/42/stats")[0]["known"] == 0
     assert loads() == so_far
 
+
+def test_videos_subtitles_and_clearing(backend, redis_server):
+    backend.request("PUT", "/vocabulary/7", headers=ADMIN, params={"translation_en": "seventh heaven"})
+
     # videos
     assert backend.get("/videos/haus") == []
     assert backend.request("PUT", "/videos/haus/one.mp4", content=b"1234", headers=ADMIN).status_code == 200
@@ -118,6 +122,8 @@ def test_the_five_services(backend):
     first = backend.get("/subtitles/one")
     assert backend.get("/subtitles/one") == first
     assert "seventh heaven" in first
+    (key,) = redis_server.command("KEYS", "cache:subtitles:*")
+    assert redis_server.command("STRLEN", key) < len(first) / 1.5  # compressed
     backend.request("PUT", "/vocabulary/7", headers=ADMIN, params={"translation_en": "seven"})
     assert "seventh heaven" not in backend.get("/subtitles/one")
 
@@ -164,3 +170,33 @@ def test_what_cannot_be_warmed_is_said(environment):
         "warm", "--app", "examples.backend.warming:database", "--dry-run", "--json", env=environment
     )
     assert json.loads(dry.stdout)["lines"][0]["read"] == 1000
+
+
+def test_while_redis_is_killed_and_restarted_no_request_fails_and_then_there_are_hits_again(
+    environment, own_redis
+):
+    redis = own_redis()
+    env = {**environment, "REDIS_URL": redis.url, "LANGCACHE_OPERATION_TIMEOUT": "0.25"}
+    with uvicorn("examples.backend.app:app", workers=WORKERS, env=env) as url, ThreadPoolExecutor(8) as pool:
+        backend = Backend(url)
+        words = [f"/vocabulary/{word_id}" for word_id in range(1, 21)]
+
+        def ask_for_all() -> list:
+            return list(pool.map(backend.get, words))  # which requires 200
+
+        before = ask_for_all()
+        redis.kill()
+        for _ in range(5):
+            assert ask_for_all() == before
+        redis.start()
+        for _ in range(5):
+            assert ask_for_all() == before
+
+        def all_hits() -> bool:
+            """Whether every word is in the cache again, and read from there."""
+            keys = len(redis.command("KEYS", "cache:vocabulary:*"))
+            hits = backend.types().get("vocabulary", {}).get("hits", 0)
+            ask_for_all()
+            return keys == len(words) and hits > 0
+
+        assert eventually(all_hits, within=20, every=0.2)
