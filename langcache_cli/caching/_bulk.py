@@ -7,7 +7,7 @@ moment of a warm wins: what was read before it is not stored.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,7 @@ from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._function import CachedFunction
 from langcache_cli.caching._leases import Leases
 from langcache_cli.caching._store import Lease
-
-Arguments = Mapping[str, Any]
+from langcache_cli.caching._warmers import Arguments, Load
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ async def warm(
     cache: Cache,
     function: CachedFunction[Any, Any],
     calls: Sequence[Arguments],
-    load: Callable[[Sequence[Arguments]], Awaitable[Sequence[Any]]],
+    load: Load,
     *,
     missing_only: bool = False,
 ) -> WarmCounts:
@@ -79,7 +78,7 @@ class _Warm:
         self,
         cache: Cache,
         function: CachedFunction[Any, Any],
-        load: Callable[[Sequence[Arguments]], Awaitable[Sequence[Any]]],
+        load: Load,
         *,
         missing_only: bool,
     ) -> None:

@@ -152,12 +152,11 @@ class Cache:
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Any]:
         """The values of several keys in one round trip; `MISSING` for those that have none."""
-        if not self.enabled or not self.runtime().may_read():
+        if not self.enabled:
             return dict.fromkeys(keys, MISSING)
-        found = await read_values(self.runtime().server, [self._namespace.key(key) for key in keys])
-        if not self.runtime().may_read():  # a new connection may lead to a server that has forgotten
-            return dict.fromkeys(keys, MISSING)
-        return dict(zip(keys, found, strict=True))
+        runtime, full_keys = self.runtime(), [self._namespace.key(key) for key in keys]
+        found = await runtime.believed(lambda: read_values(runtime.server, full_keys))
+        return dict.fromkeys(keys, MISSING) if found is None else dict(zip(keys, found, strict=True))
 
     async def set(self, key: str, value: Any, *, ttl: float | None = None) -> bool:
         """Store a plain JSON value under ``{namespace}:{key}``, whatever is there.

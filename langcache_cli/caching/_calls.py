@@ -11,7 +11,6 @@ from collections.abc import Coroutine
 from typing import Any
 
 from langcache_cli.caching._entry import Entry, Placeholder
-from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._flights import Joinable, Landing
 from langcache_cli.caching._loads import Load
 from langcache_cli.caching._renewals import renewed
@@ -60,23 +59,14 @@ class Call:
         """
         self.spec.resolve()
         lease = new_lease(self.key)
-        landing = await self.runtime.board.depart(
-            lease.token, self.load.in_any_case(lease), tied=self.spec.takes_session
-        ).land()
+        landing = await self._depart(lease.token, self.load.in_any_case(lease))
         if landing.failure is not None:
             raise landing.failure
         return landing.value
 
     async def _look(self) -> Seen | None:
         """What is stored; None when Redis cannot be used, or not be believed yet."""
-        if not self.runtime.may_read():
-            return None
-        try:
-            seen = await self.load.look()
-            # asked again: a new connection may lead to a server that has forgotten invalidations
-            return seen if self.runtime.may_read() else None
-        except CacheError:
-            return None
+        return await self.runtime.believed(self.load.look)
 
     async def _again(self, found: bytes) -> Seen | None:
         """What is stored after somebody else was quicker; ``found`` says it all, unless there are tags."""

@@ -97,7 +97,7 @@ class KeyBuilder:
         self.stem = f"{prefix}:{self.function_name}"
         signature = _signature(function)
         self.takes_instance = next(iter(signature.parameters), "") in ("self", "cls")
-        self._signature = _without_instance(signature) if self.takes_instance else signature
+        self._signature = without_instance(signature) if self.takes_instance else signature
         parameters = self._signature.parameters
         unknown = set(ignore) - set(parameters)
         if unknown:
@@ -183,7 +183,8 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
 
 
-def _without_instance(signature: inspect.Signature) -> inspect.Signature:
+def without_instance(signature: inspect.Signature) -> inspect.Signature:
+    """The signature of a method as whoever has the instance calls it."""
     return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 

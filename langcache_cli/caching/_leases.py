@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from langcache_cli.caching._codec import UncacheableValueError
 from langcache_cli.caching._entry import Entry, Placeholder, new_id
 from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._lifetimes import Lifetime
@@ -59,18 +58,22 @@ class Leases:
 
     async def claim(self, leases: Sequence[Lease]) -> list[bool]:
         """Take every lease, whoever has it; returns for each whether an entry is served meanwhile."""
-        replies = await self._run("claim", [(lease, *self._taking(lease), lease.token) for lease in leases])
+        replies = await self._run(
+            "claim", [(lease, *self._store.taking(lease), lease.token) for lease in leases]
+        )
         return [bool(_require(reply)) for reply in replies]
 
     async def acquire(self, leases: Sequence[Lease]) -> list[bool]:
         """Take the leases of keys that hold nothing usable; returns for each whether it was taken."""
-        found = await self._run("acquire", [(lease, *self._taking(lease), b"") for lease in leases])
+        found = await self._run("acquire", [(lease, *self._store.taking(lease), b"") for lease in leases])
         unusable = {
             index: bytes(_require(stored)[:REJECTED_BYTES])
             for index, stored in enumerate(found)
             if _require(stored) is not None and not self._usable(Seen(stored, leases[index].tags))
         }
-        again = [(leases[index], *self._taking(leases[index]), head) for index, head in unusable.items()]
+        again = [
+            (leases[index], *self._store.taking(leases[index]), head) for index, head in unusable.items()
+        ]
         for index, reply in zip(unusable, await self._run("acquire", again), strict=True):
             found[index] = _require(reply)
         return [reply is None for reply in found]
@@ -98,29 +101,22 @@ class Leases:
             calls = [(lease.key, lease.token) for lease in leases]
             self._runtime.spawn(self._server.run_many("release", calls))
 
+    def entry(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
+        """The entry of a loaded value; None if it would not come back the same."""
+        return new_entry(
+            self._spec,
+            value,
+            lifetime=self._lifetime,
+            load_seconds=load_seconds,
+            now_ms=self._runtime.now_ms(),
+            tags=lease.tags,
+        )
+
     def _usable(self, seen: Seen) -> bool:
         entry = seen.parse()
         return isinstance(entry, Placeholder) or (
             isinstance(entry, Entry) and entry.schema == self._spec.codec.fingerprint
         )
-
-    def _taking(self, lease: Lease) -> tuple[bytes, int]:
-        return self._store.taking(lease)
-
-    def entry(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
-        """The entry of a loaded value; None if it would not come back the same."""
-        try:
-            return new_entry(
-                self._spec.codec,
-                value,
-                lifetime=self._lifetime,
-                load_seconds=load_seconds,
-                now_ms=self._runtime.now_ms(),
-                tags=lease.tags,
-            )
-        except UncacheableValueError as error:
-            self._spec.warn_uncacheable(error)
-            return None
 
     async def _renew(self, leases: Sequence[Lease]) -> None:
         settings = self._runtime.settings

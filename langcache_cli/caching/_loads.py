@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from langcache_cli.caching._codec import Codec, UncacheableValueError
+from langcache_cli.caching._codec import UncacheableValueError
 from langcache_cli.caching._entry import Entry, Placeholder, new_id
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._flights import Landing
@@ -194,20 +194,22 @@ class Load:
         return stored
 
     def _encode(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
-        try:
-            return new_entry(
-                self.spec.codec,
-                value,
-                lifetime=self.lifetime,
-                load_seconds=load_seconds,
-                now_ms=self.runtime.now_ms(),
-                tags=lease.tags,
-            )
-        except UncacheableValueError as error:
-            self.spec.warn_uncacheable(error)
-            self.count("uncacheable")
-            self.runtime.remember_uncacheable(self.key)
-            return None
+        entry = new_entry(
+            self.spec,
+            value,
+            lifetime=self.lifetime,
+            load_seconds=load_seconds,
+            now_ms=self.runtime.now_ms(),
+            tags=lease.tags,
+        )
+        if entry is None:
+            self.uncacheable()
+        return entry
+
+    def uncacheable(self) -> None:
+        """Count a value that cannot be stored, and let calls of this key run side by side for a while."""
+        self.count("uncacheable")
+        self.runtime.remember_uncacheable(self.key)
 
     async def bypassing(self) -> Any:
         """The value of the function, because Redis cannot be used."""
@@ -246,25 +248,26 @@ class Load:
 
 
 def new_entry(
-    codec: Codec,
+    spec: FunctionSpec,
     value: Any,
     *,
     lifetime: Lifetime,
     load_seconds: float,
     now_ms: int,
     tags: tuple[str, ...] = (),
-) -> Entry:
-    """The entry of a value that was just loaded.
-
-    Raises:
-        UncacheableValueError: It would not come back the same.
-    """
+) -> Entry | None:
+    """The entry of a value that was just loaded; None, and a word in the log, if it would not survive."""
+    try:
+        payload = spec.codec.encode(value)
+    except UncacheableValueError as error:
+        spec.warn_uncacheable(error)
+        return None
     return Entry(
         id=new_id(),
         created_ms=now_ms,
         fresh_until_ms=now_ms + lifetime.ttl_ms(),
         load_us=round(load_seconds * 1e6),
-        schema=codec.fingerprint,
-        payload=codec.encode(value),
+        schema=spec.codec.fingerprint,
+        payload=payload,
         tags=tags,
     )

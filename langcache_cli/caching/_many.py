@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from langcache_cli.caching._function import CachedFunction
-from langcache_cli.caching._keys import listed
+from langcache_cli.caching._keys import listed, without_instance
 from langcache_cli.caching._many_call import ManyCall
 from langcache_cli.caching._spec import Address
 
@@ -62,16 +63,12 @@ class CachedMany(Generic[P, T]):
         function: Callable[P, Coroutine[Any, Any, Sequence[T | Exception]]],
         single: CachedFunction[Any, T],
         each: str,
-        *,
-        instance: object | None = None,
     ) -> None:
         self._function = function
         self._single = single
         self._each = each
-        self._instance = instance
         self._signature = inspect.signature(function)
-        if instance is None:
-            functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function)
         self._item = _item_parameter(self._signature, single, each, function.__qualname__)
 
     @property
@@ -95,33 +92,39 @@ class CachedMany(Generic[P, T]):
         """
         cache = self._single.cache
         bound = self._signature.bind(*args, **kwargs)
-        items = _items(bound.arguments[self._each], self._each)
-        addresses = [self._address(cache, bound, item) for item in items]
+        items, addresses = self._addressed(cache, bound)
         call = ManyCall(cache, self._single.spec, functools.partial(self._load, bound))
         return await call.answer(addresses, items)
 
     async def invalidate(self, **kwargs: Any) -> int:
         """Remove the entries of all items; returns how many there were. See `CachedFunction.invalidate`."""
         cache = self._single.cache
-        bound = self._signature.bind_partial(**kwargs)
-        items = _items(bound.arguments[self._each], self._each)
-        keys = [self._address(cache, bound, item).key for item in items]
-        return await cache.invalidate_keys(keys, self._single.spec)
+        _, addresses = self._addressed(cache, self._signature.bind_partial(**kwargs))
+        return await cache.invalidate_keys([address.key for address in addresses], self._single.spec)
 
     def __get__(self, instance: Any, owner: type[Any]) -> CachedMany[Any, T]:
         """Bind to an instance, as a method is."""
         if instance is None:
             return self
-        bound = self._function.__get__(instance, owner)
-        return CachedMany(bound, self._single, self._each, instance=instance)
+        bound = copy.copy(self)  # made for every access to a method, and thrown away
+        function = self._function.__get__(instance, owner)
+        vars(bound).update(_function=function, _signature=self._signature_of_methods)
+        return bound
+
+    @functools.cached_property
+    def _signature_of_methods(self) -> inspect.Signature:
+        return without_instance(self._signature)
 
     def __repr__(self) -> str:
         return f"<cached_many {self._function.__module__}.{self._function.__qualname__}>"
 
-    def _address(self, cache: Cache, bound: inspect.BoundArguments, item: Any) -> Address:
-        names = set(self._single.spec.keys.in_key)
-        shared: Mapping[str, Any] = {name: bound.arguments[name] for name in names & bound.arguments.keys()}
-        return self._single.spec.address(cache.settings.namespace, (), {**shared, self._item: item})
+    def _addressed(self, cache: Cache, bound: inspect.BoundArguments) -> tuple[list[Any], list[Address]]:
+        """The items of a call, and where the value of each is stored."""
+        items, spec = _items(bound.arguments[self._each], self._each), self._single.spec
+        names = bound.arguments.keys() & set(spec.keys.in_key)
+        shared = {name: bound.arguments[name] for name in names}
+        namespace = cache.settings.namespace
+        return items, [spec.address(namespace, (), {**shared, self._item: item}) for item in items]
 
     async def _load(self, bound: inspect.BoundArguments, items: Sequence[Any]) -> list[T | Exception]:
         """The values of some of the items, straight from the function."""

@@ -76,14 +76,9 @@ class ManyCall:
 
     async def _look(self, keys: Sequence[str]) -> list[Seen] | None:
         """What is stored for each item; None when Redis cannot be used, or not be believed yet."""
-        if not self._runtime.may_read():
-            return None
         addresses = [(key, self._addresses[key].tags) for key in keys]
-        try:
-            seen = await self._runtime.store.read_many(addresses, self._budget)
-        except CacheError:
-            return None
-        return seen if self._runtime.may_read() else None
+        store = self._runtime.store
+        return await self._runtime.believed(lambda: store.read_many(addresses, self._budget))
 
     async def _found(self, key: str, seen: Seen, seconds: float) -> bool:
         """Whether there is an entry, or the load of another call to wait for later."""
@@ -155,8 +150,7 @@ class ManyCall:
             return value
         entry = self._leases.entry(lease, value, load_seconds=load_seconds)
         if entry is None:
-            self._count([lease.key], "uncacheable")
-            self._runtime.remember_uncacheable(lease.key)
+            self._calls[lease.key].load.uncacheable()
         return Landing(value, entry)
 
     async def _stored(

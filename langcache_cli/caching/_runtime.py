@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langcache_cli.caching._board import Board
 from langcache_cli.caching._client import abandon_client, close_client, new_client
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 logger = logging.getLogger("langcache_cli.caching")
+
+T = TypeVar("T")
 
 BULK_TIMEOUT_SECONDS = 10.0
 """For each step of the operations that walk many keys: they belong to no request, and may wait."""
@@ -131,6 +133,17 @@ class Runtime:
         """Whether what Redis holds can be believed: not before our invalidations are confirmed."""
         self._delivery.soon()
         return not self.outbox
+
+    async def believed(self, look: Callable[[], Awaitable[T]]) -> T | None:
+        """What ``look`` finds in Redis; None when Redis cannot be used, or not be believed yet."""
+        if not self.may_read():
+            return None
+        try:
+            found = await look()
+        except CacheError:
+            return None
+        # asked again: a new connection may lead to a server that has forgotten invalidations
+        return found if self.may_read() else None
 
     def defer(self, invalidations: Iterable[Invalidation]) -> None:
         """Keep invalidations that Redis did not confirm, and go on trying."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langcache_cli.caching._function import CachedFunction
 
-Calls = Callable[[], AsyncIterator[Sequence[Mapping[str, Any]]]]
-Load = Callable[[Sequence[Mapping[str, Any]]], Awaitable[Sequence[Any]]]
+Arguments = Mapping[str, Any]
+Calls = Callable[[], AsyncIterator[Sequence[Arguments]]]
+Load = Callable[[Sequence[Arguments]], Awaitable[Sequence[Any]]]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Warmer:
 def one_by_one(function: CachedFunction[Any, Any]) -> Load:
     """Load each call with the function itself, one after the other: they may share a database session."""
 
-    async def load(calls: Sequence[Mapping[str, Any]]) -> list[Any]:
+    async def load(calls: Sequence[Arguments]) -> list[Any]:
         return [await function.uncached(**call) for call in calls]
 
     return load
