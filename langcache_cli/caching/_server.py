@@ -24,7 +24,6 @@ from langcache_cli.caching._surroundings import Connect, Connection
 _NOT_SERVING = frozenset({"LOADING", "MASTERDOWN", "WRONGPASS", "NOAUTH"})
 """Replies that mean: this server cannot be used now, whatever the command."""
 
-
 READONLY_SECONDS = 1.0
 """How often to connect anew while the server refuses to write."""
 
@@ -168,10 +167,8 @@ class Server:
             finally:
                 budget.left = ends - clock.time()
         for reply in replies:
-            if isinstance(reply, ServerReplyError) and reply.code in _NOT_SERVING:
-                self._failed(reply)
-            if isinstance(reply, ServerReplyError) and reply.code == "READONLY":
-                self._leave(link)
+            if isinstance(reply, ServerReplyError):
+                self._heed(reply, link)
         self.breaker.succeeded()
         return replies
 
@@ -244,10 +241,13 @@ class Server:
                 finally:
                     deadline.cancel()
 
-    def _leave(self, link: Connection) -> None:
-        """The server is no primary any more; its name or address may stand for another one by now."""
+    def _heed(self, reply: ServerReplyError, link: Connection) -> None:
+        """Draw the consequences of an error that is the server's, whatever the command."""
+        if reply.code in _NOT_SERVING:
+            self._failed(reply)
         now = self._loop.time()
-        if now >= self._may_leave_at:
+        if reply.code == "READONLY" and now >= self._may_leave_at:
+            # no primary any more: its name or address may stand for another server by now
             self._may_leave_at = now + READONLY_SECONDS
             link.abort()
 
