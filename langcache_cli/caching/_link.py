@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import hiredis
@@ -19,10 +19,11 @@ import hiredis
 from langcache_cli.caching._addresses import RedisAddress
 from langcache_cli.caching._client import close_socket
 from langcache_cli.caching._errors import ServerReplyError
-from langcache_cli.caching._lookups import Lookup, answer, fail
+from langcache_cli.caching._replies import Replies
 
 Argument = bytes | str | int
-Receiver = asyncio.Future[Any] | Lookup
+Receiver = Callable[[Any], object]
+"""Is given a reply, or a `LinkLostError`."""
 
 
 class LinkLostError(ConnectionError):
@@ -35,8 +36,6 @@ class Link(asyncio.Protocol):
     def __init__(self) -> None:
         self._reader = hiredis.Reader(replyError=ServerReplyError)
         self._waiting: deque[Receiver] = deque()
-        self._unsent: list[bytes] = []
-        self._lookups: list[Lookup] = []
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -45,36 +44,18 @@ class Link(asyncio.Protocol):
         """Whether requests can still be answered."""
         return self._transport is not None and not self._transport.is_closing()
 
-    def request(self, packed: bytes) -> asyncio.Future[Any]:
-        """Send what `pack` made; the future holds the reply, a `ServerReplyError` if Redis says so.
+    def send(self, packed: bytes, receivers: Sequence[Receiver]) -> None:
+        """Send what `pack` made of commands; each of ``receivers`` is given the reply to one of them.
 
-        Requests of one tick of the event loop leave in one write.
+        That is a `ServerReplyError` if Redis says so, and a `LinkLostError` if the connection ends before.
 
         Raises:
-            LinkLostError: The connection has ended. The future can fail with it too.
+            LinkLostError: The connection has ended; nothing was sent.
         """
-        future = self._new_future()
-        self._unsent.append(packed)
-        self._waiting.append(future)
-        return future
-
-    def lookup(self, keys: Sequence[str]) -> asyncio.Future[Any]:
-        """Ask for the values of ``keys``; the future holds them in a list, None for nothing.
-
-        All look-ups of one turn of the event loop leave as one MGET, in which each key stands once.
-        """
-        future = self._new_future()
-        if not self._lookups or self._lookups[-1].full:
-            self._lookups.append(Lookup())
-        self._lookups[-1].add(keys, future)
-        return future
-
-    def _new_future(self) -> asyncio.Future[Any]:
-        if not self.alive:
+        if self._transport is None or self._transport.is_closing():
             raise LinkLostError("the connection has ended")
-        if not self._unsent and not self._lookups:
-            self._loop.call_soon(self._flush)
-        return self._loop.create_future()
+        self._waiting += receivers
+        self._transport.write(packed)
 
     def abort(self) -> None:
         """Drop the connection at once; requests under way fail. Works after the loop has closed, too."""
@@ -86,15 +67,6 @@ class Link(asyncio.Protocol):
                 transport.abort()
         self._fail(LinkLostError("the connection was closed"))
 
-    def _flush(self) -> None:
-        for lookup in self._lookups:
-            self._unsent.append(pack(("MGET", *lookup.keys)))
-            self._waiting.append(lookup)
-        self._lookups.clear()
-        if self._transport is not None:
-            self._transport.write(b"".join(self._unsent))
-        self._unsent.clear()
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio calls this once connected."""
         # not by isinstance: those of uvloop are transports by what they do
@@ -105,22 +77,11 @@ class Link(asyncio.Protocol):
         try:
             self._reader.feed(data)
             while self._waiting and (reply := self._reader.gets()) is not False:
-                receiver = self._waiting.popleft()
-                if isinstance(receiver, Lookup):
-                    self._answer(receiver, reply)
-                else:
-                    answer(receiver, reply)
+                self._waiting.popleft()(reply)
         except hiredis.ProtocolError:
             self.abort()  # not a Redis server, or the stream is damaged
         if not self._waiting and self._reader.has_data():
             self.abort()  # nobody asked for this: it would be taken for the reply to the next request
-
-    def _answer(self, lookup: Lookup, reply: Any) -> None:
-        try:
-            lookup.answer(reply)
-        except ValueError as error:
-            lookup.fail(LinkLostError(str(error)))
-            self.abort()  # whatever follows is not to be trusted either
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio calls this when the connection ends, however it ends."""
@@ -128,16 +89,11 @@ class Link(asyncio.Protocol):
         self._fail(LinkLostError(str(exc) if exc else "the server closed the connection"))
 
     def _fail(self, error: LinkLostError) -> None:
-        waiting = [*self._waiting, *self._lookups]
+        waiting = tuple(self._waiting)
         self._waiting.clear()
-        self._lookups.clear()
-        if self._loop.is_closed():
-            return
-        for receiver in waiting:
-            if isinstance(receiver, Lookup):
-                receiver.fail(error)
-            else:
-                fail(receiver, error)
+        if not self._loop.is_closed():
+            for receive in waiting:
+                receive(error)
 
 
 def pack(command: Sequence[Argument]) -> bytes:
@@ -148,6 +104,13 @@ def pack(command: Sequence[Argument]) -> bytes:
     """
     packed: bytes = hiredis.pack_command(tuple(command))  # type: ignore[arg-type] # stub: one item
     return packed
+
+
+async def ask(link: Link, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+    """The replies to some commands, error replies included."""
+    replies = Replies(asyncio.get_running_loop(), len(commands))
+    link.send(b"".join(map(pack, commands)), [replies.receive] * len(commands))
+    return await replies.future
 
 
 async def connect(address: RedisAddress) -> Link:
@@ -181,8 +144,7 @@ async def _greet(link: Link, address: RedisAddress) -> None:
     if address.db:
         commands.append(("SELECT", address.db))
     commands.append(("PING",))  # the only one of the three that says whether data is still loading
-    requests = [link.request(pack(command)) for command in commands]
-    for command, reply in zip(commands, [await request for request in requests], strict=True):
+    for command, reply in zip(commands, await ask(link, commands), strict=True):
         may_not_ping = command == ("PING",) and isinstance(reply, ServerReplyError) and reply.code == "NOPERM"
         if isinstance(reply, ServerReplyError) and not may_not_ping:  # a cache does without PING
             raise reply

@@ -3,76 +3,76 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
-from langcache_cli.caching._errors import ServerReplyError
+from langcache_cli.caching._link import pack
+from langcache_cli.caching._replies import fail
 
 KEYS_PER_LOOKUP = 256
 """An MGET of more would keep the server from its other clients."""
+
+Names = tuple[str, ...]
 
 
 class Lookup:
     """One MGET for many callers, each of whom gets the values of its own keys."""
 
-    __slots__ = ("_callers", "_places")
+    __slots__ = ("_callers", "_loop", "_places", "_settle")
 
-    def __init__(self) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, settle: Callable[[Any], list[bytes | None] | Exception]
+    ) -> None:
+        """Start without keys.
+
+        Args:
+            loop: That of the callers.
+            settle: Makes of the reply what the callers are told: the values, or an error.
+        """
+        self._loop = loop
+        self._settle = settle
         self._places: dict[str, int] = {}
-        self._callers: list[tuple[Sequence[str], asyncio.Future[Any]]] = []
+        self._callers: list[tuple[Names, asyncio.Future[Any]]] | None = []
 
     @property
-    def keys(self) -> list[str]:
-        """Each key once."""
-        return list(self._places)
+    def count(self) -> int:
+        """How many keys it asks for; each once."""
+        return len(self._places)
 
     @property
     def full(self) -> bool:
         """Whether more keys should go into another one."""
         return len(self._places) >= KEYS_PER_LOOKUP
 
-    def add(self, keys: Sequence[str], caller: asyncio.Future[Any]) -> None:
-        """Answer ``caller`` with the values of ``keys``."""
-        for key in keys:
-            self._places.setdefault(key, len(self._places))
-        self._callers.append((keys, caller))
+    def packed(self) -> bytes:
+        """The command."""
+        return pack(("MGET", *self._places))
 
-    def answer(self, values: list[bytes | None] | ServerReplyError) -> None:
-        """Give everyone what they asked for, or the error.
+    def add(self, names: Names) -> asyncio.Future[Any]:
+        """The values of ``names``: of one the value, of several a list; None for nothing."""
+        places = self._places
+        for name in names:
+            if name not in places:
+                places[name] = len(places)
+        caller = self._loop.create_future()
+        self._callers.append((names, caller))  # type: ignore[union-attr] # nothing is added after the reply
+        return caller
 
-        Raises:
-            ValueError: The reply is not one to an MGET. Nobody has been answered.
-        """
-        if not isinstance(values, ServerReplyError) and not _is_reply(values, len(self._places)):
-            raise ValueError("not a reply to MGET")
-        for keys, caller in self._callers:
-            if isinstance(values, ServerReplyError):
-                answer(caller, values)
+    def receive(self, reply: Any) -> None:
+        """Give everyone what they asked for, or the error; what comes after the first reply is ignored."""
+        callers, self._callers = self._callers, None
+        if callers is None:
+            return
+        values = self._settle(reply)
+        if isinstance(values, Exception):
+            for _, caller in callers:
+                fail(caller, values)
+            return
+        places = self._places
+        for names, caller in callers:
+            if caller.done():
+                continue
+            if len(names) == 1:
+                caller.set_result(values[places[names[0]]])
             else:
-                answer(caller, [values[self._places[key]] for key in keys])
-
-    def fail(self, error: Exception) -> None:
-        """Tell everyone that no reply will come."""
-        for _, caller in self._callers:
-            fail(caller, error)
-
-
-def _is_reply(values: object, count: int) -> bool:
-    return (
-        isinstance(values, list)
-        and len(values) == count
-        and all(value is None or isinstance(value, bytes) for value in values)
-    )
-
-
-def answer(caller: asyncio.Future[Any], reply: Any) -> None:
-    """Give a caller its reply, unless it was cancelled."""
-    if not caller.done():
-        caller.set_result(reply)
-
-
-def fail(caller: asyncio.Future[Any], error: Exception) -> None:
-    """Tell a caller that no reply will come, unless it was cancelled."""
-    if not caller.done():
-        caller.set_exception(error)
-        caller.exception()  # whoever waited may be gone: not an error to report
+                caller.set_result([values[places[name]] for name in names])

@@ -8,74 +8,77 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 TICK_SECONDS = 0.01
 """As much is charged of each stretch in which the loop is busy."""
 
 NOTHING_SECONDS = 0.001
-"""Too short to set a timer again for."""
+"""Too short to wait for once more."""
 
 
 class LoopClock:
-    """Seconds in which the event loop was free, counted while somebody is inside ``with clock``."""
+    """Seconds in which the event loop was free. It ticks while it is used; an idle process runs no timer.
+
+    One tick serves all timers, so setting and cancelling one costs next to nothing.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._users = 0
-        self._ticking = False
+        self._timers: dict[Timer, None] = {}
+        self._tick_handle: asyncio.TimerHandle | None = None
         self._due = 0.0
-        self._busy = 0.0
+        self.busy = 0.0
+        """Seconds that did not count, since it was made."""
 
-    def __enter__(self) -> Self:
-        self._users += 1
-        if not self._ticking:
-            self._ticking = True
-            self._set(self._loop.time())
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._users -= 1
+    @property
+    def ticking(self) -> bool:
+        """Whether it is used."""
+        return self._tick_handle is not None
 
     def time(self) -> float:
         """Never more behind than the loop was busy; starts anywhere."""
-        return min(self._loop.time(), self._due) - self._busy
+        now = self._loop.time()
+        if self._tick_handle is None:
+            self._set(now + TICK_SECONDS)
+        return min(now, self._due) - self.busy
 
-    def _set(self, now: float) -> None:
-        self._due = now + TICK_SECONDS
-        self._loop.call_at(self._due, self._tick)
+    def call_after(self, seconds: float, expire: Callable[[], object]) -> Timer:
+        """Call ``expire`` after so many seconds of this clock, unless the timer is cancelled."""
+        timer = Timer(self._timers, self.time() + seconds, expire)
+        self._timers[timer] = None
+        if timer.ends + self.busy < self._due - NOTHING_SECONDS:
+            self._set(timer.ends + self.busy)
+        return timer
+
+    def _set(self, due: float) -> None:
+        if self._tick_handle is not None:
+            self._tick_handle.cancel()
+        self._due = due
+        self._tick_handle = self._loop.call_at(due, self._tick)
 
     def _tick(self) -> None:
-        if not self._users:
-            self._ticking = False  # an idle process runs no timer
-            return
+        self._tick_handle = None
         now = self._loop.time()
-        self._busy += max(0.0, now - self._due)  # the loop's clock may be coarse: timers can be early
-        self._set(now)
+        self.busy += max(0.0, now - self._due)  # the loop's clock may be coarse: timers can be early
+        time = now - self.busy
+        for timer in [timer for timer in self._timers if timer.ends - time <= NOTHING_SECONDS]:
+            timer.cancel()
+            timer.expire()
+        if self._timers:
+            next_end = min(timer.ends for timer in self._timers)
+            self._set(min(now + TICK_SECONDS, next_end + self.busy))
 
 
-class Deadline:
-    """Calls ``expire`` after some seconds of a clock that somebody is inside of."""
+class Timer:
+    """Something that happens when a `LoopClock` shows ``ends``."""
 
-    __slots__ = ("_clock", "_due", "_expire", "_loop", "_timer")
+    __slots__ = ("_timers", "ends", "expire")
 
-    def __init__(self, clock: LoopClock, seconds: float, expire: Callable[[], object]) -> None:
-        self._clock = clock
-        self._loop = asyncio.get_running_loop()
-        self._due = clock.time() + seconds
-        self._expire = expire
-        self._timer = self._loop.call_later(seconds, self._look)
+    def __init__(self, timers: dict[Timer, None], ends: float, expire: Callable[[], object]) -> None:
+        self._timers = timers
+        self.ends = ends
+        self.expire = expire
 
     def cancel(self) -> None:
-        """Do not call it."""
-        self._timer.cancel()
-
-    def _look(self) -> None:
-        left = self._due - self._clock.time()
-        if left > NOTHING_SECONDS:
-            self._timer = self._loop.call_later(left, self._look)
-        else:
-            self._expire()
+        """It does not happen any more."""
+        self._timers.pop(self, None)

@@ -5,24 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any
 
 from langcache_cli.caching._addresses import RedisAddress
 from langcache_cli.caching._breaker import Breaker
-from langcache_cli.caching._errors import (
-    AuthenticationFailedError,
-    CacheUnavailableError,
-    ServerLoadingError,
-    ServerReplyError,
-)
-from langcache_cli.caching._link import Argument, LinkLostError, connect, pack
-from langcache_cli.caching._lookups import answer, fail
-from langcache_cli.caching._loop_clock import Deadline, LoopClock
+from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
+from langcache_cli.caching._failures import NOT_SERVING, unavailable
+from langcache_cli.caching._link import Argument, LinkLostError, connect
+from langcache_cli.caching._lookups import Lookup, Names
+from langcache_cli.caching._loop_clock import LoopClock
+from langcache_cli.caching._outgoing import Outgoing
+from langcache_cli.caching._replies import answer, fail, is_reply_to_mget
 from langcache_cli.caching._scripts import script
 from langcache_cli.caching._surroundings import Connect, Connection
-
-_NOT_SERVING = frozenset({"LOADING", "MASTERDOWN", "WRONGPASS", "NOAUTH"})
-"""Replies that mean: this server cannot be used now, whatever the command."""
 
 READONLY_SECONDS = 1.0
 """How often to connect anew while the server refuses to write."""
@@ -69,11 +65,11 @@ class Server:
         self.timeout = timeout
         self.breaker = Breaker()
         self._abandoned = False
-        self._link: Connection | None = None
-        self._connecting: asyncio.Task[Connection] | None = None
+        self._out: Outgoing | None = None
+        self._connecting: asyncio.Task[Outgoing] | None = None
         self._may_leave_at = 0.0
         self._loop = asyncio.get_running_loop()
-        self._clock = LoopClock()
+        self.clock = LoopClock()
 
     async def call(self, *command: Argument, budget: Budget | None = None) -> Any:
         """Send one command and return its reply.
@@ -129,59 +125,77 @@ class Server:
         Raises:
             CacheUnavailableError: Not all replies came within the budget, or the breaker is open.
         """
-        requests = [pack(command) for command in commands]
-        return await self._exchange(
-            lambda connection: [connection.request(request) for request in requests], budget
-        )
+        replies: list[Any] = await self._exchange(lambda out: out.request(commands).future, budget)
+        for reply in replies:
+            if isinstance(reply, ServerReplyError) and (failure := self._heed(reply)):
+                raise failure from reply
+        self.breaker.succeeded()
+        return replies
 
-    async def lookup(self, keys: Sequence[str], *, budget: Budget | None = None) -> list[bytes | None]:
-        """The values of ``keys``, None for nothing; together with all look-ups of this turn of the loop.
+    async def lookup(self, names: Names, *, budget: Budget | None = None) -> Any:
+        """The value of one key, or a list of those of several; None for nothing.
 
         Raises:
             CacheUnavailableError: No reply within the budget, or the breaker is open.
             ServerReplyError: The reply is an error.
         """
-        (values,) = await self._exchange(lambda connection: [connection.lookup(keys)], budget)
-        if isinstance(values, ServerReplyError):
-            raise values
-        found: list[bytes | None] = values
-        return found
+        return await self._exchange(lambda out: out.lookup(names), budget)
 
-    async def _exchange(
-        self, send: Callable[[Connection], list[asyncio.Future[Any]]], budget: Budget | None
-    ) -> list[Any]:
-        """The replies to what ``send`` sends, error replies included."""
+    def lookup_soon(self, names: Names) -> asyncio.Future[Any] | None:
+        """`lookup` within the server's own time, without a step of its own; None when that takes more."""
+        out = self._out
+        if out is None or self.breaker.open or not out.link.alive:
+            return None
+        return out.lookup(names)
+
+    def time_left(self, since: float) -> float:
+        """How many seconds the server has left for a call that began when `clock` showed ``since``."""
+        return self.timeout - (self.clock.time() - since)
+
+    async def _exchange(self, send: Callable[[Outgoing], asyncio.Future[Any]], budget: Budget | None) -> Any:
+        """What the future that ``send`` makes is given, in time."""
         budget = budget or Budget(self.timeout)
         self._require_usable(budget)
-        with self._clock as clock:
-            ends = clock.time() + budget.left
-            try:
-                link = self._link
-                if link is None or not link.alive:
-                    link = await self._connected(ends)
-                futures = send(link)
-                await self._answered(futures[-1], ends)  # the others were answered before it
-                replies = [future.result() for future in futures]
-            except (OSError, ServerReplyError) as error:  # asyncio's TimeoutError is an OSError
-                self._failed(error)
-            finally:
-                budget.left = ends - clock.time()
-        for reply in replies:
-            if isinstance(reply, ServerReplyError):
-                self._heed(reply, link)
-        self.breaker.succeeded()
-        return replies
+        ends = self.clock.time() + budget.left
+        try:
+            out = self._out
+            if out is None or not out.link.alive:
+                out = await self._connected(ends)
+            return await self._answered(send(out), ends)
+        except OSError as error:  # asyncio's TimeoutError is one
+            raise self._failure(error) from error
+        finally:
+            budget.left = ends - self.clock.time()
 
-    def abandon(self) -> list[asyncio.Task[Connection]]:
+    def _open_lookup(self) -> Lookup:
+        """A look-up that ends when the server's time for it does: its callers need no timers of their own."""
+
+        def settle(reply: Any) -> list[bytes | None] | Exception:
+            timer.cancel()
+            if is_reply_to_mget(reply, lookup.count):
+                self.breaker.succeeded()
+                found: list[bytes | None] = reply
+                return found
+            if isinstance(reply, ServerReplyError):
+                return self._heed(reply) or reply
+            if not isinstance(reply, OSError):
+                self._cut()
+                reply = OSError("the reply is not one to MGET")
+            return self._failure(reply)
+
+        lookup = Lookup(self._loop, settle)
+        timer = self.clock.call_after(self.timeout, partial(lookup.receive, TimeoutError()))
+        return lookup
+
+    def abandon(self) -> list[asyncio.Task[Outgoing]]:
         """Drop the connection for good; calls fail from now on. Works after the loop has closed, too.
 
         Returns:
             What is under way and should be cancelled if the loop still runs.
         """
         self._abandoned = True
-        if self._link is not None:
-            self._link.abort()
-            self._link = None
+        self._cut()
+        self._out = None
         return [self._connecting] if self._connecting is not None else []
 
     def _require_usable(self, budget: Budget) -> None:
@@ -196,16 +210,15 @@ class Server:
         if problem:
             raise CacheUnavailableError(problem, target=str(self.address))
 
-    async def _answered(self, reply: asyncio.Future[Any], ends: float) -> None:
-        left = ends - self._clock.time()
-        deadline = Deadline(self._clock, left, lambda: fail(reply, TimeoutError()))
+    async def _answered(self, reply: asyncio.Future[Any], ends: float) -> Any:
+        timer = self.clock.call_after(ends - self.clock.time(), lambda: fail(reply, TimeoutError()))
         try:
-            await reply
+            return await reply
         finally:
-            deadline.cancel()
+            timer.cancel()
 
-    async def _connected(self, ends: float) -> Connection:
-        """The link; callers that need one at the same time share one attempt to connect."""
+    async def _connected(self, ends: float) -> Outgoing:
+        """The connection; callers that need one at the same time share one attempt to connect."""
         if self._connecting is None:
             self._connecting = self._loop.create_task(self._connect(), name="langcache-connect")
             self._connecting.add_done_callback(_retrieve)
@@ -216,74 +229,69 @@ class Server:
         await self._answered(ended, ends)
         if connecting.cancelled():
             raise LinkLostError("the attempt to connect was given up")
-        return connecting.result()
+        try:
+            return connecting.result()
+        except ServerReplyError as error:
+            raise self._failure(error) from error
 
-    async def _connect(self) -> Connection:
+    async def _connect(self) -> Outgoing:
         try:
             link = await self._in_time(self._connect_to(self.address))
         except UnicodeError as error:
             raise OSError(f"{self.address.host!r} is not a host name") from error
         finally:
             self._connecting = None
-        if self._link is not None:
-            self._link.abort()  # one that was made while the breaker opened
+        self._cut()  # one that was made while the breaker opened
         if self._on_connect is not None:
             self._on_connect()
-        self._link = link
-        return link
+        self._out = Outgoing(link, self._open_lookup)
+        return self._out
 
     async def _in_time(self, connecting: Awaitable[Connection]) -> Connection:
-        with self._clock as clock:
-            async with asyncio.timeout(None) as timeout:
-                deadline = Deadline(clock, self.timeout, lambda: timeout.reschedule(self._loop.time()))
-                try:
-                    return await connecting
-                finally:
-                    deadline.cancel()
+        async with asyncio.timeout(None) as timeout:
+            timer = self.clock.call_after(self.timeout, lambda: timeout.reschedule(self._loop.time()))
+            try:
+                return await connecting
+            finally:
+                timer.cancel()
 
-    def _heed(self, reply: ServerReplyError, link: Connection) -> None:
+    def _heed(self, reply: ServerReplyError) -> CacheUnavailableError | None:
         """Draw the consequences of an error that is the server's, whatever the command."""
-        if reply.code in _NOT_SERVING:
-            self._failed(reply)
+        if reply.code in NOT_SERVING:
+            return self._failure(reply)
         now = self._loop.time()
         if reply.code == "READONLY" and now >= self._may_leave_at:
             # no primary any more: its name or address may stand for another server by now
             self._may_leave_at = now + READONLY_SECONDS
-            link.abort()
+            self._cut()
+        return None
 
-    def _failed(self, error: BaseException) -> NoReturn:
-        if self.breaker.failed(self._loop.time()) and self._link is not None:
-            self._link.abort()  # what opened the breaker may be this connection alone: probe with a new one
-        raise _unavailable(error, self.address) from error
+    def _failure(self, error: Exception) -> CacheUnavailableError:
+        """Count a failure, and say what it means."""
+        if self.breaker.failed(self._loop.time()):
+            self._cut()  # what opened the breaker may be this connection alone: probe with a new one
+        return unavailable(error, self.address)
+
+    def _cut(self) -> None:
+        if self._out is not None:
+            self._out.link.abort()
 
     def _probe_if_due(self) -> None:
         if self._connecting is None and self.breaker.probe_due(self._loop.time()):
             self._connecting = self._loop.create_task(self._probe(), name="langcache-probe")
             self._connecting.add_done_callback(_retrieve)
 
-    async def _probe(self) -> Connection:
-        link = await self._connect()
+    async def _probe(self) -> Outgoing:
+        out = await self._connect()
         self.breaker.succeeded()
-        return link
+        return out
 
 
 def _is_noscript(reply: Any) -> bool:
     return isinstance(reply, ServerReplyError) and reply.code == "NOSCRIPT"
 
 
-def _retrieve(task: asyncio.Task[Connection]) -> None:
+def _retrieve(task: asyncio.Task[Outgoing]) -> None:
     """Look at a failure that all who waited for may have stopped waiting for."""
     if not task.cancelled():
         task.exception()
-
-
-def _unavailable(error: BaseException, address: RedisAddress) -> CacheUnavailableError:
-    target = str(address)
-    code = error.code if isinstance(error, ServerReplyError) else ""
-    if code in ("WRONGPASS", "NOAUTH") or (code == "ERR" and "AUTH" in str(error)):
-        return AuthenticationFailedError("Redis refused the user or password", target=target)
-    if code == "LOADING":
-        return ServerLoadingError("Redis is loading its data", target=target)
-    if isinstance(error, TimeoutError):
-        return CacheUnavailableError("Redis did not answer in time", target=target)
-    return CacheUnavailableError(f"Redis cannot be reached: {error}", target=target)

@@ -11,9 +11,10 @@ A tag that was evicted does the same, so losing it costs misses and never correc
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from langcache_cli.caching._entry import Entry, Placeholder, new_id, now_ms, parse
 from langcache_cli.caching._lookups import KEYS_PER_LOOKUP
@@ -74,15 +75,17 @@ class Store:
 
     async def read(self, key: str, budget: Budget, *, tags: Sequence[str] = ()) -> Seen:
         """What is stored under ``key``, and the versions of its ``tags`` (keys) at the same moment."""
-        stored, *versions = await self.server.lookup((key, *tags), budget=budget)
-        return Seen(stored, tuple(map(_version, versions)))
+        found = await self.server.lookup((key, *tags), budget=budget)
+        return seen_in(found, tagged=bool(tags))
 
     async def read_many(self, addresses: Sequence[tuple[str, Sequence[str]]], budget: Budget) -> list[Seen]:
         """`read` for many keys, each with its tags, at once."""
-        wanted = list(dict.fromkeys(name for key, tags in addresses for name in (key, *tags)))
+        wanted = tuple(dict.fromkeys(name for key, tags in addresses for name in (key, *tags)))
+        look_up = partial(self.server.lookup, budget=budget)
         batches = [wanted[at : at + KEYS_PER_LOOKUP] for at in range(0, len(wanted), KEYS_PER_LOOKUP)]
-        values = await asyncio.gather(*(self.server.lookup(batch, budget=budget) for batch in batches))
-        found = dict(zip(wanted, itertools.chain.from_iterable(values), strict=True))
+        found: dict[str, bytes | None] = {}
+        for names, values in zip(batches, await asyncio.gather(*map(look_up, batches)), strict=True):
+            found.update(zip(names, values if len(names) > 1 else [values], strict=True))
         return [Seen(found[key], tuple(_version(found[tag]) for tag in tags)) for key, tags in addresses]
 
     async def versions(self, tags: Sequence[str], ttl_ms: int, budget: Budget) -> tuple[str, ...]:
@@ -149,6 +152,14 @@ class Store:
     def taking(self, lease: Lease) -> tuple[bytes, int]:
         """What the scripts that take a lease are given: its placeholder, and how long it lasts."""
         return Placeholder(lease.token, self.now_ms(), lease.tags).to_bytes(), self.lease_ms
+
+
+def seen_in(found: Any, *, tagged: bool) -> Seen:
+    """What the look-up of a key, or of a key and its tags, has found."""
+    if not tagged:
+        return Seen(found)
+    stored, *versions = found
+    return Seen(stored, tuple(map(_version, versions)))
 
 
 def _version(stored: bytes | None) -> str | None:

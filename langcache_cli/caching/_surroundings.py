@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from langcache_cli.caching._addresses import RedisAddress
 from langcache_cli.caching._entry import now_ms
-from langcache_cli.caching._link import connect
+from langcache_cli.caching._link import Receiver, connect
 
 
 class Connection(Protocol):
@@ -20,16 +19,16 @@ class Connection(Protocol):
         """Whether requests can still be answered."""
         ...
 
-    def lookup(self, keys: Sequence[str]) -> asyncio.Future[Any]:
-        """Ask for the values of keys; the future holds them in a list."""
-        ...
+    def send(self, packed: bytes, receivers: Sequence[Receiver]) -> None:
+        """Send packed commands; each receiver is given the reply to one, or a `LinkLostError`.
 
-    def request(self, packed: bytes) -> asyncio.Future[Any]:
-        """Send a packed command; the future holds the reply, or fails with `LinkLostError`."""
+        Raises:
+            LinkLostError: The connection has ended; nothing was sent.
+        """
         ...
 
     def abort(self) -> None:
-        """Drop the connection; requests under way fail."""
+        """Drop the connection; those who wait for replies are given a `LinkLostError`."""
         ...
 
 

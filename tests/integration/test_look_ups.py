@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
-from langcache_cli.caching._link import Link, LinkLostError
+from langcache_cli.caching._link import pack
 from langcache_cli.caching._lookups import KEYS_PER_LOOKUP, Lookup
 from tests.integration.cache_support import Database, cache_at
 
@@ -56,33 +56,29 @@ async def test_a_connection_that_ends_fails_every_look_up_of_the_turn(open_cache
     server = own_redis()
     cache = open_cache(server.url)
     await cache.ping()
-    look_ups = [asyncio.create_task(cache.runtime().server.lookup([f"cache:{item}"])) for item in range(5)]
+    look_ups = [asyncio.create_task(cache.runtime().server.lookup((f"cache:{item}",))) for item in range(5)]
     await asyncio.sleep(0)
-    cache.runtime().server._link.abort()
+    cache.runtime().server._out.link.abort()
     results = await asyncio.gather(*look_ups, return_exceptions=True)
     assert [type(result) for result in results] == [CacheUnavailableError] * 5
 
 
 async def test_a_lookup_asks_for_each_key_once_and_answers_in_the_order_of_its_callers():
-    loop = asyncio.get_running_loop()
-    one, two = loop.create_future(), loop.create_future()
-    lookup = Lookup()
-    lookup.add(("a", "b"), one)
-    lookup.add(("b", "c", "b"), two)
-    assert lookup.keys == ["a", "b", "c"]
-    lookup.answer([b"1", None, b"3"])
-    assert (await one, await two) == ([b"1", None], [None, b"3", None])
+    lookup = Lookup(asyncio.get_running_loop(), settle=lambda reply: reply)
+    one, two, three = lookup.add(("a", "b")), lookup.add(("b", "c", "b")), lookup.add(("c",))
+    assert lookup.count == 3
+    assert lookup.packed() == pack(("MGET", "a", "b", "c"))
+    lookup.receive([b"1", None, b"3"])
+    assert (await one, await two, await three) == ([b"1", None], [None, b"3", None], b"3")
 
 
-async def test_an_error_reply_is_everyones():
-    loop = asyncio.get_running_loop()
-    callers = [loop.create_future(), loop.create_future()]
-    lookup = Lookup()
-    for caller in callers:
-        lookup.add(("a",), caller)
+async def test_an_error_is_everyones_and_what_comes_after_it_nobodys():
+    lookup = Lookup(asyncio.get_running_loop(), settle=lambda reply: reply)
+    callers = [lookup.add(("a",)) for _ in range(2)]
     error = ServerReplyError("NOPERM no")
-    lookup.answer(error)
-    assert [await caller for caller in callers] == [error, error]
+    lookup.receive(error)
+    lookup.receive([b"late"])
+    assert await asyncio.gather(*callers, return_exceptions=True) == [error, error]
 
 
 async def test_a_key_of_another_kind_is_replaced(redis_server, redis_url):
@@ -95,12 +91,27 @@ async def test_a_key_of_another_kind_is_replaced(redis_server, redis_url):
 
 
 @pytest.mark.parametrize("reply", [b"OK", 1, [], [b"one", b"too many"], [5], None])
-async def test_what_is_no_reply_to_a_look_up_ends_the_connection(reply):
-    loop = asyncio.get_running_loop()
-    link, caller = Link(), loop.create_future()
-    lookup = Lookup()
-    lookup.add(("a",), caller)
-    link._answer(lookup, reply)
-    with pytest.raises(LinkLostError, match="not a reply to MGET"):
+async def test_what_is_no_reply_to_a_look_up_ends_the_connection(open_cache, redis_url, reply):
+    cache = open_cache(redis_url)
+    await cache.ping()
+    server = cache.runtime().server
+    link, caller = server._out.link, server.lookup_soon(("cache:a",))
+    await asyncio.sleep(0)
+    link._waiting[0](reply)
+    with pytest.raises(CacheUnavailableError, match="not one to MGET"):
         await caller
     assert not link.alive
+
+
+async def test_a_look_up_that_hangs_counts_as_one_failure_however_many_wait_for_it(open_cache, own_redis):
+    redis = own_redis()
+    cache = open_cache(redis.url)
+    await cache.ping()
+    server = cache.runtime().server
+    redis.pause()
+    look_ups = [server.lookup_soon((f"cache:{item}",)) for item in range(20)]
+    results = await asyncio.gather(*look_ups, return_exceptions=True)
+    redis.resume()
+    assert {str(result) for result in results} == {str(results[0])}
+    assert "did not answer in time" in str(results[0])
+    assert not server.breaker.open

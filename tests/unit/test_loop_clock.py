@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from langcache_cli.caching._loop_clock import TICK_SECONDS, Deadline, LoopClock
+from langcache_cli.caching._loop_clock import TICK_SECONDS, LoopClock
 from tests.harness.polling import aeventually
 
 
@@ -16,53 +16,60 @@ async def busy(seconds: float) -> None:
 
 
 async def test_it_goes_on_while_the_loop_is_free():
-    with LoopClock() as clock:
-        started, really = clock.time(), time.monotonic()
-        await aeventually(lambda: clock.time() - started > 0.1)
-        assert time.monotonic() - really >= 0.1
+    clock = LoopClock()
+    started, really = clock.time(), time.monotonic()
+    clock.call_after(10, asyncio.Event().set)
+    await aeventually(lambda: clock.time() - started > 0.1)
+    assert time.monotonic() - really >= 0.1
 
 
 async def test_it_stands_still_while_the_loop_is_busy():
-    with LoopClock() as clock:
-        started = clock.time()
-        await busy(0.3)
-        assert clock.time() - started <= 2 * TICK_SECONDS
-        await asyncio.sleep(0)
-        assert clock.time() - started <= 2 * TICK_SECONDS
+    clock = LoopClock()
+    started = clock.time()
+    await busy(0.3)
+    assert clock.time() - started <= 2 * TICK_SECONDS
+    await asyncio.sleep(0)
+    assert clock.time() - started <= 2 * TICK_SECONDS
+    await aeventually(lambda: clock.busy > 0.3 - 2 * TICK_SECONDS)
 
 
 async def test_it_never_goes_backwards():
-    with LoopClock() as clock:
-        times = []
-        for _ in range(20):
-            times.append(clock.time())
-            await busy(0.004)
+    clock = LoopClock()
+    times = []
+    for _ in range(20):
+        times.append(clock.time())
+        await busy(0.004)
     assert times == sorted(times)
 
 
-async def test_a_deadline_is_late_by_as_long_as_the_loop_was_busy():
-    expired = asyncio.Event()
-    with LoopClock() as clock:
-        really = time.monotonic()
-        Deadline(clock, 0.1, expired.set)
-        await busy(0.3)
-        assert not expired.is_set()
-        await expired.wait()
-        assert time.monotonic() - really >= 0.3 + 0.1 - 3 * TICK_SECONDS
+async def test_a_timer_is_late_by_as_long_as_the_loop_was_busy():
+    clock, expired = LoopClock(), asyncio.Event()
+    really = time.monotonic()
+    clock.call_after(0.1, expired.set)
+    await busy(0.3)
+    assert not expired.is_set()
+    await expired.wait()
+    assert time.monotonic() - really >= 0.3 + 0.1 - 3 * TICK_SECONDS
 
 
-async def test_a_cancelled_deadline_does_nothing():
-    expired = asyncio.Event()
-    with LoopClock() as clock:
-        deadline = Deadline(clock, 0.01, expired.set)
-        deadline.cancel()
-        started = clock.time()
-        await aeventually(lambda: clock.time() - started > 0.05)
+async def test_timers_end_in_the_order_of_their_times():
+    clock, ended = LoopClock(), []
+    for seconds in (0.05, 0.01, 0.09):
+        clock.call_after(seconds, lambda seconds=seconds: ended.append(seconds))
+    await aeventually(lambda: len(ended) == 3)
+    assert ended == [0.01, 0.05, 0.09]
+
+
+async def test_a_cancelled_timer_does_nothing():
+    clock, expired, later = LoopClock(), asyncio.Event(), asyncio.Event()
+    clock.call_after(0.01, expired.set).cancel()
+    clock.call_after(0.05, later.set)
+    await later.wait()
     assert not expired.is_set()
 
 
 async def test_nothing_ticks_when_nobody_looks():
     clock = LoopClock()
-    with clock:
-        pass
-    await aeventually(lambda: not clock._ticking)
+    clock.time()
+    assert clock.ticking
+    await aeventually(lambda: not clock.ticking)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
 from langcache_cli.caching._addresses import RedisAddress
-from langcache_cli.caching._link import LinkLostError, connect
-from langcache_cli.caching._lookups import fail
+from langcache_cli.caching._link import LinkLostError, Receiver, connect
 from langcache_cli.caching._surroundings import Connect, Connection, Surroundings
 
 
@@ -76,8 +75,8 @@ class Faults:
 
         return connect_through
 
-    def carry(self, connection: Connection, send: Callable[[], asyncio.Future[Any]]) -> asyncio.Future[Any]:
-        """Send a request as the faults of the moment have it.
+    def carry(self, connection: Connection, packed: bytes, receivers: Sequence[Receiver]) -> None:
+        """Send requests as the faults of the moment have it.
 
         Raises:
             LinkLostError: The connection is cut.
@@ -85,17 +84,17 @@ class Faults:
         if self._mode is _Mode.FAIL:
             connection.abort()
             raise LinkLostError("cut by a fault of the test")
-        loop = asyncio.get_running_loop()
         if self._mode is _Mode.DROP:
-            return loop.create_future()
-        reply = send()
+            return
         if self._mode is _Mode.DROP_REPLIES:
-            return loop.create_future()
-        if not self._delay_seconds:
-            return reply
-        late: asyncio.Future[Any] = loop.create_future()
-        loop.call_later(self._delay_seconds, reply.add_done_callback, lambda done: _copy(done, late))
-        return late
+            receivers = [_nobody] * len(receivers)
+        elif self._delay_seconds:
+            receivers = [self._late(receive) for receive in receivers]
+        connection.send(packed, receivers)
+
+    def _late(self, receive: Receiver) -> Receiver:
+        loop, seconds = asyncio.get_running_loop(), self._delay_seconds
+        return lambda reply: loop.call_later(seconds, receive, reply)
 
 
 class _FaultyConnection:
@@ -104,36 +103,36 @@ class _FaultyConnection:
     def __init__(self, connection: Connection, faults: Faults) -> None:
         self._connection = connection
         self._faults = faults
-        self._unanswered: set[asyncio.Future[Any]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._unanswered: dict[int, Receiver] = {}
+        self._number = 0
 
     @property
     def alive(self) -> bool:
         return self._connection.alive
 
-    def lookup(self, keys: Sequence[str]) -> asyncio.Future[Any]:
-        return self._carried(lambda: self._connection.lookup(keys))
+    def send(self, packed: bytes, receivers: Sequence[Receiver]) -> None:
+        tracked = [self._tracked(receive) for receive in receivers]
+        self._faults.carry(self._connection, packed, tracked)
 
-    def request(self, packed: bytes) -> asyncio.Future[Any]:
-        return self._carried(lambda: self._connection.request(packed))
+    def _tracked(self, receive: Receiver) -> Receiver:
+        """It, or the end of the connection: whichever comes first."""
+        number = self._number = self._number + 1
 
-    def _carried(self, send: Callable[[], asyncio.Future[Any]]) -> asyncio.Future[Any]:
-        future = self._faults.carry(self._connection, send)
-        self._unanswered.add(future)
-        future.add_done_callback(self._unanswered.discard)
-        return future
+        def once(reply: Any) -> None:
+            if self._unanswered.pop(number, None) is not None:
+                receive(reply)
+
+        self._unanswered[number] = receive
+        return once
 
     def abort(self) -> None:
         self._connection.abort()
-        for future in tuple(self._unanswered):
-            if not future.get_loop().is_closed():
-                fail(future, LinkLostError("the connection was closed"))
+        unanswered, self._unanswered = self._unanswered, {}
+        if not self._loop.is_closed():
+            for receive in unanswered.values():
+                receive(LinkLostError("the connection was closed"))
 
 
-def _copy(done: asyncio.Future[Any], late: asyncio.Future[Any]) -> None:
-    if late.done() or done.cancelled():
-        return
-    error = done.exception()
-    if isinstance(error, Exception):
-        fail(late, error)
-    else:
-        late.set_result(done.result())
+def _nobody(_reply: Any) -> None:
+    pass

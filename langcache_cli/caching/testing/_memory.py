@@ -12,8 +12,7 @@ import hiredis
 from langcache_cli.caching._addresses import RedisAddress
 from langcache_cli.caching._entry import Entry, Placeholder, parse
 from langcache_cli.caching._errors import ServerReplyError
-from langcache_cli.caching._link import LinkLostError, pack
-from langcache_cli.caching._lookups import answer
+from langcache_cli.caching._link import LinkLostError, Receiver
 from langcache_cli.caching._scripts import script
 from langcache_cli.caching.testing._glob import glob
 
@@ -199,12 +198,8 @@ class MemoryConnection:
         """Whether requests can still be answered."""
         return self._open
 
-    def lookup(self, keys: Sequence[str]) -> asyncio.Future[Any]:
-        """Ask for the values of keys."""
-        return self.request(pack(("MGET", *keys)))
-
-    def request(self, packed: bytes) -> asyncio.Future[Any]:
-        """Carry out a packed command.
+    def send(self, packed: bytes, receivers: Sequence[Receiver]) -> None:
+        """Carry out packed commands.
 
         Raises:
             LinkLostError: The connection was closed.
@@ -212,10 +207,8 @@ class MemoryConnection:
         if not self._open:
             raise LinkLostError("the connection has ended")
         self._reader.feed(packed)
-        future: asyncio.Future[Any] = self._loop.create_future()
-        reply = self._server.answer(self._reader.gets())
-        self._loop.call_soon(answer, future, reply)
-        return future
+        for receive in receivers:
+            self._loop.call_soon(receive, self._server.answer(self._reader.gets()))
 
     def abort(self) -> None:
         """Close it."""
