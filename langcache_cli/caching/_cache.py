@@ -15,10 +15,10 @@ from langcache_cli.caching._events import Events
 from langcache_cli.caching._function import CachedFunction
 from langcache_cli.caching._invalidator import Invalidator
 from langcache_cli.caching._lifetimes import Lifetime, milliseconds
-from langcache_cli.caching._loads import Load
 from langcache_cli.caching._namespace import Namespace
 from langcache_cli.caching._outbox import Invalidation, Outbox
 from langcache_cli.caching._patterns import Selection, scan
+from langcache_cli.caching._reader import Reader
 from langcache_cli.caching._registry import Registry
 from langcache_cli.caching._report import (
     CacheReport,
@@ -76,6 +76,8 @@ class Cache:
             ConfigurationError: A setting has a value that is not allowed.
         """
         self.settings = settings or CacheSettings.load()
+        self.enabled = self.settings.redis_enabled
+        """Whether Redis is used at all; if not, every call goes straight to its function."""
         self.registry = Registry()
         self._namespace = Namespace(self.settings.namespace, self.settings.types)
         self.statistics = Statistics()
@@ -96,11 +98,6 @@ class Cache:
         self._labels: dict[str, Label] = {}
         self._lifetimes: dict[FunctionSpec, Lifetime] = {}
 
-    @property
-    def enabled(self) -> bool:
-        """Whether Redis is used at all; if not, every call goes straight to its function."""
-        return self.settings.redis_enabled
-
     def cached(
         self,
         *,
@@ -120,8 +117,20 @@ class Cache:
 
     def call(self, spec: FunctionSpec, address: Address, origin: Callable[[], Awaitable[Any]]) -> Call:
         """One call of a cached function, to be answered or refreshed."""
-        lifetime = self.lifetime(spec)
-        return Call(Load(self.runtime(), spec, self.label(spec), address, origin, lifetime=lifetime))
+        return self.reader(spec).call(address, origin)
+
+    def reader(self, spec: FunctionSpec) -> Reader:
+        """What answers the calls of a function on this event loop.
+
+        Raises:
+            TypeError: The function's return annotation cannot be used.
+        """
+        runtime = self.runtime()
+        reader = runtime.readers.get(spec)
+        if reader is None:
+            reader = Reader(runtime, spec, self.label(spec), self.lifetime(spec))
+            runtime.readers[spec] = reader
+        return reader
 
     def lifetime(self, spec: FunctionSpec) -> Lifetime:
         """How long a function's entries live; the TTL of its cache type if it has none of its own."""
@@ -235,7 +244,7 @@ class Cache:
 
     def statistics_of(self, function: CachedFunction[Any, Any]) -> Numbers:
         """What this process has counted for a function and not delivered yet."""
-        return Numbers(dict(self.statistics.counts.get(self.label(function.spec), {})))
+        return Numbers(self.statistics.of(self.label(function.spec)))
 
     async def invalidate(self, pattern: str) -> int:
         """Remove every key that matches a Redis pattern such as ``cache:*vocabulary*``.

@@ -21,7 +21,8 @@ from langcache_cli.caching._watch import watch
 class Call:
     """One call of a cached function."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, *, began: int | None = None) -> None:
+        """Begin now, or when there had been ``began`` departures from the board."""
         self.load = load
         self.runtime = load.runtime
         self.spec = load.spec
@@ -29,13 +30,15 @@ class Call:
         self._has_waited = False
         self._given_up: set[str] = set()
         """Tokens of loads that have taken too long."""
-        self._began = self.runtime.board.departures
+        self._began = self.runtime.board.departures if began is None else began
 
     async def answer(self) -> Any:
         """The value: from the cache, from a load under way, or from the function."""
-        self.spec.resolve()
         started = self.runtime.loop.time()
-        seen = await self._look()
+        return await self.go_on(await self._look(), started)
+
+    async def go_on(self, seen: Seen | None, started: float) -> Any:
+        """The value, when a first look at ``started`` has found this; None if Redis cannot be used."""
         while seen is not None:
             found = self.usable(seen)
             if isinstance(found, Entry):
@@ -57,7 +60,6 @@ class Call:
         Raises:
             CacheUnavailableError: Redis did not take part; what it holds may be as it was.
         """
-        self.spec.resolve()
         lease = new_lease(self.key)
         landing = await self._depart(lease.token, self.load.in_any_case(lease))
         if landing.failure is not None:

@@ -33,6 +33,9 @@ def get_default_cache() -> Cache:
         ConfigurationError: It is made now, and a setting has a value that is not allowed.
     """
     global _default  # noqa: PLW0603 - the one default, and the one place that makes it
+    default = _default  # read once: another thread may replace it at any moment
+    if default is not None:
+        return default
     with _lock:  # threads that begin together must not make two, one of which nobody would close
         if _default is None:
             _default = Cache()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 ID_DIGITS = 16
@@ -101,6 +102,17 @@ def parse(stored: bytes) -> Entry | Placeholder | None:
         tags=tags,
         leased_until_ms=int(header["leased"]),
     )
+
+
+def plain_header(schema: str) -> Callable[[bytes, int, int], re.Match[bytes] | None]:
+    """What matches the header of an entry whose payload is a value of ``schema`` as it is, and not leased.
+
+    Group 1 holds the versions of its tags. `parse` makes out all others.
+    """
+    return re.compile(
+        rb"lc1 entry id=[0-9a-f]{16} leased=0{13} created=[0-9]{1,15} fresh=[0-9]{1,15} load_us=[0-9]{1,15}"
+        rb" schema=%b(?: tags=([0-9a-f]{16}(?:,[0-9a-f]{16})*))?\n" % re.escape(schema.encode("ascii"))
+    ).match
 
 
 def _tags(versions: tuple[str, ...]) -> str:

@@ -37,23 +37,20 @@ class Events:
     """Tells hooks what happens. Without hooks it costs nothing."""
 
     def __init__(self) -> None:
-        self._hooks: tuple[Hook, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self._hooks)
+        self.hooks: tuple[Hook, ...] = ()
 
     def subscribe(self, hook: Hook) -> Callable[[], None]:
         """Call ``hook`` from now on; returns what ends that."""
-        self._hooks = (*self._hooks, hook)
+        self.hooks = (*self.hooks, hook)
 
         def unsubscribe() -> None:
-            self._hooks = tuple(other for other in self._hooks if other is not hook)
+            self.hooks = tuple(other for other in self.hooks if other is not hook)
 
         return unsubscribe
 
     def tell(self, event: CacheEvent) -> None:
         """Call the hooks; one that fails is reported and harms nobody."""
-        for hook in self._hooks:
+        for hook in self.hooks:
             try:
                 hook(event)
             except Exception:

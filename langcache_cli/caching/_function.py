@@ -6,7 +6,6 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from langcache_cli.caching._calls import Call
 from langcache_cli.caching._spec import Address, FunctionSpec
 from langcache_cli.caching._warmers import Calls, Load, Warmer, one_by_one
 
@@ -37,6 +36,7 @@ class CachedFunction(Generic[P, T]):
         self._spec = spec
         self._cache = cache
         self._instance = instance
+        self._is_unbound = spec.keys.takes_instance and instance is None
         self._owner: type[Any] | None = None
         if instance is None:  # a bound one is made for every access to a method, and thrown away
             functools.update_wrapper(self, function)
@@ -66,7 +66,8 @@ class CachedFunction(Generic[P, T]):
         cache = self._cache()
         if not cache.enabled:
             return await self._function(*args, **kwargs)
-        value: T = await self._call(cache, args, kwargs).answer()
+        key_args = args[1:] if self._is_unbound else args
+        value: T = await cache.reader(self._spec).answer(self._function, args, kwargs, key_args=key_args)
         return value
 
     async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -81,7 +82,10 @@ class CachedFunction(Generic[P, T]):
         cache = self._cache()
         if not cache.enabled:
             return await self._function(*args, **kwargs)
-        value: T = await self._call(cache, args, kwargs).refresh()
+        key_args = args[1:] if self._is_unbound else args
+        address = self._spec.address(cache.settings.namespace, key_args, kwargs)
+        origin = functools.partial(self._function, *args, **kwargs)
+        value: T = await cache.call(self._spec, address, origin).refresh()
         return value
 
     def warmer(self, calls: Calls, *, load: Load | None = None) -> Calls:
@@ -157,11 +161,6 @@ class CachedFunction(Generic[P, T]):
 
     def __repr__(self) -> str:
         return f"<cached {self._spec.name}>"
-
-    def _call(self, cache: Cache, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        unbound = self._spec.keys.takes_instance and self._instance is None
-        address = self._spec.address(cache.settings.namespace, args[1:] if unbound else args, kwargs)
-        return cache.call(self._spec, address, functools.partial(self._function, *args, **kwargs))
 
     def _address(self, cache: Cache, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Address:
         """Where the value is stored; a method named through its class is given the instance first."""

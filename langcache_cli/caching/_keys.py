@@ -97,15 +97,15 @@ class KeyBuilder:
         self.stem = f"{prefix}:{self.function_name}"
         signature = _signature(function)
         self.takes_instance = next(iter(signature.parameters), "") in ("self", "cls")
-        self._signature = without_instance(signature) if self.takes_instance else signature
-        parameters = self._signature.parameters
+        self.signature = without_instance(signature) if self.takes_instance else signature
+        parameters = self.signature.parameters
         unknown = set(ignore) - set(parameters)
         if unknown:
             raise TypeError(f"{self.function_name}() has no parameter {listed(unknown)} to ignore")
-        self._template = KeyTemplate.parse(template) if template is not None else None
+        self.template = KeyTemplate.parse(template) if template is not None else None
         self.sessions = database_sessions(function, parameters)
-        if self._template:
-            self.in_key = self._template.names
+        if self.template:
+            self.in_key = self.template.names
         else:
             left_out = {*ignore, *self.sessions}
             self.in_key = tuple(name for name in parameters if name not in left_out)
@@ -119,7 +119,7 @@ class KeyBuilder:
     @property
     def required(self) -> set[str]:
         """The parameters that are part of the key and have no default."""
-        parameters = self._signature.parameters
+        parameters = self.signature.parameters
         return {name for name in self.in_key if parameters[name].default is inspect.Parameter.empty}
 
     def key(self, namespace: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
@@ -136,7 +136,7 @@ class KeyBuilder:
     def key_of(self, namespace: str, arguments: Mapping[str, Any]) -> str:
         """The key of arguments that `bind` has put in order."""
         texts = {name: self._text(name, arguments[name]) for name in self.in_key}
-        rest = self._template.render(texts) if self._template else ":".join(texts.values())
+        rest = self.template.render(texts) if self.template else ":".join(texts.values())
         return shorten(f"{namespace}:{self.stem}:{rest}" if rest else f"{namespace}:{self.stem}")
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,7 +146,7 @@ class KeyBuilder:
             TypeError: They do not fit the signature, or one that the key needs is missing.
         """
         try:
-            bound = self._signature.bind_partial(*args, **kwargs)
+            bound = self.signature.bind_partial(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{self.function_name}(): {error}") from None
         bound.apply_defaults()

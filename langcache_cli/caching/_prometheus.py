@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from langcache_cli.caching._statistics import BUCKETS_PER_DOUBLING, COUNTERS, OUTBOX, Counts, Label
+from langcache_cli.caching._latencies import BUCKETS_PER_DOUBLING
+from langcache_cli.caching._statistics import COUNTERS, OUTBOX, Counts, Label
 
 if TYPE_CHECKING:
     from langcache_cli.caching._cache import Cache

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from typing_extensions import TypedDict  # typing's own cannot be part of a pydantic model before Python 3.12
 
-from langcache_cli.caching._statistics import OUTBOX, Counts, Label, Statistics, percentile_ms
+from langcache_cli.caching._latencies import percentile_ms
+from langcache_cli.caching._statistics import OUTBOX, Counts, Label, Statistics
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from langcache_cli.caching._entry import Entry
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._events import CacheEvent, Events
 from langcache_cli.caching._flights import Flight, Landing
+from langcache_cli.caching._heartbeat import Heartbeat
 from langcache_cli.caching._ledger import Ledger
 from langcache_cli.caching._outbox import Invalidation, Outbox
 from langcache_cli.caching._server import Budget, Server
@@ -26,6 +27,9 @@ from langcache_cli.caching._surroundings import Surroundings
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from langcache_cli.caching._reader import Reader
+    from langcache_cli.caching._spec import FunctionSpec
+
 logger = logging.getLogger("langcache_cli.caching")
 
 T = TypeVar("T")
@@ -36,9 +40,6 @@ BULK_TIMEOUT_SECONDS = 10.0
 UNCACHEABLE_SECONDS = 60.0
 UNCACHEABLE_KEYS = 10_000
 """How long, and how many keys, to remember whose values could not be stored."""
-
-RENEWALS_PER_LEASE = 3
-"""A lease survives two renewals that went missing."""
 
 
 class Runtime:
@@ -59,7 +60,7 @@ class Runtime:
         self.settings = settings
         self.statistics = statistics
         self.outbox = outbox
-        self._events = events
+        self.events = events
         self._publish = publish
         self.server = Server(
             settings.address,
@@ -79,6 +80,8 @@ class Runtime:
         )
         self._client: Redis | None = None
         self.board = Board(keep=self._keep_flight)
+        self.readers: dict[FunctionSpec, Reader] = {}
+        """What answers the calls of a function, once it has been called."""
         self._uncacheable: dict[str, float] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._flush_timer: asyncio.TimerHandle | None = None
@@ -126,8 +129,8 @@ class Runtime:
         """Count something, and tell the hooks of it."""
         self.statistics.add(label, name, amount)
         self.flush_statistics_soon()
-        if self._events:
-            self._events.tell(CacheEvent(name, label, key, amount, seconds))
+        if self.events.hooks:
+            self.events.tell(CacheEvent(name, label, key, amount, seconds))
 
     def may_read(self) -> bool:
         """Whether what Redis holds can be believed: not before our invalidations are confirmed."""
@@ -236,6 +239,7 @@ class Runtime:
 
     def abandon(self) -> None:
         """Drop the connections of a loop that has closed."""
+        self._retire_readers()
         if self._client is not None:
             abandon_client(self._client)
         self.server.abandon()
@@ -266,7 +270,13 @@ class Runtime:
                 error,
             )
 
+    def _retire_readers(self) -> None:
+        for reader in self.readers.values():
+            reader.retire()
+        self.readers.clear()
+
     async def _end(self) -> None:
+        self._retire_readers()
         self._delivery.stop()
         if self._flush_timer is not None:
             self._flush_timer.cancel()
@@ -280,24 +290,3 @@ class Runtime:
         if self._client is not None:
             await close_client(self._client)
         await asyncio.sleep(0)  # the transports close their sockets in the next iteration of the loop
-
-
-class Heartbeat:
-    """Renews a lease from a timer: a load that is quicker than that costs nothing."""
-
-    def __init__(self, runtime: Runtime, lease: Lease) -> None:
-        self._runtime = runtime
-        self._lease = lease
-        self._interval = runtime.settings.lease_seconds / RENEWALS_PER_LEASE
-        self._ends = runtime.loop.time() + runtime.settings.load_timeout
-        self._timer = runtime.loop.call_later(self._interval, self._beat)
-
-    def stop(self) -> None:
-        """No more renewals."""
-        self._timer.cancel()
-
-    def _beat(self) -> None:
-        if self._runtime.loop.time() >= self._ends:
-            return  # a load that hangs must not block others for ever: its lease may run out
-        self._runtime.spawn(self._runtime.store.renew(self._lease, Budget(self._runtime.server.timeout)))
-        self._timer = self._runtime.loop.call_later(self._interval, self._beat)

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
 from langcache_cli.caching._codec import Codec, UndecodableEntryError
+from langcache_cli.caching._compiled_keys import compile_names
 from langcache_cli.caching._entry import Entry
 from langcache_cli.caching._keys import KeyBuilder, listed
 from langcache_cli.caching._lifetimes import Lifetime
@@ -35,8 +36,7 @@ class Options:
     tags: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """Where the value of one call is stored.
 
     Attributes:
@@ -98,6 +98,11 @@ class FunctionSpec:
         """Whether it works on its caller's database session, which ends with the call."""
         return bool(self.keys.sessions)
 
+    @property
+    def is_tagged(self) -> bool:
+        """Whether its entries have tags."""
+        return bool(self._tags)
+
     def lifetime(self, *, ttl_seconds: float, jitter: float) -> Lifetime:
         """How long its entries live; ``ttl_seconds`` if it does not say so itself."""
         options = self._options
@@ -112,6 +117,29 @@ class FunctionSpec:
         arguments = self.keys.bind(args, kwargs)
         key = self.keys.key_of(namespace, arguments)
         return Address(key, self._tags.keys(namespace, arguments) if self._tags else ())
+
+    def names(self, namespace: str) -> Callable[..., tuple[str, ...]]:
+        """What makes of the arguments of a call the Redis keys of its entry and its tags.
+
+        Raises:
+            TypeError: When it is called, like `address`.
+        """
+
+        def bound(*args: Any, **kwargs: Any) -> tuple[str, ...]:
+            key, tags = self.address(namespace, args, kwargs)
+            return (key, *tags)
+
+        compiled = compile_names(self.keys, self._tags, namespace)
+        if compiled is None:
+            return bound
+
+        def names(*args: Any, **kwargs: Any) -> tuple[str, ...]:
+            try:
+                return compiled(*args, **kwargs)
+            except TypeError:
+                return bound(*args, **kwargs)  # which says what is wrong
+
+        return names
 
     def decode(self, entry: Entry) -> tuple[Any] | None:
         """The value of an entry, in a tuple of one; None when another schema wrote it or it is damaged."""

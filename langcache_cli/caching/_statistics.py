@@ -5,11 +5,13 @@ Everything is a number that is added to, so processes can be summed without losi
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
+
+from langcache_cli.caching._latencies import bucket_of
+from langcache_cli.caching._tally import Tally
 
 COUNTERS = {
     "hits": "calls answered from the cache",
@@ -30,9 +32,6 @@ COUNTERS = {
     "bytes_written": "bytes of entries stored",
 }
 """Every counter and what it counts."""
-
-BUCKETS_PER_DOUBLING = 4
-"""Latency buckets grow by 19 %: fine enough for a percentile, coarse enough to keep few of them."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -63,24 +62,53 @@ Counts = dict[str, int]
 class Statistics:
     """The counters of one process since they were last taken."""
 
-    counts: defaultdict[Label, Counts] = field(default_factory=lambda: defaultdict(dict))
+    _counts: defaultdict[Label, Counts] = field(default_factory=lambda: defaultdict(dict))
     _taken: defaultdict[Label, Counts] = field(default_factory=lambda: defaultdict(dict))
+    _tallies: dict[Tally, tuple[Label, Counts]] = field(default_factory=dict)
+    """Each with what has been collected of it."""
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def add(self, label: Label, counter: str, amount: int = 1) -> None:
         """Count ``amount`` more."""
         with self._lock:  # several threads, each with an event loop, may share one cache
-            counts = self.counts[label]
+            counts = self._counts[label]
             counts[counter] = counts.get(counter, 0) + amount
 
     def time(self, label: Label, what: str, seconds: float) -> None:
         """Count one latency; ``what`` is ``hit`` or ``load``."""
         self.add(label, f"{what}_us.{bucket_of(seconds * 1e6)}")
 
+    def tally(self, label: Label) -> Tally:
+        """A tally of the running event loop, whose numbers are part of these until it is retired."""
+        tally = Tally()
+        with self._lock:
+            self._tallies[tally] = label, {}
+        return tally
+
+    def retire(self, tally: Tally) -> None:
+        """Keep what a tally has counted, and watch it no more."""
+        with self._lock:
+            self._collect()
+            self._tallies.pop(tally, None)
+
+    def _collect(self) -> None:
+        for tally, (label, before) in self._tallies.items():
+            counts = tally.counts()
+            grown = {name: count - before.get(name, 0) for name, count in counts.items()}
+            _add(self._counts, {label: {name: count for name, count in grown.items() if count}})
+            self._tallies[tally] = label, counts
+
+    def of(self, label: Label) -> Counts:
+        """The counters of one label since they were last taken."""
+        with self._lock:
+            self._collect()
+            return dict(self._counts.get(label, {}))
+
     def take(self) -> dict[Label, Counts]:
         """All counters, which start again from nothing."""
         with self._lock:
-            taken, self.counts = dict(self.counts), defaultdict(dict)
+            self._collect()
+            taken, self._counts = dict(self._counts), defaultdict(dict)
             _add(self._taken, taken)
         return taken
 
@@ -88,52 +116,27 @@ class Statistics:
         """Take over again what could not be delivered."""
         with self._lock:
             _add(self._taken, taken, sign=-1)
-            _add(self.counts, taken)
+            _add(self._counts, taken)
 
     def since_start(self) -> dict[Label, Counts]:
         """All counters, those included that were taken."""
         with self._lock:
+            self._collect()
             total: defaultdict[Label, Counts] = defaultdict(dict)
             _add(total, self._taken)
-            _add(total, self.counts)
+            _add(total, self._counts)
         return dict(total)
 
     def merge(self, counts: Mapping[Label, Mapping[str, int]]) -> None:
         """Add counters that were counted elsewhere."""
         with self._lock:
-            _add(self.counts, counts)
+            _add(self._counts, counts)
 
 
 def _add(to: defaultdict[Label, Counts], counts: Mapping[Label, Mapping[str, int]], *, sign: int = 1) -> None:
     for label, items in counts.items():
+        if not items:
+            continue
         into = to[label]
         for counter, amount in items.items():
             into[counter] = into.get(counter, 0) + sign * amount
-
-
-def bucket_of(microseconds: float) -> int:
-    """The number of the latency bucket; bucket ``n`` ends at ``2 ** (n / 4)`` microseconds."""
-    return max(0, math.ceil(BUCKETS_PER_DOUBLING * math.log2(microseconds))) if microseconds > 1 else 0
-
-
-def percentile_ms(counts: Mapping[str, int], what: str, percent: float) -> float | None:
-    """A percentile of the latencies in ``counts``, in milliseconds; None when there are none.
-
-    Args:
-        counts: Counters of one label, or a sum of several.
-        what: ``hit`` or ``load``.
-        percent: For example 95.
-    """
-    stem = f"{what}_us."
-    buckets = sorted(
-        (int(name.removeprefix(stem)), count) for name, count in counts.items() if name.startswith(stem)
-    )
-    total = sum(count for _, count in buckets)
-    rank = percent / 100 * total
-    below = 0
-    for number, count in buckets:
-        if below + count >= rank:
-            low, high = (2 ** ((number - step) / BUCKETS_PER_DOUBLING) for step in (1, 0))
-            return (low + (high - low) * (rank - below) / count) / 1000
-        below += count
-    return None

@@ -21,8 +21,17 @@ def tag_key(namespace: str, tag: str) -> str:
 
     It lies beside the namespace: no pattern of entries reaches it.
     """
-    printable = tag.encode("utf-8", "backslashreplace").decode("utf-8")
-    return shorten(f"{namespace}@tag:{printable}")
+    return printable(f"{tag_stem(namespace)}{tag}")
+
+
+def tag_stem(namespace: str) -> str:
+    """What the keys of all tags begin with."""
+    return f"{namespace}@tag:"
+
+
+def printable(key: str) -> str:
+    """The key of a tag in characters that a Redis key can hold, and not too many of them."""
+    return shorten(key.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 class TagTemplates:
@@ -36,17 +45,17 @@ class TagTemplates:
         """
         if isinstance(templates, str):
             raise TypeError(f"tags must be a sequence of templates: write tags=({templates!r},)")
-        self._templates = tuple(KeyTemplate.parse(template, what="tag") for template in templates)
-        if len(self._templates) > MAX_TAGS:
-            raise TypeError(f"a function can have {MAX_TAGS} tags, not {len(self._templates)}")
+        self.templates = tuple(KeyTemplate.parse(template, what="tag") for template in templates)
+        if len(self.templates) > MAX_TAGS:
+            raise TypeError(f"a function can have {MAX_TAGS} tags, not {len(self.templates)}")
 
     def __bool__(self) -> bool:
-        return bool(self._templates)
+        return bool(self.templates)
 
     @property
     def names(self) -> frozenset[str]:
         """The parameters that the templates mention."""
-        return frozenset(name for template in self._templates for name in template.names)
+        return frozenset(name for template in self.templates for name in template.names)
 
     def keys(self, namespace: str, arguments: Mapping[str, Any]) -> tuple[str, ...]:
         """The Redis keys of the tags of one call.
@@ -54,11 +63,11 @@ class TagTemplates:
         Raises:
             TypeError: An argument has no plain text.
         """
-        texts = {name: _text(name, arguments[name]) for name in self.names}
-        return tuple(tag_key(namespace, template.render(texts)) for template in self._templates)
+        texts = {name: tag_text(arguments[name], name) for name in self.names}
+        return tuple(tag_key(namespace, template.render(texts)) for template in self.templates)
 
 
-def _text(name: str, value: object) -> str:
+def tag_text(value: object, name: str = "") -> str:
     """The argument as ``f"{value}"`` writes it, because that is how `invalidate_tags` is told of it.
 
     Unlike in keys nothing is escaped: two tags that come out the same are invalidated with each other.

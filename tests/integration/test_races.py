@@ -41,7 +41,7 @@ def database(cache) -> Database:
 
 async def begin(what: str, database: Database, items: Sequence[int]) -> list[asyncio.Task]:
     """Have the value of each item read from the database, and hold it there."""
-    spec, lifetimes = database.read.spec, database.cache._lifetimes
+    reader = database.cache.reader(database.read.spec)
     if what == "warm":
 
         async def load(calls):
@@ -58,9 +58,9 @@ async def begin(what: str, database: Database, items: Sequence[int]) -> list[asy
         await asyncio.gather(*map(database.read, items))
         database.gate.shut()
         database.gate.arrived = 0
-        lifetimes[spec] = AlwaysDue(3600, early_refresh=1.0)
+        usual, reader.lifetime = reader.lifetime, AlwaysDue(3600, early_refresh=1.0)
         assert await asyncio.gather(*map(database.read, items)) == [[item, 0] for item in items]
-        del lifetimes[spec]
+        reader.lifetime = usual
         await database.gate.reached(len(items))
         return [flight.task for flight in flights(database.cache)]
     tasks = [asyncio.create_task(database.read(item)) for item in items]

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import langcache_cli.caching
 from langcache_cli.caching import Label
-from langcache_cli.caching._statistics import COUNTERS, Statistics, bucket_of, percentile_ms
+from langcache_cli.caching._latencies import bucket_of, percentile_ms
+from langcache_cli.caching._statistics import COUNTERS, Statistics
 
 WORD = Label("vocabulary", "vocabulary", "get_word")
 LEVEL = Label("vocabulary", "vocabulary_level", "get_level")
@@ -122,6 +123,38 @@ def test_a_higher_percentile_is_never_lower(latencies, one, other):
     assert low <= high
 
 
+def test_a_tally_is_part_of_the_statistics_once_and_until_it_is_retired():
+    statistics = Statistics()
+    tally = statistics.tally(WORD)
+    tally.count_hit(100, 0.001)
+    assert statistics.of(WORD) == {"hits": 1, "bytes_read": 100, f"hit_us.{bucket_of(1000)}": 1}
+    taken = statistics.take()
+    assert statistics.of(WORD) == {}
+    tally.count_hit(1, 0.001)
+    assert statistics.of(WORD)["bytes_read"] == 1
+    statistics.give_back(taken)
+    statistics.retire(tally)
+    tally.count_hit(10**6, 0.001)
+    assert statistics.since_start()[WORD]["bytes_read"] == 101
+    assert statistics.take()[WORD]["hits"] == 2
+
+
+def test_a_tally_that_counts_while_it_is_taken_loses_nothing():
+    statistics, total = Statistics(), Statistics()
+    tally = statistics.tally(WORD)
+
+    def count() -> None:
+        for _ in range(20_000):
+            tally.count_hit(1, 0.001)
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    while thread.is_alive():
+        total.merge(statistics.take())
+    total.merge(statistics.take())
+    assert total.of(WORD) == {"hits": 20_000, "bytes_read": 20_000, f"hit_us.{bucket_of(1000)}": 20_000}
+
+
 def test_hits_and_loads_are_timed_apart():
     statistics = Statistics()
     statistics.time(WORD, "hit", 0.001)
@@ -170,4 +203,4 @@ def test_threads_lose_no_count():
     finally:
         sys.setswitchinterval(switch)
     total.merge(statistics.take())
-    assert total.counts[label] == {"hits": 12_000}
+    assert total.of(label) == {"hits": 12_000}

@@ -1,0 +1,94 @@
+"""Code made for one function builds the keys that its arguments have anyway."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langcache_cli.caching._arguments import _PLAIN, _string
+from langcache_cli.caching._compiled_keys import compile_names
+from langcache_cli.caching._keys import KeyBuilder
+from langcache_cli.caching._spec import FunctionSpec, Options
+from langcache_cli.caching._tags import TagTemplates
+from tests.unit.values import values
+
+TAGS = ("word:{first}", "all", "both:{third}:{first}")
+
+
+async def anything(
+    first: Any, second: Any = None, /, third: Any = "x", *, more: Any = 1, _: Any = 0
+) -> int: ...
+
+
+async def everything(*args: Any, **kwargs: Any) -> int: ...
+
+
+def spec_of(function: Any, *, tags: tuple[str, ...] = (), **options: Any) -> FunctionSpec:
+    return FunctionSpec(function, KeyBuilder(function, prefix="p", **options), Options(tags=tags))
+
+
+def outcome(names: Any, *args: Any, **kwargs: Any) -> Any:
+    try:
+        return names(*args, **kwargs)
+    except TypeError as error:
+        return str(error)
+
+
+def bound(spec: FunctionSpec, *args: Any, **kwargs: Any) -> tuple[str, ...]:
+    key, tags = spec.address("cache", args, kwargs)
+    return (key, *tags)
+
+
+ARGUMENTS = values | st.text() | st.integers()
+CALLS = st.tuples(
+    st.lists(ARGUMENTS, max_size=4),
+    st.fixed_dictionaries({}, optional=dict.fromkeys(("third", "more", "_", "unknown"), ARGUMENTS)),
+)
+
+
+@given(CALLS, st.sampled_from([None, "x:{third}:{first}", "{more}:all", "none"]), st.booleans())
+def test_names_are_those_of_bound_arguments_and_so_are_the_errors(call, template, tagged):
+    args, kwargs = call
+    names_in_key = ("first", "third") if template == "x:{third}:{first}" else ()
+    tags = TAGS if tagged and (template is None or names_in_key) else ("all",)
+    spec = spec_of(anything, tags=tags, template=template)
+    expected = outcome(lambda *args, **kwargs: bound(spec, *args, **kwargs), *args, **kwargs)
+    assert outcome(spec.names("cache"), *args, **kwargs) == expected
+
+
+@given(st.lists(ARGUMENTS, max_size=3), st.dictionaries(st.text("abc", min_size=1), ARGUMENTS, max_size=3))
+def test_a_function_of_any_number_of_arguments_is_bound(args, kwargs):
+    spec = spec_of(everything)
+    assert compile_names(spec.keys, TagTemplates(()), "cache") is None
+    assert outcome(spec.names("cache"), *args, **kwargs) == outcome(
+        lambda *args, **kwargs: bound(spec, *args, **kwargs), *args, **kwargs
+    )
+
+
+@given(st.text())
+def test_a_plain_word_is_one_that_the_rules_leave_as_it_is(text):
+    if _PLAIN(text):
+        assert _string(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["None", "True", "False", "inf", "nan", "", "1", "-inf", "a:b", "a\n", "~a", "a*"]
+)
+def test_what_means_something_is_not_plain(text):
+    assert not _PLAIN(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["Haus", "schön", "Hello world", "none", "Nonesuch", "get_word", "Wie geht's"[:3]]
+)
+def test_words_are_plain(text):
+    assert _PLAIN(text)
+
+
+def test_a_name_with_quotes_and_braces_does_no_harm():
+    async def odd(item: int) -> int: ...
+
+    odd.__name__ = "a\"{item}\\'}\n"
+    spec = spec_of(odd)
+    assert spec.names("cache")(1) == bound(spec, 1)
