@@ -125,7 +125,7 @@ class Cache:
         Raises:
             TypeError: The function's return annotation cannot be used.
         """
-        runtime = self.runtime()
+        runtime = self._runtimes.current()
         reader = runtime.readers.get(spec)
         if reader is None:
             reader = Reader(runtime, spec, self.label(spec), self.lifetime(spec))

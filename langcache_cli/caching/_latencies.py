@@ -11,12 +11,13 @@ BUCKETS_PER_DOUBLING = 4
 BUCKETS = 41 * BUCKETS_PER_DOUBLING
 """The last begins at 400 hours."""
 
-_ENDS = [2 ** (number / BUCKETS_PER_DOUBLING) for number in range(BUCKETS - 1)]
+BUCKET_ENDS = [2 ** (number / BUCKETS_PER_DOUBLING) for number in range(BUCKETS - 1)]
+"""In microseconds."""
 
 
 def bucket_of(microseconds: float) -> int:
     """The number of the latency bucket; bucket ``n`` ends at ``2 ** (n / 4)`` microseconds."""
-    return bisect_left(_ENDS, microseconds)
+    return bisect_left(BUCKET_ENDS, microseconds)
 
 
 def percentile_ms(counts: Mapping[str, int], what: str, percent: float) -> float | None:

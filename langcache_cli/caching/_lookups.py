@@ -18,7 +18,7 @@ Names = tuple[str, ...]
 class Lookup:
     """One MGET for many callers, each of whom gets the values of its own keys."""
 
-    __slots__ = ("_callers", "_loop", "_places", "_settle")
+    __slots__ = ("_callers", "_new_future", "_places", "_settle", "full")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, settle: Callable[[Any], list[bytes | None] | Exception]
@@ -29,20 +29,17 @@ class Lookup:
             loop: That of the callers.
             settle: Makes of the reply what the callers are told: the values, or an error.
         """
-        self._loop = loop
+        self._new_future = loop.create_future
         self._settle = settle
         self._places: dict[str, int] = {}
         self._callers: list[tuple[Names, asyncio.Future[Any]]] | None = []
+        self.full = False
+        """Whether more keys should go into another one."""
 
     @property
     def count(self) -> int:
         """How many keys it asks for; each once."""
         return len(self._places)
-
-    @property
-    def full(self) -> bool:
-        """Whether more keys should go into another one."""
-        return len(self._places) >= KEYS_PER_LOOKUP
 
     def packed(self) -> bytes:
         """The command."""
@@ -52,9 +49,9 @@ class Lookup:
         """The values of ``names``: of one the value, of several a list; None for nothing."""
         places = self._places
         for name in names:
-            if name not in places:
-                places[name] = len(places)
-        caller = self._loop.create_future()
+            places.setdefault(name, len(places))
+        self.full = len(places) >= KEYS_PER_LOOKUP
+        caller = self._new_future()
         self._callers.append((names, caller))  # type: ignore[union-attr] # nothing is added after the reply
         return caller
 

@@ -44,7 +44,8 @@ class Outbox:
         """Start empty; ``everything`` is what to invalidate when there is no room for more than ``limit``."""
         self._everything = everything
         self._limit = limit
-        self._waiting: dict[Invalidation, Waiting] = {}
+        self.unconfirmed: dict[Invalidation, Waiting] = {}
+        """What waits, in the order in which it came. Not to be changed from outside."""
         self._recent: dict[Invalidation, float] = {}
         self._replayed: dict[Invalidation, float] = {}
         """When what is sent once more was confirmed first: its minute does not begin again."""
@@ -53,7 +54,7 @@ class Outbox:
 
     def __len__(self) -> int:
         """How many invalidations wait; those that became one count one."""
-        return len(self._waiting)
+        return len(self.unconfirmed)
 
     def defer(self, invalidations: Iterable[Invalidation]) -> int:
         """Keep what was not confirmed; returns how many there were."""
@@ -67,7 +68,7 @@ class Outbox:
     def waiting(self) -> dict[Invalidation, Waiting]:
         """What waits now, in the order in which it came."""
         with self._lock:
-            return dict(self._waiting)
+            return dict(self.unconfirmed)
 
     def delivered(self, confirmed: Mapping[Invalidation, Waiting]) -> int:
         """Redis has confirmed part of what `waiting` returned; returns for how many invalidations it stood.
@@ -75,9 +76,9 @@ class Outbox:
         What was asked for again since then stays: it may have been stored once more in between.
         """
         with self._lock:
-            gone = [item for item, seen in confirmed.items() if self._waiting.get(item) == seen]
+            gone = [item for item, seen in confirmed.items() if self.unconfirmed.get(item) == seen]
             self._remember(gone)
-            return sum(self._waiting.pop(item).count for item in gone)
+            return sum(self.unconfirmed.pop(item).count for item in gone)
 
     def confirmed(self, invalidations: Collection[Invalidation]) -> None:
         """Remember for a minute what Redis has just confirmed."""
@@ -99,14 +100,14 @@ class Outbox:
 
     def _put(self, item: Invalidation, count: int) -> None:
         self._number += 1
-        known = self._waiting.get(item)
-        if known is None and len(self._waiting) >= self._limit:
-            count += sum(waiting.count for waiting in self._waiting.values())
-            self._waiting.clear()
+        known = self.unconfirmed.get(item)
+        if known is None and len(self.unconfirmed) >= self._limit:
+            count += sum(waiting.count for waiting in self.unconfirmed.values())
+            self.unconfirmed.clear()
             item = self._everything
         elif known is not None:
             count += known.count
-        self._waiting[item] = Waiting(self._number, count)
+        self.unconfirmed[item] = Waiting(self._number, count)
 
     def _remember(self, invalidations: Iterable[Invalidation]) -> None:
         now = time.monotonic()

@@ -24,14 +24,17 @@ class Outgoing:
         self._receivers: list[Receiver] = []
         self._lookups: list[Lookup] = []
         self._leaving = False
+        self.filling: Lookup | None = None
+        """The look-up of this turn, if there is one; it may be full."""
 
     def lookup(self, names: Names) -> asyncio.Future[Any]:
         """The values of ``names``. All look-ups of one turn are one MGET, in which each key stands once."""
-        lookups = self._lookups
-        if not lookups or lookups[-1].full:
-            lookups.append(self._open_lookup())
+        filling = self.filling
+        if filling is None or filling.full:
+            filling = self.filling = self._open_lookup()
+            self._lookups.append(filling)
             self._leave_soon()
-        return lookups[-1].add(names)
+        return filling.add(names)
 
     def request(self, commands: Sequence[tuple[Argument, ...]]) -> Replies:
         """The replies to commands, which are sent one after the other without anything in between."""
@@ -47,7 +50,7 @@ class Outgoing:
             self._loop.call_soon(self._leave)
 
     def _leave(self) -> None:
-        self._leaving = False
+        self._leaving, self.filling = False, None
         packed, receivers, lookups = self._packed, self._receivers, self._lookups
         self._packed, self._receivers, self._lookups = [], [], []
         for lookup in lookups:

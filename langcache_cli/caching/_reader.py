@@ -21,6 +21,9 @@ from langcache_cli.caching._spec import Address, FunctionSpec
 from langcache_cli.caching._statistics import Label
 from langcache_cli.caching._store import seen_in
 
+NOTHING = object()
+"""Is no value."""
+
 
 class Reader:
     """Answers the calls of one function on one event loop."""
@@ -36,15 +39,17 @@ class Reader:
         self._runtime = runtime
         self._spec = spec
         self._decode = spec.resolve().decode
-        self._names = spec.names(runtime.settings.namespace)
+        self._namespace = runtime.settings.namespace
+        self._names = spec.compiled_names(self._namespace)
         self._match_header = plain_header(spec.codec.fingerprint)
         self._tagged = spec.is_tagged
         self._serves_at_once = not (lifetime.stale_seconds or lifetime.early_refresh)
         self._tally = runtime.statistics.tally(label)
+        self._count_hit = self._tally.count_hit
         self._look_up = runtime.server.lookup_soon
         self._clock = runtime.server.clock
         self._board = runtime.board
-        self._outbox = runtime.outbox
+        self._unconfirmed = runtime.outbox.unconfirmed
         self._events = runtime.events
         self._time = runtime.loop.time
 
@@ -64,10 +69,13 @@ class Reader:
             kwargs: Arguments by name.
             key_args: ``args`` without the instance of a method, which is not part of the key.
         """
-        names = self._names(*key_args, **kwargs)
+        try:
+            names = self._names(*key_args, **kwargs)
+        except TypeError:
+            names = self._spec.names(self._namespace, *key_args, **kwargs)  # which says what is wrong
         began, started = self._board.departures, self._time()
         clock_started = started - self._clock.busy
-        pending = None if self._outbox else self._look_up(names)
+        pending = None if self._unconfirmed else self._look_up(names)
         if pending is None:
             call = self.call(Address(names[0], names[1:]), functools.partial(function, *args, **kwargs))
             return await call.answer()
@@ -78,16 +86,10 @@ class Reader:
             pass
         else:
             # asked again: a new connection may lead to a server that has forgotten invalidations
-            if not self._outbox:
-                payload = self._payload(found)
-                if payload is not None:
-                    try:
-                        value = self._decode(payload)
-                    except UndecodableEntryError:
-                        pass
-                    else:
-                        self._count_hit(names[0], len(payload), self._time() - started)
-                        return value
+            if not self._unconfirmed:
+                value = self._value(found, names[0], started)
+                if value is not NOTHING:
+                    return value
                 seen = seen_in(found, tagged=self._tagged)
         call = self.call(
             Address(names[0], names[1:]), functools.partial(function, *args, **kwargs), began=began
@@ -112,25 +114,30 @@ class Reader:
         """Nothing is counted any more: the event loop is about to end."""
         self._runtime.statistics.retire(self._tally)
 
-    def _payload(self, found: Any) -> bytes | None:
-        """That of an entry which can be served without another thought."""
-        stored: bytes | None = found[0] if self._tagged else found
+    def _value(self, found: Any, key: str, started: float) -> Any:
+        """That of an entry which can be served without another thought, counted; or `NOTHING`."""
+        stored = found[0] if self._tagged else found
         if not stored or not self._serves_at_once:
-            return None
+            return NOTHING
         header = self._match_header(stored, 0, MAX_HEADER_BYTES)
         if header is None:
-            return None
+            return NOTHING
         if self._tagged:
             versions = found[1:]
             if None in versions or header[1] != b",".join(versions):
-                return None
+                return NOTHING
         elif header[1] is not None:
-            return None
-        return stored[header.end() :]
-
-    def _count_hit(self, key: str, n_bytes: int, seconds: float) -> None:
-        self._tally.count_hit(n_bytes, seconds)
-        self._runtime.flush_statistics_soon()
+            return NOTHING
+        payload = stored[header.end() :]
+        try:
+            value = self._decode(payload)
+        except UndecodableEntryError:
+            return NOTHING
+        seconds = self._time() - started
+        self._count_hit(len(payload), seconds)
+        if self._runtime.flush_timer is None:
+            self._runtime.flush_statistics_soon()
         if self._events.hooks:
-            self._events.tell(CacheEvent("bytes_read", self.label, key, n_bytes, None))
+            self._events.tell(CacheEvent("bytes_read", self.label, key, len(payload), None))
             self._events.tell(CacheEvent("hits", self.label, key, 1, seconds))
+        return value

@@ -84,7 +84,8 @@ class Runtime:
         """What answers the calls of a function, once it has been called."""
         self._uncacheable: dict[str, float] = {}
         self._background: set[asyncio.Task[Any]] = set()
-        self._flush_timer: asyncio.TimerHandle | None = None
+        self.flush_timer: asyncio.TimerHandle | None = None
+        """Set while there is something to flush."""
         self._sentinel: AsyncGenerator[None, None] | None = None
 
     def end_with_loop(self, close: Callable[[], Awaitable[None]]) -> None:
@@ -200,11 +201,11 @@ class Runtime:
 
     def flush_statistics_soon(self) -> None:
         """Write the counters within a few seconds; a timer, so that an idle process runs no task."""
-        if self._publish and self._flush_timer is None:
-            self._flush_timer = self.loop.call_later(self.settings.stats_flush_seconds, self._flush_now)
+        if self._publish and self.flush_timer is None:
+            self.flush_timer = self.loop.call_later(self.settings.stats_flush_seconds, self._flush_now)
 
     def _flush_now(self) -> None:
-        self._flush_timer = None
+        self.flush_timer = None
         self.spawn(self._deliver_statistics())
 
     async def flush_statistics(self) -> None:
@@ -278,8 +279,8 @@ class Runtime:
     async def _end(self) -> None:
         self._retire_readers()
         self._delivery.stop()
-        if self._flush_timer is not None:
-            self._flush_timer.cancel()
+        if self.flush_timer is not None:
+            self.flush_timer.cancel()
         ending = [*self._background, *self.server.abandon(), *self.bulk.abandon()]
         for task in ending:
             task.cancel()

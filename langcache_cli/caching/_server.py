@@ -144,7 +144,11 @@ class Server:
     def lookup_soon(self, names: Names) -> asyncio.Future[Any] | None:
         """`lookup` within the server's own time, without a step of its own; None when that takes more."""
         out = self._out
-        if out is None or self.breaker.open or not out.link.alive:
+        if out is None:
+            return None
+        if (filling := out.filling) is not None and not filling.full:
+            return filling.add(names)
+        if self.breaker.open or not out.link.alive:
             return None
         return out.lookup(names)
 

@@ -8,11 +8,12 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple, get_type_hints
 
 from langcache_cli.caching._codec import Codec, UndecodableEntryError
-from langcache_cli.caching._compiled_keys import compile_names
+from langcache_cli.caching._compiled_keys import Names, compile_names
 from langcache_cli.caching._entry import Entry
 from langcache_cli.caching._keys import KeyBuilder, listed
 from langcache_cli.caching._lifetimes import Lifetime
@@ -118,28 +119,17 @@ class FunctionSpec:
         key = self.keys.key_of(namespace, arguments)
         return Address(key, self._tags.keys(namespace, arguments) if self._tags else ())
 
-    def names(self, namespace: str) -> Callable[..., tuple[str, ...]]:
+    def compiled_names(self, namespace: str) -> Callable[..., Names]:
         """What makes of the arguments of a call the Redis keys of its entry and its tags.
 
-        Raises:
-            TypeError: When it is called, like `address`.
+        It raises `TypeError` if it cannot, as `names` does, but its message may say nothing.
         """
+        return compile_names(self.keys, self._tags, namespace) or partial(self.names, namespace)
 
-        def bound(*args: Any, **kwargs: Any) -> tuple[str, ...]:
-            key, tags = self.address(namespace, args, kwargs)
-            return (key, *tags)
-
-        compiled = compile_names(self.keys, self._tags, namespace)
-        if compiled is None:
-            return bound
-
-        def names(*args: Any, **kwargs: Any) -> tuple[str, ...]:
-            try:
-                return compiled(*args, **kwargs)
-            except TypeError:
-                return bound(*args, **kwargs)  # which says what is wrong
-
-        return names
+    def names(self, namespace: str, /, *args: Any, **kwargs: Any) -> Names:
+        """The Redis keys of the entry of a call and of its tags; raises like `address`."""
+        key, tags = self.address(namespace, args, kwargs)
+        return (key, *tags)
 
     def decode(self, entry: Entry) -> tuple[Any] | None:
         """The value of an entry, in a tuple of one; None when another schema wrote it or it is damaged."""

@@ -5,7 +5,9 @@ One loop writes them and they only grow, so any thread may read them at any mome
 
 from __future__ import annotations
 
-from langcache_cli.caching._latencies import BUCKETS, bucket_of
+from bisect import bisect_left
+
+from langcache_cli.caching._latencies import BUCKET_ENDS, BUCKETS
 
 
 class Tally:
@@ -22,7 +24,7 @@ class Tally:
         """Count a hit that read so many bytes and took so long."""
         self._hits += 1
         self._bytes += n_bytes
-        self._buckets[bucket_of(seconds * 1e6)] += 1
+        self._buckets[bisect_left(BUCKET_ENDS, seconds * 1e6)] += 1  # as `bucket_of` does
 
     def counts(self) -> dict[str, int]:
         """Everything counted so far, by the names of the counters; only what is not 0."""
