@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import get_running_loop
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -106,11 +107,12 @@ class Cache:
         stale_ttl: float = 0.0,
         early_refresh: float = 0.0,
         tags: Sequence[str] = (),
+        local_ttl: float = 0.0,
         key: str | None = None,
         ignore: Sequence[str] = (),
     ) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], CachedFunction[P, T]]:
         """Decorate an ``async def`` function so that its values are cached here; see `cached`."""
-        options = Options(ttl, stale_ttl, early_refresh, tags)
+        options = Options(ttl, stale_ttl, early_refresh, tags, local_ttl)
         return decorator(
             lambda: self, self.registry, key_prefix=key_prefix, key=key, ignore=ignore, options=options
         )
@@ -125,7 +127,9 @@ class Cache:
         Raises:
             TypeError: The function's return annotation cannot be used.
         """
-        runtime = self._runtimes.current()
+        runtime = self._runtimes.latest
+        if runtime is None or runtime.loop is not get_running_loop():  # asked at every call: no detours
+            runtime = self._runtimes.current()
         reader = runtime.readers.get(spec)
         if reader is None:
             reader = Reader(runtime, spec, self.label(spec), self.lifetime(spec))

@@ -37,20 +37,26 @@ class Call:
         started = self.runtime.loop.time()
         return await self.go_on(await self._look(), started)
 
-    async def go_on(self, seen: Seen | None, started: float) -> Any:
-        """The value, when a first look at ``started`` has found this; None if Redis cannot be used."""
+    async def go_on(self, seen: Seen | None, started: float, *, due: bool = False) -> Any:
+        """The value after a first look.
+
+        Args:
+            seen: What it found; None if Redis cannot be used.
+            started: When it began.
+            due: Whether it is known already that the successor of the entry it found should be loaded.
+        """
         while seen is not None:
             found = self.usable(seen)
             if isinstance(found, Entry):
                 decoded = self.spec.decode(found)
                 if decoded is not None:
                     self.count_hit(found, self.runtime.loop.time() - started)
-                    return await renewed(self.load, found, decoded[0])
+                    return await renewed(self.load, found, decoded[0], due=due)
                 found = None
             landing = await (self._miss(seen) if found is None else self._wait(found))
             if landing.found is None:
                 return landing.value
-            seen = await self._again(landing.found)
+            seen, due = await self._again(landing.found), False
         # outside any handler: an error of the function has nothing to do with Redis
         return await self.load.bypassing()
 
@@ -101,7 +107,7 @@ class Call:
     async def _miss(self, seen: Seen) -> Landing:
         if seen.stored and not seen.outdated:
             self.load.count("undecodable")
-        if self.runtime.is_uncacheable(self.key):
+        if self.key in self.runtime.uncacheable:
             return Landing(await self.load.alone())
         flight = self.runtime.board.departed_since(self._began, self.key)
         if flight is not None and flight.token not in self._given_up:

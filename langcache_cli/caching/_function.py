@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
+from langcache_cli.caching._reader import NOTHING
 from langcache_cli.caching._spec import Address, FunctionSpec
 from langcache_cli.caching._warmers import Calls, Load, Warmer, one_by_one
 
@@ -67,7 +68,12 @@ class CachedFunction(Generic[P, T]):
         if not cache.enabled:
             return await self._function(*args, **kwargs)
         key_args = args[1:] if self._is_unbound else args
-        value: T = await cache.reader(self._spec).answer(self._function, args, kwargs, key_args=key_args)
+        reader = cache.reader(self._spec)
+        if reader.near is not None:
+            found = reader.near_answer(reader.near, key_args, kwargs)
+            if found is not NOTHING:
+                return cast("T", found)
+        value: T = await reader.answer(self._function, args, kwargs, key_args=key_args)
         return value
 
     async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from langcache_cli.caching._server import Budget
+from langcache_cli.caching._budget import Budget
 from langcache_cli.caching._store import Lease
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from langcache_cli.caching._budget import Budget
 from langcache_cli.caching._errors import CacheUnavailableError
 from langcache_cli.caching._outbox import Invalidation, Outbox
 from langcache_cli.caching._patterns import Selection, unlink
 from langcache_cli.caching._runtime import Runtime
-from langcache_cli.caching._server import Budget
 
 
 class Invalidator:
@@ -62,11 +62,12 @@ class Invalidator:
                 raise
             runtime.defer(what)
             return 0
-        except (
-            asyncio.CancelledError
-        ):  # nobody knows whether Redis heard it, but the change behind it was made
+        except asyncio.CancelledError:
+            # nobody knows whether Redis heard it, but the change behind it was made
             if self._defers:
                 runtime.defer(what)
             raise
+        finally:
+            runtime.forget(what)
         self._outbox.confirmed(what)
         return removed

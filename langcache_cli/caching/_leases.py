@@ -7,13 +7,14 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from langcache_cli.caching._budget import Budget
 from langcache_cli.caching._entry import Entry, Placeholder, new_id
 from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._heartbeat import RENEWALS_PER_LEASE
 from langcache_cli.caching._lifetimes import Lifetime
 from langcache_cli.caching._loads import new_entry
 from langcache_cli.caching._runtime import Runtime
-from langcache_cli.caching._server import Budget, Server
+from langcache_cli.caching._server import Server
 from langcache_cli.caching._spec import Address, FunctionSpec
 from langcache_cli.caching._store import REJECTED_BYTES, Lease, Seen, Store
 

@@ -9,9 +9,10 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from langcache_cli.caching._budget import Budget
 from langcache_cli.caching._entry import now_ms
 from langcache_cli.caching._errors import ServerReplyError
-from langcache_cli.caching._server import Budget, Server
+from langcache_cli.caching._server import Server
 from langcache_cli.caching._statistics import Counts, Label, Statistics
 
 WRITE_TIMEOUT_SECONDS = 1.0

@@ -22,6 +22,10 @@ from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._replies import Replies
 
 Argument = bytes | str | int
+PushNotification = getattr(hiredis, "PushNotification", None)
+knows_pushes = PushNotification is not None
+"""Whether this hiredis can tell what the server says of its own accord from the reply to a request."""
+
 Receiver = Callable[[Any], object]
 """Is given a reply, or a `LinkLostError`."""
 
@@ -38,6 +42,8 @@ class Link(asyncio.Protocol):
         self._waiting: deque[Receiver] = deque()
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
+        self._on_push: Callable[[list[Any]], object] | None = None
+        self._on_end: Callable[[], object] | None = None
 
     @property
     def alive(self) -> bool:
@@ -56,6 +62,10 @@ class Link(asyncio.Protocol):
             raise LinkLostError("the connection has ended")
         self._waiting += receivers
         self._transport.write(packed)
+
+    def listen(self, on_push: Callable[[list[Any]], object], on_end: Callable[[], object]) -> None:
+        """Be told what the server says without being asked, and once when the connection has ended."""
+        self._on_push, self._on_end = on_push, on_end
 
     def abort(self) -> None:
         """Drop the connection at once; requests under way fail. Works after the loop has closed, too."""
@@ -76,12 +86,18 @@ class Link(asyncio.Protocol):
         """Asyncio calls this with each piece of the reply stream."""
         try:
             self._reader.feed(data)
-            while self._waiting and (reply := self._reader.gets()) is not False:
-                self._waiting.popleft()(reply)
+            while (reply := self._reader.gets()) is not False:
+                if self._on_push is not None and type(reply) is PushNotification:
+                    self._on_push(reply)
+                elif self._waiting:
+                    self._waiting.popleft()(reply)
+                else:
+                    self.abort()  # nobody asked for this: it would be taken for the reply to a later request
+                    return
         except hiredis.ProtocolError:
             self.abort()  # not a Redis server, or the stream is damaged
-        if not self._waiting and self._reader.has_data():
-            self.abort()  # nobody asked for this: it would be taken for the reply to the next request
+        if not self._waiting and self._on_push is None and self._reader.has_data():
+            self.abort()  # as above, as soon as it begins
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio calls this when the connection ends, however it ends."""
@@ -89,6 +105,9 @@ class Link(asyncio.Protocol):
         self._fail(LinkLostError(str(exc) if exc else "the server closed the connection"))
 
     def _fail(self, error: LinkLostError) -> None:
+        on_end, self._on_push, self._on_end = self._on_end, None, None
+        if on_end is not None:
+            on_end()
         waiting = tuple(self._waiting)
         self._waiting.clear()
         if not self._loop.is_closed():

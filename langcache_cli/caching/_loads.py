@@ -12,13 +12,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from langcache_cli.caching._budget import Budget
 from langcache_cli.caching._codec import UncacheableValueError
 from langcache_cli.caching._entry import Entry, Placeholder, new_id
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._flights import Landing
 from langcache_cli.caching._lifetimes import Lifetime
 from langcache_cli.caching._runtime import Runtime
-from langcache_cli.caching._server import Budget
 from langcache_cli.caching._spec import Address, FunctionSpec
 from langcache_cli.caching._statistics import Label
 from langcache_cli.caching._store import Lease, Seen, new_lease
@@ -187,6 +187,7 @@ class Load:
             return False
         ttl_ms = self.lifetime.kept_ms(entry)
         stored = await self.runtime.store.commit(lease, entry, ttl_ms, self.budget)
+        self.runtime.forget([self.key])  # whoever has this value must not find an older one afterwards
         if stored:
             self.count("bytes_written", len(entry.payload))
         else:
@@ -209,7 +210,7 @@ class Load:
     def uncacheable(self) -> None:
         """Count a value that cannot be stored, and let calls of this key run side by side for a while."""
         self.count("uncacheable")
-        self.runtime.remember_uncacheable(self.key)
+        self.runtime.uncacheable.add(self.key)
 
     async def bypassing(self) -> Any:
         """The value of the function, because Redis cannot be used."""

@@ -10,13 +10,13 @@ import functools
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
+from langcache_cli.caching._budget import Budget
 from langcache_cli.caching._calls import Call
 from langcache_cli.caching._entry import Entry, Placeholder
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._flights import Landing
 from langcache_cli.caching._leases import Leases
 from langcache_cli.caching._renewals import renewed
-from langcache_cli.caching._server import Budget
 from langcache_cli.caching._spec import Address, FunctionSpec
 from langcache_cli.caching._store import Lease, Seen
 
@@ -69,7 +69,7 @@ class ManyCall:
         missing = [
             key for key, one in zip(keys, seen, strict=True) if not await self._found(key, one, seconds)
         ]
-        uncacheable = {key for key in missing if self._runtime.is_uncacheable(key)}
+        uncacheable = {key for key in missing if key in self._runtime.uncacheable}
         await self._load_missing([key for key in missing if key not in uncacheable])
         await self._unstored([key for key in keys if key in uncacheable], "misses")
         await self._wait_for_others([key for key in keys if key not in self._results])

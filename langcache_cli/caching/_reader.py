@@ -1,17 +1,19 @@
 """Calls that find what they look for: most of them, so nothing is made for them but the value.
 
-Everything else, from a miss to an entry that may have to be renewed, is handed on to `Call`.
+Everything else, from a miss to an entry that has to be renewed, is handed on to `Call`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from time import monotonic
+from typing import Any, NamedTuple
 
 from langcache_cli.caching._calls import Call
 from langcache_cli.caching._codec import UndecodableEntryError
-from langcache_cli.caching._entry import MAX_HEADER_BYTES, plain_header
+from langcache_cli.caching._entry import MAX_HEADER_BYTES, Entry, parse, plain_header
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._events import CacheEvent
 from langcache_cli.caching._lifetimes import Lifetime
@@ -20,9 +22,24 @@ from langcache_cli.caching._runtime import Runtime
 from langcache_cli.caching._spec import Address, FunctionSpec
 from langcache_cli.caching._statistics import Label
 from langcache_cli.caching._store import seen_in
+from langcache_cli.caching._tracking import Tracking
 
 NOTHING = object()
 """Is no value."""
+
+
+class Fill(NamedTuple):
+    """What is needed to keep in the process what a look-up finds.
+
+    Attributes:
+        since: `NearCache.moment` before it.
+        asked_at: When it was about to be sent.
+        ttl: Given how long the entry lives, in milliseconds.
+    """
+
+    since: int
+    asked_at: float
+    ttl: asyncio.Future[list[Any]]
 
 
 class Reader:
@@ -44,14 +61,14 @@ class Reader:
         self._match_header = plain_header(spec.codec.fingerprint)
         self._tagged = spec.is_tagged
         self._serves_at_once = not (lifetime.stale_seconds or lifetime.early_refresh)
+        self.near = runtime.near() if spec.local_seconds else None
         self._tally = runtime.statistics.tally(label)
-        self._count_hit = self._tally.count_hit
+        self._server = runtime.server
         self._look_up = runtime.server.lookup_soon
         self._clock = runtime.server.clock
         self._board = runtime.board
         self._unconfirmed = runtime.outbox.unconfirmed
         self._events = runtime.events
-        self._time = runtime.loop.time
 
     async def answer(
         self,
@@ -73,13 +90,19 @@ class Reader:
             names = self._names(*key_args, **kwargs)
         except TypeError:
             names = self._spec.names(self._namespace, *key_args, **kwargs)  # which says what is wrong
-        began, started = self._board.departures, self._time()
+        began, started = self._board.departures, monotonic()
+        if (near := self.near) is not None and near.get(names[0], started) is not None:
+            await near.poll()
+            value = self._near_value(near, names[0], monotonic())
+            if value is not NOTHING:
+                return value
         clock_started = started - self._clock.busy
+        fill = self._fill(near, names[0]) if near is not None else None
         pending = None if self._unconfirmed else self._look_up(names)
         if pending is None:
             call = self.call(Address(names[0], names[1:]), functools.partial(function, *args, **kwargs))
             return await call.answer()
-        seen = None
+        seen, due = None, False
         try:
             found = await pending
         except CacheError:
@@ -87,15 +110,16 @@ class Reader:
         else:
             # asked again: a new connection may lead to a server that has forgotten invalidations
             if not self._unconfirmed:
-                value = self._value(found, names[0], started)
+                due = not self._serves_at_once and self._renewal_is_due(found)
+                value = NOTHING if due else self._value(found, names, started, fill)
                 if value is not NOTHING:
                     return value
                 seen = seen_in(found, tagged=self._tagged)
         call = self.call(
             Address(names[0], names[1:]), functools.partial(function, *args, **kwargs), began=began
         )
-        call.load.budget.left = self._runtime.server.time_left(clock_started)
-        return await call.go_on(seen, started)
+        call.load.budget.left = self._server.time_left(clock_started)
+        return await call.go_on(seen, started, due=due)
 
     def call(
         self, address: Address, origin: Callable[[], Awaitable[Any]], *, began: int | None = None
@@ -114,10 +138,10 @@ class Reader:
         """Nothing is counted any more: the event loop is about to end."""
         self._runtime.statistics.retire(self._tally)
 
-    def _value(self, found: Any, key: str, started: float) -> Any:
+    def _value(self, found: Any, names: tuple[str, ...], started: float, fill: Fill | None) -> Any:
         """That of an entry which can be served without another thought, counted; or `NOTHING`."""
         stored = found[0] if self._tagged else found
-        if not stored or not self._serves_at_once:
+        if not stored:
             return NOTHING
         header = self._match_header(stored, 0, MAX_HEADER_BYTES)
         if header is None:
@@ -133,11 +157,63 @@ class Reader:
             value = self._decode(payload)
         except UndecodableEntryError:
             return NOTHING
-        seconds = self._time() - started
-        self._count_hit(len(payload), seconds)
+        if fill is not None:
+            self._keep(names, payload, value, fill)
+        seconds = monotonic() - started
+        self._tally.count_hit(len(payload), seconds)
+        self._counted(names[0], "bytes_read", len(payload), seconds)
+        return value
+
+    def _renewal_is_due(self, found: Any) -> bool:
+        """Whether what was found is an entry whose successor should be loaded, as far as it can tell."""
+        stored = found[0] if self._tagged else found
+        entry = parse(stored) if stored else None
+        return isinstance(entry, Entry) and self.lifetime.renewal_is_due(entry, self._runtime.now_ms())
+
+    def near_answer(self, near: Tracking, key_args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """The value of one call, if it is in this process and nobody has to wait for it; or `NOTHING`."""
+        started = monotonic()
+        if near.must_poll(started):
+            return NOTHING
+        try:
+            names = self._names(*key_args, **kwargs)
+        except TypeError:
+            return NOTHING
+        return self._near_value(near, names[0], started)
+
+    def _near_value(self, near: Tracking, key: str, started: float) -> Any:
+        """That of an entry in this process, counted; or `NOTHING`."""
+        kept = None if self._unconfirmed else near.get(key, started)
+        if kept is None:
+            return NOTHING
+        value = kept.value if kept.payload is None else self._decode(kept.payload)
+        seconds = monotonic() - started
+        self._tally.count_near_hit(seconds)
+        self._counted(key, "near", 1, seconds)
+        return value
+
+    def _counted(self, key: str, name: str, amount: int, seconds: float) -> None:
+        """What is done for every hit: the numbers are delivered in time, and hooks are told."""
         if self._runtime.flush_timer is None:
             self._runtime.flush_statistics_soon()
         if self._events.hooks:
-            self._events.tell(CacheEvent("bytes_read", self.label, key, len(payload), None))
+            self._events.tell(CacheEvent(name, self.label, key, amount, None))
             self._events.tell(CacheEvent("hits", self.label, key, 1, seconds))
-        return value
+
+    def _fill(self, near: Tracking, key: str) -> Fill | None:
+        """Ask how long the entry lives that is about to be looked up over the same connection."""
+        out = self._server.out
+        if out is None or not near.follows(out) or self._unconfirmed:
+            return None
+        return Fill(near.near.moment, monotonic(), out.request([("PTTL", key)]).future)
+
+    def _keep(self, names: tuple[str, ...], payload: bytes, value: Any, fill: Fill) -> None:
+        """Keep an entry in this process, no longer than it lives in Redis."""
+        if self.near is None or not fill.ttl.done() or fill.ttl.exception() is not None:
+            return
+        (ttl_ms,) = fill.ttl.result()
+        if not isinstance(ttl_ms, int) or ttl_ms <= 0:
+            return
+        fresh_seconds = ttl_ms / 1000 - self.lifetime.stale_seconds
+        ends = fill.asked_at + min(self._spec.local_seconds, fresh_seconds)
+        self.near.keep(names, payload, value, asked_at=fill.asked_at, ends=ends, since=fill.since)

@@ -10,13 +10,19 @@ from langcache_cli.caching._loads import Load
 from langcache_cli.caching._store import new_lease
 
 
-async def renewed(load: Load, entry: Entry, value: Any) -> Any:
+async def renewed(load: Load, entry: Entry, value: Any, *, due: bool = False) -> Any:
     """The value to return for an entry that was found: its own, or that of its successor.
 
     At most one call of the fleet loads it. A function that takes a database session does so in that call,
     which then returns the new value, or the old one if it fails; others do so in the background.
+
+    Args:
+        load: Of the call.
+        entry: What it found.
+        value: Its value.
+        due: Whether the dice have been thrown already, and say that it should be loaded.
     """
-    if not _is_due(load, entry):
+    if not _is_due(load, entry, due=due):
         return value
     runtime, lease = load.runtime, new_lease(load.key)
     work = load.if_elected(lease, entry)
@@ -42,7 +48,7 @@ async def _was_invalidated(load: Load, ids: set[str]) -> bool:
     return found is None or found.id not in ids
 
 
-def _is_due(load: Load, entry: Entry) -> bool:
+def _is_due(load: Load, entry: Entry, *, due: bool) -> bool:
     lifetime, runtime = load.lifetime, load.runtime
     if not (lifetime.stale_seconds or lifetime.early_refresh):
         return False
@@ -50,7 +56,7 @@ def _is_due(load: Load, entry: Entry) -> bool:
     if lifetime.stale_seconds and now_ms >= entry.fresh_until_ms:
         load.count("stale")
     return (
-        lifetime.renewal_is_due(entry, now_ms)
+        (due or lifetime.renewal_is_due(entry, now_ms))
         and not runtime.is_leased(entry, now_ms)
         and not runtime.board.is_renewing(load.key)
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from langcache_cli.caching._board import Board
+from langcache_cli.caching._budget import Budget
 from langcache_cli.caching._client import abandon_client, close_client, new_client
 from langcache_cli.caching._delivery import Delivery
 from langcache_cli.caching._entry import Entry
@@ -17,12 +18,16 @@ from langcache_cli.caching._events import CacheEvent, Events
 from langcache_cli.caching._flights import Flight, Landing
 from langcache_cli.caching._heartbeat import Heartbeat
 from langcache_cli.caching._ledger import Ledger
+from langcache_cli.caching._near import NearCache
 from langcache_cli.caching._outbox import Invalidation, Outbox
-from langcache_cli.caching._server import Budget, Server
+from langcache_cli.caching._outgoing import Outgoing
+from langcache_cli.caching._server import Server
 from langcache_cli.caching._settings import CacheSettings
 from langcache_cli.caching._statistics import OUTBOX, Label, Statistics
 from langcache_cli.caching._store import Lease, Store
 from langcache_cli.caching._surroundings import Surroundings
+from langcache_cli.caching._tracking import Tracking
+from langcache_cli.caching._uncacheable import Uncacheable
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -36,10 +41,6 @@ T = TypeVar("T")
 
 BULK_TIMEOUT_SECONDS = 10.0
 """For each step of the operations that walk many keys: they belong to no request, and may wait."""
-
-UNCACHEABLE_SECONDS = 60.0
-UNCACHEABLE_KEYS = 10_000
-"""How long, and how many keys, to remember whose values could not be stored."""
 
 
 class Runtime:
@@ -66,7 +67,7 @@ class Runtime:
             settings.address,
             timeout=settings.operation_timeout,
             connect=surroundings.connect,
-            on_connect=self._defer_recent,
+            on_connect=self._connected,
         )
         self.bulk = Server(settings.address, timeout=BULK_TIMEOUT_SECONDS, connect=surroundings.connect)
         self.now_ms = now_ms = surroundings.now_ms
@@ -82,11 +83,12 @@ class Runtime:
         self.board = Board(keep=self._keep_flight)
         self.readers: dict[FunctionSpec, Reader] = {}
         """What answers the calls of a function, once it has been called."""
-        self._uncacheable: dict[str, float] = {}
+        self.uncacheable = Uncacheable()
         self._background: set[asyncio.Task[Any]] = set()
         self.flush_timer: asyncio.TimerHandle | None = None
         """Set while there is something to flush."""
         self._sentinel: AsyncGenerator[None, None] | None = None
+        self._near: Tracking | None = None
 
     def end_with_loop(self, close: Callable[[], Awaitable[None]]) -> None:
         """Have ``close`` awaited before the loop ends, if nobody closes this runtime earlier.
@@ -154,22 +156,27 @@ class Runtime:
         self.record(OUTBOX, "deferred", self.outbox.defer(invalidations))
         self._delivery.soon()
 
-    def _defer_recent(self) -> None:
+    def near(self) -> Tracking | None:
+        """The near cache, there from the first function that wants one; None if there must be none."""
+        if self._near is None and self.settings.near_cache_bytes:
+            self._near = Tracking(NearCache(self.settings.near_cache_bytes), self.settings.namespace)
+            if self.server.out is not None:
+                self._near.follow(self.server.out)
+        return self._near
+
+    def forget(self, invalidations: Sequence[Invalidation]) -> None:
+        """Drop from the near cache what this process has changed, before the server says so."""
+        if self._near is not None:
+            self._near.forget(invalidations)
+
+    def _connected(self, out: Outgoing) -> None:
+        """The server may be another one than before, or have lost its memory."""
+        if self._near is not None:
+            self._near.follow(out)
         count = self.outbox.defer_recent()
         if count:
             self.record(OUTBOX, "deferred", count)
             self._delivery.soon()
-
-    def remember_uncacheable(self, key: str) -> None:
-        """Let calls of this key run side by side for a while: waiting for each other brings them nothing."""
-        if len(self._uncacheable) >= UNCACHEABLE_KEYS:
-            self._uncacheable.clear()
-        self._uncacheable[key] = self.loop.time() + UNCACHEABLE_SECONDS
-
-    def is_uncacheable(self, key: str) -> bool:
-        """Whether the last value of this key could not be stored."""
-        until = self._uncacheable.get(key)
-        return until is not None and self.loop.time() < until
 
     def keep(self, lease: Lease) -> Heartbeat:
         """Renew a lease until the heartbeat is stopped or the load's time is up."""
@@ -240,7 +247,7 @@ class Runtime:
 
     def abandon(self) -> None:
         """Drop the connections of a loop that has closed."""
-        self._retire_readers()
+        self._end_readers()
         if self._client is not None:
             abandon_client(self._client)
         self.server.abandon()
@@ -271,13 +278,15 @@ class Runtime:
                 error,
             )
 
-    def _retire_readers(self) -> None:
+    def _end_readers(self) -> None:
+        if self._near is not None:
+            self._near.end()
         for reader in self.readers.values():
             reader.retire()
         self.readers.clear()
 
     async def _end(self) -> None:
-        self._retire_readers()
+        self._end_readers()
         self._delivery.stop()
         if self.flush_timer is not None:
             self.flush_timer.cancel()

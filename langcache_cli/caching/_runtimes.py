@@ -19,7 +19,8 @@ class Runtimes:
         """Remember how to make the runtime of a loop; called in that loop."""
         self._make = make
         self._all: list[Runtime] = []
-        self._latest: Runtime | None = None
+        self.latest: Runtime | None = None
+        """The one that was asked for last."""
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -28,10 +29,10 @@ class Runtimes:
     def current(self) -> Runtime:
         """The runtime of the running event loop."""
         loop = asyncio.get_running_loop()
-        latest = self._latest  # read once: another thread may replace it at any moment
+        latest = self.latest  # read once: another thread may replace it at any moment
         if latest is None or latest.loop is not loop:
             with self._lock:
-                self._latest = latest = self._of(loop)
+                self.latest = latest = self._of(loop)
         return latest
 
     async def aclose(self) -> None:
@@ -40,7 +41,7 @@ class Runtimes:
         with self._lock:
             ending = [runtime for runtime in self._all if runtime.loop is loop]
             self._all = [runtime for runtime in self._all if runtime.loop is not loop]
-            self._latest = None
+            self.latest = None
         for runtime in ending:
             await runtime.aclose()
 

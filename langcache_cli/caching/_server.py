@@ -10,6 +10,7 @@ from typing import Any
 
 from langcache_cli.caching._addresses import RedisAddress
 from langcache_cli.caching._breaker import Breaker
+from langcache_cli.caching._budget import Budget
 from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._failures import NOT_SERVING, unavailable
 from langcache_cli.caching._link import Argument, LinkLostError, connect
@@ -22,18 +23,6 @@ from langcache_cli.caching._surroundings import Connect, Connection
 
 READONLY_SECONDS = 1.0
 """How often to connect anew while the server refuses to write."""
-
-
-class Budget:
-    """The seconds that Redis may still cost one call, over all its operations.
-
-    Those in which the event loop was busy with something else do not count.
-    """
-
-    __slots__ = ("left",)
-
-    def __init__(self, seconds: float) -> None:
-        self.left = seconds
 
 
 class Server:
@@ -49,7 +38,7 @@ class Server:
         *,
         timeout: float,
         connect: Connect = connect,
-        on_connect: Callable[[], object] | None = None,
+        on_connect: Callable[[Outgoing], object] | None = None,
     ) -> None:
         """Remember where the server is; nothing is connected until the first call.
 
@@ -57,7 +46,7 @@ class Server:
             address: The server.
             timeout: Seconds that a call may take when it brings no budget of its own.
             connect: Opens a connection.
-            on_connect: Called after each connection is made, before anything is sent over it.
+            on_connect: Given each new connection, before anything is sent over it.
         """
         self.address = address
         self._connect_to = connect
@@ -151,6 +140,11 @@ class Server:
         if self.breaker.open or not out.link.alive:
             return None
         return out.lookup(names)
+
+    @property
+    def out(self) -> Outgoing | None:
+        """The connection, if there is one; it may have ended."""
+        return self._out
 
     def time_left(self, since: float) -> float:
         """How many seconds the server has left for a call that began when `clock` showed ``since``."""
@@ -246,10 +240,11 @@ class Server:
         finally:
             self._connecting = None
         self._cut()  # one that was made while the breaker opened
+        out = Outgoing(link, self._open_lookup)
         if self._on_connect is not None:
-            self._on_connect()
-        self._out = Outgoing(link, self._open_lookup)
-        return self._out
+            self._on_connect(out)
+        self._out = out
+        return out
 
     async def _in_time(self, connecting: Awaitable[Connection]) -> Connection:
         async with asyncio.timeout(None) as timeout:

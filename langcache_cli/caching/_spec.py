@@ -35,6 +35,7 @@ class Options:
     stale_ttl: float = 0.0
     early_refresh: float = 0.0
     tags: Sequence[str] = ()
+    local_ttl: float = 0.0
 
 
 class Address(NamedTuple):
@@ -104,6 +105,11 @@ class FunctionSpec:
         """Whether its entries have tags."""
         return bool(self._tags)
 
+    @property
+    def local_seconds(self) -> float:
+        """How long an entry may be kept in the memory of the process; 0 for not at all."""
+        return self._options.local_ttl
+
     def lifetime(self, *, ttl_seconds: float, jitter: float) -> Lifetime:
         """How long its entries live; ``ttl_seconds`` if it does not say so itself."""
         options = self._options
@@ -165,6 +171,8 @@ def _checked(name: str, options: Options) -> Options:
         raise TypeError(f"{name}: ttl must be more than 0 seconds, not {options.ttl!r}")
     if not 0 <= options.stale_ttl <= TEN_YEARS_SECONDS:
         raise TypeError(f"{name}: stale_ttl must be 0 seconds or more, not {options.stale_ttl!r}")
+    if not 0 <= options.local_ttl <= TEN_YEARS_SECONDS:
+        raise TypeError(f"{name}: local_ttl must be 0 seconds or more, not {options.local_ttl!r}")
     if not 0 <= options.early_refresh <= MAX_EARLY_REFRESH:
         raise TypeError(
             f"{name}: early_refresh must be between 0 (never) and {MAX_EARLY_REFRESH}, "

@@ -15,6 +15,7 @@ from langcache_cli.caching._tally import Tally
 
 COUNTERS = {
     "hits": "calls answered from the cache",
+    "near": "hits from the memory of the process",
     "stale": "hits served after their TTL, while one call loads the next value or has failed to",
     "misses": "calls that found nothing usable there",
     "joined": "misses answered by a load that another call had begun",

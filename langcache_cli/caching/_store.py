@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from langcache_cli.caching._budget import Budget
 from langcache_cli.caching._entry import Entry, Placeholder, new_id, now_ms, parse
 from langcache_cli.caching._lookups import KEYS_PER_LOOKUP
-from langcache_cli.caching._server import Budget, Server
+from langcache_cli.caching._server import Server
 
 REJECTED_BYTES = 256
 """How much of an unusable value is enough to recognise it: our headers carry a random id well before."""

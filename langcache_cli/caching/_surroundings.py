@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from langcache_cli.caching._addresses import RedisAddress
 from langcache_cli.caching._entry import now_ms
@@ -25,6 +25,10 @@ class Connection(Protocol):
         Raises:
             LinkLostError: The connection has ended; nothing was sent.
         """
+        ...
+
+    def listen(self, on_push: Callable[[list[Any]], object], on_end: Callable[[], object]) -> None:
+        """Be told what the server says without being asked, and once when the connection has ended."""
         ...
 
     def abort(self) -> None:

@@ -13,10 +13,11 @@ from langcache_cli.caching._latencies import BUCKET_ENDS, BUCKETS
 class Tally:
     """Numbers that only grow."""
 
-    __slots__ = ("_buckets", "_bytes", "_hits")
+    __slots__ = ("_buckets", "_bytes", "_hits", "_near")
 
     def __init__(self) -> None:
         self._hits = 0
+        self._near = 0
         self._bytes = 0
         self._buckets = [0] * BUCKETS
 
@@ -26,9 +27,14 @@ class Tally:
         self._bytes += n_bytes
         self._buckets[bisect_left(BUCKET_ENDS, seconds * 1e6)] += 1  # as `bucket_of` does
 
+    def count_near_hit(self, seconds: float) -> None:
+        """Count a hit that took so long, and asked nobody."""
+        self._near += 1
+        self._buckets[bisect_left(BUCKET_ENDS, seconds * 1e6)] += 1
+
     def counts(self) -> dict[str, int]:
         """Everything counted so far, by the names of the counters; only what is not 0."""
         counts = {f"hit_us.{number}": count for number, count in enumerate(self._buckets) if count}
-        if self._hits:
-            counts |= {"hits": self._hits, "bytes_read": self._bytes}
+        found = {"hits": self._hits + self._near, "near": self._near, "bytes_read": self._bytes}
+        counts |= {name: count for name, count in found.items() if count}
         return counts

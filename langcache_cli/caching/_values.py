@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from langcache_cli.caching._budget import Budget
 from langcache_cli.caching._codec import Codec, UndecodableEntryError
 from langcache_cli.caching._entry import Entry, new_id, now_ms, parse
 from langcache_cli.caching._errors import CacheError, ServerReplyError
-from langcache_cli.caching._server import Budget, Server
+from langcache_cli.caching._server import Server
 
 
 class Missing:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import random
 
+from langcache_cli.caching._budget import Budget
 from langcache_cli.caching._entry import Placeholder, parse
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._flights import Landing
-from langcache_cli.caching._server import Budget
 from langcache_cli.caching._store import Store
 
 FIRST_LOOK_SECONDS = 0.005

@@ -57,15 +57,18 @@ class History:
     Attributes:
         reads: By subject.
         acknowledged: By subject: when Redis had confirmed the invalidation of a version, and which.
+        known: By process and subject: those of them that the process itself had asked the cache for.
         promised: By process and subject: the same for invalidations in the outbox, which bind that process.
         exceptions: By process and subject: when Redis could not be used, or did not confirm.
         mixed: Values of another function or item, or of another type.
         failed: Calls that raised.
         ways: How often something was invalidated in which way.
+        near: How many reads were answered from the memory of their process.
     """
 
     reads: dict[Subject, Reads] = field(default_factory=lambda: defaultdict(Reads))
     acknowledged: dict[Subject, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    known: dict[tuple[int, Subject], list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
     promised: dict[tuple[int, Subject], list[tuple[int, int]]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -73,6 +76,7 @@ class History:
     mixed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     ways: Counter[str] = field(default_factory=Counter)
+    near: int = 0
 
     @classmethod
     def load(cls, journals: Iterable[Path]) -> History:
@@ -94,10 +98,14 @@ class History:
             case "acknowledged":
                 version, when, way = details
                 self.acknowledged[subject].append((int(when), int(version)))
+                if not way.startswith("bare"):
+                    self.known[process, subject].append((int(when), int(version)))
                 self.ways[way] += 1
             case "promised":
                 version, when, _ = details
                 self.promised[process, subject].append((int(when), int(version)))
+            case "near":
+                self.near += 1
             case "exception":
                 self.exceptions[process, subject].append(int(details[0]))
             case "mixed":
@@ -129,6 +137,10 @@ class Journal:
     def promised(self, subject: Subject, version: int, way: str) -> None:
         """It waits in the outbox: this process must not read anything older from now on."""
         self._write("promised", subject, version, now(), way)
+
+    def near(self, subject: Subject) -> None:
+        """A call was answered from the memory of the process."""
+        self._write("near", subject)
 
     def exception(self, subject: Subject) -> None:
         """Redis could not be used for a call of this subject."""

@@ -20,7 +20,7 @@ from tests.history.faults import KINDS, Faults
 from tests.history.fleet import Fleet
 from tests.history.journal import History
 from tests.history.verdict import Violation, violations
-from tests.history.worker import Options
+from tests.history.worker import WRITERS, Options
 
 DATABASE = "history"
 
@@ -33,6 +33,7 @@ class Outcome:
         seconds: How long the workers ran.
         processes: How many of them there were, those that were killed included.
         reads: Calls of cached functions.
+        near: How many of them were answered from the memory of their process.
         invalidations: Acknowledged ones, by the way.
         versions: Changes that were committed in the database.
         faults: What was done, and how often.
@@ -43,6 +44,7 @@ class Outcome:
     seconds: float
     processes: int
     reads: int
+    near: int
     invalidations: Counter[str]
     versions: int
     faults: Counter[str]
@@ -62,6 +64,7 @@ class Run:
         faults: list[str] | None = None,
         seconds_between_faults: float = 1.0,
         unguarded: bool = False,
+        deaf: bool = False,
     ) -> None:
         """Prepare.
 
@@ -72,6 +75,7 @@ class Run:
             faults: Names of `KINDS`; None for all.
             seconds_between_faults: On average.
             unguarded: Workers store whatever they have loaded: the checker must find that.
+            deaf: Workers do not hear what has changed: the checker must find that, too.
         """
         self._stack = ExitStack()
         self._folder = folder
@@ -79,7 +83,7 @@ class Run:
         self._seed = seed
         self._names = list(KINDS) if faults is None else faults
         self._calm_seconds = seconds_between_faults
-        self._unguarded = unguarded
+        self._unguarded, self._deaf = unguarded, deaf
         self._started = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -91,7 +95,17 @@ class Run:
             proxy = stack.enter_context(FaultProxy(server.port))
             urls = (server.url, f"redis://127.0.0.1:{proxy.port}/0")
             options = [
-                Options(urls[number % 2], server.port, url, "", self._seed + number, self._unguarded)
+                Options(
+                    urls[number % 2],
+                    server.port,
+                    url,
+                    "",
+                    self._seed + number,
+                    # one that only reads keeps longest in its memory what the others change
+                    writers=WRITERS if number else 0,
+                    unguarded=self._unguarded,
+                    deaf=self._deaf,
+                )
                 for number in range(self._workers)
             ]
             self._fleet = stack.enter_context(Fleet(options, self._folder))
@@ -139,6 +153,7 @@ class Run:
             seconds=seconds,
             processes=len(self._fleet.journals),
             reads=len(history),
+            near=history.near,
             invalidations=history.ways,
             versions=sum(newest.values()) - len(newest),
             faults=self._faults.counts,

@@ -20,6 +20,9 @@ from tests.history.journal import Subject
 
 ITEMS = 6
 
+NEAR = frozenset({"vocabulary", "progress"})
+"""Those that are kept in the memory of the processes as well."""
+
 COUNTERS = table("counters", column("name"), column("item"), column("version"))
 
 
@@ -62,7 +65,7 @@ def functions(cache: Cache, engine: AsyncEngine, pause: Callable[[], Awaitable[N
         await pause()
         return found.name, found.item, found.version
 
-    @cache.cached(key_prefix="vocabulary", tags=("word:{item}",))
+    @cache.cached(key_prefix="vocabulary", tags=("word:{item}",), local_ttl=60)
     async def vocabulary(item: int) -> Word:
         async with AsyncSession(engine) as session:
             return Word(*await row("vocabulary", item, session))
@@ -72,7 +75,7 @@ def functions(cache: Cache, engine: AsyncEngine, pause: Callable[[], Awaitable[N
         async with AsyncSession(engine) as session:
             return await row("translation", item, session)
 
-    @cache.cached(key_prefix="user_stats", ttl=0.5, early_refresh=3.0)
+    @cache.cached(key_prefix="user_stats", ttl=0.5, early_refresh=3.0, local_ttl=0.3)
     async def progress(item: int) -> dict[str, int | str]:
         async with AsyncSession(engine) as session:
             name, number, version = await row("progress", item, session)

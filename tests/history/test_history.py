@@ -6,6 +6,7 @@
 from tests.harness.polling import eventually
 from tests.history.faults import KINDS
 from tests.history.run import Run
+from tests.history.subjects import NEAR
 
 SECONDS = 12.0
 STILL_FINDS_WITHIN_SECONDS = 60.0
@@ -17,6 +18,7 @@ def test_whatever_fails_no_read_is_stale_and_none_goes_backwards(tmp_path):
         outcome = run.finish()
     assert outcome.violations == []
     assert outcome.reads > 500
+    assert outcome.near > 50
     assert outcome.invalidations.total() > 100
     assert outcome.faults.total() >= len(KINDS) // 2
 
@@ -24,5 +26,12 @@ def test_whatever_fails_no_read_is_stale_and_none_goes_backwards(tmp_path):
 def test_without_the_commit_check_it_finds_stale_reads(tmp_path):
     with Run(tmp_path, workers=2, faults=[], unguarded=True) as run:
         found = eventually(lambda: run.judge().violations, within=STILL_FINDS_WITHIN_SECONDS, every=1.0)
-    assert {violation.rule for violation in found} <= {"stale", "backwards"}
+    assert {violation.rule for violation in found} <= {"stale", "stale in its process", "backwards"}
     assert "stale" in {violation.rule for violation in found}
+
+
+def test_without_hearing_what_has_changed_it_finds_stale_reads_of_what_is_near(tmp_path):
+    with Run(tmp_path, workers=2, faults=[], deaf=True) as run:
+        found = eventually(lambda: run.judge().violations, within=STILL_FINDS_WITHIN_SECONDS, every=1.0)
+    assert "stale" in {violation.rule for violation in found}
+    assert {violation.subject.split()[0] for violation in found} <= NEAR

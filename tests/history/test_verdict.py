@@ -1,14 +1,16 @@
 """The checker finds what it is there to find, in histories written by hand."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from langcache_cli.caching._tracking import PROOF_SECONDS
 from tests.history.journal import History, Journal
 from tests.history.verdict import violations
 
-SUBJECT = ("vocabulary", 1)
-OTHER = ("vocabulary", 2)
+SUBJECT = ("translation", 1)
+OTHER = ("translation", 2)
 
 
 def rules(*lines: str, newest: int = 9) -> list[str]:
@@ -16,7 +18,7 @@ def rules(*lines: str, newest: int = 9) -> list[str]:
     history = History()
     for line in lines:
         process, event, item, *details = line.split()
-        history.add(int(process), event, "vocabulary", item, *details)
+        history.add(int(process), event, "translation", item, *details)
     return [violation.rule for violation in violations(history, {SUBJECT: newest, OTHER: newest})]
 
 
@@ -44,6 +46,22 @@ def test_acknowledgements_may_come_in_any_order():
     assert rules(newer, older, "2 read 1 4 80 90") == ["stale"]
     assert rules(older, newer, "2 read 1 4 65 90") == ["stale"]
     assert rules(older, newer, "2 read 1 4 55 90") == []
+
+
+def test_what_is_near_may_lag_for_a_moment_but_not_where_it_was_invalidated():
+    lag_ns = round(PROOF_SECONDS * 1e9)
+
+    def rules_of(*lines: tuple[Any, ...]) -> list[str]:
+        history = History()
+        for process, event, *details in lines:
+            history.add(process, event, "vocabulary", "1", *map(str, details))
+        return [violation.rule for violation in violations(history, {("vocabulary", 1): 9})]
+
+    for way, own in (("key", ["stale in its process"]), ("bare del", [])):
+        acknowledged = (0, "acknowledged", 2, 60, way)
+        assert rules_of(acknowledged, (1, "read", 1, 100, 110)) == []
+        assert rules_of(acknowledged, (0, "read", 1, 100, 110)) == own
+        assert rules_of(acknowledged, (1, "read", 1, 61 + lag_ns, 70 + lag_ns)) == ["stale"]
 
 
 def test_an_outage_excuses_no_stale_read():
@@ -99,7 +117,7 @@ def test_what_a_journal_holds_can_be_read_back(tmp_path: Path):
     journal.failed(OTHER, OSError("gone"))
     journal.close()
     with (tmp_path / "one.journal").open("a") as file:
-        file.write("read\tvocabulary\t1\t7")  # cut off by kill -9
+        file.write("read\ttranslation\t1\t7")  # cut off by kill -9
     history = History.load([tmp_path / "none.journal", tmp_path / "one.journal"])
     (read,) = history.reads[SUBJECT]
     assert (read.process, read.version, read.began) == (1, 1, 5)
@@ -107,6 +125,6 @@ def test_what_a_journal_holds_can_be_read_back(tmp_path: Path):
     assert [version for _, version in history.acknowledged[SUBJECT]] == [2]
     assert history.ways == {"bare del of a tag, later": 1}
     assert len(history.exceptions[1, OTHER]) == 1
-    assert history.mixed == [r"vocabulary 2: 'a\tb\nc'"]
-    assert history.failed == ["vocabulary 2: OSError('gone')"]
+    assert history.mixed == [r"translation 2: 'a\tb\nc'"]
+    assert history.failed == ["translation 2: OSError('gone')"]
     assert len(history) == 1

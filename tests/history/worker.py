@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from langcache_cli.caching import Cache, CacheEvent, CacheSettings, CacheUnavailableError, warm
 from langcache_cli.caching._entry import now_ms
 from langcache_cli.caching._surroundings import Surroundings
+from langcache_cli.caching._tracking import Tracking
 from tests.harness.resp import RespConnection
 from tests.history.journal import Journal, Subject, now
 from tests.history.subjects import COUNTERS, ITEMS, Function, functions, load_seconds, subjects
@@ -50,7 +51,9 @@ class Options:
         database_url: PostgreSQL.
         journal: The file to write to.
         seed: For its dice.
+        writers: How many tasks change and invalidate.
         unguarded: Store whatever was loaded, without looking whether it was invalidated meanwhile.
+        deaf: Do not listen when Redis says what has changed.
     """
 
     redis_url: str
@@ -58,7 +61,9 @@ class Options:
     database_url: str
     journal: str
     seed: int
+    writers: int = WRITERS
     unguarded: bool = False
+    deaf: bool = False
 
 
 class Worker:
@@ -94,9 +99,11 @@ class Worker:
             runtime.store = UnguardedStore(runtime.server, lease_seconds=LEASE_SECONDS)
         tasks = [
             *(asyncio.create_task(self._read()) for _ in range(READERS)),
-            *(asyncio.create_task(self._write()) for _ in range(WRITERS)),
+            *(asyncio.create_task(self._write()) for _ in range(self.options.writers)),
             asyncio.create_task(self._keep_books()),
         ]
+        if self.options.deaf:
+            Tracking._pushed = lambda *_: None
         listening = asyncio.create_task(asyncio.to_thread(self._listen))
         await asyncio.wait([listening, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
@@ -114,6 +121,8 @@ class Worker:
             self.clock_ms = int(line.split()[1])
 
     def _note(self, event: CacheEvent) -> None:
+        if event.name == "near":
+            self.journal.near(self.subjects[event.key])
         if event.name in UNAVAILABLE and event.key in self.subjects:
             self.journal.exception(self.subjects[event.key])
 

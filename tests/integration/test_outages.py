@@ -10,7 +10,7 @@ import redis.exceptions
 
 from langcache_cli.caching import AuthenticationFailedError, Cache, CacheUnavailableError, ServerLoadingError
 from langcache_cli.caching._breaker import LAST_PROBE_SECONDS
-from langcache_cli.caching._server import Budget
+from langcache_cli.caching._budget import Budget
 from tests.harness.polling import aeventually
 from tests.harness.proxy import FaultProxy
 from tests.harness.redis_server import RedisServer

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from langcache_cli.caching import Cache
+from langcache_cli.caching._budget import Budget
 from langcache_cli.caching._entry import Entry, Placeholder, new_id, now_ms, parse
-from langcache_cli.caching._server import Budget
 from langcache_cli.caching._store import REJECTED_BYTES, Lease, Store, new_lease
 from tests.harness.polling import aeventually
 from tests.harness.redis_server import RedisServer

@@ -23,7 +23,7 @@ def memory_cache(*, clock: FakeClock | None = None, faults: Faults | None = None
         faults: What comes between the cache and its dictionary.
         settings: Fields of `CacheSettings`; the environment is not read but for the others.
     """
-    settings = {"ttl_jitter": 0.0, **settings, "redis_enabled": True}
+    settings = {"ttl_jitter": 0.0, "near_cache_bytes": 0, **settings, "redis_enabled": True}
     own = Surroundings()
     now_ms = clock.now_ms if clock is not None else own.now_ms
     surroundings = Surroundings(MemoryServer(now_ms).connect, now_ms)

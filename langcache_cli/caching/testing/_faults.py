@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from typing import Any
@@ -114,6 +114,9 @@ class _FaultyConnection:
     def send(self, packed: bytes, receivers: Sequence[Receiver]) -> None:
         tracked = [self._tracked(receive) for receive in receivers]
         self._faults.carry(self._connection, packed, tracked)
+
+    def listen(self, on_push: Callable[[list[Any]], object], on_end: Callable[[], object]) -> None:
+        self._connection.listen(on_push, on_end)
 
     def _tracked(self, receive: Receiver) -> Receiver:
         """It, or the end of the connection: whichever comes first."""

@@ -164,7 +164,7 @@ class MemoryServer:
     def _tag(self, key: bytes, version: bytes, ttl_ms: bytes) -> bytes:
         current = self._get(key)
         if current is None:
-            self._set(key, version, int(ttl_ms))
+            self._set(key, version, 2 * int(ttl_ms))
             return version
         self._expire_at_least(key, int(ttl_ms))
         return current
@@ -209,6 +209,9 @@ class MemoryConnection:
         self._reader.feed(packed)
         for receive in receivers:
             self._loop.call_soon(receive, self._server.answer(self._reader.gets()))
+
+    def listen(self, on_push: Callable[[list[Any]], object], on_end: Callable[[], object]) -> None:
+        """There is nothing to be told: this server knows no ``CLIENT TRACKING``."""
 
     def abort(self) -> None:
         """Close it."""

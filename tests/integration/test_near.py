@@ -1,0 +1,321 @@
+"""Entries in the memory of the process: quick, and never older than what Redis has said."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+import pytest
+
+from langcache_cli.caching import Cache
+from langcache_cli.caching._near import NearCache
+from langcache_cli.caching._tracking import PROOF_SECONDS
+from tests.harness.polling import aeventually
+from tests.harness.proxy import FaultProxy
+from tests.integration.cache_support import Database
+from tests.integration.test_look_ups import calls_of
+
+SEEN_WITHIN_SECONDS = 1.0
+"""Far more than it takes, for machines with something else to do."""
+
+
+def near_of(cache: Cache) -> NearCache:
+    return cache.runtime().near().near
+
+
+@pytest.fixture
+def database(cache) -> Database:
+    return Database(cache, tags=("word:{item}", "all"), local_ttl=60)
+
+
+async def warmed(database: Database, *items: int) -> None:
+    """Have entries in the memory of this process."""
+    for item in items:
+        await aeventually(lambda item=item: kept(database, item))
+
+
+async def kept(database: Database, item: int) -> bool:
+    await database.read(item)
+    return near_of(database.cache).get(database.read.key_for(item), time.monotonic()) is not None
+
+
+def near_hits(database: Database) -> int:
+    return database.cache.statistics_of(database.read).counts.get("near", 0)
+
+
+async def test_a_hit_asks_nobody(database, redis_server):
+    await warmed(database, 1)
+    before, hits = calls_of(redis_server, "mget"), near_hits(database)
+    assert [await database.read(1) for _ in range(50)] == [[1, 0]] * 50
+    assert near_hits(database) - hits == 50
+    assert calls_of(redis_server, "mget") == before
+
+
+async def test_near_hits_are_hits_and_their_latencies_are_counted(database):
+    await warmed(database, 1)
+    before = database.cache.statistics_of(database.read).counts
+    await database.read(1)
+    after = database.cache.statistics_of(database.read).counts
+    assert after["hits"] - before["hits"] == 1
+    timed = [sum(n for name, n in counts.items() if name.startswith("hit_us.")) for counts in (before, after)]
+    assert timed[1] - timed[0] == 1
+
+
+async def test_hooks_hear_of_near_hits(database):
+    await warmed(database, 1)
+    names = []
+    database.cache.events.subscribe(lambda event: names.append((event.name, event.key)))
+    await database.read(1)
+    key = database.read.key_for(1)
+    assert names == [("near", key), ("hits", key)]
+
+
+async def test_what_a_caller_does_to_a_value_shows_in_no_other(database):
+    await warmed(database, 1)
+    value = await database.read(1)
+    value.append("changed")
+    assert await database.read(1) == [1, 0]
+
+
+@pytest.mark.parametrize("way", ["key", "tag", "pattern", "type"])
+async def test_this_process_sees_its_own_invalidation_at_once(database, way):
+    for version in range(1, 20):
+        await warmed(database, 1, 2)
+        database.versions[1] = version
+        match way:
+            case "key":
+                await database.read.invalidate(1)
+            case "tag":
+                await database.cache.invalidate_tags("word:1")
+            case "pattern":
+                await database.cache.invalidate("cache:*read:1")
+            case "type":
+                await database.cache.invalidate_type("vocabulary")
+        assert await database.read(1) == [1, version]
+
+
+async def test_this_process_sees_its_own_refresh_at_once(database):
+    for version in range(1, 20):
+        await warmed(database, 1)
+        database.versions[1] = version
+        assert await database.read.refresh(1) == [1, version]
+        assert await database.read(1) == [1, version]
+
+
+CHANGES: dict[str, Callable[[Database], tuple[str, ...]]] = {
+    "DEL of the key": lambda database: ("DEL", database.read.key_for(1)),
+    "DEL of a tag": lambda _: ("DEL", "cache@tag:all"),
+    "UNLINK of another tag": lambda _: ("UNLINK", "cache@tag:word:1"),
+    "FLUSHALL": lambda _: ("FLUSHALL",),
+    "FLUSHDB": lambda _: ("FLUSHDB",),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_change_by_another_process_is_seen(open_cache, own_redis, change):
+    server = own_redis()
+    database = Database(open_cache(server.url), tags=("word:{item}", "all"), local_ttl=60)
+    for version in range(1, 10):
+        await warmed(database, 1)
+        database.versions[1] = version
+        server.command(*CHANGES[change](database))
+        await aeventually(lambda v=version: sees(database, v), every=0.0, within=SEEN_WITHIN_SECONDS)
+
+
+async def sees(database: Database, version: int) -> bool:
+    return await database.read(1) == [1, version]
+
+
+async def test_a_task_that_never_waits_sees_it_too(database, redis_server):
+    await warmed(database, 1)
+    database.versions[1] = 1
+    redis_server.command("DEL", database.read.key_for(1))
+    ends = time.monotonic() + SEEN_WITHIN_SECONDS
+    while await database.read(1) != [1, 1]:  # nothing here gives up the loop but the cache itself
+        assert time.monotonic() < ends
+
+
+async def test_another_cache_of_the_fleet_sees_it(database, open_cache):
+    other = Database(open_cache(), tags=("word:{item}", "all"), local_ttl=60)
+    await warmed(database, 1)
+    await warmed(other, 1)
+    other.versions[1] = database.versions[1] = 1
+    await database.cache.invalidate_tags("all")
+    await aeventually(lambda: sees(other, 1), every=0.0, within=SEEN_WITHIN_SECONDS)
+
+
+async def test_an_entry_ends_with_its_ttl_in_redis(cache, redis_server):
+    database = Database(cache, ttl=0.3, local_ttl=60)
+    await database.read(1)
+    started = time.monotonic()
+    await warmed(database, 1)
+    (entry,) = near_of(cache)._entries.values()
+    assert entry.ends <= started + 0.3
+    await aeventually(lambda: database.reads[1] > 1 or database.read(1))
+
+
+async def test_an_entry_ends_with_its_local_ttl(cache):
+    database = Database(cache, ttl=60, local_ttl=0.05)
+    await database.read(1)
+    started = time.monotonic()
+    await warmed(database, 1)
+    (entry,) = near_of(cache)._entries.values()
+    assert started < entry.ends <= time.monotonic() + 0.05
+
+
+async def test_what_is_stale_or_about_to_be_renewed_is_not_served_from_here(cache):
+    database = Database(cache, ttl=0.2, stale_ttl=60, local_ttl=60)
+    await database.read(1)
+    started = time.monotonic()
+    await warmed(database, 1)
+    (entry,) = near_of(cache)._entries.values()
+    assert entry.ends <= started + 0.2
+    database.versions[1] = 1
+    await aeventually(lambda: sees(database, 1), within=10)
+
+
+async def test_early_refresh_goes_together_with_it(cache):
+    database = Database(cache, ttl=60, early_refresh=1.0, local_ttl=60)
+    await warmed(database, 1)
+    before = near_hits(database)
+    await database.read(1)
+    assert near_hits(database) > before
+
+
+async def test_memory_is_bounded(open_cache):
+    cache = open_cache(near_cache_bytes=20_000)
+    database = Database(cache, local_ttl=60)
+    await warmed(database, *range(100))
+    assert 0 < near_of(cache).n_bytes <= 20_000
+
+
+async def test_without_memory_for_it_there_is_no_near_cache(open_cache, redis_server):
+    database = Database(open_cache(near_cache_bytes=0), local_ttl=60)
+    before = calls_of(redis_server, "mget")
+    await database.read(1)
+    assert await database.read(1) == [1, 0]
+    assert calls_of(redis_server, "mget") - before == 2
+    assert database.cache.runtime().near() is None
+
+
+async def test_functions_without_a_local_ttl_are_not_kept(cache, redis_server):
+    near, plain = Database(cache, local_ttl=60), Database(cache, prefix="episodes")
+    await warmed(near, 1)
+    before = calls_of(redis_server, "mget")
+    await plain.read(1)
+    assert await plain.read(1) == [1, 0]
+    assert calls_of(redis_server, "mget") - before == 2
+
+
+async def test_a_value_read_while_it_was_changed_is_not_kept(open_cache, redis_server):
+    """The reply is on its way when the change is heard: it must not be kept after that."""
+    with FaultProxy(redis_server.port) as proxy:
+        cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0")
+        database = Database(cache, local_ttl=60)
+        await warmed(database, 1)
+        near_of(cache).clear()
+        proxy.delay(0.05, direction="replies")
+        read = asyncio.create_task(database.read(1))
+        await aeventually(lambda: cache.runtime().server.out.link._waiting, every=0.001)
+        database.versions[1] = 1
+        await cache.runtime().bulk.call("UNLINK", database.read.key_for(1))
+        cache.runtime().forget([database.read.key_for(1)])
+        assert await read == [1, 0]
+        assert await database.read(1) == [1, 1]
+
+
+class TestTrouble:
+    async def test_a_connection_that_is_killed_takes_everything_with_it(self, open_cache, own_redis):
+        server = own_redis()
+        database = Database(open_cache(server.url), local_ttl=60)
+        for version in range(1, 10):
+            await warmed(database, 1)
+            database.versions[1] = version
+            with server.connect() as redis:  # nobody is there to hear of the change
+                redis.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+                redis.call("DEL", database.read.key_for(1))
+            await aeventually(lambda v=version: sees(database, v), every=0.0, within=SEEN_WITHIN_SECONDS)
+
+    async def test_a_restarted_server_is_asked(self, open_cache, own_redis):
+        server = own_redis()
+        database = Database(open_cache(server.url), local_ttl=60)
+        await warmed(database, 1)
+        database.versions[1] = 1
+        server.restart(keep_data=False)
+        await aeventually(lambda: sees(database, 1), within=10)
+        await warmed(database, 1)
+
+    @pytest.mark.parametrize("trouble", ["stopped", "swallowed"])
+    async def test_a_silent_server_is_not_believed_for_long(self, open_cache, own_redis, trouble):
+        server = own_redis()
+        with FaultProxy(server.port) as proxy:
+            cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0", operation_timeout=0.25)
+            database = Database(cache, local_ttl=60)
+            await warmed(database, 1)
+            if trouble == "stopped":
+                server.pause()
+            else:
+                proxy.swallow()
+            silent_since = time.monotonic()
+            database.versions[1] = 1  # as another process could have told the new primary
+            latest = 0.0
+            while True:
+                began = time.monotonic()
+                if await database.read(1) == [1, 1]:
+                    break
+                latest = began - silent_since
+            assert 0 < latest <= PROOF_SECONDS
+            if trouble == "stopped":
+                server.resume()
+
+    async def test_a_server_that_refuses_to_track_is_asked_every_time(self, open_cache, own_redis, caplog):
+        server = own_redis()
+        commands = ("+@all", "-client", "-client|tracking") if False else ("+@all", "-client")
+        server.command("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", *commands)
+        url = f"redis://app:secret@127.0.0.1:{server.port}/0"
+        database = Database(open_cache(url), local_ttl=60)
+        with caplog.at_level(logging.WARNING, "langcache_cli.caching"):
+            for _ in range(3):
+                assert await database.read(1) == [1, 0]
+        before = calls_of(server, "mget")
+        assert await database.read(1) == [1, 0]
+        assert calls_of(server, "mget") == before + 1
+        refused = [
+            record.getMessage() for record in caplog.records if "near cache is off" in record.getMessage()
+        ]
+        assert len(refused) == 1
+        assert "NOPERM" in refused[0]
+
+    async def test_while_an_invalidation_waits_nothing_is_served_from_here(self, open_cache, own_redis):
+        server = own_redis()
+        cache = open_cache(server.url, operation_timeout=0.25)
+        database = Database(cache, local_ttl=60)
+        await warmed(database, 1, 2)
+        server.pause()
+        database.versions[1] = database.versions[2] = 1
+        await database.read.invalidate(1)
+        assert cache.pending_invalidations
+        assert await database.read(1) == [1, 1]
+        assert await database.read(2) == [2, 1]
+        server.resume()
+        await aeventually(lambda: cache.pending_invalidations == 0, within=10)
+
+
+async def test_an_idle_process_sends_no_sign_of_life(database, redis_server):
+    await warmed(database, 1)
+    await database.read(1)
+    near = database.cache.runtime().near()
+    await aeventually(lambda: near._timer is None)
+    before = calls_of(redis_server, "ping")
+    await asyncio.sleep(3 * PROOF_SECONDS)
+    assert calls_of(redis_server, "ping") == before
+    assert await database.read(1) == [1, 0]
+
+
+async def test_tags_that_are_read_again_and_again_are_not_renewed_each_time(database, redis_server):
+    """A miss prolongs its tags, which everybody who keeps an entry with them would hear as a change."""
+    await warmed(database, 1)
+    before = near_of(database.cache).get(database.read.key_for(1), time.monotonic())
+    for item in range(2, 20):
+        await database.read(item)
+    assert near_of(database.cache).get(database.read.key_for(1), time.monotonic()) is before

@@ -1,0 +1,204 @@
+"""What is kept in the memory of the process: bounded, and gone as soon as it may have changed."""
+
+import dataclasses
+import datetime as dt
+from decimal import Decimal
+from enum import Enum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from pydantic import BaseModel
+
+from langcache_cli.caching._near import MAX_DROPPED, OVERHEAD_BYTES, NearCache
+from langcache_cli.caching._shareable import shareable_bytes
+
+ROOM = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    name: str
+    parts: Any = ()
+
+
+@dataclasses.dataclass
+class Loose:
+    name: str
+
+
+class Model(BaseModel, frozen=True):
+    name: str
+
+
+class Level(Enum):
+    A1 = "A1"
+
+
+class Pair(NamedTuple):
+    left: object
+    right: object
+
+
+def keep(near: NearCache, key: str, *tags: str, since: int | None = None, ends: float = 10.0) -> None:
+    near.keep((key, *tags), b"[1]", [1], ends=ends, since=near.moment if since is None else since)
+
+
+def test_what_is_kept_is_found_until_it_ends():
+    near = NearCache(ROOM)
+    keep(near, "a", ends=10.0)
+    assert near.get("a", 9.9).payload == b"[1]"
+    assert near.get("a", 10.0) is None
+    assert (len(near), near.n_bytes) == (0, 0)
+
+
+def test_a_change_drops_a_key_and_a_tag_drops_all_of_its_keys():
+    near = NearCache(ROOM)
+    keep(near, "a", "t")
+    keep(near, "b", "t", "u")
+    keep(near, "c", "u")
+    near.drop(["t", "unknown"])
+    assert [near.get(key, 0) is not None for key in "abc"] == [False, False, True]
+    near.drop(["c"])
+    assert (len(near), near.n_bytes, near._keys_of_tags) == (0, 0, {})
+
+
+@pytest.mark.parametrize("change", ["key", "tag", "everything", "too many to remember"])
+def test_what_changed_between_a_look_up_and_its_reply_is_not_kept(change):
+    near = NearCache(ROOM)
+    before = near.moment
+    if change == "everything":
+        near.clear()
+    elif change == "too many to remember":
+        near.drop(str(number) for number in range(MAX_DROPPED + 1))
+    else:
+        near.drop(["a" if change == "key" else "t"])
+    keep(near, "a", "t", since=before)
+    assert near.get("a", 0) is None
+    keep(near, "a", "t")
+    assert near.get("a", 0) is not None
+
+
+def test_a_change_of_something_else_keeps_nothing_from_being_kept():
+    near = NearCache(ROOM)
+    before = near.moment
+    near.drop(["b", "u"])
+    keep(near, "a", "t", since=before)
+    assert near.get("a", 0) is not None
+
+
+def test_what_is_used_outlives_what_is_not():
+    near = NearCache(20 * (OVERHEAD_BYTES + 10))
+    keep(near, "used")
+    for number in range(200):
+        assert near.get("used", 0) is not None
+        keep(near, str(number))
+    assert near.get("199", 0) is not None
+    assert near.get("1", 0) is None
+
+
+def test_what_is_too_large_is_not_kept():
+    near = NearCache(ROOM)
+    near.keep(("a",), b"x" * ROOM, [], ends=1.0, since=near.moment)
+    near.keep(("b",), b"x", "x" * ROOM, ends=1.0, since=near.moment)
+    assert (len(near), near.n_bytes) == (0, 0)
+
+
+class Machine(RuleBasedStateMachine):
+    """Whatever happens, the books are right and the bound holds."""
+
+    def __init__(self):
+        super().__init__()
+        self.near = NearCache(ROOM)
+        self.truth: dict[str, tuple[str, ...]] = {}
+
+    keys = st.sampled_from("abcdefghijklmnopqrstuvwxyz")
+    tags = st.lists(st.sampled_from(["t", "u", "v"]), unique=True).map(tuple)
+
+    @rule(key=keys, tags=tags, length=st.integers(0, 3000))
+    def keep(self, key, tags, length):
+        self.near.keep((key, *tags), b"x" * length, [], ends=1.0, since=self.near.moment)
+        if self.near.get(key, 0) is not None:
+            self.truth[key] = tags
+
+    @rule(key=keys)
+    def drop(self, key):
+        self.near.drop([key])
+        assert self.near.get(key, 0) is None
+
+    @rule(tag=st.sampled_from(["t", "u", "v"]))
+    def drop_tag(self, tag):
+        self.near.drop([tag])
+        for key, tags in self.truth.items():
+            assert tag not in tags or self.near.get(key, 0) is None
+
+    @rule()
+    def clear(self):
+        self.near.clear()
+        assert len(self.near) == 0
+
+    @invariant()
+    def books(self):
+        entries = self.near._entries
+        assert self.near.n_bytes == sum(kept.n_bytes for kept in entries.values()) <= ROOM
+        indexed = {(tag, key) for tag, keys in self.near._keys_of_tags.items() for key in keys}
+        assert indexed == {(tag, key) for key, kept in entries.items() for tag in kept.tags}
+
+
+TestMachine = Machine.TestCase
+
+FROZEN = [
+    None,
+    True,
+    1,
+    1.5,
+    "Haus",
+    b"x",
+    Decimal("1.0"),
+    UUID(int=1),
+    dt.date(2026, 1, 1),
+    dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+    dt.timedelta(1),
+    Level.A1,
+    (),
+    (1, ("a", None)),
+    frozenset({1, 2}),
+    Pair(1, "b"),
+    Frozen("a", (1, Frozen("b"))),
+]
+LOOSE = [
+    [],
+    {},
+    set(),
+    ([],),
+    Frozen("a", []),
+    Loose("a"),
+    Model(name="a"),
+    Pair(1, {}),
+    bytearray(b"x"),
+    object(),
+]
+
+
+@pytest.mark.parametrize("value", FROZEN, ids=repr)
+def test_what_nobody_can_change_is_shared(value):
+    assert shareable_bytes(value) is not None
+
+
+@pytest.mark.parametrize("value", LOOSE, ids=lambda value: type(value).__name__)
+def test_what_somebody_can_change_is_not(value):
+    assert shareable_bytes(value) is None
+
+
+def test_a_frozen_object_that_something_was_hung_on_is_not():
+    value = Frozen("a")
+    value.__dict__["more"] = []
+    assert shareable_bytes(value) is None
+
+
+@given(st.recursive(st.text() | st.integers(), lambda inner: st.lists(inner).map(tuple)))
+def test_the_size_of_a_shared_value_grows_with_it(value):
+    assert shareable_bytes((value, "x" * 1000)) > shareable_bytes((value, "")) > shareable_bytes(value) > 0
