@@ -15,6 +15,7 @@ from langcache_cli.caching._cache import Cache
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._function import CachedFunction
 from langcache_cli.caching._leases import Leases
+from langcache_cli.caching._spec import Address
 from langcache_cli.caching._store import Lease
 from langcache_cli.caching._warmers import Arguments, Load
 
@@ -68,6 +69,7 @@ async def warm(
 
     Raises:
         CacheUnavailableError: Redis went away; what was stored stays.
+        ServerReplyError: Redis refuses to store anything.
         Exception: Whatever ``load`` raises; the leases taken for it are given back.
     """
     return await _Warm(cache, function, load, missing_only=missing_only).run(calls)
@@ -93,7 +95,7 @@ class _Warm:
         """Leases of keys under which there was nothing: others wait for them."""
 
     async def run(self, calls: Sequence[Arguments]) -> WarmCounts:
-        leases = await self.leases.of([self.function.address(**arguments) for arguments in calls])
+        leases = await self.leases.of(self._addresses(calls))
         taken = await self._take(leases)
         skipped = taken.count(False)
         leased = [pair for pair, ours in zip(zip(calls, leases, strict=True), taken, strict=True) if ours]
@@ -110,6 +112,15 @@ class _Warm:
         seconds_each = (self.runtime.loop.time() - started) / len(leased)
         return await self._commit(pairs, seconds_each) + WarmCounts(read=len(pairs), skipped=skipped)
 
+    def _addresses(self, calls: Sequence[Arguments]) -> list[Address]:
+        spec, namespace = self.function.spec, self.cache.settings.namespace
+        names_of = spec.compiled_names(namespace)
+        try:
+            names = [names_of(**arguments) for arguments in calls]
+        except TypeError:
+            names = [spec.names(namespace, **arguments) for arguments in calls]  # says what is wrong
+        return [Address(each[0], each[1:]) for each in names]
+
     async def _take(self, leases: Sequence[Lease]) -> list[bool]:
         if self.missing_only:
             taken = await self.leases.acquire(leases)
@@ -120,13 +131,19 @@ class _Warm:
         return [True] * len(leases)
 
     async def _commit(self, pairs: Sequence[tuple[Lease, Any]], load_seconds: float) -> WarmCounts:
-        entries = [self.leases.entry(lease, value, load_seconds=load_seconds) for lease, value in pairs]
+        leases = [lease for lease, _ in pairs]
+        entries = self.leases.entries(leases, [value for _, value in pairs], load_seconds=load_seconds)
         storable = [
             (lease, entry) for (lease, _), entry in zip(pairs, entries, strict=True) if entry is not None
         ]
         failed = [lease for (lease, _), entry in zip(pairs, entries, strict=True) if entry is None]
         self.leases.release_soon(failed)
         replies = await self.leases.commit(storable)
+        errors = [reply for reply in replies if isinstance(reply, ServerReplyError)]
+        if errors:
+            self.leases.release_soon([lease for lease, _ in storable])  # does nothing to what was stored
+        if errors and len(errors) == len(replies):
+            raise errors[0]
         refused = [lease.key for (lease, _), reply in zip(storable, replies, strict=True) if reply == 0]
         if refused and not self.missing_only:
             # Another refresh may have claimed the old entries after us: they must not outlive this warm.
@@ -134,5 +151,5 @@ class _Warm:
         return WarmCounts(
             written=sum(reply == 1 for reply in replies),
             refused=sum(reply == 0 for reply in replies),
-            failed=len(failed) + sum(isinstance(reply, ServerReplyError) for reply in replies),
+            failed=len(failed) + len(errors),
         )

@@ -13,7 +13,7 @@ import os
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ID_DIGITS = 16
 MAX_HEADER_BYTES = 4096
@@ -29,8 +29,7 @@ _HEADER = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One cached value.
 
     Attributes:
@@ -62,8 +61,7 @@ class Entry:
         return header.encode("ascii") + self.payload
 
 
-@dataclass(frozen=True, slots=True)
-class Placeholder:
+class Placeholder(NamedTuple):
     """The lease of a load that is under way.
 
     Attributes:
@@ -122,6 +120,12 @@ def _tags(versions: tuple[str, ...]) -> str:
 def new_id() -> str:
     """A random id. Never a counter or a clock: after a restart or a failover those repeat."""
     return os.urandom(ID_DIGITS // 2).hex()
+
+
+def new_ids(count: int) -> list[str]:
+    """Several random ids."""
+    digits = os.urandom(ID_DIGITS // 2 * count).hex()
+    return [digits[at : at + ID_DIGITS] for at in range(0, len(digits), ID_DIGITS)]
 
 
 def now_ms() -> int:

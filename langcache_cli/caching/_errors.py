@@ -10,7 +10,7 @@ import re
 
 # how Redis 6 wraps the error of a command that a script calls; Redis 7 puts the inner code first itself
 _REFUSED_IN_SCRIPT = re.compile(r"The user executing the script can't|ACL failure in script")
-_ERROR_IN_SCRIPT = re.compile(r"ERR Error running script.*?: -([A-Z]+) ", re.DOTALL)
+_ERROR_IN_SCRIPT = re.compile(r"(?:ERR Error running script.*?|@user_script: ?\d+): -([A-Z]+) ", re.DOTALL)
 
 
 class CacheError(Exception):

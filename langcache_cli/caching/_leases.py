@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from langcache_cli.caching._budget import Budget
-from langcache_cli.caching._entry import Entry, Placeholder, new_id
+from langcache_cli.caching._entry import Entry, Placeholder, new_ids
 from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._heartbeat import RENEWALS_PER_LEASE
 from langcache_cli.caching._lifetimes import Lifetime
-from langcache_cli.caching._loads import new_entry
+from langcache_cli.caching._loads import new_entries
 from langcache_cli.caching._runtime import Runtime
+from langcache_cli.caching._scripts import Call
 from langcache_cli.caching._server import Server
 from langcache_cli.caching._spec import Address, FunctionSpec
 from langcache_cli.caching._store import REJECTED_BYTES, Lease, Seen, Store
@@ -54,28 +55,38 @@ class Leases:
         budget = self._budget or Budget(self._server.timeout)
         versions = dict(zip(tags, await self._store.versions(tags, ttl_ms, budget), strict=True))
         return [
-            Lease(address.key, new_id(), tuple(versions[tag] for tag in address.tags))
-            for address in addresses
+            Lease(key, token, tuple([versions[tag] for tag in tags]))
+            for (key, tags), token in zip(addresses, new_ids(len(addresses)), strict=True)
         ]
 
     async def claim(self, leases: Sequence[Lease]) -> list[bool]:
         """Take every lease, whoever has it; returns for each whether an entry is served meanwhile."""
+        lease_ms = self._store.lease_ms
         replies = await self._run(
-            "claim", [(lease, *self._store.taking(lease), lease.token) for lease in leases]
+            "claim",
+            [
+                (lease.key, placeholder, lease_ms, lease.token)
+                for lease, placeholder in zip(leases, self._placeholders(leases), strict=True)
+            ],
         )
         return [bool(_require(reply)) for reply in replies]
 
     async def acquire(self, leases: Sequence[Lease]) -> list[bool]:
         """Take the leases of keys that hold nothing usable; returns for each whether it was taken."""
-        found = await self._run("acquire", [(lease, *self._store.taking(lease), b"") for lease in leases])
+        lease_ms, placeholders = self._store.lease_ms, self._placeholders(leases)
+        found = await self._run(
+            "acquire",
+            [
+                (lease.key, placeholder, lease_ms, b"")
+                for lease, placeholder in zip(leases, placeholders, strict=True)
+            ],
+        )
         unusable = {
             index: bytes(_require(stored)[:REJECTED_BYTES])
             for index, stored in enumerate(found)
             if _require(stored) is not None and not self._usable(Seen(stored, leases[index].tags))
         }
-        again = [
-            (leases[index], *self._store.taking(leases[index]), head) for index, head in unusable.items()
-        ]
+        again = [(leases[index].key, placeholders[index], lease_ms, head) for index, head in unusable.items()]
         for index, reply in zip(unusable, await self._run("acquire", again), strict=True):
             found[index] = _require(reply)
         return [reply is None for reply in found]
@@ -94,7 +105,7 @@ class Leases:
         """Store entries: 1 for each that was, 0 for one that was invalidated meanwhile, or an error."""
         kept_ms = self._lifetime.kept_ms
         return await self._run(
-            "commit", [(lease, lease.token, entry.to_bytes(), kept_ms(entry)) for lease, entry in pairs]
+            "commit", [(lease.key, lease.token, entry.to_bytes(), kept_ms(entry)) for lease, entry in pairs]
         )
 
     def release_soon(self, leases: Sequence[Lease]) -> None:
@@ -103,15 +114,17 @@ class Leases:
             calls = [(lease.key, lease.token) for lease in leases]
             self._runtime.spawn(self._server.run_many("release", calls))
 
-    def entry(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
-        """The entry of a loaded value; None if it would not come back the same."""
-        return new_entry(
+    def entries(
+        self, leases: Sequence[Lease], values: Sequence[Any], *, load_seconds: float
+    ) -> list[Entry | None]:
+        """The entries of loaded values; None for one that would not come back the same."""
+        return new_entries(
             self._spec,
-            value,
+            values,
             lifetime=self._lifetime,
             load_seconds=load_seconds,
             now_ms=self._runtime.now_ms(),
-            tags=lease.tags,
+            tags=[lease.tags for lease in leases],
         )
 
     def _usable(self, seen: Seen) -> bool:
@@ -129,13 +142,13 @@ class Leases:
                 calls = [(lease.key, lease.token, self._store.lease_ms) for lease in leases]
                 await self._server.run_many("renew", calls)
 
-    async def _run(self, name: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Run a script once per lease, in one round trip."""
-        if not calls:
-            return []
-        return await self._server.run_many(
-            name, [(lease.key, *arguments) for lease, *arguments in calls], budget=self._budget
-        )
+    def _placeholders(self, leases: Sequence[Lease]) -> list[bytes]:
+        now_ms = self._runtime.now_ms()
+        return [Placeholder(lease.token, now_ms, lease.tags).to_bytes() for lease in leases]
+
+    async def _run(self, name: str, calls: Sequence[Call]) -> list[Any]:
+        """Run a script on the keys of some leases, in one round trip."""
+        return await self._server.run_many(name, calls, budget=self._budget) if calls else []
 
 
 def _require(reply: Any) -> Any:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from langcache_cli.caching._budget import Budget
 from langcache_cli.caching._codec import UncacheableValueError
-from langcache_cli.caching._entry import Entry, Placeholder, new_id
+from langcache_cli.caching._entry import Entry, Placeholder, new_ids
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._flights import Landing
 from langcache_cli.caching._lifetimes import Lifetime
@@ -146,7 +145,7 @@ class Load:
             return lease
         ttl_ms = self.lifetime.longest_ms + self.runtime.longest_load_ms
         versions = await self.runtime.store.versions(self.tags, ttl_ms, self.budget)
-        return dataclasses.replace(lease, tags=versions)
+        return lease._replace(tags=versions)
 
     async def _stored(self, lease: Lease, value: Any, entry: Entry | None) -> Landing:
         try:
@@ -195,13 +194,13 @@ class Load:
         return stored
 
     def _encode(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
-        entry = new_entry(
+        (entry,) = new_entries(
             self.spec,
-            value,
+            [value],
             lifetime=self.lifetime,
             load_seconds=load_seconds,
             now_ms=self.runtime.now_ms(),
-            tags=lease.tags,
+            tags=[lease.tags],
         )
         if entry is None:
             self.uncacheable()
@@ -248,27 +247,29 @@ class Load:
         self.runtime.record(self.label, counter, amount, key=self.key, seconds=seconds)
 
 
-def new_entry(
+def new_entries(
     spec: FunctionSpec,
-    value: Any,
+    values: Sequence[Any],
     *,
     lifetime: Lifetime,
     load_seconds: float,
     now_ms: int,
-    tags: tuple[str, ...] = (),
-) -> Entry | None:
-    """The entry of a value that was just loaded; None, and a word in the log, if it would not survive."""
-    try:
-        payload = spec.codec.encode(value)
-    except UncacheableValueError as error:
-        spec.warn_uncacheable(error)
-        return None
-    return Entry(
-        id=new_id(),
-        created_ms=now_ms,
-        fresh_until_ms=now_ms + lifetime.ttl_ms(),
-        load_us=round(load_seconds * 1e6),
-        schema=spec.codec.fingerprint,
-        payload=payload,
-        tags=tags,
-    )
+    tags: Sequence[tuple[str, ...]],
+) -> list[Entry | None]:
+    """The entries of values that were just loaded, each with its tags.
+
+    Returns:
+        None in the place of one that would not survive; then there is a word in the log.
+    """
+    encode, schema, ttl_ms = spec.codec.encode, spec.codec.fingerprint, lifetime.ttl_ms
+    load_us = round(load_seconds * 1e6)
+    entries: list[Entry | None] = []
+    for value, versions, entry_id in zip(values, tags, new_ids(len(values)), strict=True):
+        try:
+            payload = encode(value)
+        except UncacheableValueError as error:
+            spec.warn_uncacheable(error)
+            entries.append(None)
+        else:
+            entries.append(Entry(entry_id, now_ms, now_ms + ttl_ms(), load_us, schema, payload, versions))
+    return entries

@@ -148,7 +148,7 @@ class ManyCall:
     def _landing(self, lease: Lease, value: Any, load_seconds: float) -> Landing | Exception:
         if isinstance(value, Exception):
             return value
-        entry = self._leases.entry(lease, value, load_seconds=load_seconds)
+        (entry,) = self._leases.entries([lease], [value], load_seconds=load_seconds)
         if entry is None:
             self._calls[lease.key].load.uncacheable()
         return Landing(value, entry)

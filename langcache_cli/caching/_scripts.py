@@ -1,11 +1,16 @@
-"""The steps that must be atomic, as Lua scripts that each touch one key."""
+"""The steps that must be atomic, as Lua scripts: each takes keys that have nothing to do with each other."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
+
+Argument = bytes | str | int
+Call = tuple[str, *tuple[Argument, ...]]
+"""A key, and what a script needs to know about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +20,18 @@ class Script:
     source: str
     digest: str
 
-    def by_digest(self, key: str, *arguments: bytes | str | int) -> tuple[bytes | str | int, ...]:
-        """The command that runs it when the server has it; ``NOSCRIPT`` otherwise."""
-        return ("EVALSHA", self.digest, 1, key, *arguments)
+    def by_digest(self, calls: Sequence[Call]) -> tuple[Argument, ...]:
+        """The command that runs it for some keys when the server has it; ``NOSCRIPT`` otherwise."""
+        return self._command("EVALSHA", self.digest, calls)
 
-    def by_source(self, key: str, *arguments: bytes | str | int) -> tuple[bytes | str | int, ...]:
+    def by_source(self, calls: Sequence[Call]) -> tuple[Argument, ...]:
         """The command that runs it in any case."""
-        return ("EVAL", self.source, 1, key, *arguments)
+        return self._command("EVAL", self.source, calls)
+
+    def _command(self, name: str, script: str, calls: Sequence[Call]) -> tuple[Argument, ...]:
+        keys = [call[0] for call in calls]
+        arguments = [argument for call in calls for argument in call[1:]]
+        return (name, script, len(keys), *keys, *arguments)
 
 
 @cache

@@ -68,6 +68,7 @@ class FunctionSpec:
         self._tags = self._checked_tags(options.tags)
         self._options = _checked(self.name, options)
         self.warmer: Warmer | None = None
+        self._compiled_names: dict[str, Callable[..., Names]] = {}
         self._codec: Codec | None = None
         self._warned = False
         try:
@@ -130,7 +131,11 @@ class FunctionSpec:
 
         It raises `TypeError` if it cannot, as `names` does, but its message may say nothing.
         """
-        return compile_names(self.keys, self._tags, namespace) or partial(self.names, namespace)
+        names = self._compiled_names.get(namespace)
+        if names is None:
+            names = compile_names(self.keys, self._tags, namespace) or partial(self.names, namespace)
+            self._compiled_names[namespace] = names
+        return names
 
     def names(self, namespace: str, /, *args: Any, **kwargs: Any) -> Names:
         """The Redis keys of the entry of a call and of its tags; raises like `address`."""

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from langcache_cli.caching._budget import Budget
 from langcache_cli.caching._entry import Entry, Placeholder, new_id, now_ms, parse
@@ -25,8 +24,7 @@ REJECTED_BYTES = 256
 """How much of an unusable value is enough to recognise it: our headers carry a random id well before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """The right to store one load under one key.
 
     Attributes:
@@ -40,8 +38,7 @@ class Lease:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What a look-up found.
 
     Attributes:

@@ -10,6 +10,7 @@ from typing import Any
 
 from langcache_cli.caching import Cache, CachedFunction, WarmCounts, warm
 from langcache_cli.operations.opening import require_answer
+from langcache_cli.operations.overlapping import overlapping
 from langcache_cli.vocabulary import (
     Database,
     Group,
@@ -18,8 +19,11 @@ from langcache_cli.vocabulary import (
     get_vocabulary_word,
     groups,
     id_batches,
-    words_by_id,
+    words_of,
 )
+
+BATCHES_AT_ONCE = 4
+"""One is read while another is encoded, and others are claimed and stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class WarmLine:
         what: ``words`` or ``level lists``.
         counts: The numbers.
         seconds: How long it took.
+        began: When, by `time.perf_counter`.
     """
 
     language: str
@@ -39,10 +44,11 @@ class WarmLine:
     what: str
     counts: WarmCounts = field(default_factory=WarmCounts)
     seconds: float = 0.0
+    began: float = field(default=0.0, compare=False)
 
-    def plus(self, counts: WarmCounts, seconds: float) -> WarmLine:
-        """This line after another batch."""
-        return replace(self, counts=self.counts + counts, seconds=self.seconds + seconds)
+    def plus(self, counts: WarmCounts) -> WarmLine:
+        """This line after another batch, which has just ended."""
+        return replace(self, counts=self.counts + counts, seconds=time.perf_counter() - self.began)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,8 @@ class VocabularyWarm:
     _lines: dict[tuple[Group, str], WarmLine] = field(default_factory=dict)
     _started: float = field(default_factory=time.perf_counter)
     _verification: Verification | None = None
+    _done: int = 0
+    _total: int = 0
 
     async def run(self) -> WarmReport:
         """Do it.
@@ -121,19 +129,14 @@ class VocabularyWarm:
             DatabaseError: The database could not be read.
         """
         found = await groups(self.database, languages=self.languages, levels=self.levels)
-        done, total = 0, sum(group.words + len(self._pages(group)) for group in found)
-        self.on_progress(done, total)
+        self._total = sum(group.words + len(self._pages(group)) for group in found)
+        self.on_progress(0, self._total)
         if not self.dry_run:
             await require_answer(self.cache)
         for group in found:
-            async for ids in id_batches(self.database, group):
-                await self._batch(
-                    group, "words", get_vocabulary_word, [{"word_id": i} for i in ids], self._load_words
-                )
-                self.on_progress(done := done + len(ids), total)
+            await self._words(group)
             for page in self._pages(group):
                 await self._batch(group, "level lists", get_vocabulary_level, [page], self._load_pages)
-                self.on_progress(done := done + 1, total)
         if self.verify and not self.dry_run:
             self._verification = await self._verify(found)
         return self.report()
@@ -150,20 +153,28 @@ class VocabularyWarm:
         fixed = {"level": group.level, "limit": self.limit, "language": group.language}
         return [{**fixed, "offset": offset} for offset in range(0, group.words, self.limit)]
 
+    async def _words(self, group: Group) -> None:
+        async def load(calls: Sequence[Any]) -> list[VocabularyWord | None]:
+            ids = [call["word_id"] for call in calls]
+            words = await words_of(self.database, group, ids)
+            return [words.get(word_id) for word_id in ids]
+
+        async def store(ids: list[int]) -> None:
+            await self._batch(group, "words", get_vocabulary_word, [{"word_id": i} for i in ids], load)
+
+        await overlapping(id_batches(self.database, group), store, at_once=BATCHES_AT_ONCE)
+
     async def _batch(
         self, group: Group, what: str, function: CachedFunction[Any, Any], calls: Sequence[Any], load: Any
     ) -> None:
-        line = self._lines.setdefault((group, what), WarmLine(group.language, group.level, what))
-        started = time.perf_counter()
+        line = WarmLine(group.language, group.level, what, began=time.perf_counter())
+        self._lines.setdefault((group, what), line)
         counts = WarmCounts(read=len(calls))
         if not self.dry_run:
             counts = await warm(self.cache, function, calls, load, missing_only=self.missing_only)
-        self._lines[group, what] = line.plus(counts, time.perf_counter() - started)
-
-    async def _load_words(self, calls: Sequence[Any]) -> list[VocabularyWord | None]:
-        async with self.database.session() as session:
-            words = await words_by_id([call["word_id"] for call in calls], session)
-        return [words.get(call["word_id"]) for call in calls]
+        self._lines[group, what] = self._lines[group, what].plus(counts)
+        self._done += len(calls)
+        self.on_progress(self._done, self._total)
 
     async def _load_pages(self, calls: Sequence[Any]) -> list[list[VocabularyWord]]:
         async with self.database.session() as session:

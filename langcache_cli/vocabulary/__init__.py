@@ -7,7 +7,7 @@ from langcache_cli.vocabulary.errors import (
     DatabaseError,
     DatabaseUnavailableError,
 )
-from langcache_cli.vocabulary.groups import Group, groups, id_batches
+from langcache_cli.vocabulary.groups import Group, groups, id_batches, words_of
 from langcache_cli.vocabulary.sample import sample_database, sample_rows
 from langcache_cli.vocabulary.services import get_vocabulary_level, get_vocabulary_word, words_by_id
 from langcache_cli.vocabulary.settings import DatabaseSettings
@@ -33,4 +33,5 @@ __all__ = [
     "sample_rows",
     "vocabulary_words",
     "words_by_id",
+    "words_of",
 ]

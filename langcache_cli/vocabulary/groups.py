@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, func, select
 
 from langcache_cli.vocabulary.database import Database
-from langcache_cli.vocabulary.words import LEVELS, vocabulary_words
+from langcache_cli.vocabulary.words import LEVELS, WORD_COLUMNS, VocabularyWord, vocabulary_words
 
-WORDS_PER_BATCH = 500
+WORDS_PER_BATCH = 1000
 """Enough to make round trips cheap, few enough that a batch's leases outlast its query."""
+
+IDS_PER_QUERY = 20 * WORDS_PER_BATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +51,30 @@ async def groups(
     )
 
 
-async def id_batches(database: Database, group: Group) -> AsyncIterator[list[int]]:
-    """The ids of a group, a batch at a time; never the whole table in memory."""
+async def id_batches(database: Database, group: Group) -> AsyncGenerator[list[int], None]:
+    """The ids of a group in order, a batch at a time; never the whole table in memory."""
+    column, last = vocabulary_words.c.id, None
+    while True:
+        query = select(column).where(_of(group)).order_by(column).limit(IDS_PER_QUERY)
+        async with database.session() as session:
+            ids = list(await session.scalars(query if last is None else query.where(column > last)))
+        for at in range(0, len(ids), WORDS_PER_BATCH):
+            yield ids[at : at + WORDS_PER_BATCH]
+        if len(ids) < IDS_PER_QUERY:
+            return
+        last = ids[-1]
+
+
+async def words_of(database: Database, group: Group, ids: Sequence[int]) -> dict[int, VocabularyWord]:
+    """The words of a group from the first to the last of some ids: all of those that are still there."""
+    query = select(*WORD_COLUMNS).where(_of(group), vocabulary_words.c.id.between(ids[0], ids[-1]))
+    async with database.session() as session:
+        rows = (await session.execute(query)).all()
+    return {row[0]: VocabularyWord(*row) for row in rows}
+
+
+def _of(group: Group) -> ColumnElement[bool]:
     table = vocabulary_words.c
-    of_group: ColumnElement[bool] = (table.language == group.language) & (
+    return (table.language == group.language) & (
         table.difficulty_level.is_(None) if group.level is None else table.difficulty_level == group.level
     )
-    last = None
-    while True:
-        query = select(table.id).where(of_group).order_by(table.id).limit(WORDS_PER_BATCH)
-        async with database.session() as session:
-            ids = list(await session.scalars(query if last is None else query.where(table.id > last)))
-        if not ids:
-            return
-        yield ids
-        last = ids[-1]

@@ -1,6 +1,5 @@
 """What stands under one key: written, read back, and told apart from everything else."""
 
-import dataclasses
 import re
 
 import pytest
@@ -108,7 +107,7 @@ def test_the_end_of_a_lease_stands_at_byte_37_where_the_scripts_look_for_it(entr
 
 
 def test_the_versions_of_tags_end_the_header():
-    tagged = dataclasses.replace(ENTRY, tags=("0" * 16, "f" * 16))
+    tagged = ENTRY._replace(tags=("0" * 16, "f" * 16))
     assert (
         tagged.to_bytes()
         .partition(b"\n")[0]

@@ -1,19 +1,29 @@
--- acquire: take the right to load one entry.
--- KEYS[1]  the entry
--- ARGV[1]  placeholder to store
--- ARGV[2]  lease, milliseconds
--- ARGV[3]  beginning of a stored value that the caller found unusable, or ''
--- Result   nil when the lease was taken, else the bytes that are there
+-- acquire: take the right to load entries.
+-- KEYS     the entries
+-- ARGV     for each of them: placeholder to store; lease, milliseconds; beginning of a stored value that
+--          the caller found unusable, or ''
+-- Result   for each: nil when the lease was taken, the bytes that are there, or an error
 -- Atomic because two callers that both saw nothing must not both believe they hold the lease.
-local current = redis.pcall('GET', KEYS[1])
-if type(current) == 'table' and not string.find(current.err, 'WRONGTYPE') then
-  return current
-end
--- a key of another type makes GET fail: it is not ours to keep, and is replaced
-if type(current) == 'string' and #current > 0 then
-  if ARGV[3] == '' or string.sub(current, 1, #ARGV[3]) ~= ARGV[3] then
+local function acquire(key, placeholder, lease, rejected)
+  local stored = redis.pcall('SET', key, placeholder, 'PX', lease, 'NX')
+  if stored then
+    return stored.err and stored or false
+  end
+  local current = redis.pcall('GET', key)
+  if type(current) == 'table' and not string.find(current.err, 'WRONGTYPE') then
     return current
   end
+  -- a key of another type makes GET fail: it is not ours to keep, and is replaced
+  if type(current) == 'string' and #current > 0 then
+    if rejected == '' or string.sub(current, 1, #rejected) ~= rejected then
+      return current
+    end
+  end
+  stored = redis.pcall('SET', key, placeholder, 'PX', lease)
+  return stored.err and stored or false
 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return false
+local results = {}
+for i, key in ipairs(KEYS) do
+  results[i] = acquire(key, ARGV[3 * i - 2], ARGV[3 * i - 1], ARGV[3 * i])
+end
+return results

@@ -43,7 +43,7 @@ class MemoryServer:
             b"SET": lambda key, value, _, ends: self._set(key, value, int(ends)),
             b"EXISTS": lambda *keys: sum(self._live(key) is not None for key in keys),
             b"UNLINK": lambda *keys: sum(self._remove(key) for key in keys),
-            b"EVALSHA": lambda digest, _, key, *arguments: self._scripts[digest](key, *arguments),
+            b"EVALSHA": self._run,
             b"SCAN": lambda *arguments: [b"0", self._matching(arguments[2])],
             b"DBSIZE": lambda: len(self._matching(b"*")),
             b"INFO": lambda: b"redis_version:memory\r\nmaxmemory_policy:noeviction\r\n",
@@ -119,6 +119,12 @@ class MemoryServer:
         return [part for name, amount in fields.items() for part in (name, str(amount).encode())]
 
     # -- the scripts: see the .lua files --
+
+    def _run(self, digest: bytes, n_keys: bytes, *rest: bytes) -> list[Any]:
+        keys, arguments = rest[: int(n_keys)], rest[int(n_keys) :]
+        each = len(arguments) // len(keys)
+        work = self._scripts[digest]
+        return [work(key, *arguments[at * each : (at + 1) * each]) for at, key in enumerate(keys)]
 
     def _acquire(self, key: bytes, placeholder: bytes, lease_ms: bytes, rejected: bytes) -> bytes | None:
         current = self._get(key)
