@@ -34,6 +34,7 @@ from langcache_cli.caching._events import CacheEvent
 from langcache_cli.caching._function import CachedFunction
 from langcache_cli.caching._many import CachedMany, cached_many
 from langcache_cli.caching._namespace import Namespace
+from langcache_cli.caching._pace import Pace
 from langcache_cli.caching._patterns import escape_pattern
 from langcache_cli.caching._prometheus import prometheus_text
 from langcache_cli.caching._report import CacheReport, CacheStats, Numbers, ServerReport, readable_bytes
@@ -60,6 +61,7 @@ __all__ = [
     "Label",
     "Namespace",
     "Numbers",
+    "Pace",
     "PatternError",
     "ServerLoadingError",
     "ServerReplyError",

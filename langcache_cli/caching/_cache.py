@@ -250,10 +250,15 @@ class Cache:
         """What this process has counted for a function and not delivered yet."""
         return Numbers(self.statistics.of(self.label(function.spec)))
 
-    async def invalidate(self, pattern: str) -> int:
+    async def invalidate(self, pattern: str, *, keys_per_second: float | None = None) -> int:
         """Remove every key that matches a Redis pattern such as ``cache:*vocabulary*``.
 
         Text from users must become part of it only as `argument_text`, which is how it stands in keys.
+
+        Args:
+            pattern: Begins with the namespace.
+            keys_per_second: How many to remove in a second at most, for the sake of the server's other
+                clients; None for as fast as can be.
 
         Returns:
             How many keys there were.
@@ -262,16 +267,20 @@ class Cache:
             PatternError: The pattern does not begin with the namespace.
             CacheUnavailableError: Redis did not confirm, and the cache was told not to defer.
         """
-        return await self._unlink(self._namespace.matching(pattern))
+        return await self._unlink(self._namespace.matching(pattern), keys_per_second)
 
-    async def invalidate_type(self, name: str) -> int:
+    async def invalidate_type(self, name: str, *, keys_per_second: float | None = None) -> int:
         """Remove every entry of a cache type; returns how many keys there were.
+
+        Args:
+            name: Of the type.
+            keys_per_second: As for `invalidate`.
 
         Raises:
             UnknownCacheTypeError: There is no such type.
             CacheUnavailableError: Redis did not confirm, and the cache was told not to defer.
         """
-        return await self._unlink(self._namespace.of_type(name))
+        return await self._unlink(self._namespace.of_type(name), keys_per_second)
 
     async def invalidate_tags(self, *tags: str) -> int:
         """Invalidate every entry that has one of these tags, in one step whatever their number.
@@ -327,8 +336,10 @@ class Cache:
         """How many invalidations of this process Redis has not confirmed yet; calls pass it by until then."""
         return len(self._outbox)
 
-    async def _unlink(self, selection: Selection) -> int:
-        return await self._invalidator.selection(self.runtime(), selection) if self.enabled else 0
+    async def _unlink(self, selection: Selection, keys_per_second: float | None) -> int:
+        if not self.enabled:
+            return 0
+        return await self._invalidator.selection(self.runtime(), selection, keys_per_second=keys_per_second)
 
     async def scan(
         self, pattern: str | None = None, *, type_name: str | None = None

@@ -25,11 +25,15 @@ class Invalidator:
         store, budget = runtime.store, Budget(runtime.server.timeout)
         return await self._confirmed(runtime, keys, lambda: store.invalidate(keys, budget))
 
-    async def selection(self, runtime: Runtime, selection: Selection) -> int:
-        """Remove the keys of a selection; returns how many there were."""
+    async def selection(
+        self, runtime: Runtime, selection: Selection, *, keys_per_second: float | None = None
+    ) -> int:
+        """Remove the keys of a selection, so many a second at most; returns how many there were."""
         # a request must not wait for a hung Redis: what it does not answer in time goes to the outbox
         server = runtime.server if self._defers else runtime.bulk
-        return await self._confirmed(runtime, [selection], lambda: unlink(server, selection))
+        return await self._confirmed(
+            runtime, [selection], lambda: unlink(server, selection, keys_per_second=keys_per_second)
+        )
 
     async def all(self, runtime: Runtime, invalidations: Sequence[Invalidation]) -> None:
         """Remove keys, of entries or of tags, and selections."""

@@ -5,15 +5,19 @@ No path leads to FLUSHDB.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from langcache_cli.caching._link import Argument
+from langcache_cli.caching._pace import Pace
 from langcache_cli.caching._server import Server
 
-KEYS_PER_SCAN = 1000
-"""About a millisecond of the server's time a step: quick, without starving its other clients."""
+KEYS_PER_SCAN = 500
+"""About half a millisecond of the server's time a step: more is no quicker, and starves its other clients."""
 
 _SPECIAL = re.compile(r"([*?\[\]\\^-])")
 
@@ -47,20 +51,52 @@ async def scan(server: Server, selection: Selection) -> AsyncIterator[list[bytes
     """Yield batches of the selected keys; ones that come and go meanwhile may be missing."""
     cursor = b"0"
     while True:
-        cursor, keys = await server.call("SCAN", cursor, "MATCH", selection.pattern, "COUNT", KEYS_PER_SCAN)
-        found = [key for key in keys if selection.only is None or selection.only.match(key)]
-        if found:
+        cursor, keys = await server.call(*_next_scan(cursor, selection, KEYS_PER_SCAN))
+        if found := _selected(keys, selection):
             yield found
         if cursor == b"0":
             return
 
 
-async def unlink(server: Server, selection: Selection) -> int:
+async def unlink(server: Server, selection: Selection, *, keys_per_second: float | None = None) -> int:
     """Remove the selected keys and return how many there were.
 
     Every load of such a key that was under way when this began is refused when it wants to store.
+
+    Args:
+        server: Where they are.
+        selection: Which.
+        keys_per_second: How many to remove in a second at most; None for as many as there are.
     """
-    removed = 0
-    async for keys in scan(server, selection):
-        removed += await server.call("UNLINK", *keys)
-    return removed
+    pace, removed = Pace(keys_per_second), 0
+    removing: asyncio.Task[int] | None = None
+    searching: asyncio.Task[Any] | None = _searching(server, selection, b"0", pace)
+    try:
+        while searching is not None:
+            cursor, keys = await searching
+            searching = None if cursor == b"0" else _searching(server, selection, cursor, pace)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # by now it is on its way: Redis searches on while we sort what it found
+            found = _selected(keys, selection)
+            removed += await removing if removing is not None else 0
+            removing = asyncio.create_task(server.call("UNLINK", *found)) if found else None
+            await pace.keep(len(found))
+        return removed + (await removing if removing is not None else 0)
+    finally:
+        under_way = [task for task in (searching, removing) if task is not None and not task.done()]
+        for task in under_way:
+            task.cancel()
+        if under_way:
+            await asyncio.wait(under_way)
+
+
+def _searching(server: Server, selection: Selection, cursor: bytes, pace: Pace) -> asyncio.Task[Any]:
+    return asyncio.create_task(server.call(*_next_scan(cursor, selection, pace.step(KEYS_PER_SCAN))))
+
+
+def _next_scan(cursor: bytes, selection: Selection, count: int) -> tuple[Argument, ...]:
+    return ("SCAN", cursor, "MATCH", selection.pattern, "COUNT", count)
+
+
+def _selected(keys: list[bytes], selection: Selection) -> list[bytes]:
+    return [key for key in keys if selection.only is None or selection.only.match(key)]

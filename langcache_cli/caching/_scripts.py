@@ -13,6 +13,13 @@ Call = tuple[str, *tuple[Argument, ...]]
 """A key, and what a script needs to know about it."""
 
 
+KEYS_PER_RUN = 100
+"""A script on so many takes the server about half a millisecond, in which it serves nobody else."""
+
+BYTES_PER_RUN = 128 * 1024
+"""The server holds a command in memory until it has all of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Script:
     """A Lua script and the name that Redis knows it by once it has run."""
@@ -39,3 +46,16 @@ def script(name: str) -> Script:
     """The script in ``scripts/{name}.lua``."""
     source = (files("langcache_cli.caching") / "scripts" / f"{name}.lua").read_text("utf-8")
     return Script(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+def grouped(calls: Sequence[Call]) -> list[list[Call]]:
+    """Calls in groups that a script can be run on without keeping the server from its other clients."""
+    groups: list[list[Call]] = [[]]
+    n_bytes = 0
+    for call in calls:
+        if n_bytes > BYTES_PER_RUN or len(groups[-1]) == KEYS_PER_RUN:
+            groups.append([])
+            n_bytes = 0
+        groups[-1].append(call)
+        n_bytes += sum([len(argument) for argument in call if type(argument) is bytes])
+    return groups

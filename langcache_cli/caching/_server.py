@@ -18,15 +18,11 @@ from langcache_cli.caching._lookups import Lookup, Names
 from langcache_cli.caching._loop_clock import LoopClock
 from langcache_cli.caching._outgoing import Outgoing
 from langcache_cli.caching._replies import answer, fail, is_reply_to_mget
-from langcache_cli.caching._scripts import Call, script
+from langcache_cli.caching._scripts import Call, grouped, script
 from langcache_cli.caching._surroundings import Connect, Connection
 
 READONLY_SECONDS = 1.0
 """How often to connect anew while the server refuses to write."""
-
-
-KEYS_PER_SCRIPT = 100
-"""A script on so many takes the server about half a millisecond, in which it serves nobody else."""
 
 
 class Server:
@@ -90,7 +86,7 @@ class Server:
             CacheUnavailableError: Not all replies came within the budget, or the breaker is open.
         """
         lua, budget = script(name), budget or Budget(self.timeout)
-        groups = [calls[at : at + KEYS_PER_SCRIPT] for at in range(0, len(calls), KEYS_PER_SCRIPT)]
+        groups = grouped(calls)
         replies = await self.call_many(list(map(lua.by_digest, groups)), budget=budget)
         unknown = [index for index, reply in enumerate(replies) if _is_noscript(reply)]
         if unknown:

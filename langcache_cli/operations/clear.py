@@ -74,21 +74,26 @@ def require_valid(settings: CacheSettings, target: Target) -> None:
     Namespace(settings.namespace, settings.types).require_inside(*patterns)
 
 
-async def clear(cache: Cache, target: Target) -> ClearReport:
+async def clear(cache: Cache, target: Target, *, rate: float | None = None) -> ClearReport:
     """Remove the keys, and the right to store any load of them that is under way.
+
+    Args:
+        cache: Where they are.
+        target: Which.
+        rate: How many to remove in a second at most, where they have to be searched for.
 
     Raises:
         CacheError: Redis could not be used; a pattern outside the namespace; an unknown type.
     """
     await require_answer(cache)
     if target.types:
-        removed = sum([await cache.invalidate_type(name) for name in target.types])
+        removed = sum([await cache.invalidate_type(name, keys_per_second=rate) for name in target.types])
     elif target.keys:
         removed = await cache.invalidate_keys(target.keys)
     elif target.tags:
         removed = await cache.invalidate_tags(*target.tags)
     else:
-        removed = await cache.invalidate(_pattern(cache, target))
+        removed = await cache.invalidate(_pattern(cache, target), keys_per_second=rate)
     return ClearReport(str(target), removed, _unit(target), dry_run=False)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from langcache_cli.caching import Cache, CachedFunction, WarmCounts, warm
+from langcache_cli.caching import Cache, CachedFunction, Pace, WarmCounts, warm
 from langcache_cli.operations.opening import require_answer
 from langcache_cli.operations.overlapping import overlapping
 from langcache_cli.vocabulary import (
@@ -21,6 +21,7 @@ from langcache_cli.vocabulary import (
     id_batches,
     words_of,
 )
+from langcache_cli.vocabulary.groups import WORDS_PER_BATCH
 
 BATCHES_AT_ONCE = 4
 """One is read while another is encoded, and others are claimed and stored."""
@@ -101,6 +102,7 @@ class VocabularyWarm:
         levels: Only these; empty for all.
         limit: Words on a page of a level list, as the backend asks for them.
         missing_only: Leave entries alone that are there.
+        rate: Words and lists a second at most.
         dry_run: Count, but write nothing.
         verify: How many entries to read back.
         on_progress: Told the words and lists done so far, and how many there are.
@@ -112,12 +114,14 @@ class VocabularyWarm:
     levels: Collection[str] = ()
     limit: int = 250
     missing_only: bool = False
+    rate: float | None = None
     dry_run: bool = False
     verify: int = 0
     on_progress: Callable[[int, int], None] = lambda _done, _total: None
     _lines: dict[tuple[Group, str], WarmLine] = field(default_factory=dict)
     _started: float = field(default_factory=time.perf_counter)
     _verification: Verification | None = None
+    _pace: Pace = field(default_factory=lambda: Pace(None))
     _done: int = 0
     _total: int = 0
 
@@ -131,6 +135,7 @@ class VocabularyWarm:
         found = await groups(self.database, languages=self.languages, levels=self.levels)
         self._total = sum(group.words + len(self._pages(group)) for group in found)
         self.on_progress(0, self._total)
+        self._pace = Pace(self.rate)
         if not self.dry_run:
             await require_answer(self.cache)
         for group in found:
@@ -162,7 +167,9 @@ class VocabularyWarm:
         async def store(ids: list[int]) -> None:
             await self._batch(group, "words", get_vocabulary_word, [{"word_id": i} for i in ids], load)
 
-        await overlapping(id_batches(self.database, group), store, at_once=BATCHES_AT_ONCE)
+        batches = id_batches(self.database, group, size=self._pace.step(WORDS_PER_BATCH))
+        at_once = BATCHES_AT_ONCE if self.rate is None else 1
+        await overlapping(batches, store, at_once=at_once)
 
     async def _batch(
         self, group: Group, what: str, function: CachedFunction[Any, Any], calls: Sequence[Any], load: Any
@@ -175,6 +182,7 @@ class VocabularyWarm:
         self._lines[group, what] = self._lines[group, what].plus(counts)
         self._done += len(calls)
         self.on_progress(self._done, self._total)
+        await self._pace.keep(len(calls))
 
     async def _load_pages(self, calls: Sequence[Any]) -> list[list[VocabularyWord]]:
         async with self.database.session() as session:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from langcache_cli.caching import Cache, ConfigurationError, WarmCounts, Warmer, default_warmers, warm
+from langcache_cli.caching import Cache, ConfigurationError, Pace, WarmCounts, Warmer, default_warmers, warm
 from langcache_cli.operations.opening import require_answer
 
 
@@ -81,12 +81,14 @@ class ApplicationWarm:
     Attributes:
         cache: Where to write.
         missing_only: Leave entries alone that are there.
+        rate: Calls a second at most, on average: a batch of the application is never taken apart.
         dry_run: Count, but write nothing.
         on_progress: Told how many calls are done, and 0 for how many there are: nobody knows.
     """
 
     cache: Cache
     missing_only: bool = False
+    rate: float | None = None
     dry_run: bool = False
     on_progress: Callable[[int, int], None] = lambda _done, _total: None
     _lines: list[FunctionLine] = field(default_factory=list)
@@ -109,7 +111,7 @@ class ApplicationWarm:
         return ApplicationReport(tuple(self._lines), self.dry_run)
 
     async def _warm(self, warmer: Warmer) -> None:
-        started = time.perf_counter()
+        started, pace = time.perf_counter(), Pace(self.rate)
         done, counts = sum(line.counts.read for line in self._lines), WarmCounts()
         self._lines.append(FunctionLine(warmer.function.spec.keys.stem, counts, 0.0))
         async for calls in warmer.calls():
@@ -124,3 +126,4 @@ class ApplicationWarm:
                 warmer.function.spec.keys.stem, counts, time.perf_counter() - started
             )
             self.on_progress(done + counts.read + counts.skipped, 0)
+            await pace.keep(len(calls))

@@ -51,15 +51,17 @@ async def groups(
     )
 
 
-async def id_batches(database: Database, group: Group) -> AsyncGenerator[list[int], None]:
-    """The ids of a group in order, a batch at a time; never the whole table in memory."""
+async def id_batches(
+    database: Database, group: Group, *, size: int = WORDS_PER_BATCH
+) -> AsyncGenerator[list[int], None]:
+    """The ids of a group in order, ``size`` of them at a time; never the whole table in memory."""
     column, last = vocabulary_words.c.id, None
     while True:
         query = select(column).where(_of(group)).order_by(column).limit(IDS_PER_QUERY)
         async with database.session() as session:
             ids = list(await session.scalars(query if last is None else query.where(column > last)))
-        for at in range(0, len(ids), WORDS_PER_BATCH):
-            yield ids[at : at + WORDS_PER_BATCH]
+        for at in range(0, len(ids), size):
+            yield ids[at : at + size]
         if len(ids) < IDS_PER_QUERY:
             return
         last = ids[-1]

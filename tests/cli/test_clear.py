@@ -1,6 +1,7 @@
 """``langcache clear``: all of what was asked for, nothing else, and never without consent."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -189,3 +190,22 @@ def test_the_document_of_a_clear_says_what_and_how_many(some_keys, secured_redis
         "keys": 3,
         "dry_run": False,
     }
+
+
+def test_a_rate_makes_it_take_its_time(secured_redis, call):
+    fill(secured_redis, "cache:vocabulary:f:%d", 600)
+    fill(secured_redis, "cache:translation:f:%d", 600)
+    started = time.monotonic()
+    cleared = call(
+        "clear", "--type", "vocabulary", "--rate", "1000", "--yes", env={"REDIS_URL": url_of(secured_redis)}
+    )
+    assert time.monotonic() - started >= 0.5
+    assert cleared.stdout == "Removed 600 keys (type vocabulary).\n"
+    assert len(keys_of(secured_redis)) == 600
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "fast"])
+def test_a_rate_is_a_number_of_keys(rate, secured_redis, call):
+    refused = call("clear", "--all", "--rate", rate, "--yes", env={"REDIS_URL": url_of(secured_redis)})
+    assert refused.code == 2
+    assert "--rate" in refused.stderr

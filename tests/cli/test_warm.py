@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -186,3 +187,15 @@ def test_the_sample_is_there_without_a_database(secured_redis, state_folder, cal
     assert ended.code == 0
     assert (ended.document["words_written"], ended.document["level_lists_written"]) == (1000, 4)
     assert [path.suffix for path in state_folder.iterdir()] == [".db"]
+
+
+def test_a_rate_makes_it_take_its_time(secured_redis, tmp_path, call):
+    env = {
+        "REDIS_URL": url_of(secured_redis),
+        "DATABASE_URL": sqlite_database(tmp_path / "words.db", list(words(400))),
+    }
+    started = time.monotonic()
+    warm = call("warm", "--rate", "500", env=env)
+    assert time.monotonic() - started >= 400 / 500
+    assert warm.code == 0
+    assert "400 words and 2 level lists warmed" in warm.stdout

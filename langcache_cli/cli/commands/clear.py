@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from langcache_cli.cli.commands.options import DryRun
+from langcache_cli.cli.commands.options import DryRun, Rate
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
@@ -32,6 +33,7 @@ def clear(
         list[str], typer.Option(help="Clear what has this tag, such as 'user:42'. Repeatable.", metavar="TAG")
     ] = [],  # noqa: B006 - as above
     all_: Annotated[bool, typer.Option("--all", help="Clear every key of the namespace.")] = False,
+    rate: Rate = None,
     dry_run: DryRun = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     confirm: Annotated[
@@ -49,10 +51,18 @@ def clear(
     if sum(given) != 1:
         raise CommandError(ExitCode.USAGE, "say what to clear: one of --type, --pattern, --key, --tag, --all")
     target = Target(types=tuple(type_), pattern=pattern, keys=tuple(key), tags=tuple(tag), everything=all_)
-    _clear(ctx.obj, target, dry_run=dry_run, yes=yes, confirm=confirm)
+    _clear(ctx.obj, target, rate=rate, dry_run=dry_run, yes=yes, confirm=confirm)
 
 
-def _clear(invocation: Invocation, target: Target, *, dry_run: bool, yes: bool, confirm: str | None) -> None:
+def _clear(
+    invocation: Invocation,
+    target: Target,
+    *,
+    rate: float | None,
+    dry_run: bool,
+    yes: bool,
+    confirm: str | None,
+) -> None:
     from langcache_cli.operations.clear import clear as remove  # noqa: PLC0415 - see the package
     from langcache_cli.operations.clear import count, require_valid  # noqa: PLC0415 - see the package
 
@@ -64,7 +74,7 @@ def _clear(invocation: Invocation, target: Target, *, dry_run: bool, yes: bool, 
         found = execute(_with_cache(settings, count, target))
         if not output.ask(_question(found)):
             raise CommandError(ExitCode.REFUSED, "nothing was removed")
-    report = execute(_with_cache(settings, count if dry_run else remove, target))
+    report = execute(_with_cache(settings, count if dry_run else partial(remove, rate=rate), target))
     _print(output, invocation, settings, report)
 
 

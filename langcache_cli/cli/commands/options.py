@@ -7,6 +7,14 @@ from typing import Annotated
 import typer
 
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and do nothing.")]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        help="No more than this many keys a second, for the sake of Redis' other clients.",
+        metavar="KEYS/S",
+        min=1,
+    ),
+]
 Sample = Annotated[
     bool, typer.Option("--sample", help="Use the 1,000 German words that come with langcache.")
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from langcache_cli.cli.commands.options import DryRun, Sample
+from langcache_cli.cli.commands.options import DryRun, Rate, Sample
 from langcache_cli.cli.commands.warm_application import warm_application
 from langcache_cli.cli.commands.warm_counts import COLUMNS, cells, fields, require_stored
 from langcache_cli.cli.exit_codes import ExitCode
@@ -40,6 +40,7 @@ def warm(
             metavar="MODULE[:ATTRIBUTE]",
         ),
     ] = None,
+    rate: Rate = None,
     dry_run: DryRun = False,
     verify: Annotated[
         int, typer.Option(help="Read back this many entries and compare.", metavar="N", min=0)
@@ -56,7 +57,7 @@ def warm(
             raise CommandError(
                 ExitCode.USAGE, "--app does not go with --level, --language, --sample or --verify"
             )
-        execute(warm_application(invocation, app, missing_only=missing_only, dry_run=dry_run))
+        execute(warm_application(invocation, app, missing_only=missing_only, rate=rate, dry_run=dry_run))
         return
     _require_levels(level)
     execute(
@@ -67,6 +68,7 @@ def warm(
             languages=language,
             limit=limit,
             missing_only=missing_only,
+            rate=rate,
             dry_run=dry_run,
             verify=verify,
         )

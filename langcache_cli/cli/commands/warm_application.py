@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from langcache_cli.operations.warm_application import ApplicationReport
 
 
-async def warm_application(invocation: Invocation, app: str, *, missing_only: bool, dry_run: bool) -> None:
+async def warm_application(
+    invocation: Invocation, app: str, *, missing_only: bool, rate: float | None, dry_run: bool
+) -> None:
     """Warm every function of an application that has a warmer."""
     from langcache_cli.operations.collecting import seldom_collecting  # noqa: PLC0415 - see the package
     from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
@@ -32,6 +34,7 @@ async def warm_application(invocation: Invocation, app: str, *, missing_only: bo
                 run = ApplicationWarm(
                     cache,
                     missing_only=missing_only,
+                    rate=rate,
                     dry_run=dry_run,
                     on_progress=lambda done, _: on_progress(done, 0),
                 )
