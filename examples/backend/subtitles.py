@@ -4,7 +4,6 @@ from fastapi import APIRouter, Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from examples.backend.admin import require_admin
-from examples.backend.compressed import CompressedText
 from examples.backend.database import Session
 from examples.backend.vocabulary import get_level
 from langcache_cli.caching import cached
@@ -15,7 +14,7 @@ SECONDS_PER_LINE = 3
 
 
 @cached(key_prefix="subtitles", stale_ttl=86400, tags=("word-lists",))
-async def generate_subtitles(video: str, level: str, db: AsyncSession) -> CompressedText:
+async def generate_subtitles(video: str, level: str, db: AsyncSession) -> str:
     """Subtitles in the SRT format: the words of a level, so they end with the lists of words."""
     words = await get_level(level, 250, 0, db)
     return f"0\n{_time(0)} --> {_time(0)}\n{video}\n\n" + "\n".join(

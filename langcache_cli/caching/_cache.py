@@ -200,7 +200,8 @@ class Cache:
             for key in values
         }
         stored = {self._namespace.key(key): value for key, value in values.items()}
-        return await write_values(self.runtime().server, stored, ttl_ms=ttls)
+        compress_bytes = self.settings.compress_bytes
+        return await write_values(self.runtime().server, stored, ttl_ms=ttls, compress_bytes=compress_bytes)
 
     async def delete(self, *keys: str) -> int:
         """Remove keys given as for `set`; returns how many there were.

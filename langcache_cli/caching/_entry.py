@@ -3,8 +3,9 @@ r"""What stands under one key: a header line that a person can read, then the pa
 An entry is ``lc1 entry id=... leased=... created=... fresh=... load_us=... schema=...\n{json}``.
 While a load runs and there is no value, the key holds a placeholder, ``lc1 lease id=... created=...``,
 with the lease token as its id. Both end with ``tags=...`` if the function has tags: their versions, read
-before the load began. Times are milliseconds since 1970 (UTC). The id and ``leased`` have fixed places,
-which the Lua scripts rely on. Fields that this version does not know are skipped.
+before the load began. The header of a payload that is compressed ends with ``zip=zlib``. Times are
+milliseconds since 1970 (UTC). The id and ``leased`` have fixed places, which the Lua scripts rely on.
+Fields that this version does not know are skipped.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _HEADER = re.compile(
     rb"lc1 (?:(?P<lease>lease)|entry) id=(?P<id>[0-9a-f]{16})(?: leased=(?P<leased>[0-9]{13}))?"
     rb" created=(?P<created>[0-9]{1,15})"
     rb"(?: fresh=(?P<fresh>[0-9]{1,15}) load_us=(?P<load_us>[0-9]{1,15}) schema=(?P<schema>[0-9a-f]{8}))?"
-    rb"(?: tags=(?P<tags>[0-9a-f]{16}(?:,[0-9a-f]{16})*))?"
+    rb"(?: tags=(?P<tags>[0-9a-f]{16}(?:,[0-9a-f]{16})*))?(?: zip=(?P<zip>[a-z0-9]{1,16}))?"
     rb"(?: [a-z_]+=[!-~]*)*(?P<end>\n|\Z)"
 )
 
@@ -38,9 +39,10 @@ class Entry(NamedTuple):
         fresh_until_ms: The end of its TTL.
         load_us: How long the load took, in microseconds.
         schema: Fingerprint of the type that wrote it.
-        payload: The value as JSON.
+        payload: The value as JSON, packed as ``packing`` says.
         tags: Versions of the function's tags from before the load began. Valid while they are unchanged.
         leased_until_ms: Until when, on the server's clock, somebody loads its successor; 0 for nobody.
+        packing: ``zlib``, or empty for as it is.
     """
 
     id: str
@@ -51,12 +53,14 @@ class Entry(NamedTuple):
     payload: bytes
     tags: tuple[str, ...] = ()
     leased_until_ms: int = 0
+    packing: str = ""
 
     def to_bytes(self) -> bytes:
         """The bytes to store."""
         header = (
             f"lc1 entry id={self.id} leased={self.leased_until_ms:013d} created={self.created_ms} "
-            f"fresh={self.fresh_until_ms} load_us={self.load_us} schema={self.schema}{_tags(self.tags)}\n"
+            f"fresh={self.fresh_until_ms} load_us={self.load_us} schema={self.schema}{_tags(self.tags)}"
+            f"{f' zip={self.packing}' if self.packing else ''}\n"
         )
         return header.encode("ascii") + self.payload
 
@@ -99,17 +103,19 @@ def parse(stored: bytes) -> Entry | Placeholder | None:
         payload=stored[header.end() :],
         tags=tags,
         leased_until_ms=int(header["leased"]),
+        packing=header["zip"].decode("ascii") if header["zip"] else "",
     )
 
 
 def plain_header(schema: str) -> Callable[[bytes, int, int], re.Match[bytes] | None]:
-    """What matches the header of an entry whose payload is a value of ``schema`` as it is, and not leased.
+    """What matches the header of an entry whose payload is a value of ``schema``, and not leased.
 
-    Group 1 holds the versions of its tags. `parse` makes out all others.
+    Group 1 holds the versions of its tags, group 2 how it is packed. `parse` makes out all others.
     """
     return re.compile(
         rb"lc1 entry id=[0-9a-f]{16} leased=0{13} created=[0-9]{1,15} fresh=[0-9]{1,15} load_us=[0-9]{1,15}"
-        rb" schema=%b(?: tags=([0-9a-f]{16}(?:,[0-9a-f]{16})*))?\n" % re.escape(schema.encode("ascii"))
+        rb" schema=%b(?: tags=([0-9a-f]{16}(?:,[0-9a-f]{16})*))?(?: zip=(zlib))?\n"
+        % re.escape(schema.encode("ascii"))
     ).match
 
 

@@ -124,6 +124,7 @@ class Leases:
             lifetime=self._lifetime,
             load_seconds=load_seconds,
             now_ms=self._runtime.now_ms(),
+            compress_bytes=self._runtime.settings.compress_bytes,
             tags=[lease.tags for lease in leases],
         )
 

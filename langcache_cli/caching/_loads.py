@@ -17,6 +17,7 @@ from langcache_cli.caching._entry import Entry, Placeholder, new_ids
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._flights import Landing
 from langcache_cli.caching._lifetimes import Lifetime
+from langcache_cli.caching._packing import packed
 from langcache_cli.caching._runtime import Runtime
 from langcache_cli.caching._spec import Address, FunctionSpec
 from langcache_cli.caching._statistics import Label
@@ -200,6 +201,7 @@ class Load:
             lifetime=self.lifetime,
             load_seconds=load_seconds,
             now_ms=self.runtime.now_ms(),
+            compress_bytes=self.runtime.settings.compress_bytes,
             tags=[lease.tags],
         )
         if entry is None:
@@ -254,9 +256,10 @@ def new_entries(
     lifetime: Lifetime,
     load_seconds: float,
     now_ms: int,
+    compress_bytes: int,
     tags: Sequence[tuple[str, ...]],
 ) -> list[Entry | None]:
-    """The entries of values that were just loaded, each with its tags.
+    """The entries of values that were just loaded, each with its tags; large ones compressed.
 
     Returns:
         None in the place of one that would not survive; then there is a word in the log.
@@ -266,10 +269,13 @@ def new_entries(
     entries: list[Entry | None] = []
     for value, versions, entry_id in zip(values, tags, new_ids(len(values)), strict=True):
         try:
-            payload = encode(value)
+            payload, packing = packed(encode(value), from_bytes=compress_bytes)
         except UncacheableValueError as error:
             spec.warn_uncacheable(error)
             entries.append(None)
         else:
-            entries.append(Entry(entry_id, now_ms, now_ms + ttl_ms(), load_us, schema, payload, versions))
+            fresh_until_ms = now_ms + ttl_ms()
+            entries.append(
+                Entry(entry_id, now_ms, fresh_until_ms, load_us, schema, payload, versions, packing=packing)
+            )
     return entries

@@ -18,6 +18,7 @@ from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._events import CacheEvent
 from langcache_cli.caching._lifetimes import Lifetime
 from langcache_cli.caching._loads import Load
+from langcache_cli.caching._packing import ZLIB, unpacked
 from langcache_cli.caching._runtime import Runtime
 from langcache_cli.caching._spec import Address, FunctionSpec
 from langcache_cli.caching._statistics import Label
@@ -154,14 +155,17 @@ class Reader:
             return NOTHING
         payload = stored[header.end() :]
         try:
+            if header[2] is not None:
+                payload = unpacked(payload, ZLIB)
             value = self._decode(payload)
         except UndecodableEntryError:
             return NOTHING
         if fill is not None:
             self._keep(names, payload, value, fill)
         seconds = monotonic() - started
-        self._tally.count_hit(len(payload), seconds)
-        self._counted(names[0], "bytes_read", len(payload), seconds)
+        n_bytes = len(stored) - header.end()
+        self._tally.count_hit(n_bytes, seconds)
+        self._counted(names[0], "bytes_read", n_bytes, seconds)
         return value
 
     def _renewal_is_due(self, found: Any) -> bool:

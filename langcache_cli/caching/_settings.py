@@ -76,6 +76,8 @@ class CacheSettings(BaseSettings):
     """Seconds after which a load that still runs loses its lease. The load itself is not interrupted."""
     ttl_jitter: float = Field(default=0.05, ge=0, le=0.5)
     """Each TTL is shorter by up to this part, at random: what is stored together does not end together."""
+    compress_bytes: int = Field(default=8192, ge=0, le=2**30)
+    """Values that take more as JSON are stored compressed; 0 for none."""
     near_cache_bytes: int = Field(default=16 * 1024 * 1024, ge=0, le=2**40)
     """Memory for entries of functions with a ``local_ttl``, in each event loop; 0 for none."""
     stats_flush_seconds: float = Field(default=5.0, gt=0, le=3600)

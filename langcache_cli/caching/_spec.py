@@ -17,6 +17,7 @@ from langcache_cli.caching._compiled_keys import Names, compile_names
 from langcache_cli.caching._entry import Entry
 from langcache_cli.caching._keys import KeyBuilder, listed
 from langcache_cli.caching._lifetimes import Lifetime
+from langcache_cli.caching._packing import unpacked
 from langcache_cli.caching._settings import TEN_YEARS_SECONDS
 from langcache_cli.caching._tags import TagTemplates
 from langcache_cli.caching._warmers import Warmer
@@ -147,7 +148,7 @@ class FunctionSpec:
         if entry.schema != self.codec.fingerprint:
             return None
         try:
-            return (self.codec.decode(entry.payload),)
+            return (self.codec.decode(unpacked(entry.payload, entry.packing)),)
         except UndecodableEntryError:
             return None
 

@@ -14,6 +14,7 @@ from langcache_cli.caching._budget import Budget
 from langcache_cli.caching._codec import Codec, UndecodableEntryError
 from langcache_cli.caching._entry import Entry, new_id, now_ms, parse
 from langcache_cli.caching._errors import CacheError, ServerReplyError
+from langcache_cli.caching._packing import packed, unpacked
 from langcache_cli.caching._server import Server
 
 
@@ -37,14 +38,16 @@ async def read_values(server: Server, keys: Sequence[str]) -> list[Any]:
     return [_value(stored) for stored in replies]
 
 
-async def write_values(server: Server, values: Mapping[str, Any], *, ttl_ms: Mapping[str, int]) -> bool:
+async def write_values(
+    server: Server, values: Mapping[str, Any], *, ttl_ms: Mapping[str, int], compress_bytes: int
+) -> bool:
     """Store plain JSON values; False when Redis did not take all of them.
 
     Raises:
         UncacheableValueError: A value is not plain JSON; nothing was stored.
     """
     commands: list[tuple[str | bytes | int, ...]] = [
-        ("SET", key, _entry(value, ttl_ms[key]).to_bytes(), "PX", ttl_ms[key])
+        ("SET", key, _entry(value, ttl_ms[key], compress_bytes).to_bytes(), "PX", ttl_ms[key])
         for key, value in values.items()
     ]
     try:
@@ -59,15 +62,15 @@ def _value(stored: bytes | None) -> Any:
     if not isinstance(entry, Entry) or entry.schema != _json().fingerprint:
         return MISSING
     try:
-        return _json().decode(entry.payload)
+        return _json().decode(unpacked(entry.payload, entry.packing))
     except UndecodableEntryError:
         return MISSING
 
 
-def _entry(value: Any, ttl_ms: int) -> Entry:
+def _entry(value: Any, ttl_ms: int, compress_bytes: int) -> Entry:
     now = now_ms()
-    payload = _json().encode(value)
-    return Entry(new_id(), now, now + ttl_ms, 0, _json().fingerprint, payload)
+    payload, packing = packed(_json().encode(value), from_bytes=compress_bytes)
+    return Entry(new_id(), now, now + ttl_ms, 0, _json().fingerprint, payload, packing=packing)
 
 
 @cache

@@ -25,6 +25,7 @@ DEFAULTS = {
     "LANGCACHE_LOAD_TIMEOUT": ("load_timeout", 30.0),
     "LANGCACHE_TTL_JITTER": ("ttl_jitter", 0.05),
     "LANGCACHE_STATS_FLUSH_SECONDS": ("stats_flush_seconds", 5.0),
+    "LANGCACHE_COMPRESS_BYTES": ("compress_bytes", 8192),
     "LANGCACHE_NEAR_CACHE_BYTES": ("near_cache_bytes", 16 * 1024 * 1024),
     "LANGCACHE_TYPES": ("extra_types", {}),
 }
@@ -40,6 +41,7 @@ VALUES = {
     "LANGCACHE_LEASE_SECONDS": ("3", 3.0),
     "LANGCACHE_LOAD_TIMEOUT": ("10", 10.0),
     "LANGCACHE_STATS_FLUSH_SECONDS": ("1", 1.0),
+    "LANGCACHE_COMPRESS_BYTES": ("0", 0),
     "LANGCACHE_NEAR_CACHE_BYTES": ("0", 0),
 }
 
