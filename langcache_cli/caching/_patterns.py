@@ -83,11 +83,10 @@ async def unlink(server: Server, selection: Selection, *, keys_per_second: float
             await pace.keep(len(found))
         return removed + (await removing if removing is not None else 0)
     finally:
-        under_way = [task for task in (searching, removing) if task is not None and not task.done()]
+        under_way = [task for task in (searching, removing) if task is not None]
         for task in under_way:
             task.cancel()
-        if under_way:
-            await asyncio.wait(under_way)
+        await asyncio.gather(*under_way, return_exceptions=True)  # looks at failures that nobody waits for
 
 
 def _searching(server: Server, selection: Selection, cursor: bytes, pace: Pace) -> asyncio.Task[Any]:

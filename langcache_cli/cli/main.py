@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -91,6 +89,8 @@ def options(
     ] = False,
 ) -> None:
     """Keep the global options for the subcommand."""
+    import logging  # noqa: PLC0415 - see `running`
+
     # What libraries warn of is for those who ask; errors are explained in one line of their own.
     logging.basicConfig(handlers=[logging.StreamHandler() if verbose or debug else logging.NullHandler()])
     ctx.obj = Invocation(
@@ -130,6 +130,8 @@ def run(arguments: Sequence[str]) -> int:
         return stop.code if isinstance(stop.code, int) and not _is_closed_pipe(stop) else ExitCode.DONE
     except BaseException as error:  # noqa: BLE001 - the one place that turns errors into exit codes
         if debug:
+            import traceback  # noqa: PLC0415 - as above
+
             traceback.print_exc()
         failure = explain(error)
         output.failure(failure, reported=isinstance(error, CommandError) and error.reported)

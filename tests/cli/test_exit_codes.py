@@ -189,6 +189,7 @@ def test_a_redis_that_fills_up_makes_a_warm_partial_3_and_says_how_many(own_redi
     server = own_redis(maxmemory="3mb", policy="noeviction")
     rows = [(*row[:-2], "long " * 4000, None) for row in words(300, level=None)]
     env = {"REDIS_URL": server.url, "DATABASE_URL": sqlite_database(tmp_path / "long.db", rows)}
+    env["LANGCACHE_COMPRESS_BYTES"] = "0"
     ended = run_cli("warm", env=env)
     assert ended.code == 3
     stored = sum(b"long" in server.command("GET", key) for key in keys_of(server, "cache:vocabulary:*"))
