@@ -72,7 +72,7 @@ def markdown(found: Mapping[str, Any], about: Mapping[str, str], rounds: int) ->
         if all(isinstance(value, Measured) for value in section.values()):
             lines += ["| | median | lowest | highest | ratio |", "|---|---:|---:|---:|---:|"]
             lines += [
-                f"| {name} | {_number(one.median)} | {_number(one.low)} | {_number(one.high)} | {one.ratio:.2f} |"
+                f"| {name} | {' | '.join(map(_number, (one.median, one.low, one.high)))} | {one.ratio:.2f} |"
                 for name, one in section.items()
             ]
         else:

@@ -1,4 +1,4 @@
-"""A process that reads one key again and again until its input ends, and prints how long each time took (ms)."""
+"""A process that reads one key again and again until its input ends, and prints how long each took, in ms."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def _seconds(command: list[str], environment: dict[str, str]) -> float:
 
 
 async def startup(url: str, rounds: int) -> tuple[dict[str, Measured], dict[str, Measured]]:
-    """Milliseconds of help and version beside ``import typer``; of check and stats beside what they import."""
+    """Milliseconds: help and version beside ``import typer``; check and stats beside what they import."""
     environment = {**os.environ, "REDIS_URL": url}
     langcache = [sys.executable, "-m", "langcache_cli"]
 

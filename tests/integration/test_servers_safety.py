@@ -5,7 +5,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
@@ -34,6 +33,7 @@ from langcache_cli.servers import (
     status,
     stop,
 )
+from langcache_cli.servers.identity import birth_of
 from langcache_cli.servers.lock import exclusive
 from langcache_cli.servers.state import state_folder
 from tests.harness.polling import aeventually, eventually
@@ -72,9 +72,14 @@ def bystander(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is none of langcache's business."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, cwd="/") as process:
         # what is started next must not have begun in the same tick of the clock
-        eventually(lambda: time.time() > psutil.Process(process.pid).create_time() + 0.05)
+        eventually(lambda: birth_of_a_new_process() != birth_of(process.pid))
         yield process
         process.kill()
+
+
+def birth_of_a_new_process() -> str | None:
+    with subprocess.Popen([sys.executable, "--version"], stdout=subprocess.DEVNULL) as process:
+        return birth_of(process.pid)
 
 
 @pytest.fixture
