@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable
 from pathlib import Path
 
 import redis.asyncio
@@ -35,8 +35,8 @@ async def fill_database(database: Database, words: int) -> None:
         await connection.run_sync(metadata.create_all)
         await connection.execute(
             text(
-                "insert into vocabulary_words (id, word, lemma, language, difficulty_level, part_of_speech, gender,"
-                " translation_en, pronunciation, frequency_rank) select i, 'Beispielwort' || i,"
+                "insert into vocabulary_words (id, word, lemma, language, difficulty_level, part_of_speech,"
+                " gender, translation_en, pronunciation, frequency_rank) select i, 'Beispielwort' || i,"
                 " 'beispielwort' || i, 'de', 'B1', 'noun', 'neuter', 'example word ' || i, 'baishpiil', i"
                 f" from generate_series(1, {words}) i"
             )
@@ -149,19 +149,12 @@ async def reader_p99_ms(server: RedisServer, database_url: str) -> dict[str, flo
     return found
 
 
-async def _while_reading(server: RedisServer, work) -> float:  # type: ignore[no-untyped-def] # any awaitable
-    reader = subprocess.Popen(
-        [sys.executable, str(READER), str(server.port)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+async def _while_reading(server: RedisServer, work: Awaitable[object]) -> float:
+    reader = await asyncio.create_subprocess_exec(
+        sys.executable, str(READER), str(server.port), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
-    await asyncio.to_thread(reader.stdout.readline)  # type: ignore[union-attr] # it is a pipe
+    assert reader.stdout is not None
+    await reader.stdout.readline()  # it is ready
     await work
-    output, _ = await asyncio.to_thread(reader.communicate, "stop\n")
+    output, _ = await reader.communicate(b"stop\n")
     return percentile([float(line) for line in output.split()], 99)
-
-
-def memory_mb() -> float:
-    """The most memory that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
