@@ -48,6 +48,7 @@ async def measure(rounds: int) -> dict[str, Any]:
         found["Warm 100,000 words, words a second"] = await bulk.warming(server.url, url, rounds)
         found["Clear 200,000 of 400,000 keys, keys a second"] = await bulk.clearing(server.url, rounds)
         found["GET by another process, p99, ms"] = await bulk.reader_p99_ms(server, url)
+    with RedisServer() as server:
         found["Help and version, ms"], found["Check and stats, ms"] = await startup.startup(
             server.url, rounds
         )

@@ -15,7 +15,6 @@ from sqlalchemy import text
 from benchmarks.rounds import Measured, in_turns, percentile
 from langcache_cli.caching import Cache, CacheSettings, set_default_cache, warm
 from langcache_cli.operations.clear import Target, clear
-from langcache_cli.operations.collecting import seldom_collecting
 from langcache_cli.operations.overlapping import overlapping
 from langcache_cli.operations.warm import BATCHES_AT_ONCE
 from langcache_cli.vocabulary import Database, Group, get_vocabulary_word, id_batches, metadata, words_of
@@ -72,8 +71,7 @@ async def _warm(cache: Cache, database: Database, words: int) -> float:
         assert counts.written == len(ids), counts
 
     started = time.perf_counter()
-    with seldom_collecting():
-        await overlapping(id_batches(database, group), store, at_once=BATCHES_AT_ONCE)
+    await overlapping(id_batches(database, group), store, at_once=BATCHES_AT_ONCE)
     return words / (time.perf_counter() - started)
 
 

@@ -89,13 +89,16 @@ class Invocation:
 
     def database_if_configured(self, settings: CacheSettings, *, sample: bool) -> Database | None:
         """As `database`; None when there is no ``DATABASE_URL``."""
-        from langcache_cli.vocabulary import Database, DatabaseSettings  # noqa: PLC0415 - as above
+        from langcache_cli.cli.database_settings import DatabaseSettings  # noqa: PLC0415 - as above
 
-        if sample:
-            return Database(_sample(settings))
-        url = DatabaseSettings.load(env_file=self.env_file or ".env").database_url
-        if url is None:
+        url = None if sample else DatabaseSettings.load(env_file=self.env_file or ".env").database_url
+        if url is None and not sample:
             return None
+
+        from langcache_cli.vocabulary import Database  # noqa: PLC0415 - SQLAlchemy takes as long as all the rest
+
+        if url is None:
+            return Database(_sample(settings))
         timeout = {} if self.timeout is None else {"timeout": self.timeout}
         return Database(url.get_secret_value(), **timeout)
 

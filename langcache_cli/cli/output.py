@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
-import select
 import signal
-import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -60,6 +57,8 @@ class Output:
 
     def document(self, schema: str, content: dict[str, Any]) -> None:
         """Print the one JSON document of this run."""
+        import json  # noqa: PLC0415 - see `running`
+
         document = {"schema": f"langcache.{schema}/1", **content}
         self.line(json.dumps(document, ensure_ascii=False, default=str))
 
@@ -180,6 +179,9 @@ def _wait_for_a_line() -> None:
 
     A Ctrl-C that comes the moment before `input` blocks would only be noticed after the answer.
     """
+    import select  # noqa: PLC0415 - as above
+    import socket  # noqa: PLC0415
+
     heard, told = socket.socketpair()
     with heard, told:
         told.setblocking(False)

@@ -10,7 +10,6 @@ from langcache_cli.vocabulary.errors import (
 from langcache_cli.vocabulary.groups import Group, groups, id_batches, words_of
 from langcache_cli.vocabulary.sample import sample_database, sample_rows
 from langcache_cli.vocabulary.services import get_vocabulary_level, get_vocabulary_word, words_by_id
-from langcache_cli.vocabulary.settings import DatabaseSettings
 from langcache_cli.vocabulary.words import LEVELS, VocabularyWord, metadata, vocabulary_words
 
 __all__ = [
@@ -19,7 +18,6 @@ __all__ = [
     "DatabaseAuthenticationError",
     "DatabaseConfigurationError",
     "DatabaseError",
-    "DatabaseSettings",
     "DatabaseUnavailableError",
     "Group",
     "VocabularyWord",

@@ -76,7 +76,6 @@ def warm(
 
 
 async def _warm(invocation: Invocation, *, sample: bool, **options: Any) -> None:
-    from langcache_cli.operations.collecting import seldom_collecting  # noqa: PLC0415 - see the package
     from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
     from langcache_cli.operations.warm import VocabularyWarm  # noqa: PLC0415 - see the package
 
@@ -88,8 +87,7 @@ async def _warm(invocation: Invocation, *, sample: bool, **options: Any) -> None
         async with database, open_cache(settings) as cache:
             with output.progress("warming") as on_progress:
                 run = VocabularyWarm(cache, database, on_progress=on_progress, **options)
-                with seldom_collecting():
-                    report = await run.run()
+                report = await run.run()
     except BaseException:
         # with --json the one document is the error
         if run is not None and run.report().total.written and not invocation.json:

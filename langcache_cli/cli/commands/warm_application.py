@@ -18,7 +18,6 @@ async def warm_application(
     invocation: Invocation, app: str, *, missing_only: bool, rate: float | None, dry_run: bool
 ) -> None:
     """Warm every function of an application that has a warmer."""
-    from langcache_cli.operations.collecting import seldom_collecting  # noqa: PLC0415 - see the package
     from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
     from langcache_cli.operations.warm_application import (  # noqa: PLC0415 - as above
         ApplicationWarm,
@@ -38,8 +37,7 @@ async def warm_application(
                     dry_run=dry_run,
                     on_progress=lambda done, _: on_progress(done, 0),
                 )
-                with seldom_collecting():
-                    report = await run.run()
+                report = await run.run()
     except BaseException:
         if run is not None and run.report().total.written and not invocation.json:
             _print(output, run.report())
