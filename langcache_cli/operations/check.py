@@ -65,11 +65,15 @@ async def check(cache: Cache, database: Database | None, *, roundtrip: bool) -> 
     return CheckReport(tuple(results))
 
 
-async def _run(name: str, step: Callable[[], Awaitable[str]], *expected: type[Exception]) -> CheckResult:
+async def _run(
+    name: str, step: Callable[[], Awaitable[str]], *also_fails_with: type[Exception]
+) -> CheckResult:
+    failures: tuple[type[Exception], ...] = (CacheError, CheckFailedError, *also_fails_with)
     started = time.perf_counter()
+    detail, failure = "", None
     try:
-        detail, failure = await step(), None
-    except (CacheError, CheckFailedError, *expected) as error:
+        detail = await step()
+    except failures as error:
         detail, failure = str(error), error
     return CheckResult(name, detail, time.perf_counter() - started, failure)
 
