@@ -6,16 +6,16 @@ moment of a warm wins: what was read before it is not stored.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 from langcache_cli.caching._cache import Cache
+from langcache_cli.caching._compiled_keys import Names
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._function import CachedFunction
 from langcache_cli.caching._leases import Leases
-from langcache_cli.caching._spec import Address
 from langcache_cli.caching._store import Lease
 from langcache_cli.caching._warmers import Arguments, Load
 
@@ -95,61 +95,51 @@ class _Warm:
         """Leases of keys under which there was nothing: others wait for them."""
 
     async def run(self, calls: Sequence[Arguments]) -> WarmCounts:
-        leases = await self.leases.of(self._addresses(calls))
-        taken = await self._take(leases)
-        skipped = taken.count(False)
-        leased = [pair for pair, ours in zip(zip(calls, leases, strict=True), taken, strict=True) if ours]
-        if not leased:
+        leases = await self.leases.of(self._names(calls))
+        skipped = 0
+        if self.missing_only:
+            taken = await self.leases.acquire(leases)
+            calls, leases = list(compress(calls, taken)), list(compress(leases, taken))
+            self.vacant, skipped = leases, taken.count(False)
+        else:
+            served = await self.leases.claim(leases)
+            self.vacant = [lease for lease, is_served in zip(leases, served, strict=True) if not is_served]
+        if not leases:
             return WarmCounts(skipped=skipped)
         started = self.runtime.loop.time()
         try:
-            async with self.leases.kept([lease for _, lease in leased]):
-                values = await self.load([arguments for arguments, _ in leased])
+            async with self.leases.kept(leases):
+                values = await self.load(calls)
         except BaseException:
             self.leases.release_soon(self.vacant)
             raise
-        pairs = [(lease, value) for (_, lease), value in zip(leased, values, strict=True)]
-        seconds_each = (self.runtime.loop.time() - started) / len(leased)
-        return await self._commit(pairs, seconds_each) + WarmCounts(read=len(pairs), skipped=skipped)
+        seconds_each = (self.runtime.loop.time() - started) / len(leases)
+        return await self._store(leases, values, seconds_each) + WarmCounts(read=len(leases), skipped=skipped)
 
-    def _addresses(self, calls: Sequence[Arguments]) -> list[Address]:
+    def _names(self, calls: Sequence[Arguments]) -> list[Names]:
         spec, namespace = self.function.spec, self.cache.settings.namespace
         names_of = spec.compiled_names(namespace)
         try:
-            names = [names_of(**arguments) for arguments in calls]
+            return [names_of(**arguments) for arguments in calls]
         except TypeError:
-            names = [spec.names(namespace, **arguments) for arguments in calls]  # says what is wrong
-        return [Address(each[0], each[1:]) for each in names]
+            return [spec.names(namespace, **arguments) for arguments in calls]  # says what is wrong
 
-    async def _take(self, leases: Sequence[Lease]) -> list[bool]:
-        if self.missing_only:
-            taken = await self.leases.acquire(leases)
-            self.vacant = list(itertools.compress(leases, taken))
-            return taken
-        served = await self.leases.claim(leases)
-        self.vacant = [lease for lease, is_served in zip(leases, served, strict=True) if not is_served]
-        return [True] * len(leases)
-
-    async def _commit(self, pairs: Sequence[tuple[Lease, Any]], load_seconds: float) -> WarmCounts:
-        leases = [lease for lease, _ in pairs]
-        entries = self.leases.entries(leases, [value for _, value in pairs], load_seconds=load_seconds)
-        storable = [
-            (lease, entry) for (lease, _), entry in zip(pairs, entries, strict=True) if entry is not None
+    async def _store(self, leases: Sequence[Lease], values: Sequence[Any], load_seconds: float) -> WarmCounts:
+        replies = await self.leases.store(leases, values, load_seconds)
+        written = replies.count(1)
+        if written == len(leases):
+            return WarmCounts(written=written)
+        failed = [
+            lease
+            for lease, reply in zip(leases, replies, strict=True)
+            if reply is None or isinstance(reply, ServerReplyError)
         ]
-        failed = [lease for (lease, _), entry in zip(pairs, entries, strict=True) if entry is None]
         self.leases.release_soon(failed)
-        replies = await self.leases.commit(storable)
         errors = [reply for reply in replies if isinstance(reply, ServerReplyError)]
-        if errors:
-            self.leases.release_soon([lease for lease, _ in storable])  # does nothing to what was stored
-        if errors and len(errors) == len(replies):
+        if errors and len(errors) == len(replies) - replies.count(None):
             raise errors[0]
-        refused = [lease.key for (lease, _), reply in zip(storable, replies, strict=True) if reply == 0]
+        refused = [lease.key for lease, reply in zip(leases, replies, strict=True) if reply == 0]
         if refused and not self.missing_only:
             # Another refresh may have claimed the old entries after us: they must not outlive this warm.
             await self.cache.invalidate_keys(refused)
-        return WarmCounts(
-            written=sum(reply == 1 for reply in replies),
-            refused=sum(reply == 0 for reply in replies),
-            failed=len(failed) + len(errors),
-        )
+        return WarmCounts(written=written, refused=len(refused), failed=len(failed))

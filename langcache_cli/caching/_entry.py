@@ -57,12 +57,12 @@ class Entry(NamedTuple):
 
     def to_bytes(self) -> bytes:
         """The bytes to store."""
-        header = (
-            f"lc1 entry id={self.id} leased={self.leased_until_ms:013d} created={self.created_ms} "
-            f"fresh={self.fresh_until_ms} load_us={self.load_us} schema={self.schema}{_tags(self.tags)}"
-            f"{f' zip={self.packing}' if self.packing else ''}\n"
+        return entry_format(self.created_ms, self.load_us, self.schema, self.leased_until_ms) % (
+            self.id.encode("ascii"),
+            self.fresh_until_ms,
+            header_end(self.tags, self.packing),
+            self.payload,
         )
-        return header.encode("ascii") + self.payload
 
 
 class Placeholder(NamedTuple):
@@ -80,7 +80,7 @@ class Placeholder(NamedTuple):
 
     def to_bytes(self) -> bytes:
         """The bytes to store."""
-        return f"lc1 lease id={self.id} created={self.created_ms}{_tags(self.tags)}".encode("ascii")
+        return placeholder_format(self.created_ms) % (self.id.encode("ascii"), header_end(self.tags))
 
 
 def parse(stored: bytes) -> Entry | Placeholder | None:
@@ -119,8 +119,23 @@ def plain_header(schema: str) -> Callable[[bytes, int, int], re.Match[bytes] | N
     ).match
 
 
-def _tags(versions: tuple[str, ...]) -> str:
-    return f" tags={','.join(versions)}" if versions else ""
+def entry_format(created_ms: int, load_us: int, schema: str, leased_until_ms: int = 0) -> bytes:
+    """What entries of one load share: ``%`` adds the id, the end of the TTL, `header_end` and the payload."""
+    shared = (leased_until_ms, created_ms, load_us, schema.encode("ascii"))
+    return b"lc1 entry id=%%b leased=%013d created=%d fresh=%%d load_us=%d schema=%b%%b\n%%b" % shared
+
+
+def placeholder_format(created_ms: int) -> bytes:
+    """What placeholders of one moment share: ``%`` adds the id and `header_end`."""
+    return b"lc1 lease id=%%b created=%d%%b" % created_ms
+
+
+def header_end(tags: tuple[str, ...], packing: str = "") -> bytes:
+    """The fields that most entries do without."""
+    if not tags and not packing:
+        return b""
+    tagged = f" tags={','.join(tags)}" if tags else ""
+    return f"{tagged}{f' zip={packing}' if packing else ''}".encode("ascii")
 
 
 def new_id() -> str:

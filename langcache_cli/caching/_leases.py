@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from itertools import compress
 from typing import Any
 
 from langcache_cli.caching._budget import Budget
-from langcache_cli.caching._entry import Entry, Placeholder, new_ids
+from langcache_cli.caching._compiled_keys import Names
+from langcache_cli.caching._entry import Entry, Placeholder, header_end, new_ids, placeholder_format
 from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._heartbeat import RENEWALS_PER_LEASE
 from langcache_cli.caching._lifetimes import Lifetime
-from langcache_cli.caching._loads import new_entries
+from langcache_cli.caching._new_entries import Loaded
 from langcache_cli.caching._runtime import Runtime
-from langcache_cli.caching._scripts import Call
+from langcache_cli.caching._scripts import Column
 from langcache_cli.caching._server import Server
-from langcache_cli.caching._spec import Address, FunctionSpec
+from langcache_cli.caching._spec import FunctionSpec
 from langcache_cli.caching._store import REJECTED_BYTES, Lease, Seen, Store
 
 
@@ -48,46 +50,38 @@ class Leases:
         self._budget = budget
         self._store = Store(server, lease_seconds=runtime.settings.lease_seconds, now_ms=runtime.now_ms)
 
-    async def of(self, addresses: Sequence[Address]) -> list[Lease]:
+    async def of(self, names: Sequence[Names]) -> list[Lease]:
         """Leases, not taken yet, with the versions that their tags have before anything is loaded."""
-        tags = list(dict.fromkeys(tag for address in addresses for tag in address.tags))
+        tags = list(dict.fromkeys(tag for _, *tags in names for tag in tags))
         ttl_ms = self._lifetime.longest_ms + self._runtime.longest_load_ms
         budget = self._budget or Budget(self._server.timeout)
         versions = dict(zip(tags, await self._store.versions(tags, ttl_ms, budget), strict=True))
         return [
             Lease(key, token, tuple([versions[tag] for tag in tags]))
-            for (key, tags), token in zip(addresses, new_ids(len(addresses)), strict=True)
+            for (key, *tags), token in zip(names, new_ids(len(names)), strict=True)
         ]
 
     async def claim(self, leases: Sequence[Lease]) -> list[bool]:
         """Take every lease, whoever has it; returns for each whether an entry is served meanwhile."""
-        lease_ms = self._store.lease_ms
         replies = await self._run(
-            "claim",
-            [
-                (lease.key, placeholder, lease_ms, lease.token)
-                for lease, placeholder in zip(leases, self._placeholders(leases), strict=True)
-            ],
+            "claim", leases, self._placeholders(leases), self._times_ms(leases), _tokens(leases)
         )
         return [bool(_require(reply)) for reply in replies]
 
     async def acquire(self, leases: Sequence[Lease]) -> list[bool]:
         """Take the leases of keys that hold nothing usable; returns for each whether it was taken."""
-        lease_ms, placeholders = self._store.lease_ms, self._placeholders(leases)
-        found = await self._run(
-            "acquire",
-            [
-                (lease.key, placeholder, lease_ms, b"")
-                for lease, placeholder in zip(leases, placeholders, strict=True)
-            ],
-        )
+        placeholders, none_rejected = self._placeholders(leases), [b""] * len(leases)
+        found = await self._run("acquire", leases, placeholders, self._times_ms(leases), none_rejected)
         unusable = {
             index: bytes(_require(stored)[:REJECTED_BYTES])
             for index, stored in enumerate(found)
             if _require(stored) is not None and not self._usable(Seen(stored, leases[index].tags))
         }
-        again = [(leases[index].key, placeholders[index], lease_ms, head) for index, head in unusable.items()]
-        for index, reply in zip(unusable, await self._run("acquire", again), strict=True):
+        again = [leases[index] for index in unusable]
+        retaking = [placeholders[index] for index in unusable]
+        rejected = list(unusable.values())
+        replies = await self._run("acquire", again, retaking, self._times_ms(again), rejected)
+        for index, reply in zip(unusable, replies, strict=True):
             found[index] = _require(reply)
         return [reply is None for reply in found]
 
@@ -103,30 +97,31 @@ class Leases:
 
     async def commit(self, pairs: Sequence[tuple[Lease, Entry]]) -> list[Any]:
         """Store entries: 1 for each that was, 0 for one that was invalidated meanwhile, or an error."""
-        kept_ms = self._lifetime.kept_ms
+        leases, entries = [lease for lease, _ in pairs], [entry for _, entry in pairs]
+        kept_ms = list(map(self._lifetime.kept_ms, entries))
         return await self._run(
-            "commit", [(lease.key, lease.token, entry.to_bytes(), kept_ms(entry)) for lease, entry in pairs]
+            "commit", leases, _tokens(leases), [entry.to_bytes() for entry in entries], kept_ms
         )
+
+    async def store(self, leases: Sequence[Lease], values: Sequence[Any], load_seconds: float) -> list[Any]:
+        """`commit` values that were just loaded; None for one that would not survive."""
+        loaded = Loaded(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
+        entries, kept_ms = loaded.stored(values, [lease.tags for lease in leases])
+        survives = [entry is not None for entry in entries]
+        storable, stored_ms = list(compress(leases, survives)), list(compress(kept_ms, survives))
+        stored = [entry for entry in entries if entry is not None]
+        replies = iter(await self._run("commit", storable, _tokens(storable), stored, stored_ms))
+        return [next(replies) if survived else None for survived in survives]
 
     def release_soon(self, leases: Sequence[Lease]) -> None:
         """Give leases back without making anybody wait for it."""
         if leases:
-            calls = [(lease.key, lease.token) for lease in leases]
-            self._runtime.spawn(self._server.run_many("release", calls))
+            self._runtime.spawn(self._server.run_many("release", _keys(leases), _tokens(leases)))
 
-    def entries(
-        self, leases: Sequence[Lease], values: Sequence[Any], *, load_seconds: float
-    ) -> list[Entry | None]:
-        """The entries of loaded values; None for one that would not come back the same."""
-        return new_entries(
-            self._spec,
-            values,
-            lifetime=self._lifetime,
-            load_seconds=load_seconds,
-            now_ms=self._runtime.now_ms(),
-            compress_bytes=self._runtime.settings.compress_bytes,
-            tags=[lease.tags for lease in leases],
-        )
+    def entry(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
+        """The entry of a loaded value; None for one that would not come back the same."""
+        loaded = Loaded(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
+        return loaded.entry(value, lease.tags)
 
     def _usable(self, seen: Seen) -> bool:
         entry = seen.parse()
@@ -140,16 +135,29 @@ class Leases:
         while self._runtime.loop.time() < ends:
             await asyncio.sleep(settings.lease_seconds / RENEWALS_PER_LEASE)
             with contextlib.suppress(CacheError):
-                calls = [(lease.key, lease.token, self._store.lease_ms) for lease in leases]
-                await self._server.run_many("renew", calls)
+                times_ms = self._times_ms(leases)
+                await self._server.run_many("renew", _keys(leases), _tokens(leases), times_ms)
 
     def _placeholders(self, leases: Sequence[Lease]) -> list[bytes]:
-        now_ms = self._runtime.now_ms()
-        return [Placeholder(lease.token, now_ms, lease.tags).to_bytes() for lease in leases]
+        shared = placeholder_format(self._runtime.now_ms())
+        return [shared % (lease.token.encode("ascii"), header_end(lease.tags)) for lease in leases]
 
-    async def _run(self, name: str, calls: Sequence[Call]) -> list[Any]:
+    def _times_ms(self, leases: Sequence[Lease]) -> list[int]:
+        return [self._store.lease_ms] * len(leases)
+
+    async def _run(self, name: str, leases: Sequence[Lease], *columns: Column) -> list[Any]:
         """Run a script on the keys of some leases, in one round trip."""
-        return await self._server.run_many(name, calls, budget=self._budget) if calls else []
+        if not leases:
+            return []
+        return await self._server.run_many(name, _keys(leases), *columns, budget=self._budget)
+
+
+def _keys(leases: Sequence[Lease]) -> list[str]:
+    return [lease.key for lease in leases]
+
+
+def _tokens(leases: Sequence[Lease]) -> list[str]:
+    return [lease.token for lease in leases]
 
 
 def _require(reply: Any) -> Any:

@@ -26,10 +26,11 @@ class Lifetime:
     early_refresh: float = 0.0
     jitter: float = 0.0
 
-    def ttl_ms(self) -> int:
-        """The TTL of one entry, in milliseconds."""
-        shorter = self.jitter * random.random()  # noqa: S311 - to spread, not to hide
-        return milliseconds(self.ttl_seconds * (1 - shorter))
+    def ttls_ms(self, count: int) -> list[int]:
+        """The TTLs of so many entries, in milliseconds."""
+        ttl_ms, shorter = self.ttl_seconds * 1000, self.ttl_seconds * 1000 * self.jitter
+        some = random.random  # to spread, not to hide
+        return [max(1, round(ttl_ms - shorter * some())) for _ in range(count)]
 
     @property
     def stale_ms(self) -> int:

@@ -8,16 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from langcache_cli.caching._budget import Budget
-from langcache_cli.caching._codec import UncacheableValueError
-from langcache_cli.caching._entry import Entry, Placeholder, new_ids
+from langcache_cli.caching._entry import Entry, Placeholder
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._flights import Landing
 from langcache_cli.caching._lifetimes import Lifetime
-from langcache_cli.caching._packing import packed
+from langcache_cli.caching._new_entries import Loaded
 from langcache_cli.caching._runtime import Runtime
 from langcache_cli.caching._spec import Address, FunctionSpec
 from langcache_cli.caching._statistics import Label
@@ -195,15 +194,8 @@ class Load:
         return stored
 
     def _encode(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
-        (entry,) = new_entries(
-            self.spec,
-            [value],
-            lifetime=self.lifetime,
-            load_seconds=load_seconds,
-            now_ms=self.runtime.now_ms(),
-            compress_bytes=self.runtime.settings.compress_bytes,
-            tags=[lease.tags],
-        )
+        loaded = Loaded(self.spec, self.lifetime, self.runtime, load_seconds=load_seconds)
+        entry = loaded.entry(value, lease.tags)
         if entry is None:
             self.uncacheable()
         return entry
@@ -247,35 +239,3 @@ class Load:
     def count(self, counter: str, amount: int = 1, *, seconds: float | None = None) -> None:
         """Count for the function of this call."""
         self.runtime.record(self.label, counter, amount, key=self.key, seconds=seconds)
-
-
-def new_entries(
-    spec: FunctionSpec,
-    values: Sequence[Any],
-    *,
-    lifetime: Lifetime,
-    load_seconds: float,
-    now_ms: int,
-    compress_bytes: int,
-    tags: Sequence[tuple[str, ...]],
-) -> list[Entry | None]:
-    """The entries of values that were just loaded, each with its tags; large ones compressed.
-
-    Returns:
-        None in the place of one that would not survive; then there is a word in the log.
-    """
-    encode, schema, ttl_ms = spec.codec.encode, spec.codec.fingerprint, lifetime.ttl_ms
-    load_us = round(load_seconds * 1e6)
-    entries: list[Entry | None] = []
-    for value, versions, entry_id in zip(values, tags, new_ids(len(values)), strict=True):
-        try:
-            payload, packing = packed(encode(value), from_bytes=compress_bytes)
-        except UncacheableValueError as error:
-            spec.warn_uncacheable(error)
-            entries.append(None)
-        else:
-            fresh_until_ms = now_ms + ttl_ms()
-            entries.append(
-                Entry(entry_id, now_ms, fresh_until_ms, load_us, schema, payload, versions, packing=packing)
-            )
-    return entries

@@ -98,7 +98,7 @@ class ManyCall:
         if not keys:
             return
         try:
-            leases = await self._leases.of([self._addresses[key] for key in keys])
+            leases = await self._leases.of([(key, *self._addresses[key].tags) for key in keys])
         except CacheError:
             await self._unstored(keys, "bypassed")
             return
@@ -148,7 +148,7 @@ class ManyCall:
     def _landing(self, lease: Lease, value: Any, load_seconds: float) -> Landing | Exception:
         if isinstance(value, Exception):
             return value
-        (entry,) = self._leases.entries([lease], [value], load_seconds=load_seconds)
+        entry = self._leases.entry(lease, value, load_seconds=load_seconds)
         if entry is None:
             self._calls[lease.key].load.uncacheable()
         return Landing(value, entry)

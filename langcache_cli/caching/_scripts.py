@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
+from itertools import chain
 
 Argument = bytes | str | int
-Call = tuple[str, *tuple[Argument, ...]]
-"""A key, and what a script needs to know about it."""
-
+Column = Sequence[Argument]
+"""What a script needs to know about its keys: one thing about each of them."""
 
 KEYS_PER_RUN = 100
 """A script on so many takes the server about half a millisecond, in which it serves nobody else."""
@@ -21,24 +21,32 @@ BYTES_PER_RUN = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """Some of the keys of a script, with what it needs to know about them.
+
+    Attributes:
+        n_keys: How many.
+        arguments: The keys, then for each of them in turn what the columns say.
+    """
+
+    n_keys: int
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
     """A Lua script and the name that Redis knows it by once it has run."""
 
     source: str
     digest: str
 
-    def by_digest(self, calls: Sequence[Call]) -> tuple[Argument, ...]:
+    def by_digest(self, run: Run) -> tuple[Argument, ...]:
         """The command that runs it for some keys when the server has it; ``NOSCRIPT`` otherwise."""
-        return self._command("EVALSHA", self.digest, calls)
+        return ("EVALSHA", self.digest, run.n_keys, *run.arguments)
 
-    def by_source(self, calls: Sequence[Call]) -> tuple[Argument, ...]:
+    def by_source(self, run: Run) -> tuple[Argument, ...]:
         """The command that runs it in any case."""
-        return self._command("EVAL", self.source, calls)
-
-    def _command(self, name: str, script: str, calls: Sequence[Call]) -> tuple[Argument, ...]:
-        keys = [call[0] for call in calls]
-        arguments = [argument for call in calls for argument in call[1:]]
-        return (name, script, len(keys), *keys, *arguments)
+        return ("EVAL", self.source, run.n_keys, *run.arguments)
 
 
 @cache
@@ -48,14 +56,21 @@ def script(name: str) -> Script:
     return Script(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
-def grouped(calls: Sequence[Call]) -> list[list[Call]]:
-    """Calls in groups that a script can be run on without keeping the server from its other clients."""
-    groups: list[list[Call]] = [[]]
-    n_bytes = 0
-    for call in calls:
-        if n_bytes > BYTES_PER_RUN or len(groups[-1]) == KEYS_PER_RUN:
-            groups.append([])
-            n_bytes = 0
-        groups[-1].append(call)
-        n_bytes += sum([len(argument) for argument in call if type(argument) is bytes])
-    return groups
+def runs(keys: Sequence[str], columns: Sequence[Column]) -> Iterator[Run]:
+    """Keys in portions that do not keep the server from its other clients for long."""
+    for at in range(0, len(keys), KEYS_PER_RUN):
+        until = at + KEYS_PER_RUN
+        yield from _halved(keys[at:until], [column[at:until] for column in columns])
+
+
+def _halved(keys: Sequence[str], columns: Sequence[Column]) -> Iterator[Run]:
+    if len(keys) > 1 and sum(map(_n_bytes, columns)) > BYTES_PER_RUN:
+        middle = len(keys) // 2
+        yield from _halved(keys[:middle], [column[:middle] for column in columns])
+        yield from _halved(keys[middle:], [column[middle:] for column in columns])
+    else:
+        yield Run(len(keys), (*keys, *chain.from_iterable(zip(*columns, strict=True))))
+
+
+def _n_bytes(column: Column) -> int:
+    return sum(map(len, column)) if isinstance(column[0], bytes) else 0  # type: ignore[arg-type] # bytes, all

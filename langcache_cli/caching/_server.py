@@ -18,7 +18,7 @@ from langcache_cli.caching._lookups import Lookup, Names
 from langcache_cli.caching._loop_clock import LoopClock
 from langcache_cli.caching._outgoing import Outgoing
 from langcache_cli.caching._replies import answer, fail, is_reply_to_mget
-from langcache_cli.caching._scripts import Call, grouped, script
+from langcache_cli.caching._scripts import Column, runs, script
 from langcache_cli.caching._surroundings import Connect, Connection
 
 READONLY_SECONDS = 1.0
@@ -74,30 +74,39 @@ class Server:
 
     async def run(self, name: str, key: str, *arguments: Argument, budget: Budget | None = None) -> Any:
         """Run the script ``name`` on one key; raises like `call`."""
-        (reply,) = await self.run_many(name, [(key, *arguments)], budget=budget)
+        columns = [(argument,) for argument in arguments]
+        (reply,) = await self.run_many(name, (key,), *columns, budget=budget)
         if isinstance(reply, ServerReplyError):
             raise reply
         return reply
 
-    async def run_many(self, name: str, calls: Sequence[Call], *, budget: Budget | None = None) -> list[Any]:
+    async def run_many(
+        self, name: str, keys: Sequence[str], *columns: Column, budget: Budget | None = None
+    ) -> list[Any]:
         """Run the script ``name`` on many keys; error replies are returned in their place.
+
+        Args:
+            name: The file, without its ending.
+            keys: The keys.
+            columns: What else the script is given: each says one thing about every key.
+            budget: What this may cost.
 
         Raises:
             CacheUnavailableError: Not all replies came within the budget, or the breaker is open.
         """
         lua, budget = script(name), budget or Budget(self.timeout)
-        groups = grouped(calls)
-        replies = await self.call_many(list(map(lua.by_digest, groups)), budget=budget)
+        portions = list(runs(keys, columns))
+        replies = await self.call_many(list(map(lua.by_digest, portions)), budget=budget)
         unknown = [index for index, reply in enumerate(replies) if _is_noscript(reply)]
         if unknown:
             # the first by source makes the server know the digest that the others use
-            again = [lua.by_digest(groups[index]) for index in unknown]
-            again[0] = lua.by_source(groups[unknown[0]])
+            again = [lua.by_digest(portions[index]) for index in unknown]
+            again[0] = lua.by_source(portions[unknown[0]])
             for index, reply in zip(unknown, await self.call_many(again, budget=budget), strict=True):
                 replies[index] = reply
         results: list[Any] = []
-        for group, reply in zip(groups, replies, strict=True):
-            results += reply if isinstance(reply, list) else [reply] * len(group)
+        for portion, reply in zip(portions, replies, strict=True):
+            results += reply if isinstance(reply, list) else [reply] * portion.n_keys
         self._heed_all(results)
         return results
 

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from langcache_cli.caching._budget import Budget
-from langcache_cli.caching._entry import Entry, Placeholder, new_id, now_ms, parse
+from langcache_cli.caching._entry import Entry, Placeholder, new_id, new_ids, now_ms, parse
 from langcache_cli.caching._lookups import KEYS_PER_LOOKUP
 from langcache_cli.caching._server import Server
 
@@ -96,7 +96,8 @@ class Store:
         """
         if not tags:
             return ()
-        found = await self.server.run_many("tag", [(tag, new_id(), ttl_ms) for tag in tags], budget=budget)
+        ids, ttls_ms = new_ids(len(tags)), [ttl_ms] * len(tags)
+        found = await self.server.run_many("tag", tags, ids, ttls_ms, budget=budget)
         for version in found:
             if isinstance(version, Exception):
                 raise version
