@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from itertools import compress
+from itertools import chain, compress
 from typing import Any
 
 from langcache_cli.caching._budget import Budget
@@ -52,13 +52,13 @@ class Leases:
 
     async def of(self, names: Sequence[Names]) -> list[Lease]:
         """Leases, not taken yet, with the versions that their tags have before anything is loaded."""
-        tags = list(dict.fromkeys(tag for _, *tags in names for tag in tags))
+        tags = list(dict.fromkeys(chain.from_iterable([one[1:] for one in names])))
         ttl_ms = self._lifetime.longest_ms + self._runtime.longest_load_ms
         budget = self._budget or Budget(self._server.timeout)
         versions = dict(zip(tags, await self._store.versions(tags, ttl_ms, budget), strict=True))
         return [
-            Lease(key, token, tuple([versions[tag] for tag in tags]))
-            for (key, *tags), token in zip(names, new_ids(len(names)), strict=True)
+            Lease(one[0], token, tuple([versions[tag] for tag in one[1:]]) if tags else ())
+            for one, token in zip(names, new_ids(len(names)), strict=True)
         ]
 
     async def claim(self, leases: Sequence[Lease]) -> list[bool]:
