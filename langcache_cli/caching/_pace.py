@@ -6,8 +6,8 @@ import asyncio
 from time import monotonic
 
 STEP = 20
-"""Whoever limits the rate wants the server for others: so many keys take it a tenth of a millisecond. Fewer at a
-time would cost more in round trips than they free."""
+"""Whoever limits the rate wants the server for others: so many keys take it a tenth of a millisecond. Fewer
+at a time would cost more in round trips than they free."""
 
 STEPS_PER_SECOND = 500
 """As many as there is time for; beyond that rate the steps become larger."""
