@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -11,15 +11,16 @@ from typing import Any
 from langcache_cli.caching._addresses import RedisAddress
 from langcache_cli.caching._breaker import Breaker
 from langcache_cli.caching._budget import Budget
+from langcache_cli.caching._connector import Connector, in_time
 from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._failures import NOT_SERVING, unavailable
-from langcache_cli.caching._link import Argument, LinkLostError, connect
+from langcache_cli.caching._link import Argument, connect
 from langcache_cli.caching._lookups import Lookup, Names
 from langcache_cli.caching._loop_clock import LoopClock
 from langcache_cli.caching._outgoing import Outgoing
-from langcache_cli.caching._replies import answer, fail, is_reply_to_mget
+from langcache_cli.caching._replies import is_reply_to_mget
 from langcache_cli.caching._scripts import Column, runs, script
-from langcache_cli.caching._surroundings import Connect, Connection
+from langcache_cli.caching._surroundings import Connect
 
 READONLY_SECONDS = 1.0
 """How often to connect anew while the server refuses to write."""
@@ -49,16 +50,20 @@ class Server:
             on_connect: Given each new connection, before anything is sent over it.
         """
         self.address = address
-        self._connect_to = connect
-        self._on_connect = on_connect
         self.timeout = timeout
         self.breaker = Breaker()
         self._abandoned = False
-        self._out: Outgoing | None = None
-        self._connecting: asyncio.Task[Outgoing] | None = None
         self._may_leave_at = 0.0
         self._loop = asyncio.get_running_loop()
         self.clock = LoopClock()
+        self._connector = Connector(
+            address,
+            connect=connect,
+            clock=self.clock,
+            timeout=timeout,
+            open_lookup=self._open_lookup,
+            on_connect=on_connect,
+        )
 
     async def call(self, *command: Argument, budget: Budget | None = None) -> Any:
         """Send one command and return its reply.
@@ -145,7 +150,7 @@ class Server:
 
     def lookup_soon(self, names: Names) -> asyncio.Future[Any] | None:
         """`lookup` within the server's own time, without a step of its own; None when that takes more."""
-        out = self._out
+        out = self._connector.out
         if out is None:
             return None
         if (filling := out.filling) is not None and not filling.full:
@@ -157,7 +162,7 @@ class Server:
     @property
     def out(self) -> Outgoing | None:
         """The connection, if there is one; it may have ended."""
-        return self._out
+        return self._connector.out
 
     def time_left(self, since: float) -> float:
         """How many seconds the server has left for a call that began when `clock` showed ``since``."""
@@ -169,10 +174,10 @@ class Server:
         self._require_usable(budget)
         ends = self.clock.time() + budget.left
         try:
-            out = self._out
+            out = self._connector.out
             if out is None or not out.link.alive:
                 out = await self._connected(ends)
-            return await self._answered(send(out), ends)
+            return await in_time(send(out), self.clock, ends)
         except OSError as error:  # asyncio's TimeoutError is one
             raise self._failure(error) from error
         finally:
@@ -190,7 +195,7 @@ class Server:
             if isinstance(reply, ServerReplyError):
                 return self._heed(reply) or reply
             if not isinstance(reply, OSError):
-                self._cut()
+                self._connector.cut()
                 reply = OSError("the reply is not one to MGET")
             return self._failure(reply)
 
@@ -205,9 +210,7 @@ class Server:
             What is under way and should be cancelled if the loop still runs.
         """
         self._abandoned = True
-        self._cut()
-        self._out = None
-        return [self._connecting] if self._connecting is not None else []
+        return self._connector.abandon()
 
     def _require_usable(self, budget: Budget) -> None:
         problem = ""
@@ -221,51 +224,11 @@ class Server:
         if problem:
             raise CacheUnavailableError(problem, target=str(self.address))
 
-    async def _answered(self, reply: asyncio.Future[Any], ends: float) -> Any:
-        timer = self.clock.call_after(ends - self.clock.time(), lambda: fail(reply, TimeoutError()))
-        try:
-            return await reply
-        finally:
-            timer.cancel()
-
     async def _connected(self, ends: float) -> Outgoing:
-        """The connection; callers that need one at the same time share one attempt to connect."""
-        if self._connecting is None:
-            self._connecting = self._loop.create_task(self._connect(), name="langcache-connect")
-            self._connecting.add_done_callback(_retrieve)
-        connecting = self._connecting
-        # not for the task itself: its cancellation would look like that of the caller
-        ended: asyncio.Future[None] = self._loop.create_future()
-        connecting.add_done_callback(lambda _: answer(ended, None))
-        await self._answered(ended, ends)
-        if connecting.cancelled():
-            raise LinkLostError("the attempt to connect was given up")
         try:
-            return connecting.result()
+            return await self._connector.connected(ends)
         except ServerReplyError as error:
             raise self._failure(error) from error
-
-    async def _connect(self) -> Outgoing:
-        try:
-            link = await self._in_time(self._connect_to(self.address))
-        except UnicodeError as error:
-            raise OSError(f"{self.address.host!r} is not a host name") from error
-        finally:
-            self._connecting = None
-        self._cut()  # one that was made while the breaker opened
-        out = Outgoing(link, self._open_lookup)
-        if self._on_connect is not None:
-            self._on_connect(out)
-        self._out = out
-        return out
-
-    async def _in_time(self, connecting: Awaitable[Connection]) -> Connection:
-        async with asyncio.timeout(None) as timeout:
-            timer = self.clock.call_after(self.timeout, lambda: timeout.reschedule(self._loop.time()))
-            try:
-                return await connecting
-            finally:
-                timer.cancel()
 
     def _heed_all(self, replies: Sequence[Any]) -> None:
         for reply in replies:
@@ -280,35 +243,20 @@ class Server:
         if reply.code == "READONLY" and now >= self._may_leave_at:
             # no primary any more: its name or address may stand for another server by now
             self._may_leave_at = now + READONLY_SECONDS
-            self._cut()
+            self._connector.cut()
         return None
 
     def _failure(self, error: Exception) -> CacheUnavailableError:
         """Count a failure, and say what it means."""
         if self.breaker.failed(self._loop.time()):
-            self._cut()  # what opened the breaker may be this connection alone: probe with a new one
+            # what opened the breaker may be this connection alone: probe with a new one
+            self._connector.cut()
         return unavailable(error, self.address)
 
-    def _cut(self) -> None:
-        if self._out is not None:
-            self._out.link.abort()
-
     def _probe_if_due(self) -> None:
-        if self._connecting is None and self.breaker.probe_due(self._loop.time()):
-            self._connecting = self._loop.create_task(self._probe(), name="langcache-probe")
-            self._connecting.add_done_callback(_retrieve)
-
-    async def _probe(self) -> Outgoing:
-        out = await self._connect()
-        self.breaker.succeeded()
-        return out
+        if not self._connector.busy and self.breaker.probe_due(self._loop.time()):
+            self._connector.connect_soon(self.breaker.succeeded)
 
 
 def _is_noscript(reply: Any) -> bool:
     return isinstance(reply, ServerReplyError) and reply.code == "NOSCRIPT"
-
-
-def _retrieve(task: asyncio.Task[Outgoing]) -> None:
-    """Look at a failure that all who waited for may have stopped waiting for."""
-    if not task.cancelled():
-        task.exception()

@@ -261,7 +261,7 @@ async def test_cancelled_while_it_invalidates_it_is_kept(open_cache, own_redis, 
     invalidate(words, session, 1)
     words.cache.after_commit(session, types=["vocabulary"])
     commit = asyncio.create_task(session.commit())
-    await aeventually(lambda: words.cache.runtime().server._out.link._waiting)
+    await aeventually(lambda: words.cache.runtime().server.out.link._waiting)
     commit.cancel()
     with pytest.raises(asyncio.CancelledError):
         await commit

@@ -58,7 +58,7 @@ async def test_a_connection_that_ends_fails_every_look_up_of_the_turn(open_cache
     await cache.ping()
     look_ups = [asyncio.create_task(cache.runtime().server.lookup((f"cache:{item}",))) for item in range(5)]
     await asyncio.sleep(0)
-    cache.runtime().server._out.link.abort()
+    cache.runtime().server.out.link.abort()
     results = await asyncio.gather(*look_ups, return_exceptions=True)
     assert [type(result) for result in results] == [CacheUnavailableError] * 5
 
@@ -95,7 +95,7 @@ async def test_what_is_no_reply_to_a_look_up_ends_the_connection(open_cache, red
     cache = open_cache(redis_url)
     await cache.ping()
     server = cache.runtime().server
-    link, caller = server._out.link, server.lookup_soon(("cache:a",))
+    link, caller = server.out.link, server.lookup_soon(("cache:a",))
     await asyncio.sleep(0)
     link._waiting[0](reply)
     with pytest.raises(CacheUnavailableError, match="not one to MGET"):
