@@ -2,7 +2,7 @@
 
 They call functions with and without tags, stale serving and a near cache, and invalidate entries and tags
 now and then. Every half minute it prints the memory of the process, its tasks beyond those of the callers,
-its file descriptors, and the connections and keys of Redis; at the end, what is left when the cache is closed.
+its file descriptors, and the connections and keys of Redis; at the end, what is left of them.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class Reporting(Invalidating):
             CacheError: Redis could not be asked.
         """
         runtime = self._usable_runtime()
-        await runtime.flush_statistics()
+        await runtime.publisher.now()
         counts = await runtime.ledger.read(window_seconds)
         return CacheReport(window_seconds, {label: Numbers(items) for label, items in counts.items()})
 

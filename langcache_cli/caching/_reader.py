@@ -65,6 +65,7 @@ class Reader:
         self.near = runtime.near() if spec.local_seconds else None
         self._tally = runtime.statistics.tally(label)
         self._server = runtime.server
+        self._publisher = runtime.publisher
         self._look_up = runtime.server.lookup_soon
         self._clock = runtime.server.clock
         self._board = runtime.board
@@ -198,8 +199,8 @@ class Reader:
 
     def _counted(self, key: str, name: str, amount: int, seconds: float) -> None:
         """What is done for every hit: the numbers are delivered in time, and hooks are told."""
-        if self._runtime.flush_timer is None:
-            self._runtime.flush_statistics_soon()
+        if self._publisher.timer is None:
+            self._publisher.soon()
         if self._events.hooks:
             self._events.tell(CacheEvent(name, self.label, key, amount, None))
             self._events.tell(CacheEvent("hits", self.label, key, 1, seconds))

@@ -21,6 +21,7 @@ from langcache_cli.caching._ledger import Ledger
 from langcache_cli.caching._near import NearCache
 from langcache_cli.caching._outbox import Invalidation, Outbox
 from langcache_cli.caching._outgoing import Outgoing
+from langcache_cli.caching._publisher import Publisher
 from langcache_cli.caching._server import Server
 from langcache_cli.caching._settings import CacheSettings
 from langcache_cli.caching._statistics import OUTBOX, Label, Statistics
@@ -62,7 +63,6 @@ class Runtime:
         self.statistics = statistics
         self.outbox = outbox
         self.events = events
-        self._publish = publish
         self.server = Server(
             settings.address,
             timeout=settings.operation_timeout,
@@ -73,6 +73,12 @@ class Runtime:
         self.now_ms = now_ms = surroundings.now_ms
         self.store = Store(self.server, lease_seconds=settings.lease_seconds, now_ms=now_ms)
         self.ledger = Ledger(self.bulk, settings.namespace, now_ms=now_ms)
+        self.publisher = Publisher(
+            statistics,
+            self.ledger,
+            every_seconds=settings.stats_flush_seconds if publish else None,
+            spawn=self.spawn,
+        )
         self._delivery = Delivery(
             outbox,
             self.server,
@@ -85,8 +91,6 @@ class Runtime:
         """What answers the calls of a function, once it has been called."""
         self.uncacheable = Uncacheable()
         self._background: set[asyncio.Task[Any]] = set()
-        self.flush_timer: asyncio.TimerHandle | None = None
-        """Set while there is something to flush."""
         self._sentinel: AsyncGenerator[None, None] | None = None
         self._near: Tracking | None = None
 
@@ -131,7 +135,7 @@ class Runtime:
     ) -> None:
         """Count something, and tell the hooks of it."""
         self.statistics.add(label, name, amount)
-        self.flush_statistics_soon()
+        self.publisher.soon()
         if self.events.hooks:
             self.events.tell(CacheEvent(name, label, key, amount, seconds))
 
@@ -206,38 +210,6 @@ class Runtime:
                 {"message": "background work of the cache failed", "exception": error}
             )
 
-    def flush_statistics_soon(self) -> None:
-        """Write the counters within a few seconds; a timer, so that an idle process runs no task."""
-        if self._publish and self.flush_timer is None:
-            self.flush_timer = self.loop.call_later(self.settings.stats_flush_seconds, self._flush_now)
-
-    def _flush_now(self) -> None:
-        self.flush_timer = None
-        self.spawn(self._deliver_statistics())
-
-    async def flush_statistics(self) -> None:
-        """Add the counters to those of the fleet; when Redis is down they are kept for later.
-
-        Cancelled, it is finished in the background: what was half delivered would be counted twice.
-
-        Raises:
-            CacheError: They could not be delivered.
-        """
-        delivery = self.spawn(self._deliver_statistics())
-        await asyncio.wait([delivery])
-        delivery.result()
-
-    async def _deliver_statistics(self) -> None:
-        counts = self.statistics.take() if self._publish else {}
-        if not counts:
-            return
-        try:
-            await self.ledger.add(counts)
-        except BaseException:
-            self.statistics.give_back(counts)
-            self.flush_statistics_soon()
-            raise
-
     @property
     def client(self) -> Redis:
         """A redis-py client that is closed with this runtime."""
@@ -263,7 +235,7 @@ class Runtime:
                 await asyncio.wait(self._background, timeout=self.server.timeout)
             await self._deliver_invalidations()
             with contextlib.suppress(CacheError):
-                await self.flush_statistics()
+                await self.publisher.now()
         finally:
             await self._end()
 
@@ -288,8 +260,7 @@ class Runtime:
     async def _end(self) -> None:
         self._end_readers()
         self._delivery.stop()
-        if self.flush_timer is not None:
-            self.flush_timer.cancel()
+        self.publisher.stop()
         ending = [*self._background, *self.server.abandon(), *self.bulk.abandon()]
         for task in ending:
             task.cancel()

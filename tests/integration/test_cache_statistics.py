@@ -155,7 +155,7 @@ async def test_counts_survive_that_their_delivery_is_cancelled(cache, open_cache
     await database.read(1)
     for steps in range(1, 40):
         await database.read(1)
-        delivery = asyncio.create_task(cache.runtime().flush_statistics())
+        delivery = asyncio.create_task(cache.runtime().publisher.now())
         for _ in range(steps):
             await asyncio.sleep(0)
         delivery.cancel()
@@ -212,7 +212,7 @@ async def test_a_window_holds_what_happened_in_it_and_nothing_older(cache, monke
         moment = round((now - minutes_ago * MINUTE) * 1000)
         monkeypatch.setattr(ledger, "_now_ms", lambda moment=moment: moment)
         cache.statistics.add(cache.label(database.read.spec), "hits", calls)
-        await cache.runtime().flush_statistics()
+        await cache.runtime().publisher.now()
     monkeypatch.setattr(ledger, "_now_ms", lambda: round(now * 1000))
     hits = Counter()
     for window in (MINUTE, 5 * MINUTE, HOUR, 2 * HOUR, 24 * HOUR, 7 * 24 * HOUR):
