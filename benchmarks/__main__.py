@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bulk, outage, reads, startup
+from benchmarks import bulk, growth, memory, outage, reads, startup
 from benchmarks.rounds import Measured
 from tests.harness.postgres import PostgresServer
 from tests.harness.redis_server import RedisServer
@@ -48,10 +48,16 @@ async def measure(rounds: int) -> dict[str, Any]:
         found["Warm 100,000 words, words a second"] = await bulk.warming(server.url, url, rounds)
         found["Clear 200,000 of 400,000 keys, keys a second"] = await bulk.clearing(server.url, rounds)
         found["GET by another process, p99, ms"] = await bulk.reader_p99_ms(server, url)
+        found["Memory of langcache warm, MB"] = await memory.warm_mb(url)
     with RedisServer() as server:
         found["Help and version, ms"], found["Check and stats, ms"] = await startup.startup(
             server.url, rounds
         )
+        found["Hits as keys grow"] = await growth.by_keys(server.url)
+    with RedisServer() as server:
+        found["Hits a second as tasks grow"] = await growth.by_tasks(server.url)
+        found["Hits as values grow"] = await growth.by_size(server.url)
+        found["Hits as tags grow"] = await growth.by_tags(server.url)
     return found
 
 
@@ -76,12 +82,15 @@ def markdown(found: Mapping[str, Any], about: Mapping[str, str], rounds: int) ->
                 f"| {name} | {' | '.join(map(_number, (one.median, one.low, one.high)))} | {one.ratio:.2f} |"
                 for name, one in section.items()
             ]
-        else:
+        elif all(isinstance(value, dict) for value in section.values()):
+            columns = next(iter(section.values()))
+            lines += [f"| | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
             lines += [
-                "| | |",
-                "|---|---:|",
-                *(f"| {name} | {value:.3f} |" for name, value in section.items()),
+                f"| {name} | {' | '.join(map(_number, row.values()))} |" for name, row in section.items()
             ]
+        else:
+            lines += ["| | |", "|---|---:|"]
+            lines += [f"| {name} | {value:.3f} |" for name, value in section.items()]
         lines.append("")
     return "\n".join(lines)
 

@@ -18,13 +18,14 @@ from langcache_cli.__main__ import OBJECTS_BETWEEN_COLLECTIONS
 from langcache_cli.caching import Cache, CacheSettings, set_default_cache, warm
 from langcache_cli.operations.clear import Target, clear
 from langcache_cli.operations.overlapping import overlapping
-from langcache_cli.operations.warm import BATCHES_AT_ONCE
+from langcache_cli.operations.warm import BATCHES_AT_ONCE, VocabularyWarm
 from langcache_cli.vocabulary import Database, Group, get_vocabulary_word, id_batches, metadata, words_of
 from tests.harness.redis_server import RedisServer
 
 WORDS = 100_000
 CLEARED = 200_000
 OTHERS = 200_000
+GENTLE_RATE = 20_000
 READY_MADE = b"lc1 entry" + b"x" * 380
 READER = Path(__file__).with_name("reader.py")
 
@@ -139,16 +140,23 @@ async def clearing(url: str, rounds: int) -> dict[str, Measured]:
 
 
 async def reader_p99_ms(server: RedisServer, database_url: str) -> dict[str, float]:
-    """p99 of GETs by another process: idle, while keys are warmed, and while they are cleared."""
+    """p99 of GETs by another process: idle, and while keys are written or removed in various ways."""
     found = {"idle": await _while_reading(server, asyncio.sleep(2))}
+    found["redis-py pipeline"] = await _while_reading(server, _pipeline(server.url, WORDS))
     cache = Cache(CacheSettings.load(env_file=None, redis_url=server.url), defer_invalidations=False)
     before = set_default_cache(cache)
+    target = Target(types=("vocabulary",))
     async with Database(database_url) as database, cache:
         found["warm"] = await _while_reading(server, _warm(cache, database, WORDS))
-        client = redis.asyncio.from_url(server.url)
-        await _fill(client)
-        await client.aclose()
-        found["clear"] = await _while_reading(server, clear(cache, Target(types=("vocabulary",))))
+        await cache.client().flushall()
+        paced = VocabularyWarm(cache, database, rate=GENTLE_RATE)
+        found[f"warm --rate {GENTLE_RATE}"] = await _while_reading(server, paced.run())
+        await _fill(cache.client())
+        found["clear"] = await _while_reading(server, clear(cache, target))
+        await _fill(cache.client())
+        found[f"clear --rate {GENTLE_RATE}"] = await _while_reading(
+            server, clear(cache, target, rate=GENTLE_RATE)
+        )
     set_default_cache(before)
     return found
 

@@ -14,7 +14,7 @@ from benchmarks.rounds import Measured, in_turns, percentile
 KEYS = 1000
 CALLS = 1000
 TASKS = 100
-CALLS_OF_A_TASK = 50
+CALLS_OF_A_TASK = 100
 
 
 @asynccontextmanager
