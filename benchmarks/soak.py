@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import psutil
 
 from benchmarks.words import Word, word
-from langcache_cli.caching import Cache, CacheSettings
+from langcache_cli.caching import Cache, CacheSettings, CacheUnavailableError
 from tests.harness.redis_server import RedisServer
 
 TASKS = 1000
@@ -73,13 +74,16 @@ async def soak(minutes: float) -> None:
     """Run it, and print what there is to see."""
     with RedisServer() as server:
         async with Cache(CacheSettings.load(env_file=None, redis_url=server.url)) as cache:
-            ends, calls = time.monotonic() + minutes * 60, count()
+            ends, calls, refused = time.monotonic() + minutes * 60, count(), Counter[str]()
             acts, weights = zip(*actions(cache), strict=True)
 
             async def use() -> None:
                 while time.monotonic() < ends:
                     (act,) = random.choices(acts, weights)
-                    await act(int(KEYS * random.random() ** 3))
+                    try:
+                        await act(int(KEYS * random.random() ** 3))
+                    except CacheUnavailableError:  # of a refresh, if the machine stands still for a moment
+                        refused.update(["refresh"])
                     next(calls)
 
             print("".join(f"{column:>13}" for column in COLUMNS))
@@ -92,7 +96,7 @@ async def soak(minutes: float) -> None:
                 )
             await asyncio.gather(*users)
         await asyncio.sleep(0)
-        print(_line(server, minutes, calls, 0), "  closed")
+        print(_line(server, minutes, calls, 0), f"  closed; {refused.total()} refreshes unconfirmed")
 
 
 def _line(server: RedisServer, minute: float, calls: count[int], users: int) -> str:
