@@ -88,9 +88,8 @@ async def _removing(cache: Cache, client: redis.asyncio.Redis) -> float:
 async def by_tasks(url: str) -> Table:
     """Hits a second."""
     table: Table = {}
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        url, max_connections=100
-    )  # or 1,000 tasks are refused
+    # any other pool would refuse 1,000 tasks
+    pool = redis.asyncio.BlockingConnectionPool.from_url(url, max_connections=100)
     async with _cache(url) as cache, redis.asyncio.Redis.from_pool(pool) as client:
 
         @cache.cached(key_prefix="crowded", ttl=3600)
