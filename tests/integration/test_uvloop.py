@@ -71,3 +71,29 @@ def test_a_loop_that_ends_without_closing_the_cache_leaves_no_connection(own_red
         run(main())
     assert database.reads == {1: 1}
     assert clients_of(server) == 0
+
+
+def test_a_near_cache_hears_of_changes(own_redis):
+    server = own_redis()
+
+    async def main():
+        async with cache_at(server.url) as cache:
+            database = Database(cache, local_ttl=60)
+
+            async def kept() -> bool:
+                await database.read(1)
+                return database.cache.statistics_of(database.read)["near"] > 0
+
+            await aeventually(kept)
+            database.versions[1] = 1
+            server.command("DEL", database.read.key_for(1))
+            await aeventually(lambda: sees(database, [1, 1]), within=1.0)
+        await asyncio.sleep(0)
+        assert leftover_tasks() == []
+
+    run(main())
+    assert clients_of(server) == 0
+
+
+async def sees(database: Database, value: list[int]) -> bool:
+    return await database.read(1) == value

@@ -1,0 +1,44 @@
+"""Entries of loaded values: the same whether one is stored or many."""
+
+from langcache_cli.caching._entry import Entry, parse
+from langcache_cli.caching._new_entries import Loaded
+from tests.integration.cache_support import Database, cache_at
+
+VALUES = [[1, 2], [], [3]]
+
+
+def loaded(cache, **options) -> Loaded:
+    spec = Database(cache, **options).read.spec
+    spec.resolve()
+    return Loaded(spec, cache.lifetime(spec), cache.runtime(), load_seconds=0.25)
+
+
+async def test_many_are_written_as_one_is(redis_server):
+    async with cache_at(redis_server.url) as cache:
+        load = loaded(cache, ttl=60, stale_ttl=5)
+        tags = [("0" * 16,), (), ("1" * 16, "2" * 16)]
+        entries, kept_ms = load.stored(VALUES, tags)
+        for value, versions, stored, kept in zip(VALUES, tags, entries, kept_ms, strict=True):
+            found, alone = parse(stored), load.entry(value, versions)
+            assert isinstance(found, Entry)
+            assert found.to_bytes() == stored
+            ignored = {"id": "", "fresh_until_ms": 0}  # random: an id, and a TTL with jitter
+            assert found._replace(**ignored) == alone._replace(**ignored)
+            assert kept == found.fresh_until_ms - found.created_ms + 5000
+            assert 57_000 <= found.fresh_until_ms - found.created_ms <= 60_000
+        assert len({parse(stored).id for stored in entries}) == len(VALUES)
+
+
+async def test_large_ones_are_packed_among_many_too(redis_server):
+    async with cache_at(redis_server.url, compress_bytes=100) as cache:
+        load = loaded(cache)
+        (small, large), _ = load.stored([[1], [7] * 5000], [(), ()])
+        assert (parse(small).packing, parse(large).packing) == ("", "zlib")
+
+
+async def test_one_that_would_not_survive_leaves_the_others_alone(redis_server):
+    async with cache_at(redis_server.url) as cache:
+        load = loaded(cache)
+        entries, _ = load.stored([[1], [object()], [3]], [()] * 3)
+        assert [entry is None for entry in entries] == [False, True, False]
+        assert load.entry([object()], ()) is None
