@@ -31,15 +31,15 @@ READER = Path(__file__).with_name("reader.py")
 
 
 async def fill_database(database: Database, words: int) -> None:
-    """The backend's table with so many words."""
+    """The backend's table with so many words, in no level: of words, not of lists, there are many."""
     async with database.engine.begin() as connection:
         await connection.run_sync(metadata.drop_all)
         await connection.run_sync(metadata.create_all)
         await connection.execute(
             text(
-                "insert into vocabulary_words (id, word, lemma, language, difficulty_level, part_of_speech,"
+                "insert into vocabulary_words (id, word, lemma, language, part_of_speech,"
                 " gender, translation_en, pronunciation, frequency_rank) select i, 'Beispielwort' || i,"
-                " 'beispielwort' || i, 'de', 'B1', 'noun', 'neuter', 'example word ' || i, 'baishpiil', i"
+                " 'beispielwort' || i, 'de', 'noun', 'neuter', 'example word ' || i, 'baishpiil', i"
                 f" from generate_series(1, {words}) i"
             )
         )
@@ -62,7 +62,7 @@ async def _pipeline(url: str, words: int) -> float:
 
 async def _warm(cache: Cache, database: Database, words: int) -> float:
     await cache.client().flushall()
-    group = Group("de", "B1", words)
+    group = Group("de", None, words)
 
     async def load(calls):  # type: ignore[no-untyped-def] # as in operations/warm.py
         ids = [call["word_id"] for call in calls]
