@@ -34,6 +34,10 @@ class Pace:
             return largest
         return max(1, min(largest, max(STEP, int(self._speed / STEPS_PER_SECOND)), int(self._speed)))
 
+    def gathered(self, largest: int) -> int:
+        """How many to let gather before they are done: what a tenth of a second allows, up to ``largest``."""
+        return largest if self._speed is None else max(1, min(largest, int(self._speed / 10)))
+
     async def keep(self, count: int) -> None:
         """``count`` more were done: wait until it is time for the next."""
         self._done += count

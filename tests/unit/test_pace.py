@@ -36,6 +36,11 @@ def test_slow_work_goes_in_small_steps(speed, step):
     assert Pace(speed).step(500) == step
 
 
+@pytest.mark.parametrize(("speed", "gathered"), [(0.1, 1), (5, 1), (100, 10), (10**6, 128), (None, 128)])
+def test_no_more_is_gathered_than_a_tenth_of_a_second_allows(speed, gathered):
+    assert Pace(speed).gathered(128) == gathered
+
+
 @pytest.mark.parametrize("speed", [0, -1])
 def test_a_speed_is_more_than_nothing(speed):
     with pytest.raises(ValueError, match="more than 0"):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from langcache_cli.caching import CacheSettings, Namespace, PatternError, escape_pattern
 from langcache_cli.caching._arguments import argument_text
-from langcache_cli.caching._patterns import of_prefixes
+from langcache_cli.caching._patterns import KEYS_PER_UNLINK, SCANS_PER_UNLINK, Selection, of_prefixes, unlink
 from tests.harness.redis_server import RedisServer
 from tests.unit.values import texts
 
@@ -82,7 +82,9 @@ NAMES = st.text("ab_.-", min_size=1, max_size=4)
 def test_the_selection_of_prefixes_finds_exactly_their_keys(prefixes, prefix, rest):
     selection = of_prefixes("ca.he", prefixes)
     key = f"ca.he:{prefix}{rest}"
-    found = fnmatchcase(key, unescaped(selection.pattern)) and selection.only.match(key.encode()) is not None
+    found = fnmatchcase(key, unescaped(selection.pattern)) and (
+        selection.only is None or selection.only.match(key.encode()) is not None
+    )
     assert found == (prefix in prefixes and rest.startswith(":"))
 
 
@@ -92,6 +94,44 @@ def test_a_dot_or_dash_in_a_name_is_no_wildcard():
     assert not selection.only.match(b"a.b:xzy:f")
     assert not selection.only.match(b"azb:x.y:f")
     assert not selection.only.match(b"z:a.b:x.y:f")
+
+
+class Searched:
+    """A server in which every search finds so many keys."""
+
+    def __init__(self, *, searches: int, keys: int) -> None:
+        self.searches = searches
+        self.keys = keys
+        self.removed: list[int] = []
+
+    async def call(self, name, *arguments):
+        if name == "UNLINK":
+            self.removed.append(len(arguments))
+            return len(arguments)
+        number = int(arguments[0]) + 1
+        cursor = number if number < self.searches else 0
+        return [b"%d" % cursor, [b"cache:%d:%d" % (number, key) for key in range(self.keys)]]
+
+
+@pytest.mark.parametrize("keys", [1, 20, 100, 300])
+async def test_keys_are_removed_many_at_a_time_and_soon(keys):
+    server = Searched(searches=45, keys=keys)
+    assert await unlink(server, Selection("cache:*")) == 45 * keys
+    searches = min(SCANS_PER_UNLINK, -(-KEYS_PER_UNLINK // keys))
+    assert max(server.removed) == searches * keys
+    assert len(server.removed) == -(-45 // searches)
+
+
+async def test_nothing_found_is_nothing_removed():
+    server = Searched(searches=45, keys=0)
+    assert await unlink(server, Selection("cache:*")) == 0
+    assert server.removed == []
+
+
+async def test_at_a_low_rate_few_keys_are_removed_at_a_time():
+    server = Searched(searches=3, keys=2)
+    assert await unlink(server, Selection("cache:*"), keys_per_second=20) == 6
+    assert server.removed == [2, 2, 2]
 
 
 def unescaped(pattern: str) -> str:
