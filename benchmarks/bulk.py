@@ -7,7 +7,7 @@ import gc
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 import redis.asyncio
@@ -69,7 +69,7 @@ async def _warm(cache: Cache, database: Database, words: int) -> float:
         found = await words_of(database, group, ids)
         return [found.get(word_id) for word_id in ids]
 
-    async def store(ids: list[int]) -> None:
+    async def store(ids: Sequence[int]) -> None:
         counts = await warm(cache, get_vocabulary_word, [{"word_id": number} for number in ids], load)
         assert counts.written == len(ids), counts
 
@@ -141,22 +141,23 @@ async def clearing(url: str, rounds: int) -> dict[str, Measured]:
 
 async def reader_p99_ms(server: RedisServer, database_url: str) -> dict[str, float]:
     """p99 of GETs by another process: idle, and while keys are written or removed in various ways."""
-    found = {"idle": await _while_reading(server, asyncio.sleep(2))}
-    found["redis-py pipeline"] = await _while_reading(server, _pipeline(server.url, WORDS))
     cache = Cache(CacheSettings.load(env_file=None, redis_url=server.url), defer_invalidations=False)
     before = set_default_cache(cache)
-    target = Target(types=("vocabulary",))
+    target, gentle = Target(types=("vocabulary",)), f"--rate {GENTLE_RATE}"
     async with Database(database_url) as database, cache:
-        found["warm"] = await _while_reading(server, _warm(cache, database, WORDS))
-        await cache.client().flushall()
+        client = cache.client()
         paced = VocabularyWarm(cache, database, rate=GENTLE_RATE)
-        found[f"warm --rate {GENTLE_RATE}"] = await _while_reading(server, paced.run())
-        await _fill(cache.client())
-        found["clear"] = await _while_reading(server, clear(cache, target))
-        await _fill(cache.client())
-        found[f"clear --rate {GENTLE_RATE}"] = await _while_reading(
-            server, clear(cache, target, rate=GENTLE_RATE)
-        )
+        found = {"idle": await _while_reading(server, asyncio.sleep(2))}
+        for name, work in {
+            "redis-py pipeline": lambda: _pipeline(server.url, WORDS),
+            "warm": lambda: _warm(cache, database, WORDS),
+            f"warm {gentle}": paced.run,
+        }.items():
+            await client.flushall()  # here, not meanwhile: many keys take it a tenth of a second
+            found[name] = await _while_reading(server, work())
+        for name, rate in {"clear": None, f"clear {gentle}": GENTLE_RATE}.items():
+            await _fill(client)
+            found[name] = await _while_reading(server, clear(cache, target, rate=rate))
     set_default_cache(before)
     return found
 

@@ -164,7 +164,7 @@ class VocabularyWarm:
             words = await words_of(self.database, group, ids)
             return [words.get(word_id) for word_id in ids]
 
-        async def store(ids: list[int]) -> None:
+        async def store(ids: Sequence[int]) -> None:
             await self._batch(group, "words", get_vocabulary_word, [{"word_id": i} for i in ids], load)
 
         batches = id_batches(self.database, group, size=self._pace.step(WORDS_PER_BATCH))

@@ -53,13 +53,13 @@ async def groups(
 
 async def id_batches(
     database: Database, group: Group, *, size: int = WORDS_PER_BATCH
-) -> AsyncGenerator[list[int], None]:
+) -> AsyncGenerator[Sequence[int], None]:
     """The ids of a group in order, ``size`` of them at a time; never the whole table in memory."""
     column, last = vocabulary_words.c.id, None
     while True:
         query = select(column).where(_of(group)).order_by(column).limit(IDS_PER_QUERY)
         async with database.session() as session:
-            ids = list(await session.scalars(query if last is None else query.where(column > last)))
+            ids = (await session.scalars(query if last is None else query.where(column > last))).all()
         for at in range(0, len(ids), size):
             yield ids[at : at + size]
         if len(ids) < IDS_PER_QUERY:
