@@ -107,10 +107,14 @@ def parse(stored: bytes) -> Entry | Placeholder | None:
     )
 
 
+TAGS, PACKING = 1, 2
+
+
 def plain_header(schema: str) -> Callable[[bytes, int, int], re.Match[bytes] | None]:
     """What matches the header of an entry whose payload is a value of ``schema``, and not leased.
 
-    Group 1 holds the versions of its tags, group 2 how it is packed. `parse` makes out all others.
+    Group `TAGS` holds the versions of its tags, group `PACKING` how it is packed; ``lastindex`` says which of
+    them there is. `parse` makes out all others.
     """
     return re.compile(
         rb"lc1 entry id=[0-9a-f]{16} leased=0{13} created=[0-9]{1,15} fresh=[0-9]{1,15} load_us=[0-9]{1,15}"

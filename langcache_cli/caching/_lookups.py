@@ -32,7 +32,7 @@ class Lookup:
         self._new_future = loop.create_future
         self._settle = settle
         self._places: dict[str, int] = {}
-        self._callers: list[tuple[Names, asyncio.Future[Any]]] | None = []
+        self._callers: list[tuple[int | list[int], asyncio.Future[Any]]] | None = []
         self.full = False
         """Whether more keys should go into another one."""
 
@@ -48,11 +48,14 @@ class Lookup:
     def add(self, names: Names) -> asyncio.Future[Any]:
         """The values of ``names``: of one the value, of several a list; None for nothing."""
         places = self._places
-        for name in names:
-            places.setdefault(name, len(places))
+        place: int | list[int]
+        if len(names) == 1:
+            place = places.setdefault(names[0], len(places))
+        else:
+            place = [places.setdefault(name, len(places)) for name in names]
         self.full = len(places) >= KEYS_PER_LOOKUP
         caller = self._new_future()
-        self._callers.append((names, caller))  # type: ignore[union-attr] # nothing is added after the reply
+        self._callers.append((place, caller))  # type: ignore[union-attr] # nothing is added after the reply
         return caller
 
     def receive(self, reply: Any) -> None:
@@ -65,11 +68,6 @@ class Lookup:
             for _, caller in callers:
                 fail(caller, values)
             return
-        places = self._places
-        for names, caller in callers:
-            if caller.done():
-                continue
-            if len(names) == 1:
-                caller.set_result(values[places[names[0]]])
-            else:
-                caller.set_result([values[places[name]] for name in names])
+        for place, caller in callers:
+            if not caller.done():
+                caller.set_result(values[place] if isinstance(place, int) else [values[one] for one in place])

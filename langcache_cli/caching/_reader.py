@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from langcache_cli.caching._calls import Call
 from langcache_cli.caching._codec import UndecodableEntryError
-from langcache_cli.caching._entry import MAX_HEADER_BYTES, Entry, parse, plain_header
+from langcache_cli.caching._entry import MAX_HEADER_BYTES, PACKING, TAGS, Entry, parse, plain_header
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._events import CacheEvent
 from langcache_cli.caching._lifetimes import Lifetime
@@ -148,15 +148,17 @@ class Reader:
         header = self._match_header(stored, 0, MAX_HEADER_BYTES)
         if header is None:
             return NOTHING
+        extra = header.lastindex
         if self._tagged:
             versions = found[1:]
-            if None in versions or header[1] != b",".join(versions):
+            if None in versions or header[TAGS] != b",".join(versions):
                 return NOTHING
-        elif header[1] is not None:
+        elif extra is not None and header[TAGS] is not None:
             return NOTHING
         payload = stored[header.end() :]
+        n_bytes = len(payload)
         try:
-            if header[2] is not None:
+            if extra == PACKING:
                 payload = unpacked(payload, ZLIB)
             value = self._decode(payload)
         except UndecodableEntryError:
@@ -164,9 +166,9 @@ class Reader:
         if fill is not None:
             self._keep(names, payload, value, fill)
         seconds = monotonic() - started
-        n_bytes = len(stored) - header.end()
         self._tally.count_hit(n_bytes, seconds)
-        self._counted(names[0], "bytes_read", n_bytes, seconds)
+        if self._events.hooks or self._publisher.timer is None:
+            self._counted(names[0], "bytes_read", n_bytes, seconds)
         return value
 
     def _renewal_is_due(self, found: Any) -> bool:
@@ -194,11 +196,12 @@ class Reader:
         value = kept.value if kept.payload is None else self._decode(kept.payload)
         seconds = monotonic() - started
         self._tally.count_near_hit(seconds)
-        self._counted(key, "near", 1, seconds)
+        if self._events.hooks or self._publisher.timer is None:
+            self._counted(key, "near", 1, seconds)
         return value
 
     def _counted(self, key: str, name: str, amount: int, seconds: float) -> None:
-        """What is done for every hit: the numbers are delivered in time, and hooks are told."""
+        """See that the numbers of a hit are delivered in time, and tell the hooks; asked only if need be."""
         if self._publisher.timer is None:
             self._publisher.soon()
         if self._events.hooks:
