@@ -10,9 +10,8 @@ import os
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from langcache_cli.caching._link import Argument
+from langcache_cli.caching._outgoing import Outgoing
 from langcache_cli.caching._pace import Pace
 from langcache_cli.caching._server import Server
 
@@ -26,6 +25,9 @@ of a second takes 10 ms, in which nobody is served."""
 
 SCANS_PER_UNLINK = 10
 """Where few keys are selected, those found do not wait for more than so many searches."""
+
+START = b"0"
+"""The cursor that begins a search, and that ends it."""
 
 _SPECIAL = re.compile(r"([*?\[\]\\^-])")
 
@@ -59,13 +61,10 @@ def of_prefixes(namespace: str, prefixes: Sequence[str]) -> Selection:
 
 async def scan(server: Server, selection: Selection) -> AsyncIterator[list[bytes]]:
     """Yield batches of the selected keys; ones that come and go meanwhile may be missing."""
-    cursor = b"0"
-    while True:
-        cursor, keys = await server.call(*_next_scan(cursor, selection, KEYS_PER_SCAN))
-        if found := _selected(keys, selection):
+    search = _Search(server, selection)
+    while not search.ended:
+        if found := search.selected(await search.step(KEYS_PER_SCAN)):
             yield found
-        if cursor == b"0":
-            return
 
 
 async def unlink(server: Server, selection: Selection, *, keys_per_second: float | None = None) -> int:
@@ -78,17 +77,18 @@ async def unlink(server: Server, selection: Selection, *, keys_per_second: float
         selection: Which.
         keys_per_second: How many to remove in a second at most; None for as many as there are.
     """
-    pace, removed, scans, found = Pace(keys_per_second), 0, 0, list[bytes]()
-    enough = pace.gathered(KEYS_PER_UNLINK)
+    pace, search = Pace(keys_per_second), _Search(server, selection)
+    step, enough = pace.step(KEYS_PER_SCAN), pace.gathered(KEYS_PER_UNLINK)
+    removed, scans, found = 0, 0, list[bytes]()
     removing: asyncio.Task[int] | None = None
-    searching: asyncio.Task[Any] | None = _searching(server, selection, b"0", pace)
+    searching: asyncio.Task[list[bytes]] | None = asyncio.create_task(search.step(step))
     try:
         while searching is not None:
-            cursor, keys = await searching
-            searching = None if cursor == b"0" else _searching(server, selection, cursor, pace)
+            keys = await searching
+            searching = None if search.ended else asyncio.create_task(search.step(step))
             await asyncio.sleep(0)
             await asyncio.sleep(0)  # by now it is on its way: Redis searches on while we sort what it found
-            selected = _selected(keys, selection)
+            selected = search.selected(keys)
             found += selected
             scans += 1
             if found and (len(found) >= enough or scans >= SCANS_PER_UNLINK or searching is None):
@@ -104,13 +104,30 @@ async def unlink(server: Server, selection: Selection, *, keys_per_second: float
         await asyncio.gather(*under_way, return_exceptions=True)  # looks at failures that nobody waits for
 
 
-def _searching(server: Server, selection: Selection, cursor: bytes, pace: Pace) -> asyncio.Task[Any]:
-    return asyncio.create_task(server.call(*_next_scan(cursor, selection, pace.step(KEYS_PER_SCAN))))
+class _Search:
+    """One pass over all keys. It begins anew over another connection: there a cursor may mean other keys."""
 
+    def __init__(self, server: Server, selection: Selection) -> None:
+        self._server = server
+        self._selection = selection
+        self._cursor = START
+        self._connection: Outgoing | None = None
+        self.ended = False
 
-def _next_scan(cursor: bytes, selection: Selection, count: int) -> tuple[Argument, ...]:
-    return ("SCAN", cursor, "MATCH", selection.pattern, "COUNT", count)
+    async def step(self, count: int) -> list[bytes]:
+        """Some of the keys that match the pattern, of about so many keys."""
+        asked, pattern = self._cursor, self._selection.pattern
+        cursor, keys = await self._server.call("SCAN", asked, "MATCH", pattern, "COUNT", count)
+        connection = self._server.out
+        if asked != START and connection is not self._connection:
+            self._cursor = START
+        else:
+            self._cursor, self._connection = cursor, connection
+            self.ended = cursor == START
+        found: list[bytes] = keys
+        return found
 
-
-def _selected(keys: list[bytes], selection: Selection) -> list[bytes]:
-    return [key for key in keys if selection.only is None or selection.only.match(key)]
+    def selected(self, keys: list[bytes]) -> list[bytes]:
+        """Those that are meant."""
+        only = self._selection.only
+        return keys if only is None else [key for key in keys if only.match(key)]

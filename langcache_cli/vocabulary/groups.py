@@ -68,11 +68,17 @@ async def id_batches(
 
 
 async def words_of(database: Database, group: Group, ids: Sequence[int]) -> dict[int, VocabularyWord]:
-    """The words of a group from the first to the last of some ids: all of those that are still there."""
-    query = select(*WORD_COLUMNS).where(_of(group), vocabulary_words.c.id.between(ids[0], ids[-1]))
+    """The words with some ids of a group, in order: all that are still there, if in another group by now."""
+    column = vocabulary_words.c.id
+    query = select(*WORD_COLUMNS)
     async with database.session() as session:
-        rows = (await session.execute(query)).all()
-    return {row[0]: VocabularyWord(*row) for row in rows}
+        # a range, because naming a thousand ids takes longer; what lies in between is left aside
+        ranged = query.where(_of(group), column.between(ids[0], ids[-1]))
+        words = {row[0]: VocabularyWord(*row) for row in (await session.execute(ranged)).all()}
+        if moved := [word_id for word_id in ids if word_id not in words]:
+            rows = (await session.execute(query.where(column.in_(moved)))).all()
+            words |= {row[0]: VocabularyWord(*row) for row in rows}
+    return words
 
 
 def _of(group: Group) -> ColumnElement[bool]:

@@ -13,6 +13,7 @@ from langcache_cli.caching import (
     set_default_cache,
 )
 from langcache_cli.caching._ledger import MINUTES
+from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database
 
 OTHERS = 100_000
@@ -243,3 +244,15 @@ async def test_a_method_can_be_named_through_its_class_with_or_without_its_insta
     assert await Service.word.invalidate(service, 7)
     assert await service.word(7) == 7
     assert runs == [7, 7]
+
+
+async def test_a_search_begins_anew_when_the_server_was_restarted_with_its_data(own_redis, open_cache):
+    """A cursor says where a search goes on in the hash table of one process; the next hashes otherwise."""
+    server = own_redis()
+    cache = open_cache(server.url)
+    server.command("EVAL", FILL, "0", "200", "cache:vocabulary:word:")
+    clearing = asyncio.create_task(cache.invalidate("cache:vocabulary:*", keys_per_second=400))
+    await aeventually(lambda: server.command("DBSIZE") < 200)
+    server.restart()
+    await clearing
+    assert server.command("KEYS", "cache:vocabulary:*") == []

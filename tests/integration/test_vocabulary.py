@@ -5,7 +5,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import delete, insert, update
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from langcache_cli.vocabulary import (
@@ -22,6 +22,7 @@ from langcache_cli.vocabulary import (
     sample_database,
     sample_rows,
     vocabulary_words,
+    words_of,
 )
 from tests.harness.ports import ReservedPort
 
@@ -97,6 +98,20 @@ async def test_levels_and_languages_are_kept_apart(empty_url):
         assert found == [("de", "A1", 1), ("de", "A2", 1), ("de", None, 1), ("es", "A1", 1)]
         batches = [ids for group in await groups(database) async for ids in id_batches(database, group)]
         assert sorted(itertools.chain.from_iterable(batches)) == [1, 2, 3, 4]
+
+
+async def test_a_word_that_has_moved_to_another_group_is_found_and_one_that_is_gone_is_not(empty_url):
+    await fill(empty_url, [row(number, word=f"w{number}") for number in range(1, 6)])
+    async with Database(empty_url) as database:
+        (group,) = await groups(database)
+        async with database.engine.begin() as connection:
+            table = vocabulary_words
+            await connection.execute(update(table).where(table.c.id == 2).values(difficulty_level="B1"))
+            await connection.execute(update(table).where(table.c.id == 5).values(language="es"))
+            await connection.execute(delete(table).where(table.c.id == 3))
+        words = await words_of(database, group, [1, 2, 3, 4, 5])
+    assert sorted(words) == [1, 2, 4, 5]
+    assert (words[2].difficulty_level, words[5].language) == ("B1", "es")
 
 
 async def test_a_word_comes_with_the_types_of_its_columns_and_an_unknown_id_is_none(empty_url):

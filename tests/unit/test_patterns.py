@@ -103,6 +103,7 @@ class Searched:
         self.searches = searches
         self.keys = keys
         self.removed: list[int] = []
+        self.out = object()
 
     async def call(self, name, *arguments):
         if name == "UNLINK":
@@ -120,6 +121,22 @@ async def test_keys_are_removed_many_at_a_time_and_soon(keys):
     searches = min(SCANS_PER_UNLINK, -(-KEYS_PER_UNLINK // keys))
     assert max(server.removed) == searches * keys
     assert len(server.removed) == -(-45 // searches)
+
+
+async def test_over_another_connection_the_search_begins_anew():
+    server = Searched(searches=6, keys=2)
+    asked = []
+
+    async def call(name, *arguments):
+        if name == "SCAN":
+            asked.append(int(arguments[0]))
+            if len(asked) == 4:
+                server.out = object()
+        return await Searched.call(server, name, *arguments)
+
+    server.call = call
+    await unlink(server, Selection("cache:*"))
+    assert asked == [0, 1, 2, 3, 0, 1, 2, 3, 4, 5]
 
 
 async def test_nothing_found_is_nothing_removed():
