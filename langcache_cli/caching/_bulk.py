@@ -138,8 +138,8 @@ class _Warm:
         errors = [reply for reply in replies if isinstance(reply, ServerReplyError)]
         if errors and len(errors) == len(replies) - replies.count(None):
             raise errors[0]
-        refused = [lease.key for lease, reply in zip(leases, replies, strict=True) if reply == 0]
-        if refused and not self.missing_only:
+        refused = [lease for lease, reply in zip(leases, replies, strict=True) if reply == 0]
+        if not self.missing_only:
             # Another refresh may have claimed the old entries after us: they must not outlive this warm.
-            await self.cache.invalidate_keys(refused)
+            await self.leases.withdraw(refused)
         return WarmCounts(written=written, refused=len(refused), failed=len(failed))

@@ -113,6 +113,12 @@ class Leases:
         replies = iter(await self._run("commit", storable, _tokens(storable), stored, stored_ms))
         return [next(replies) if survived else None for survived in survives]
 
+    async def withdraw(self, leases: Sequence[Lease]) -> None:
+        """Take old entries from their readers after the leases were lost; whoever has them now keeps them."""
+        for reply in await self._run("withdraw", leases, self._placeholders(leases), self._times_ms(leases)):
+            _require(reply)
+        self._runtime.forget(_keys(leases))
+
     def release_soon(self, leases: Sequence[Lease]) -> None:
         """Give leases back without making anybody wait for it."""
         if leases:

@@ -18,7 +18,7 @@ KEYS = ["cache:a:f:1", "cache:a:f:2"]
 TAGS = ["cache@tag:x", "cache@tag:y"]
 HOUR_MS = 3_600_000
 TOKENS = [f"{number:016x}" for number in range(1, 4)]
-STEPS = ["versions", "acquire", "claim", "elect", "renew", "commit", "release", "invalidate"]
+STEPS = ["versions", "acquire", "claim", "elect", "renew", "commit", "release", "withdraw", "invalidate"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Step:
     token: str
     rejects: bool
 
-    async def take(self, store: Store) -> object:
+    async def take(self, store: Store) -> object:  # noqa: PLR0911 - one for each step
         """What it returns, but for what is random or a time."""
         lease, budget = Lease(self.key, self.token), Budget(5)
         seen = await store.read(self.key, budget)
@@ -46,6 +46,8 @@ class Step:
                 return await store.commit(lease, entry, HOUR_MS, budget)
             case "invalidate":
                 return await store.invalidate([self.key], budget)
+            case "withdraw":
+                return await store.server.run("withdraw", self.key, *store.taking(lease), budget=budget)
             case simple:
                 return await getattr(store, simple)(lease, budget)
 

@@ -200,6 +200,7 @@ async def test_no_step_of_a_load_harms_a_key_of_another_type(store, lease, redis
     assert not await store.commit(lease, entry(), MINUTE_MS, budget())
     assert not await store.renew(lease, budget())
     await store.release(lease, budget())
+    assert not await withdraw(store, lease)
     assert redis_server.command("DUMP", KEY) == before
 
 
@@ -209,6 +210,7 @@ async def test_no_step_of_a_load_harms_a_foreign_string(store, lease, redis_serv
     assert not await store.commit(lease, entry(), MINUTE_MS, budget())
     assert not await store.renew(lease, budget())
     await store.release(lease, budget())
+    assert not await withdraw(store, lease)
     assert redis_server.command("GET", KEY) == data
 
 
@@ -253,6 +255,36 @@ async def test_releasing_a_lost_lease_removes_nothing(store, lease):
     new = await stored_entry(store)
     await store.release(lease, budget())
     assert await found(store) == new
+
+
+# -- withdraw --
+
+
+async def withdraw(store, lease):
+    return await store.server.run("withdraw", KEY, *store.taking(lease), budget=budget())
+
+
+async def test_an_old_entry_that_another_has_claimed_is_withdrawn_and_its_claim_stays(
+    store, lease, redis_server
+):
+    await stored_entry(store)
+    other = new_lease(KEY)
+    await store.claim(lease, budget())
+    await store.claim(other, budget())
+    assert await withdraw(store, lease)
+    assert isinstance(placeholder := await found(store), Placeholder)
+    assert placeholder.id == other.token
+    assert 0 < redis_server.command("PTTL", KEY) <= store.lease_ms
+    assert await store.commit(other, entry(), MINUTE_MS, budget())
+
+
+async def test_what_came_after_a_lost_lease_is_not_withdrawn(store, lease):
+    await store.acquire(lease, budget())
+    await store.claim(other := new_lease(KEY), budget())
+    assert not await withdraw(store, lease)
+    assert await store.commit(other, entry(b'"newer"'), MINUTE_MS, budget())
+    assert not await withdraw(store, lease)
+    assert (await found(store)).payload == b'"newer"'
 
 
 # -- claim --

@@ -26,6 +26,10 @@ async def load(calls):
     return [{"value": call["number"] * 10} for call in calls]
 
 
+async def load_older(calls):
+    return [{"value": -1} for _ in calls]
+
+
 async def test_warmed_calls_are_hits_with_the_values_of_misses(cache):
     times_ten, runs = numbers(cache)
     assert await warm(cache, times_ten, CALLS, load) == WarmCounts(read=50, written=50)
@@ -191,8 +195,8 @@ async def test_a_full_redis_is_an_error_that_says_so(own_redis, open_cache):
 
 
 async def test_an_old_entry_does_not_outlive_a_warm_that_was_overtaken(cache):
-    times_ten, _ = numbers(cache)
-    await warm(cache, times_ten, CALLS[:1], load)
+    times_ten, runs = numbers(cache)
+    await warm(cache, times_ten, CALLS[:1], load_older)
 
     async def load_while_another_refresh_begins_and_fails(calls):
         async def fail(_):
@@ -204,7 +208,56 @@ async def test_an_old_entry_does_not_outlive_a_warm_that_was_overtaken(cache):
 
     counts = await warm(cache, times_ten, CALLS[:1], load_while_another_refresh_begins_and_fails)
     assert counts == WarmCounts(read=1, refused=1)
-    assert not await cache.holds(times_ten.key_for(0))
+    assert await times_ten(0) == {"value": 0}
+    assert runs == [0]
+
+
+@pytest.mark.parametrize("before", ["nothing", "old entries"])
+@pytest.mark.parametrize("first_to_store", ["the earlier", "the later"])
+async def test_of_two_warms_at_once_the_later_stores_all_of_it(cache, open_cache, before, first_to_store):
+    times_ten, runs = numbers(cache)
+    if before == "old entries":
+        await warm(cache, times_ten, CALLS, load_older)
+    earlier_has_claimed, later_has_claimed, earlier_is_done = (asyncio.Event() for _ in range(3))
+
+    async def load_later(calls):
+        later_has_claimed.set()
+        if first_to_store == "the earlier":
+            await earlier_is_done.wait()
+        return await load(calls)
+
+    async def load_earlier(calls):
+        earlier_has_claimed.set()
+        await later_has_claimed.wait()
+        if first_to_store == "the later":
+            await later
+        return await load_older(calls)
+
+    async def begin_later():
+        await earlier_has_claimed.wait()
+        return await warm(open_cache(), times_ten, CALLS, load_later)
+
+    later = asyncio.create_task(begin_later())
+    earlier = await warm(cache, times_ten, CALLS, load_earlier)
+    assert earlier == WarmCounts(read=50, refused=50)
+    earlier_is_done.set()
+    assert await later == WarmCounts(read=50, written=50)
+    assert [await times_ten(number) for number in range(50)] == [{"value": n * 10} for n in range(50)]
+    assert runs == []
+
+
+async def test_what_is_refreshed_during_a_warm_stays(cache):
+    times_ten, runs = numbers(cache)
+    await warm(cache, times_ten, CALLS, load_older)
+
+    async def load_while_one_is_refreshed(calls):
+        await times_ten.refresh(7)
+        return await load_older(calls)
+
+    counts = await warm(cache, times_ten, CALLS, load_while_one_is_refreshed)
+    assert counts == WarmCounts(read=50, written=49, refused=1)
+    assert await times_ten(7) == {"value": 70}
+    assert runs == [7]
 
 
 @pytest.mark.parametrize("forbidden", ["getrange", "set", "eval"])

@@ -32,7 +32,7 @@ class MemoryServer:
         """Start empty; keys end by ``now_ms``."""
         self._now_ms = now_ms
         self._items: dict[bytes, _Item] = {}
-        names = ("acquire", "claim", "commit", "elect", "release", "renew", "tag")
+        names = ("acquire", "claim", "commit", "elect", "release", "renew", "tag", "withdraw")
         self._scripts: dict[bytes, Callable[..., Any]] = {
             script(name).digest.encode(): getattr(self, f"_{name}") for name in names
         }
@@ -166,6 +166,13 @@ class MemoryServer:
 
     def _release(self, key: bytes, token: bytes) -> int:
         return self._remove(key) if self._held(key, token) is not None else 0
+
+    def _withdraw(self, key: bytes, placeholder: bytes, lease_ms: bytes) -> int:
+        entry = self._entry(key)
+        if entry is None or not entry.leased_until_ms:
+            return 0
+        self._set(key, placeholder[:13] + entry.id.encode() + placeholder[29:], int(lease_ms))
+        return 1
 
     def _tag(self, key: bytes, version: bytes, ttl_ms: bytes) -> bytes:
         current = self._get(key)
