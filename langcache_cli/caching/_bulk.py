@@ -91,30 +91,33 @@ class _Warm:
         self.runtime = cache.runtime()
         lifetime = cache.lifetime(function.spec)
         self.leases = Leases(self.runtime, function.spec, lifetime, server=self.runtime.bulk)
-        self.vacant: list[Lease] = []
-        """Leases of keys under which there was nothing: others wait for them."""
 
     async def run(self, calls: Sequence[Arguments]) -> WarmCounts:
         leases = await self.leases.of(self._names(calls))
-        skipped = 0
-        if self.missing_only:
-            taken = await self.leases.acquire(leases)
-            calls, leases = list(compress(calls, taken)), list(compress(leases, taken))
-            self.vacant, skipped = leases, taken.count(False)
-        else:
-            served = await self.leases.claim(leases)
-            self.vacant = [lease for lease, is_served in zip(leases, served, strict=True) if not is_served]
-        if not leases:
-            return WarmCounts(skipped=skipped)
-        started = self.runtime.loop.time()
         try:
-            async with self.leases.kept(leases):
-                values = await self.load(calls)
+            if not self.missing_only:
+                await self.leases.claim(leases)
+                return await self._filled(leases, calls)
+            taken = await self.leases.acquire(leases)
+            skipped = WarmCounts(skipped=taken.count(False))
+            calls, leases = list(compress(calls, taken)), list(compress(leases, taken))
+            return await self._filled(leases, calls) + skipped if leases else skipped
         except BaseException:
-            self.leases.release_soon(self.vacant)
+            # the server may have heard us whatever we heard of it; entries that were claimed are served on
+            self.leases.release_soon(leases, entries=False)
             raise
-        seconds_each = (self.runtime.loop.time() - started) / len(leases)
-        return await self._store(leases, values, seconds_each) + WarmCounts(read=len(leases), skipped=skipped)
+
+    async def _filled(self, leases: Sequence[Lease], calls: Sequence[Arguments]) -> WarmCounts:
+        """Load and store under leases that were taken."""
+        started = self.runtime.loop.time()
+        async with self.leases.kept(leases):
+            values = await self.load(calls)
+            if len(values) != len(calls):
+                raise ValueError(
+                    f"the load of {self.function!r} returned {len(values)} values for {len(calls)} calls"
+                )
+            seconds_each = (self.runtime.loop.time() - started) / len(leases)
+            return await self._store(leases, values, seconds_each) + WarmCounts(read=len(leases))
 
     def _names(self, calls: Sequence[Arguments]) -> list[Names]:
         spec, namespace = self.function.spec, self.cache.settings.namespace

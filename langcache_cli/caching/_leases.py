@@ -106,12 +106,15 @@ class Leases:
     async def store(self, leases: Sequence[Lease], values: Sequence[Any], load_seconds: float) -> list[Any]:
         """`commit` values that were just loaded; None for one that would not survive."""
         loaded = Loaded(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
-        entries, kept_ms = loaded.stored(values, [lease.tags for lease in leases])
-        survives = [entry is not None for entry in entries]
-        storable, stored_ms = list(compress(leases, survives)), list(compress(kept_ms, survives))
-        stored = [entry for entry in entries if entry is not None]
-        replies = iter(await self._run("commit", storable, _tokens(storable), stored, stored_ms))
-        return [next(replies) if survived else None for survived in survives]
+        replies: list[Any] = []
+        for entries, kept_ms in loaded.stored(values, [lease.tags for lease in leases]):
+            portion = leases[len(replies) : len(replies) + len(entries)]
+            survives = [entry is not None for entry in entries]
+            storable, stored_ms = list(compress(portion, survives)), list(compress(kept_ms, survives))
+            stored = [entry for entry in entries if entry is not None]
+            found = iter(await self._run("commit", storable, _tokens(storable), stored, stored_ms))
+            replies += [next(found) if survived else None for survived in survives]
+        return replies
 
     async def withdraw(self, leases: Sequence[Lease]) -> None:
         """Take old entries from their readers after the leases were lost; whoever has them now keeps them."""
@@ -119,10 +122,16 @@ class Leases:
             _require(reply)
         self._runtime.forget(_keys(leases))
 
-    def release_soon(self, leases: Sequence[Lease]) -> None:
-        """Give leases back without making anybody wait for it."""
+    def release_soon(self, leases: Sequence[Lease], *, entries: bool = True) -> None:
+        """Give leases back without making anybody wait for it.
+
+        Args:
+            leases: Those that are ours still; others are left alone.
+            entries: Whether claimed entries go, too; False lets them be served on.
+        """
         if leases:
-            self._runtime.spawn(self._server.run_many("release", _keys(leases), _tokens(leases)))
+            columns = _tokens(leases), [int(entries)] * len(leases)
+            self._runtime.spawn(self._server.run_many("release", _keys(leases), *columns))
 
     def entry(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
         """The entry of a loaded value; None for one that would not come back the same."""

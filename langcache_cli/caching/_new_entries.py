@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from langcache_cli.caching._codec import UncacheableValueError
@@ -11,6 +11,9 @@ from langcache_cli.caching._lifetimes import Lifetime
 from langcache_cli.caching._packing import packed
 from langcache_cli.caching._runtime import Runtime
 from langcache_cli.caching._spec import FunctionSpec
+
+PORTION_BYTES = 1024 * 1024
+"""So much is packed before it is stored: well within a lease, and no more of it in memory."""
 
 
 class Loaded:
@@ -49,13 +52,18 @@ class Loaded:
 
     def stored(
         self, values: Sequence[Any], tags: Sequence[tuple[str, ...]]
-    ) -> tuple[list[bytes | None], list[int]]:
-        """The bytes of the entries of many values, None as for `entry`; and how long to keep each, in ms."""
+    ) -> Iterator[tuple[list[bytes | None], list[int]]]:
+        """The bytes of the entries of many values, None as for `entry`; and how long to keep each, in ms.
+
+        They come in portions of some `PORTION_BYTES`, so that leases can be renewed in between.
+        """
         shared = entry_format(self._now_ms, self._load_us, self._spec.codec.fingerprint)
         now_ms, stale_ms = self._now_ms, self._lifetime.stale_ms
         ttls_ms = self._lifetime.ttls_ms(len(values))
+        kept_ms = [ttl_ms + stale_ms for ttl_ms in ttls_ms]
         ids = [entry_id.encode("ascii") for entry_id in new_ids(len(values))]
         entries: list[bytes | None] = []
+        first, n_bytes = 0, 0
         for found, versions, entry_id, ttl_ms in zip(
             map(self._packed, values), tags, ids, ttls_ms, strict=True
         ):
@@ -64,7 +72,11 @@ class Loaded:
             else:
                 payload, packing = found
                 entries.append(shared % (entry_id, now_ms + ttl_ms, header_end(versions, packing), payload))
-        return entries, [ttl_ms + stale_ms for ttl_ms in ttls_ms]
+                n_bytes += len(payload)
+                if n_bytes >= PORTION_BYTES:
+                    yield entries, kept_ms[first : first + len(entries)]
+                    first, n_bytes, entries = first + len(entries), 0, []
+        yield entries, kept_ms[first:]
 
     def _packed(self, value: Any) -> tuple[bytes, str] | None:
         try:

@@ -140,8 +140,8 @@ class Store:
         )
 
     async def release(self, lease: Lease, budget: Budget) -> None:
-        """Give the lease back, if it is still ours."""
-        await self.server.run("release", lease.key, lease.token, budget=budget)
+        """Give the lease back, if it is still ours; an entry that was claimed goes, too."""
+        await self.server.run("release", lease.key, lease.token, 1, budget=budget)
 
     async def invalidate(self, keys: Sequence[str], budget: Budget) -> int:
         """Remove entries, and the right to store any load of them that is under way."""

@@ -1,10 +1,14 @@
 """Filling the cache in bulk: the same entries as misses write, and an invalidation meanwhile wins."""
 
 import asyncio
+import itertools
+import random
 
 import pytest
 
 from langcache_cli.caching import CacheUnavailableError, ServerReplyError, WarmCounts, warm
+from tests.harness.polling import aeventually
+from tests.integration.cache_support import leftover_tasks
 
 
 def numbers(cache, **options):
@@ -157,6 +161,54 @@ async def test_a_database_that_fails_leaves_no_lease_behind(cache):
     assert await times_ten(1) == {"value": 10}
     assert await times_ten(1) == {"value": 10}
     assert runs == [1]
+
+
+@pytest.mark.parametrize("missing_only", [True, False])
+async def test_a_warm_that_is_cancelled_anywhere_leaves_no_lease_behind(cache, redis_server, missing_only):
+    times_ten, _ = numbers(cache)
+    await warm(cache, times_ten, CALLS[:25], load_older)
+    for turns in itertools.count():
+        redis_server.command("DEL", *(times_ten.key_for(number) for number in range(25, 50)))
+        warming = asyncio.create_task(warm(cache, times_ten, CALLS, load, missing_only=missing_only))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        was_done = warming.done()
+        warming.cancel()
+        await asyncio.gather(warming, return_exceptions=True)
+        await aeventually(lambda: leftover_tasks() == [])
+        with redis_server.connect() as connection:
+            stored = [connection.call("GET", times_ten.key_for(number)) or b"" for number in range(50)]
+        assert not [data for data in stored if data.startswith(b"lc1 lease")]
+        assert all(data.startswith(b"lc1 entry") for data in stored[:25])
+        if was_done:
+            break
+
+
+async def test_a_load_that_returns_too_few_values_is_told_so_and_leaves_no_lease_behind(cache, redis_server):
+    times_ten, _ = numbers(cache)
+
+    async def load_too_few(calls):
+        return (await load(calls))[1:]
+
+    with pytest.raises(ValueError, match="returned 49 values for 50 calls"):
+        await warm(cache, times_ten, CALLS, load_too_few)
+    await aeventually(lambda: redis_server.command("EXISTS", times_ten.key_for(1)) == 0)
+
+
+async def test_values_that_take_longer_to_pack_than_a_lease_lasts_are_stored(open_cache):
+    cache = open_cache(lease_seconds=0.3, compress_bytes=100)
+
+    @cache.cached(key_prefix="large")
+    async def large(number: int) -> list[str]:
+        return []
+
+    value = [random.Random(1).randbytes(40_000).hex() for _ in range(10)]
+
+    async def load_large(calls):
+        return [value for _ in calls]
+
+    calls = [{"number": number} for number in range(60)]
+    assert await warm(cache, large, calls, load_large) == WarmCounts(read=60, written=60)
 
 
 async def test_values_that_cannot_be_cached_are_counted_and_the_others_stored(cache, caplog):

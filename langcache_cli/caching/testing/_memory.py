@@ -164,8 +164,10 @@ class MemoryServer:
         self._set(key, entry, int(ttl_ms))
         return 1
 
-    def _release(self, key: bytes, token: bytes) -> int:
-        return self._remove(key) if self._held(key, token) is not None else 0
+    def _release(self, key: bytes, token: bytes, entry_too: bytes) -> int:
+        held = self._held(key, token)
+        is_ours = isinstance(held, Placeholder) or (held is not None and entry_too == b"1")
+        return self._remove(key) if is_ours else 0
 
     def _withdraw(self, key: bytes, placeholder: bytes, lease_ms: bytes) -> int:
         entry = self._entry(key)
