@@ -92,17 +92,23 @@ class Connector:
         return [self._connecting] if self._connecting is not None else []
 
     def _start(self, work: Coroutine[Any, Any, Outgoing], name: str) -> asyncio.Task[Outgoing]:
-        self._connecting = self._loop.create_task(work, name=name)
-        self._connecting.add_done_callback(_retrieve)
-        return self._connecting
+        connecting = self._loop.create_task(work, name=name)
+        self._connecting = connecting
+        connecting.add_done_callback(self._ended)  # however it ends: one that never began has no `finally`
+        return connecting
+
+    def _ended(self, connecting: asyncio.Task[Outgoing]) -> None:
+        if self._connecting is connecting:
+            self._connecting = None
+        if not connecting.cancelled():
+            connecting.exception()  # looks at a failure that all who waited for may have stopped waiting for
 
     async def _connect(self) -> Outgoing:
         try:
             link = await self._within_timeout(self._connect_to(self._address))
         except UnicodeError as error:
             raise OSError(f"{self._address.host!r} is not a host name") from error
-        finally:
-            self._connecting = None
+        self._connecting = None
         self.cut()  # one that was made while the breaker opened
         out = Outgoing(link, self._open_lookup)
         if self._on_connect is not None:
@@ -131,9 +137,3 @@ async def in_time(reply: asyncio.Future[T], clock: LoopClock, ends: float) -> T:
         return await reply
     finally:
         timer.cancel()
-
-
-def _retrieve(task: asyncio.Task[Outgoing]) -> None:
-    """Look at a failure that all who waited for may have stopped waiting for."""
-    if not task.cancelled():
-        task.exception()

@@ -31,7 +31,13 @@ Receiver = Callable[[Any], object]
 
 
 class LinkLostError(ConnectionError):
-    """The connection ended before the reply came."""
+    """The connection ended before the reply came.
+
+    Attributes:
+        counted: Whether the breaker has heard of it: one lost connection fails all its requests at once.
+    """
+
+    counted = False
 
 
 class Link(asyncio.Protocol):

@@ -61,6 +61,7 @@ class Lookup:
     def receive(self, reply: Any) -> None:
         """Give everyone what they asked for, or the error; what comes after the first reply is ignored."""
         callers, self._callers = self._callers, None
+        self.full = True  # when its time was up before it was sent
         if callers is None:
             return
         values = self._settle(reply)

@@ -6,8 +6,9 @@ Whoever takes leases loads before it waits, so that two calls that share items n
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from langcache_cli.caching._budget import Budget
@@ -182,14 +183,15 @@ class ManyCall:
             load.count("bytes_written", len(entry.payload))
         elif reply == 0 and isinstance(landing, Landing):
             load.count("refused")
-            return await load.superseded(landing)
+            with contextlib.suppress(CacheError):
+                return await load.superseded(landing)
         else:
             load.count("unstored")
         return landing
 
     async def _wait_for_others(self, keys: Sequence[str]) -> None:
         """Answer what other calls are loading, as a call for one item would be."""
-        calls = [self._calls[key].answer() for key in keys]
+        calls = [self._calls[key] for key in keys]
         if self._spec.takes_session:  # which does one thing at a time, should a call have to load after all
             results = [await _caught(call) for call in calls]
         else:
@@ -234,9 +236,9 @@ def _landed(value: Any) -> Landing | Exception:
     return value if isinstance(value, Exception) else Landing(value)
 
 
-async def _caught(call: Coroutine[Any, Any, Any]) -> Any:
+async def _caught(call: Call) -> Any:
     try:
-        return await call
+        return await call.answer()
     except Exception as error:  # noqa: BLE001 - raised when all items have been answered
         return error
 

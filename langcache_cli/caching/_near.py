@@ -15,6 +15,9 @@ from langcache_cli.caching._shareable import shareable_bytes
 OVERHEAD_BYTES = 600
 """What an entry takes besides its content and its key: objects, and its places in dictionaries."""
 
+TAG_BYTES = 400
+"""What each tag of an entry takes besides its key, if no other entry has it."""
+
 MAX_DROPPED = 10_000
 """How many of the latest changes to remember. With more between a look-up and its reply it is not kept."""
 
@@ -27,6 +30,7 @@ class Kept:
         payload: The value as bytes; None if the value itself is there.
         value: The value, if nobody can change it.
         ends: When it must not be served any more.
+        codec: What has made the value of the bytes.
         tags: Keys of its tags.
         n_bytes: How much memory it takes, about.
         used: Whether it was served since it was passed over for eviction.
@@ -35,6 +39,7 @@ class Kept:
     payload: bytes | None
     value: Any
     ends: float
+    codec: object
     tags: tuple[str, ...]
     n_bytes: int
     used: bool = False
@@ -71,7 +76,16 @@ class NearCache:
         kept.used = True
         return kept
 
-    def keep(self, names: tuple[str, ...], payload: bytes, value: Any, *, ends: float, since: int) -> None:
+    def keep(
+        self,
+        names: tuple[str, ...],
+        payload: bytes,
+        value: Any,
+        *,
+        ends: float,
+        since: int,
+        codec: object = None,
+    ) -> None:
         """Keep what a look-up has found, unless it may have changed since then.
 
         Args:
@@ -80,19 +94,21 @@ class NearCache:
             value: Its value.
             ends: When it must not be served any more.
             since: The `moment` when it was asked for.
+            codec: What has made the value of the bytes; another may make another of them.
         """
         if since < self._all_dropped or any(self._dropped.get(name, 0) > since for name in names):
             return
         key, tags = names[0], names[1:]
         value_bytes = shareable_bytes(value)
         n_bytes = len(key) + OVERHEAD_BYTES + (len(payload) if value_bytes is None else value_bytes)
+        n_bytes += sum([len(tag) + TAG_BYTES for tag in tags])
         if n_bytes > self._max_bytes:
             return
         self._remove(key)
         if value_bytes is None:
-            self._entries[key] = Kept(payload, None, ends, tags, n_bytes)
+            self._entries[key] = Kept(payload, None, ends, codec, tags, n_bytes)
         else:
-            self._entries[key] = Kept(None, value, ends, tags, n_bytes)
+            self._entries[key] = Kept(None, value, ends, codec, tags, n_bytes)
         self.n_bytes += n_bytes
         for tag in tags:
             self._keys_of_tags.setdefault(tag, set()).add(key)

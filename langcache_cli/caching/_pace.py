@@ -12,9 +12,12 @@ at a time would cost more in round trips than they free."""
 STEPS_PER_SECOND = 500
 """As many as there is time for; beyond that rate the steps become larger."""
 
+MADE_UP_FOR_SECONDS = 0.1
+"""More time that was lost is not caught up with: a server that has just recovered shall not be overrun."""
+
 
 class Pace:
-    """No more than so many keys a second, on average since it was made."""
+    """No more than so many keys a second."""
 
     def __init__(self, keys_per_second: float | None) -> None:
         """Begin now; None is as fast as can be.
@@ -42,4 +45,6 @@ class Pace:
         """``count`` more were done: wait until it is time for the next."""
         self._done += count
         if self._speed is not None:
-            await asyncio.sleep(max(0.0, self._started + self._done / self._speed - monotonic()))
+            early = self._started + self._done / self._speed - monotonic()
+            self._started += max(0.0, -early - MADE_UP_FOR_SECONDS)
+            await asyncio.sleep(max(0.0, early))

@@ -56,7 +56,8 @@ class Reader:
         self.lifetime = lifetime
         self._runtime = runtime
         self._spec = spec
-        self._decode = spec.resolve().decode
+        self._codec = spec.resolve()
+        self._decode = self._codec.decode
         self._namespace = runtime.settings.namespace
         self._names = spec.compiled_names(self._namespace)
         self._match_header = plain_header(spec.codec.fingerprint)
@@ -191,9 +192,13 @@ class Reader:
     def _near_value(self, near: Tracking, key: str, started: float) -> Any:
         """That of an entry in this process, counted; or `NOTHING`."""
         kept = None if self._unconfirmed else near.get(key, started)
-        if kept is None:
+        if kept is None or kept.codec is not self._codec:
             return NOTHING
-        value = kept.value if kept.payload is None else self._decode(kept.payload)
+        try:
+            value = kept.value if kept.payload is None else self._decode(kept.payload)
+        except UndecodableEntryError:  # a validator of the application's takes it no more
+            near.near.drop([key])
+            return NOTHING
         seconds = monotonic() - started
         self._tally.count_near_hit(seconds)
         if self._events.hooks or self._publisher.timer is None:
@@ -224,4 +229,10 @@ class Reader:
             return
         fresh_seconds = ttl_ms / 1000 - self.lifetime.stale_seconds
         ends = fill.asked_at + min(self._spec.local_seconds, fresh_seconds)
-        self.near.keep(names, payload, value, asked_at=fill.asked_at, ends=ends, since=fill.since)
+        self.near.keep(
+            *(names, payload, value),
+            asked_at=fill.asked_at,
+            ends=ends,
+            since=fill.since,
+            codec=self._codec,
+        )

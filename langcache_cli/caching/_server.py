@@ -14,7 +14,7 @@ from langcache_cli.caching._budget import Budget
 from langcache_cli.caching._connector import Connector, in_time
 from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._failures import NOT_SERVING, unavailable
-from langcache_cli.caching._link import Argument, connect
+from langcache_cli.caching._link import Argument, LinkLostError, connect
 from langcache_cli.caching._lookups import Lookup, Names
 from langcache_cli.caching._loop_clock import LoopClock
 from langcache_cli.caching._outgoing import Outgoing
@@ -248,6 +248,10 @@ class Server:
 
     def _failure(self, error: Exception) -> CacheUnavailableError:
         """Count a failure, and say what it means."""
+        if isinstance(error, LinkLostError):
+            known, error.counted = error.counted, True
+            if known:
+                return unavailable(error, self.address)
         if self.breaker.failed(self._loop.time()):
             # what opened the breaker may be this connection alone: probe with a new one
             self._connector.cut()

@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import Enum
 from sys import getsizeof
 from types import NoneType
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 _ATOMS = frozenset(
@@ -23,23 +23,30 @@ _ATOMS = frozenset(
 def shareable_bytes(value: Any) -> int | None:
     """How much memory a value takes that cannot be changed, all the way down; None if it can be.
 
-    Those are plain values, and tuples, named tuples, frozen sets and frozen dataclasses of such.
+    Those are plain values, and tuples, named tuples, frozen sets and frozen dataclasses of such, if there is
+    no ``__dict__`` that something could be hung on, as a ``cached_property`` does.
     """
     kind = type(value)
     if kind in _ATOMS:
         return getsizeof(value)
     if isinstance(value, Enum):
         return 0  # there is one of it anyway
-    if kind in (tuple, frozenset) or (issubclass(kind, tuple) and not hasattr(value, "__dict__")):
-        return _with_all(getsizeof(value), value)
-    if dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-        names = [field.name for field in dataclasses.fields(kind)]
-        attributes = getattr(value, "__dict__", {})
-        if attributes.keys() <= set(names):
-            return _with_all(
-                getsizeof(value) + getsizeof(attributes), [getattr(value, name) for name in names]
-            )
-    return None
+    parts = _parts(value, kind)
+    return None if parts is None else _with_all(getsizeof(value), parts)
+
+
+def _parts(value: Any, kind: Any) -> Iterable[Any] | None:
+    """What a value consists of, if nothing can be added to it or replaced."""
+    if kind in (tuple, frozenset):
+        return cast("Iterable[Any]", value)
+    if hasattr(value, "__dict__"):
+        return None
+    if issubclass(kind, tuple):
+        return cast("Iterable[Any]", value)
+    own = vars(kind).get("__dataclass_params__")  # a subclass inherits them, and may add what can be changed
+    if own is None or not own.frozen:
+        return None
+    return [getattr(value, field.name, None) for field in dataclasses.fields(kind)]
 
 
 def _with_all(n_bytes: int, parts: Iterable[Any]) -> int | None:

@@ -96,7 +96,15 @@ class Tracking:
         self._polled_at = monotonic()
 
     def keep(
-        self, names: tuple[str, ...], payload: bytes, value: Any, *, asked_at: float, ends: float, since: int
+        self,
+        names: tuple[str, ...],
+        payload: bytes,
+        value: Any,
+        *,
+        asked_at: float,
+        ends: float,
+        since: int,
+        codec: object = None,
     ) -> None:
         """Keep what a look-up has found; see `NearCache.keep`.
 
@@ -107,9 +115,10 @@ class Tracking:
             asked_at: When the look-up was about to be sent.
             ends: When the entry ends.
             since: `NearCache.moment` at that time.
+            codec: What has made the value of the bytes.
         """
         if self._on:
-            self.near.keep(names, payload, value, ends=ends, since=since)
+            self.near.keep(names, payload, value, ends=ends, since=since, codec=codec)
             self._proven_at = max(self._proven_at, asked_at)
 
     def forget(self, invalidations: Sequence[Invalidation]) -> None:

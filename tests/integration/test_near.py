@@ -4,8 +4,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from typing import Annotated
 
 import pytest
+from pydantic import AfterValidator
 
 from langcache_cli.caching import Cache
 from langcache_cli.caching._near import NearCache
@@ -327,3 +329,52 @@ async def test_tags_that_are_read_again_and_again_are_not_renewed_each_time(data
     for item in range(2, 20):
         await database.read(item)
     assert near_of(database.cache).get(database.read.key_for(1), time.monotonic()) is before
+
+
+def defined(cache: Cache, kind: type):
+    """A function that a module defines, and defines again when it is reloaded."""
+    source = """
+@cached(key_prefix="near", local_ttl=60)
+async def number(item: int) -> kind:
+    return kind(item)
+"""
+    scope = {"cached": cache.cached, "kind": kind}
+    exec(compile(source, "numbers.py", "exec", dont_inherit=True), scope)
+    return scope["number"]
+
+
+async def test_after_a_reload_a_value_has_the_type_of_the_new_annotation(cache):
+    old = defined(cache, str)
+    key = old.key_for(5)
+
+    async def is_kept():
+        assert await old(5) == "5"
+        return near_of(cache).get(key, time.monotonic()) is not None
+
+    await aeventually(is_kept)
+    new = defined(cache, int)
+    assert new.key_for(5) == key
+    assert [await new(5) for _ in range(3)] == [5, 5, 5]
+
+
+async def test_a_value_that_a_validator_takes_no_more_is_a_miss_in_memory_as_it_is_in_redis(cache):
+    refused, runs = set(), []
+
+    def check(text: str) -> str:
+        if text in refused:
+            raise ValueError(text)
+        return text
+
+    @cache.cached(key_prefix="near", local_ttl=60)
+    async def words(item: int) -> list[Annotated[str, AfterValidator(check)]]:
+        runs.append(item)
+        return [f"word {len(runs)}"]
+
+    async def is_kept():
+        await words(1)
+        return near_of(cache).get(words.key_for(1), time.monotonic()) is not None
+
+    await aeventually(is_kept)
+    refused.add("word 1")
+    assert await words(1) == ["word 2"]
+    assert runs == [1, 1]

@@ -23,6 +23,15 @@ async def test_time_that_was_lost_elsewhere_is_made_up_for():
     assert time.monotonic() - started < 0.02
 
 
+async def test_a_long_stall_is_not_made_up_for():
+    pace = Pace(1000)
+    time.sleep(0.5)  # noqa: ASYNC251 - this is what is being tried
+    started = time.monotonic()
+    for _ in range(15):
+        await pace.keep(20)
+    assert time.monotonic() - started >= 0.17
+
+
 async def test_without_a_speed_nobody_waits():
     pace = Pace(None)
     assert pace.step(500) == 500
