@@ -341,3 +341,23 @@ async def test_closing_that_is_cancelled_closes_the_connections_all_the_same(ope
             break
         await aeventually(lambda: clients_of(redis_server) == 0)
     assert steps > 2
+
+
+async def test_an_attempt_to_connect_that_is_cancelled_before_it_begins_is_followed_by_another(
+    open_cache, own_redis
+):
+    """As code does that cancels all tasks and goes on."""
+    cache = open_cache(own_redis().url)
+    database = Database(cache)
+    call = asyncio.create_task(database.read(1))
+    await asyncio.sleep(0)
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+
+    async def is_hit():
+        before = cache.statistics_of(database.read)["hits"]
+        await database.read(1)
+        return cache.statistics_of(database.read)["hits"] > before
+
+    await aeventually(is_hit)

@@ -63,6 +63,25 @@ async def test_a_connection_that_ends_fails_every_look_up_of_the_turn(open_cache
     assert [type(result) for result in results] == [CacheUnavailableError] * 5
 
 
+async def test_one_lost_connection_is_one_failure_however_many_requests_it_ends(open_cache, own_redis):
+    cache = open_cache(own_redis().url)
+    await cache.ping()
+    server = cache.runtime().server
+    requests = [asyncio.create_task(server.call("GET", "cache:1")) for _ in range(5)]
+    await asyncio.sleep(0)
+    server.out.link.abort()
+    assert len([await asyncio.gather(request, return_exceptions=True) for request in requests]) == 5
+    assert not server.breaker.open
+    assert await server.call("PING") == b"PONG"
+
+
+async def test_what_comes_after_a_lookup_has_ended_goes_into_another():
+    lookup = Lookup(asyncio.get_running_loop(), settle=lambda reply: reply)
+    lookup.add(("a",))
+    lookup.receive(OSError("its time was up"))
+    assert lookup.full
+
+
 async def test_a_lookup_asks_for_each_key_once_and_answers_in_the_order_of_its_callers():
     lookup = Lookup(asyncio.get_running_loop(), settle=lambda reply: reply)
     one, two, three = lookup.add(("a", "b")), lookup.add(("b", "c", "b")), lookup.add(("c",))

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from langcache_cli.caching import CachedMany, cached_many
+from langcache_cli.caching._entry import Placeholder
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Gate
 
@@ -337,3 +338,24 @@ def test_functions_that_do_not_fit_are_refused_when_they_are_made(cache):
     ):
         with pytest.raises(TypeError, match=message):
             cached_many(single, each="texts")(function)
+
+
+async def test_a_redis_that_dies_while_another_load_is_waited_for_costs_no_item_its_value(
+    open_cache, own_redis
+):
+    server = own_redis()
+    cache = open_cache(server.url)
+
+    @cache.cached(key_prefix="translation")
+    async def one(text: str) -> str:
+        return text.upper()
+
+    @cached_many(one, each="texts")
+    async def many(texts: list[str]) -> list[str]:
+        placeholder = Placeholder("0123456789abcdef", 1).to_bytes()
+        server.command("SET", one.key_for(texts[0]), placeholder, "PX", 60_000)
+        asyncio.get_running_loop().call_later(0.1, server.kill)
+        return [text.upper() for text in texts]
+
+    await one("x")
+    assert await many(["a", "b"]) == ["A", "B"]
