@@ -10,7 +10,14 @@ from typing import Any
 
 from langcache_cli.caching._budget import Budget
 from langcache_cli.caching._compiled_keys import Names
-from langcache_cli.caching._entry import Entry, Placeholder, header_end, new_ids, placeholder_format
+from langcache_cli.caching._entry import (
+    MAX_HEADER_BYTES,
+    Entry,
+    Placeholder,
+    header_end,
+    new_ids,
+    placeholder_format,
+)
 from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._heartbeat import RENEWALS_PER_LEASE
 from langcache_cli.caching._lifetimes import Lifetime
@@ -71,7 +78,10 @@ class Leases:
     async def acquire(self, leases: Sequence[Lease]) -> list[bool]:
         """Take the leases of keys that hold nothing usable; returns for each whether it was taken."""
         placeholders, none_rejected = self._placeholders(leases), [b""] * len(leases)
-        found = await self._run("acquire", leases, placeholders, self._times_ms(leases), none_rejected)
+        headers = [MAX_HEADER_BYTES - 1] * len(leases)
+        found = await self._run(
+            "acquire", leases, placeholders, self._times_ms(leases), none_rejected, headers
+        )
         unusable = {
             index: bytes(_require(stored)[:REJECTED_BYTES])
             for index, stored in enumerate(found)
@@ -80,7 +90,8 @@ class Leases:
         again = [leases[index] for index in unusable]
         retaking = [placeholders[index] for index in unusable]
         rejected = list(unusable.values())
-        replies = await self._run("acquire", again, retaking, self._times_ms(again), rejected)
+        headers = headers[: len(again)]
+        replies = await self._run("acquire", again, retaking, self._times_ms(again), rejected, headers)
         for index, reply in zip(unusable, replies, strict=True):
             found[index] = _require(reply)
         return [reply is None for reply in found]

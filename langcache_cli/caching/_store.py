@@ -20,6 +20,9 @@ from langcache_cli.caching._entry import Entry, Placeholder, new_id, new_ids, no
 from langcache_cli.caching._lookups import KEYS_PER_LOOKUP
 from langcache_cli.caching._server import Server
 
+ALL_BYTES = -1
+"""The index of the last byte of any value."""
+
 REJECTED_BYTES = 256
 """How much of an unusable value is enough to recognise it: our headers carry a random id well before."""
 
@@ -110,7 +113,7 @@ class Store:
             None when taken, else what is stored there.
         """
         found: bytes | None = await self.server.run(
-            "acquire", lease.key, *self.taking(lease), rejected[:REJECTED_BYTES], budget=budget
+            "acquire", lease.key, *self.taking(lease), rejected[:REJECTED_BYTES], ALL_BYTES, budget=budget
         )
         return found
 

@@ -31,7 +31,7 @@ QUERY_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class _Symptom:
-    """How a problem shows: a PostgreSQL SQLSTATE (or its class), or words of SQLite; and what it means."""
+    """How a problem shows: a PostgreSQL SQLSTATE (or its class), or words of a driver; and what it means."""
 
     states: tuple[str, ...]
     words: str
@@ -60,6 +60,9 @@ _SYMPTOMS = (
         "the driver does not know an option of the URL",
     ),
     _Symptom((), "`sslmode` parameter must be", DatabaseConfigurationError, "sslmode has no such value"),
+    _Symptom((), "is malformed", DatabaseConfigurationError, "the SQLite file is damaged"),
+    _Symptom((), "database is locked", DatabaseUnavailableError, "another process has locked the database"),
+    _Symptom((), "connection is closed", DatabaseUnavailableError, "the database has ended the connection"),
     _Symptom(("08", "53", "57"), "database file", DatabaseUnavailableError, "the database cannot be reached"),
 )
 

@@ -1,7 +1,9 @@
 """The cached look-ups over real databases: order, pages, types, and what can be wrong with a database."""
 
 import asyncio
+import contextlib
 import itertools
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -161,6 +163,27 @@ async def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path):
     async with Database(f"sqlite:///{path}") as database:
         with pytest.raises(DatabaseConfigurationError, match="not a SQLite database"):
             await groups(database)
+
+
+async def test_a_server_that_has_ended_the_connection_is_not_there(postgres_server):
+    url = await fill(postgres_server.create_database(), sample_rows()[:3])
+    name = url.rpartition("/")[2]
+    others = f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+    async with Database(url) as database:
+        await groups(database)
+        postgres_server.execute(others)
+        with pytest.raises(DatabaseUnavailableError):
+            await groups(database)
+        assert len(await groups(database)) == 1
+
+
+async def test_a_locked_file_is_said_to_be_locked(tmp_path):
+    url = await fill(f"sqlite:///{tmp_path / 'w.db'}", sample_rows()[:3])
+    with contextlib.closing(sqlite3.connect(tmp_path / "w.db")) as other:
+        other.execute("begin exclusive")
+        async with Database(url, timeout=0.1) as database:
+            with pytest.raises(DatabaseUnavailableError, match="another process has locked"):
+                await groups(database)
 
 
 @pytest.mark.parametrize(

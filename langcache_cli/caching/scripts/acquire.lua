@@ -1,19 +1,19 @@
 -- acquire: take the right to load entries.
 -- KEYS     the entries
 -- ARGV     for each of them: placeholder to store; lease, milliseconds; beginning of a stored value that
---          the caller found unusable, or ''
+--          the caller found unusable, or ''; index of the last byte that the caller wants of what is there
 -- Result   for each: nil when the lease was taken, the bytes that are there, or an error
 -- Atomic because two callers that both saw nothing must not both believe they hold the lease.
-local function acquire(key, placeholder, lease, rejected)
+local function acquire(key, placeholder, lease, rejected, last)
   local stored = redis.pcall('SET', key, placeholder, 'PX', lease, 'NX')
   if stored then
     return stored.err and stored or false
   end
-  local current = redis.pcall('GET', key)
+  local current = redis.pcall('GETRANGE', key, 0, last)
   if type(current) == 'table' and not string.find(current.err, 'WRONGTYPE') then
     return current
   end
-  -- a key of another type makes GET fail: it is not ours to keep, and is replaced
+  -- a key of another type makes GETRANGE fail: it is not ours to keep, and is replaced
   if type(current) == 'string' and #current > 0 then
     if rejected == '' or string.sub(current, 1, #rejected) ~= rejected then
       return current
@@ -24,6 +24,6 @@ local function acquire(key, placeholder, lease, rejected)
 end
 local results = {}
 for i, key in ipairs(KEYS) do
-  results[i] = acquire(key, ARGV[3 * i - 2], ARGV[3 * i - 1], ARGV[3 * i])
+  results[i] = acquire(key, ARGV[4 * i - 3], ARGV[4 * i - 2], ARGV[4 * i - 1], ARGV[4 * i])
 end
 return results

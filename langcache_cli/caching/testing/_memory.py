@@ -126,10 +126,12 @@ class MemoryServer:
         work = self._scripts[digest]
         return [work(key, *arguments[at * each : (at + 1) * each]) for at, key in enumerate(keys)]
 
-    def _acquire(self, key: bytes, placeholder: bytes, lease_ms: bytes, rejected: bytes) -> bytes | None:
+    def _acquire(
+        self, key: bytes, placeholder: bytes, lease_ms: bytes, rejected: bytes, last: bytes
+    ) -> bytes | None:
         current = self._get(key)
         if current and not (rejected and current.startswith(rejected)):
-            return current
+            return current if int(last) < 0 else current[: int(last) + 1]
         self._set(key, placeholder, int(lease_ms))
         return None
 
