@@ -198,6 +198,16 @@ def never_fail_to_encode() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
+def visible(text: str) -> str:
+    """Text of somebody else's, such as a foreign key, without what a terminal would obey."""
+    return "".join(
+        [
+            letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+            for letter in text
+        ]
+    )
+
+
 def milliseconds(value: float | None) -> str:
     """A latency for people: ``0.21 ms``, or a dash for none."""
     return "-" if value is None else f"{value:,.2f} ms"

@@ -135,7 +135,7 @@ class VocabularyWarm:
         found = await groups(self.database, languages=self.languages, levels=self.levels)
         self._total = sum(group.words + len(self._pages(group)) for group in found)
         self.on_progress(0, self._total)
-        self._pace = Pace(self.rate)
+        self._pace = Pace(None if self.dry_run else self.rate)
         if not self.dry_run:
             await require_answer(self.cache)
         for group in found:

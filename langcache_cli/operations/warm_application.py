@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -57,14 +58,16 @@ async def opened_application(name: str) -> AsyncIterator[None]:
         opening: Callable[[], AbstractAsyncContextManager[Any]] | None = (
             getattr(module, attribute) if attribute else None
         )
-    except (ImportError, ValueError, AttributeError) as error:
-        raise ConfigurationError(f"--app {name}: {error}", variable="--app") from error
+    except Exception as error:  # the application's own, whatever it does while it is imported
+        kind = "" if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: "
+        raise ConfigurationError(f"--app {name}: {kind}{error}", variable="--app") from error
     finally:
         sys.path.pop(0)
     if opening is None:
         yield
         return
-    if not callable(opening) or not hasattr(context := opening(), "__aenter__"):
+    context = _opened(opening)
+    if context is None:
         raise ConfigurationError(
             f"--app {name}: {attribute!r} must be an @asynccontextmanager function without arguments, "
             "which opens what the warmers need",
@@ -72,6 +75,16 @@ async def opened_application(name: str) -> AsyncIterator[None]:
         )
     async with context:
         yield
+
+
+def _opened(opening: Any) -> AbstractAsyncContextManager[Any] | None:
+    """What an attribute of the application opens; None if it opens nothing, or wants to be told something."""
+    try:
+        inspect.signature(opening).bind()
+    except (TypeError, ValueError):
+        return None
+    context = opening()
+    return context if isinstance(context, AbstractAsyncContextManager) else None
 
 
 @dataclass(slots=True)
@@ -111,7 +124,7 @@ class ApplicationWarm:
         return ApplicationReport(tuple(self._lines), self.dry_run)
 
     async def _warm(self, warmer: Warmer) -> None:
-        started, pace = time.perf_counter(), Pace(self.rate)
+        started, pace = time.perf_counter(), Pace(None if self.dry_run else self.rate)
         done, counts = sum(line.counts.read for line in self._lines), WarmCounts()
         self._lines.append(FunctionLine(warmer.function.spec.keys.stem, counts, 0.0))
         async for calls in warmer.calls():

@@ -209,3 +209,17 @@ def test_a_rate_is_a_number_of_keys(rate, secured_redis, call):
     refused = call("clear", "--all", "--rate", rate, "--yes", env={"REDIS_URL": url_of(secured_redis)})
     assert refused.code == 2
     assert "--rate" in refused.stderr
+
+
+def test_a_foreign_key_cannot_speak_to_the_terminal(secured_redis):
+    secured_redis.command("SET", b"cache:\x1b[31mred\n", "1")
+    env = {"REDIS_URL": url_of(secured_redis), "LANGCACHE_ENV": "dev"}
+    shown = run_cli("clear", "--all", "--dry-run", env=env).stdout
+    assert "cache:\\x1b[31mred\\n" in shown
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("rate", ["inf", "nan", "0", "-1"])
+def test_a_rate_that_is_none_is_refused(secured_redis, rate):
+    env = {"REDIS_URL": url_of(secured_redis), "LANGCACHE_ENV": "dev"}
+    assert run_cli("clear", "--all", "--rate", rate, env=env).code == 2

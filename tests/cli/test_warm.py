@@ -199,3 +199,10 @@ def test_a_rate_makes_it_take_its_time(secured_redis, tmp_path, call):
     assert time.monotonic() - started >= 400 / 500
     assert warm.code == 0
     assert "400 words and 2 level lists warmed" in warm.stdout
+
+
+def test_a_dry_run_need_not_keep_to_a_rate(secured_redis):
+    env = {"REDIS_URL": url_of(secured_redis)}
+    dry = run_cli("warm", "--sample", "--dry-run", "--rate", "1", env=env)  # 17 minutes, if it did
+    assert dry.code == 0
+    assert "Would" in dry.stdout

@@ -172,6 +172,21 @@ def test_what_cannot_be_warmed_is_said(environment):
     assert json.loads(dry.stdout)["lines"][0]["read"] == 1000
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("raise RuntimeError('no settings')", "RuntimeError: no settings"),
+        ("def lifespan(app): ...", "must be an @asynccontextmanager function without arguments"),
+        ("lifespan = (", "SyntaxError"),
+    ],
+)
+def test_what_is_wrong_with_the_application_is_no_bug_of_langcache(environment, tmp_path, source, words):
+    (tmp_path / "theirs.py").write_text(source)
+    answer = run_cli("warm", "--app", "theirs:lifespan", env=environment, cwd=tmp_path)
+    assert answer.code == 78
+    assert words in answer.stderr
+
+
 def test_while_redis_is_killed_and_restarted_no_request_fails_and_then_there_are_hits_again(
     environment, own_redis
 ):

@@ -12,7 +12,7 @@ from langcache_cli.cli.commands.options import DryRun, Rate
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
-from langcache_cli.cli.output import Output
+from langcache_cli.cli.output import Output, visible
 from langcache_cli.cli.running import execute
 
 if TYPE_CHECKING:
@@ -142,6 +142,6 @@ def _print(output: Output, invocation: Invocation, settings: CacheSettings, repo
         return
     output.line(f"Would {undone} {what}")
     for example in report.examples:
-        output.line(f"  {example}")
+        output.line(f"  {visible(example)}")
     if report.count > len(report.examples):
         output.line(f"  and {report.count - len(report.examples):,} more")

@@ -13,6 +13,7 @@ Rate = Annotated[
         help="No more than this many keys a second, for the sake of Redis' other clients.",
         metavar="KEYS/S",
         min=1,
+        max=1_000_000_000,
     ),
 ]
 Sample = Annotated[

@@ -26,7 +26,10 @@ def warm(
     ] = [],  # noqa: B006 - typer's way to say 'none given'
     language: Annotated[list[str], typer.Option(help="Only this language. Repeatable.", metavar="CODE")] = [],  # noqa: B006 - as above
     limit: Annotated[
-        int, typer.Option(help="Words on a page of a level list, as the backend asks for them.", min=1)
+        int,
+        typer.Option(
+            help="Words on a page of a level list, as the backend asks for them.", min=1, max=2**31 - 1
+        ),
     ] = 250,
     sample: Sample = False,
     missing_only: Annotated[
