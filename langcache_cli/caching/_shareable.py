@@ -7,8 +7,9 @@ import datetime as dt
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from sys import getsizeof
-from types import NoneType
+from types import BuiltinFunctionType, FunctionType, NoneType
 from typing import Any, cast
 from uuid import UUID
 
@@ -18,13 +19,13 @@ _ATOMS = frozenset(
         *(dt.date, dt.time, dt.datetime, dt.timedelta),
     }
 )
+_HARMLESS = (FunctionType, BuiltinFunctionType, staticmethod, classmethod)
 
 
 def shareable_bytes(value: Any) -> int | None:
     """How much memory a value takes that cannot be changed, all the way down; None if it can be.
 
-    Those are plain values, and tuples, named tuples, frozen sets and frozen dataclasses of such, if there is
-    no ``__dict__`` that something could be hung on, as a ``cached_property`` does.
+    Those are plain values, and tuples, named tuples, frozen sets and frozen dataclasses of such.
     """
     kind = type(value)
     if kind in _ATOMS:
@@ -37,16 +38,30 @@ def shareable_bytes(value: Any) -> int | None:
 
 def _parts(value: Any, kind: Any) -> Iterable[Any] | None:
     """What a value consists of, if nothing can be added to it or replaced."""
-    if kind in (tuple, frozenset):
+    if kind in (tuple, frozenset) or (issubclass(kind, tuple) and not hasattr(value, "__dict__")):
         return cast("Iterable[Any]", value)
-    if hasattr(value, "__dict__"):
+    if not _is_frozen(kind):
         return None
-    if issubclass(kind, tuple):
-        return cast("Iterable[Any]", value)
+    names = [field.name for field in dataclasses.fields(kind)]
+    has_more = not getattr(value, "__dict__", {}).keys() <= set(names)
+    return None if has_more else [getattr(value, name, None) for name in names]
+
+
+@lru_cache(maxsize=1024)
+def _is_frozen(kind: type) -> bool:
+    """Whether it is a dataclass whose objects stay as they are, unless somebody goes out of their way."""
     own = vars(kind).get("__dataclass_params__")  # a subclass inherits them, and may add what can be changed
-    if own is None or not own.frozen:
-        return None
-    return [getattr(value, field.name, None) for field in dataclasses.fields(kind)]
+    return own is not None and own.frozen and not any(map(_writes_to_dict, _attributes(kind)))
+
+
+def _attributes(kind: type) -> Iterable[Any]:
+    return [attribute for one in kind.__mro__[:-1] for attribute in vars(one).values()]
+
+
+def _writes_to_dict(attribute: Any) -> bool:
+    """Whether it may be a ``cached_property``, of whatever library: what it has computed can be changed."""
+    kind = type(attribute)
+    return hasattr(kind, "__get__") and not hasattr(kind, "__set__") and kind not in _HARMLESS
 
 
 def _with_all(n_bytes: int, parts: Iterable[Any]) -> int | None:

@@ -27,12 +27,35 @@ class Frozen:
 
 
 @dataclasses.dataclass(frozen=True)
-class FrozenButForItsDict:
+class FrozenWithDict:
+    name: str
+    parts: Any = ()
+
+    @property
+    def first(self) -> str:
+        return self.name[0]
+
+    @classmethod
+    def empty(cls) -> "FrozenWithDict":
+        return cls("")
+
+
+@dataclasses.dataclass(frozen=True)
+class FrozenButForItsProperty:
     name: str
 
     @functools.cached_property
     def letters(self) -> list[str]:
         return list(self.name)
+
+
+class Pair(NamedTuple):
+    left: object
+    right: object
+
+
+class PairWithDict(Pair):
+    pass
 
 
 class Extended(Frozen):
@@ -54,11 +77,6 @@ class Model(BaseModel, frozen=True):
 
 class Level(Enum):
     A1 = "A1"
-
-
-class Pair(NamedTuple):
-    left: object
-    right: object
 
 
 def keep(near: NearCache, key: str, *tags: str, since: int | None = None, ends: float = 10.0) -> None:
@@ -196,6 +214,7 @@ FROZEN = [
     frozenset({1, 2}),
     Pair(1, "b"),
     Frozen("a", (1, Frozen("b"))),
+    FrozenWithDict("a", (1, Frozen("b"))),
 ]
 LOOSE = [
     [],
@@ -203,12 +222,14 @@ LOOSE = [
     set(),
     ([],),
     Frozen("a", []),
-    FrozenButForItsDict("a"),
+    FrozenButForItsProperty("a"),
+    FrozenWithDict("a", []),
     Extended("a"),
     ExtendedWithDict("a"),
     Loose("a"),
     Model(name="a"),
     Pair(1, {}),
+    PairWithDict(1, "b"),
     bytearray(b"x"),
     object(),
 ]
@@ -221,6 +242,12 @@ def test_what_nobody_can_change_is_shared(value):
 
 @pytest.mark.parametrize("value", LOOSE, ids=lambda value: type(value).__name__)
 def test_what_somebody_can_change_is_not(value):
+    assert shareable_bytes(value) is None
+
+
+def test_a_frozen_object_that_something_was_hung_on_is_not():
+    value = FrozenWithDict("a")
+    value.__dict__["more"] = []
     assert shareable_bytes(value) is None
 
 
