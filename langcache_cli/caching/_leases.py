@@ -63,9 +63,12 @@ class Leases:
         ttl_ms = self._lifetime.longest_ms + self._runtime.longest_load_ms
         budget = self._budget or Budget(self._server.timeout)
         versions = dict(zip(tags, await self._store.versions(tags, ttl_ms, budget), strict=True))
+        ids = new_ids(len(names))
+        if not tags:
+            return [Lease(key, token) for (key,), token in zip(names, ids, strict=True)]
         return [
-            Lease(one[0], token, tuple([versions[tag] for tag in one[1:]]) if tags else ())
-            for one, token in zip(names, new_ids(len(names)), strict=True)
+            Lease(one[0], token, tuple([versions[tag] for tag in one[1:]]))
+            for one, token in zip(names, ids, strict=True)
         ]
 
     async def claim(self, leases: Sequence[Lease]) -> list[bool]:
@@ -166,7 +169,9 @@ class Leases:
 
     def _placeholders(self, leases: Sequence[Lease]) -> list[bytes]:
         shared = placeholder_format(self._runtime.now_ms())
-        return [shared % (lease.token.encode("ascii"), header_end(lease.tags)) for lease in leases]
+        return [
+            shared % (token.encode("ascii"), header_end(tags) if tags else b"") for _, token, tags in leases
+        ]
 
     def _times_ms(self, leases: Sequence[Lease]) -> list[int]:
         return [self._store.lease_ms] * len(leases)

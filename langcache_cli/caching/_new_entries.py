@@ -8,7 +8,7 @@ from typing import Any
 from langcache_cli.caching._codec import UncacheableValueError
 from langcache_cli.caching._entry import Entry, entry_format, header_end, new_id, new_ids
 from langcache_cli.caching._lifetimes import Lifetime
-from langcache_cli.caching._packing import packed
+from langcache_cli.caching._packing import MAX_BYTES, packed
 from langcache_cli.caching._runtime import Runtime
 from langcache_cli.caching._spec import FunctionSpec
 
@@ -42,11 +42,12 @@ class Loaded:
         Returns:
             None if it would not survive; then there is a word in the log.
         """
-        found = self._packed(value)
-        if found is None:
+        try:
+            payload, packing = packed(self._spec.codec.encode(value), from_bytes=self._compress_bytes)
+        except UncacheableValueError as error:
+            self._spec.warn_uncacheable(error)
             return None
         (ttl_ms,) = self._lifetime.ttls_ms(1)
-        payload, packing = found
         schema, ends = self._spec.codec.fingerprint, self._now_ms + ttl_ms
         return Entry(new_id(), self._now_ms, ends, self._load_us, schema, payload, tags, packing=packing)
 
@@ -64,23 +65,22 @@ class Loaded:
         ids = [entry_id.encode("ascii") for entry_id in new_ids(len(values))]
         entries: list[bytes | None] = []
         first, n_bytes = 0, 0
-        for found, versions, entry_id, ttl_ms in zip(
-            map(self._packed, values), tags, ids, ttls_ms, strict=True
-        ):
-            if found is None:
+        encode, packed_from = self._spec.codec.encode, self._compress_bytes or MAX_BYTES
+        for value, versions, entry_id, ttl_ms in zip(values, tags, ids, ttls_ms, strict=True):
+            # a hundred thousand times in a warm: no call that need not be
+            try:
+                payload = encode(value)
+            except UncacheableValueError as error:
+                self._spec.warn_uncacheable(error)
                 entries.append(None)
             else:
-                payload, packing = found
-                entries.append(shared % (entry_id, now_ms + ttl_ms, header_end(versions, packing), payload))
+                end = b""
+                if versions or len(payload) >= packed_from:
+                    payload, packing = packed(payload, from_bytes=packed_from)
+                    end = header_end(versions, packing)
+                entries.append(shared % (entry_id, now_ms + ttl_ms, end, payload))
                 n_bytes += len(payload)
                 if n_bytes >= PORTION_BYTES:
                     yield entries, kept_ms[first : first + len(entries)]
                     first, n_bytes, entries = first + len(entries), 0, []
         yield entries, kept_ms[first:]
-
-    def _packed(self, value: Any) -> tuple[bytes, str] | None:
-        try:
-            return packed(self._spec.codec.encode(value), from_bytes=self._compress_bytes)
-        except UncacheableValueError as error:
-            self._spec.warn_uncacheable(error)
-            return None
