@@ -95,13 +95,15 @@ class _Warm:
     async def run(self, calls: Sequence[Arguments]) -> WarmCounts:
         leases = await self.leases.of(self._names(calls))
         try:
-            if not self.missing_only:
+            skipped = 0
+            if self.missing_only:
+                taken = await self.leases.acquire(leases)
+                calls, leases = list(compress(calls, taken)), list(compress(leases, taken))
+                skipped = taken.count(False)
+            else:
                 await self.leases.claim(leases)
-                return await self._filled(leases, calls)
-            taken = await self.leases.acquire(leases)
-            skipped = WarmCounts(skipped=taken.count(False))
-            calls, leases = list(compress(calls, taken)), list(compress(leases, taken))
-            return await self._filled(leases, calls) + skipped if leases else skipped
+            filled = await self._filled(leases, calls) if leases else WarmCounts()
+            return filled + WarmCounts(skipped=skipped)
         except BaseException:
             # the server may have heard us whatever we heard of it; entries that were claimed are served on
             self.leases.release_soon(leases, entries=False)

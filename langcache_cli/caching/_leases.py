@@ -71,12 +71,12 @@ class Leases:
             for one, token in zip(names, ids, strict=True)
         ]
 
-    async def claim(self, leases: Sequence[Lease]) -> list[bool]:
-        """Take every lease, whoever has it; returns for each whether an entry is served meanwhile."""
-        replies = await self._run(
+    async def claim(self, leases: Sequence[Lease]) -> None:
+        """Take every lease, whoever has it; entries are served meanwhile."""
+        for reply in await self._run(
             "claim", leases, self._placeholders(leases), self._times_ms(leases), _tokens(leases)
-        )
-        return [bool(_require(reply)) for reply in replies]
+        ):
+            _require(reply)
 
     async def acquire(self, leases: Sequence[Lease]) -> list[bool]:
         """Take the leases of keys that hold nothing usable; returns for each whether it was taken."""

@@ -33,7 +33,8 @@ def shareable_bytes(value: Any) -> int | None:
     if isinstance(value, Enum):
         return 0  # there is one of it anyway
     parts = _parts(value, kind)
-    return None if parts is None else _with_all(getsizeof(value), parts)
+    n_bytes = getsizeof(value) + getsizeof(getattr(value, "__dict__", None))
+    return None if parts is None else _with_all(n_bytes, parts)
 
 
 def _parts(value: Any, kind: Any) -> Iterable[Any] | None:

@@ -104,7 +104,7 @@ class Tracking:
         asked_at: float,
         ends: float,
         since: int,
-        codec: object = None,
+        codec: object,
     ) -> None:
         """Keep what a look-up has found; see `NearCache.keep`.
 

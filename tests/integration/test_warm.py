@@ -184,6 +184,16 @@ async def test_a_warm_that_is_cancelled_anywhere_leaves_no_lease_behind(cache, r
             break
 
 
+@pytest.mark.parametrize("missing_only", [True, False])
+async def test_a_batch_of_nothing_loads_nothing(cache, missing_only):
+    times_ten, _ = numbers(cache)
+
+    async def never(calls):
+        raise AssertionError(calls)
+
+    assert await warm(cache, times_ten, [], never, missing_only=missing_only) == WarmCounts()
+
+
 async def test_a_load_that_returns_too_few_values_is_told_so_and_leaves_no_lease_behind(cache, redis_server):
     times_ten, _ = numbers(cache)
 
