@@ -3,12 +3,22 @@
 Importing it connects to nothing and reads nothing.
 """
 
-from langcache_cli.caching._arguments import argument_text
-from langcache_cli.caching._bulk import WarmCounts, warm
-from langcache_cli.caching._cache import Cache
-from langcache_cli.caching._cache_types import CacheType, CacheTypes
-from langcache_cli.caching._codec import UncacheableValueError
-from langcache_cli.caching._default import (
+from langcache_cli.caching._config.cache_types import CacheType, CacheTypes
+from langcache_cli.caching._config.settings import CacheSettings, load_settings
+from langcache_cli.caching._errors import (
+    AuthenticationFailedError,
+    CacheError,
+    CacheUnavailableError,
+    ConfigurationError,
+    PatternError,
+    ServerLoadingError,
+    ServerReplyError,
+    UnknownCacheTypeError,
+)
+from langcache_cli.caching._front.cache import Cache
+from langcache_cli.caching._front.cached_function import CachedFunction
+from langcache_cli.caching._front.cached_many import CachedMany, cached_many
+from langcache_cli.caching._front.default import (
     after_commit,
     cached,
     close_redis_client,
@@ -20,28 +30,24 @@ from langcache_cli.caching._default import (
     invalidate_tags,
     set_default_cache,
 )
-from langcache_cli.caching._errors import (
-    AuthenticationFailedError,
-    CacheError,
-    CacheUnavailableError,
-    ConfigurationError,
-    PatternError,
-    ServerLoadingError,
-    ServerReplyError,
-    UnknownCacheTypeError,
+from langcache_cli.caching._front.plain_values import MISSING
+from langcache_cli.caching._front.prometheus_text import prometheus_text
+from langcache_cli.caching._front.warm import WarmCounts, warm
+from langcache_cli.caching._functions.warmer import Warmer
+from langcache_cli.caching._keys.argument_text import argument_text
+from langcache_cli.caching._keys.namespace import Namespace
+from langcache_cli.caching._protocol.pace import Pace
+from langcache_cli.caching._protocol.scanning import escape_pattern
+from langcache_cli.caching._statistics.counters import Label
+from langcache_cli.caching._statistics.events import CacheEvent
+from langcache_cli.caching._statistics.report import (
+    CacheReport,
+    CacheStats,
+    Numbers,
+    ServerReport,
+    readable_bytes,
 )
-from langcache_cli.caching._events import CacheEvent
-from langcache_cli.caching._function import CachedFunction
-from langcache_cli.caching._many import CachedMany, cached_many
-from langcache_cli.caching._namespace import Namespace
-from langcache_cli.caching._pace import Pace
-from langcache_cli.caching._patterns import escape_pattern
-from langcache_cli.caching._prometheus import prometheus_text
-from langcache_cli.caching._report import CacheReport, CacheStats, Numbers, ServerReport, readable_bytes
-from langcache_cli.caching._settings import CacheSettings, load_settings
-from langcache_cli.caching._statistics import Label
-from langcache_cli.caching._values import MISSING
-from langcache_cli.caching._warmers import Warmer
+from langcache_cli.caching._values.codec import UncacheableValueError
 
 __all__ = [
     "MISSING",

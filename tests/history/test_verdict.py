@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from langcache_cli.caching._tracking import PROOF_SECONDS
+from langcache_cli.caching._near.tracking import PROOF_SECONDS
 from tests.history.journal import History, Journal
 from tests.history.verdict import violations
 

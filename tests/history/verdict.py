@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from langcache_cli.caching._tracking import PROOF_SECONDS
+from langcache_cli.caching._near.tracking import PROOF_SECONDS
 from tests.history.journal import History, Read, Subject
 from tests.history.subjects import NEAR
 

@@ -20,9 +20,9 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from langcache_cli.caching import Cache, CacheEvent, CacheSettings, CacheUnavailableError, warm
-from langcache_cli.caching._entry import now_ms
-from langcache_cli.caching._surroundings import Surroundings
-from langcache_cli.caching._tracking import Tracking
+from langcache_cli.caching._near.tracking import Tracking
+from langcache_cli.caching._protocol.entry import now_ms
+from langcache_cli.caching._wire.externals import Surroundings
 from tests.harness.resp import RespConnection
 from tests.history.journal import Journal, Subject, now
 from tests.history.subjects import COUNTERS, ITEMS, Function, functions, load_seconds, subjects

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from langcache_cli.caching import Cache, CachedFunction, CacheSettings
-from langcache_cli.caching._entry import parse
+from langcache_cli.caching._protocol.entry import parse
 from tests.harness.polling import aeventually
 from tests.harness.redis_server import RedisServer
 

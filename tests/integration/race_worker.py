@@ -15,9 +15,9 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from langcache_cli.caching import Cache, CachedFunction
-from langcache_cli.caching._budget import Budget
-from langcache_cli.caching._entry import Entry
-from langcache_cli.caching._store import Lease, Store
+from langcache_cli.caching._protocol.entry import Entry
+from langcache_cli.caching._protocol.store import Lease, Store
+from langcache_cli.caching._wire.budget import Budget
 from tests.harness.resp import RespConnection
 from tests.integration.cache_support import cache_at
 

@@ -6,7 +6,7 @@ import zlib
 import pytest
 
 from langcache_cli.caching import warm
-from langcache_cli.caching._entry import parse
+from langcache_cli.caching._protocol.entry import parse
 from tests.harness.polling import aeventually
 
 LARGE = "Haus und Hof, Wald und Wiese. " * 1000

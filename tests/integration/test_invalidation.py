@@ -12,7 +12,7 @@ from langcache_cli.caching import (
     invalidate_cache,
     set_default_cache,
 )
-from langcache_cli.caching._ledger import MINUTES
+from langcache_cli.caching._statistics.fleet_totals import MINUTES
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
-from langcache_cli.caching._link import pack
-from langcache_cli.caching._lookups import KEYS_PER_LOOKUP, Lookup
+from langcache_cli.caching._wire.connection import pack
+from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP, Lookup
 from tests.integration.cache_support import Database, cache_at
 
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from langcache_cli.caching import CachedMany, cached_many
-from langcache_cli.caching._entry import Placeholder
+from langcache_cli.caching._protocol.entry import Placeholder
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Gate
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langcache_cli.caching._budget import Budget
-from langcache_cli.caching._entry import Entry
-from langcache_cli.caching._store import Lease, Store
+from langcache_cli.caching._protocol.entry import Entry
+from langcache_cli.caching._protocol.store import Lease, Store
+from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching.testing import memory_cache
 from langcache_cli.caching.testing._glob import glob
 from tests.harness.redis_server import RedisServer

@@ -10,8 +10,8 @@ import pytest
 from pydantic import AfterValidator
 
 from langcache_cli.caching import Cache
-from langcache_cli.caching._near import NearCache
-from langcache_cli.caching._tracking import PROOF_SECONDS
+from langcache_cli.caching._near.memory import NearCache
+from langcache_cli.caching._near.tracking import PROOF_SECONDS
 from tests.harness.polling import aeventually
 from tests.harness.proxy import FaultProxy
 from tests.harness.redis_server import RedisServer

@@ -1,7 +1,7 @@
 """Entries of loaded values: the same whether one is stored or many."""
 
-from langcache_cli.caching._entry import Entry, parse
-from langcache_cli.caching._new_entries import PORTION_BYTES, Loaded
+from langcache_cli.caching._loading.entry_writer import PORTION_BYTES, Loaded
+from langcache_cli.caching._protocol.entry import Entry, parse
 from tests.integration.cache_support import Database, cache_at
 
 VALUES = [[1, 2], [], [3]]

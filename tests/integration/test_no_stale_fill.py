@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from langcache_cli.caching import Cache
-from langcache_cli.caching._store import Store
+from langcache_cli.caching._protocol.store import Store
 from tests.harness.polling import eventually
 from tests.integration.cache_support import Database, Gate, python
 from tests.integration.race_worker import WRITERS, Shared

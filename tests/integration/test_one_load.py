@@ -7,7 +7,7 @@ from contextvars import ContextVar
 import pytest
 
 from langcache_cli.caching import CacheUnavailableError
-from langcache_cli.caching._entry import Placeholder, parse
+from langcache_cli.caching._protocol.entry import Placeholder, parse
 from tests.harness.polling import aeventually, eventually
 from tests.integration.cache_support import Database, Gate, python, waiting
 

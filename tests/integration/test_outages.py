@@ -9,8 +9,8 @@ import pytest
 import redis.exceptions
 
 from langcache_cli.caching import AuthenticationFailedError, Cache, CacheUnavailableError, ServerLoadingError
-from langcache_cli.caching._breaker import LAST_PROBE_SECONDS
-from langcache_cli.caching._budget import Budget
+from langcache_cli.caching._wire.breaker import LAST_PROBE_SECONDS
+from langcache_cli.caching._wire.budget import Budget
 from tests.harness.polling import aeventually
 from tests.harness.proxy import FaultProxy
 from tests.harness.redis_server import RedisServer

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from langcache_cli.caching import warm
-from langcache_cli.caching._delivery import Delivery
+from langcache_cli.caching._invalidation.delivery import Delivery
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database, Gate, waiting
 

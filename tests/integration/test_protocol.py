@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from langcache_cli.caching import Cache
-from langcache_cli.caching._budget import Budget
-from langcache_cli.caching._entry import Entry, Placeholder, new_id, now_ms, parse
-from langcache_cli.caching._store import REJECTED_BYTES, Lease, Store, new_lease
+from langcache_cli.caching._protocol.entry import Entry, Placeholder, new_id, now_ms, parse
+from langcache_cli.caching._protocol.store import REJECTED_BYTES, Lease, Store, new_lease
+from langcache_cli.caching._wire.budget import Budget
 from tests.harness.polling import aeventually
 from tests.harness.redis_server import RedisServer
 

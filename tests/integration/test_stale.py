@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from langcache_cli.caching import Cache
-from langcache_cli.caching._entry import parse
-from langcache_cli.caching._lifetimes import Lifetime
+from langcache_cli.caching._protocol.entry import parse
+from langcache_cli.caching._protocol.lifetime import Lifetime
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Gate, make_stale
 

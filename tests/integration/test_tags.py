@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from langcache_cli.caching import Cache
-from langcache_cli.caching._entry import Entry, Placeholder, parse
-from langcache_cli.caching._tags import tag_key
+from langcache_cli.caching._keys.tags import tag_key
+from langcache_cli.caching._protocol.entry import Entry, Placeholder, parse
 from tests.integration.cache_support import Gate
 
 

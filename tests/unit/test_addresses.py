@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from langcache_cli.caching._addresses import RedisAddress
+from langcache_cli.caching._config.redis_address import RedisAddress
 
 PASSWORD = "hunter2-secret"
 

@@ -19,7 +19,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
-from langcache_cli.caching._arguments import argument_text, escape
+from langcache_cli.caching._keys.argument_text import argument_text, escape
 from tests.unit.values import (
     BERLIN,
     PARIS,

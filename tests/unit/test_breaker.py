@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langcache_cli.caching._breaker import (
+from langcache_cli.caching._wire.breaker import (
     FAILURES_TO_OPEN,
     FIRST_PROBE_SECONDS,
     LAST_PROBE_SECONDS,

@@ -3,7 +3,7 @@
 import pytest
 
 from langcache_cli.caching import CacheType, CacheTypes, UnknownCacheTypeError
-from langcache_cli.caching._cache_types import builtin_types
+from langcache_cli.caching._config.cache_types import builtin_types
 
 BUILTIN = CacheTypes(builtin_types(translation_ttl=1, vocabulary_ttl=2), default_ttl_seconds=3)
 

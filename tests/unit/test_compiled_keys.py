@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langcache_cli.caching._arguments import _PLAIN, _string
-from langcache_cli.caching._compiled_keys import compile_names
-from langcache_cli.caching._keys import KeyBuilder
-from langcache_cli.caching._spec import FunctionSpec, Options
-from langcache_cli.caching._tags import TagTemplates
+from langcache_cli.caching._functions.spec import FunctionSpec, Options
+from langcache_cli.caching._keys.argument_text import _PLAIN, _string
+from langcache_cli.caching._keys.builder import KeyBuilder
+from langcache_cli.caching._keys.compiled import compile_names
+from langcache_cli.caching._keys.tags import TagTemplates
 from tests.unit.values import values
 
 TAGS = ("word:{first}", "all", "both:{third}:{first}")

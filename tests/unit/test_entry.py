@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langcache_cli.caching._entry import (
+from langcache_cli.caching._protocol.entry import (
     MAX_HEADER_BYTES,
     MAX_TAGS,
     Entry,
@@ -16,7 +16,7 @@ from langcache_cli.caching._entry import (
     parse,
     plain_header,
 )
-from langcache_cli.caching._scripts import script
+from langcache_cli.caching._protocol.scripts import script
 
 IDS = st.text("0123456789abcdef", min_size=16, max_size=16)
 TIMES = st.integers(0, 10**15 - 1)

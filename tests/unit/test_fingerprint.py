@@ -17,7 +17,7 @@ import pytest
 from pydantic import BaseModel, Field, create_model
 from typing_extensions import TypeAliasType, TypedDict
 
-from langcache_cli.caching._fingerprint import fingerprint
+from langcache_cli.caching._values.fingerprint import fingerprint
 
 T = TypeVar("T")
 
@@ -186,7 +186,7 @@ IN_ANOTHER_PROCESS = """
 import datetime, enum, dataclasses, uuid
 from typing import Literal
 from pydantic import BaseModel
-from langcache_cli.caching._fingerprint import fingerprint
+from langcache_cli.caching._values.fingerprint import fingerprint
 
 class Handler(enum.Enum):
     PLAIN = "plain"

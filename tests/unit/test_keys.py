@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from langcache_cli.caching import Cache, CacheSettings
-from langcache_cli.caching._keys import MAX_KEY_BYTES, KeyBuilder, KeyTemplate, shorten
+from langcache_cli.caching._keys.builder import MAX_KEY_BYTES, KeyBuilder, KeyTemplate, shorten
 from tests.unit.values import marks, texts, values
 
 

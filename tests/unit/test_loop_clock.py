@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from langcache_cli.caching._loop_clock import TICK_SECONDS, LoopClock
+from langcache_cli.caching._wire.idle_clock import TICK_SECONDS, LoopClock
 from tests.harness.polling import aeventually
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from pydantic import BaseModel
 
-from langcache_cli.caching._near import MAX_DROPPED, OVERHEAD_BYTES, TAG_BYTES, NearCache
-from langcache_cli.caching._shareable import shareable_bytes
+from langcache_cli.caching._near.immutable_values import shareable_bytes
+from langcache_cli.caching._near.memory import MAX_DROPPED, OVERHEAD_BYTES, TAG_BYTES, NearCache
 
 ROOM = 10_000
 

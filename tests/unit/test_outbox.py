@@ -2,9 +2,9 @@
 
 import pytest
 
-from langcache_cli.caching import _outbox
-from langcache_cli.caching._outbox import RECENT_SECONDS, Outbox
-from langcache_cli.caching._patterns import Selection
+from langcache_cli.caching._invalidation import outbox as outbox_module
+from langcache_cli.caching._invalidation.outbox import RECENT_SECONDS, Outbox
+from langcache_cli.caching._protocol.scanning import Selection
 
 EVERYTHING = Selection("cache:*")
 
@@ -23,7 +23,7 @@ def clock(monkeypatch):
         def monotonic(cls):
             return cls.now
 
-    monkeypatch.setattr(_outbox, "time", Time)
+    monkeypatch.setattr(outbox_module, "time", Time)
     return Time
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langcache_cli.caching import _packing
-from langcache_cli.caching._codec import UndecodableEntryError
-from langcache_cli.caching._packing import AS_IT_IS, ZLIB, packed, unpacked
+from langcache_cli.caching._values import compression
+from langcache_cli.caching._values.codec import UndecodableEntryError
+from langcache_cli.caching._values.compression import AS_IT_IS, ZLIB, packed, unpacked
 
 payloads = st.binary(max_size=300) | st.binary(min_size=1, max_size=3).map(lambda piece: piece * 1000)
 
@@ -51,7 +51,7 @@ def test_what_a_later_version_has_packed_is_undecodable():
 
 
 def test_nobody_fills_our_memory_with_a_few_bytes(monkeypatch):
-    monkeypatch.setattr(_packing, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(compression, "MAX_BYTES", 10_000)
     with pytest.raises(UndecodableEntryError):
         unpacked(zlib.compress(b"0" * 10_001), ZLIB)
     assert unpacked(zlib.compress(b"0" * 9_999), ZLIB) == b"0" * 9_999

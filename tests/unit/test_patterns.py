@@ -9,8 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langcache_cli.caching import CacheSettings, Namespace, PatternError, escape_pattern
-from langcache_cli.caching._arguments import argument_text
-from langcache_cli.caching._patterns import KEYS_PER_UNLINK, SCANS_PER_UNLINK, Selection, of_prefixes, unlink
+from langcache_cli.caching._keys.argument_text import argument_text
+from langcache_cli.caching._protocol.scanning import (
+    KEYS_PER_UNLINK,
+    SCANS_PER_UNLINK,
+    Selection,
+    of_prefixes,
+    unlink,
+)
 from tests.harness.redis_server import RedisServer
 from tests.unit.values import texts
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from langcache_cli.caching._keys import KeyBuilder
-from langcache_cli.caching._registry import Registry
-from langcache_cli.caching._spec import FunctionSpec, Options
+from langcache_cli.caching._front.registry import Registry
+from langcache_cli.caching._functions.spec import FunctionSpec, Options
+from langcache_cli.caching._keys.builder import KeyBuilder
 
 MODULE = "async def get_word(word_id: int) -> str: ...\n"
 

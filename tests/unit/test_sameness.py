@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from pydantic import BaseModel, ConfigDict
 
-from langcache_cli.caching._sameness import same
+from langcache_cli.caching._values.strict_equality import same
 from tests.unit.values import BERLIN, PARIS, Lemma, OpenLemma, Point, Rank, Size, Word, marks, values
 
 HOUR = dt.timezone(dt.timedelta(hours=1))

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langcache_cli.caching._scripts import BYTES_PER_RUN, KEYS_PER_RUN, runs
+from langcache_cli.caching._protocol.scripts import BYTES_PER_RUN, KEYS_PER_RUN, runs
 
 
 @given(sizes=st.lists(st.integers(0, BYTES_PER_RUN // 2), max_size=3 * KEYS_PER_RUN))

@@ -13,8 +13,8 @@ from sqlalchemy import orm
 from sqlalchemy.ext import asyncio as sa_asyncio
 from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_sessionmaker
 
-from langcache_cli.caching._keys import KeyBuilder
-from langcache_cli.caching._sessions import database_sessions
+from langcache_cli.caching._keys.builder import KeyBuilder
+from langcache_cli.caching._keys.session_parameters import database_sessions
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession as Unseen  # noqa: F401 - exists for type checkers only

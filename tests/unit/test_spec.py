@@ -11,9 +11,9 @@ import pytest
 from pydantic import BaseModel
 
 from langcache_cli.caching import Cache, CacheSettings, UncacheableValueError
-from langcache_cli.caching._entry import Entry
-from langcache_cli.caching._keys import KeyBuilder
-from langcache_cli.caching._spec import FunctionSpec, Options
+from langcache_cli.caching._functions.spec import FunctionSpec, Options
+from langcache_cli.caching._keys.builder import KeyBuilder
+from langcache_cli.caching._protocol.entry import Entry
 
 
 def spec_of(function: Any, ttl: float | None = None) -> FunctionSpec:

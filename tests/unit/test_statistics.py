@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import langcache_cli.caching
 from langcache_cli.caching import Label
-from langcache_cli.caching._latencies import bucket_of, percentile_ms
-from langcache_cli.caching._statistics import COUNTERS, Statistics
+from langcache_cli.caching._statistics.counters import COUNTERS, Statistics
+from langcache_cli.caching._statistics.latency_buckets import bucket_of, percentile_ms
 
 WORD = Label("vocabulary", "vocabulary", "get_word")
 LEVEL = Label("vocabulary", "vocabulary_level", "get_level")
@@ -171,7 +171,7 @@ def test_without_latencies_there_is_no_percentile():
 def test_every_counter_that_is_counted_is_explained():
     counting = {
         node.args[place].value
-        for path in Path(langcache_cli.caching.__file__).parent.glob("*.py")
+        for path in Path(langcache_cli.caching.__file__).parent.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         for place in [{"count": 0, "record": 1}.get(node.func.attr)]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langcache_cli.caching._codec import Codec
-from langcache_cli.caching._sameness import same
-from langcache_cli.caching._survivors import certain_survivors
+from langcache_cli.caching._values.codec import Codec
+from langcache_cli.caching._values.proven_round_trip import certain_survivors
+from langcache_cli.caching._values.strict_equality import same
 
 T = TypeVar("T")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from langcache_cli.caching._cache import Cache
-from langcache_cli.caching._settings import CacheSettings
-from langcache_cli.caching._surroundings import Surroundings
+from langcache_cli.caching._config.settings import CacheSettings
+from langcache_cli.caching._front.cache import Cache
+from langcache_cli.caching._wire.externals import Surroundings
 from langcache_cli.caching.testing._clock import FakeClock
 from langcache_cli.caching.testing._faults import Faults
 from langcache_cli.caching.testing._memory import MemoryServer

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
-from langcache_cli.caching._addresses import RedisAddress
-from langcache_cli.caching._link import LinkLostError, Receiver, connect
-from langcache_cli.caching._surroundings import Connect, Connection, Surroundings
+from langcache_cli.caching._config.redis_address import RedisAddress
+from langcache_cli.caching._wire.connection import LinkLostError, Receiver, connect
+from langcache_cli.caching._wire.externals import Connect, Connection, Surroundings
 
 
 class _Mode(Enum):

@@ -9,11 +9,11 @@ from typing import Any
 
 import hiredis
 
-from langcache_cli.caching._addresses import RedisAddress
-from langcache_cli.caching._entry import Entry, Placeholder, parse
+from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._errors import ServerReplyError
-from langcache_cli.caching._link import LinkLostError, Receiver
-from langcache_cli.caching._scripts import script
+from langcache_cli.caching._protocol.entry import Entry, Placeholder, parse
+from langcache_cli.caching._protocol.scripts import script
+from langcache_cli.caching._wire.connection import LinkLostError, Receiver
 from langcache_cli.caching.testing._glob import glob
 
 Hash = dict[bytes, int]

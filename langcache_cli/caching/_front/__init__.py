@@ -1,0 +1,1 @@
+"""The public objects: the cache, cached functions, the default cache."""

@@ -1,0 +1,162 @@
+"""One call for many items, cached item by item under the keys of the function for a single one."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+
+from langcache_cli.caching._front.cached_function import CachedFunction
+from langcache_cli.caching._functions.spec import Address
+from langcache_cli.caching._keys.builder import listed, without_instance
+from langcache_cli.caching._loading.call_many import ManyCall
+
+if TYPE_CHECKING:
+    from langcache_cli.caching._front.cache import Cache
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def cached_many(
+    single: CachedFunction[Any, T], *, each: str
+) -> Callable[[Callable[P, Coroutine[Any, Any, Sequence[T | Exception]]]], CachedMany[P, T]]:
+    """Cache what an ``async def`` function returns for a list of items, each under the key of ``single``.
+
+    ::
+
+        @cached(key_prefix="translation")
+        async def translate_text(text: str, source_lang: str, target_lang: str) -> str: ...
+
+
+        @cached_many(translate_text, each="texts")
+        async def translate_batch(texts: Sequence[str], source_lang: str, target_lang: str) -> list[str]: ...
+
+    The function is called with the items that are missing, each once, and returns their values in the same
+    order. Lifetime, tags, statistics and the type of a value are those of ``single``, and a load of one is
+    shared with the other. An exception in the place of a value is raised after the other values were stored.
+
+    Args:
+        single: The cached function for one item.
+        each: The parameter with the items. The parameter of ``single`` that it stands for is the one without
+            a default that this function does not have.
+
+    Raises:
+        TypeError: When the module is imported: the parameters of the two functions do not match.
+    """
+
+    def decorate(function: Callable[P, Coroutine[Any, Any, Sequence[T | Exception]]]) -> CachedMany[P, T]:
+        return CachedMany(function, single, each)
+
+    return decorate
+
+
+class CachedMany(Generic[P, T]):
+    """What `cached_many` makes of an ``async def`` function or method."""
+
+    def __init__(
+        self,
+        function: Callable[P, Coroutine[Any, Any, Sequence[T | Exception]]],
+        single: CachedFunction[Any, T],
+        each: str,
+    ) -> None:
+        self._function = function
+        self._single = single
+        self._each = each
+        self._signature = inspect.signature(function)
+        functools.update_wrapper(self, function)
+        self._item = _item_parameter(self._signature, single, each, function.__qualname__)
+
+    @property
+    def uncached(self) -> Callable[P, Coroutine[Any, Any, Sequence[T | Exception]]]:
+        """The function itself."""
+        return self._function
+
+    @property
+    def single(self) -> CachedFunction[Any, T]:
+        """The cached function for one item."""
+        return self._single
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> list[T]:
+        """The values of all items, in their order.
+
+        Raises:
+            TypeError: An item or another argument cannot be part of a key.
+            ValueError: The function returned more or fewer values than it was asked for.
+            Exception: Whatever the function raises, or has returned in the place of a value; several of the
+                latter come as an `ExceptionGroup`.
+        """
+        cache = self._single.cache
+        bound = self._signature.bind(*args, **kwargs)
+        items, addresses = self._addressed(cache, bound)
+        call = ManyCall(cache, self._single.spec, functools.partial(self._load, bound))
+        return await call.answer(addresses, items)
+
+    async def invalidate(self, **kwargs: Any) -> int:
+        """Remove the entries of all items; returns how many there were. See `CachedFunction.invalidate`."""
+        cache = self._single.cache
+        _, addresses = self._addressed(cache, self._signature.bind_partial(**kwargs))
+        return await cache.invalidate_keys([address.key for address in addresses], self._single.spec)
+
+    def __get__(self, instance: Any, owner: type[Any]) -> CachedMany[Any, T]:
+        """Bind to an instance, as a method is."""
+        if instance is None:
+            return self
+        bound = copy.copy(self)  # made for every access to a method, and thrown away
+        function = self._function.__get__(instance, owner)
+        vars(bound).update(_function=function, _signature=self._signature_of_methods)
+        return bound
+
+    @functools.cached_property
+    def _signature_of_methods(self) -> inspect.Signature:
+        return without_instance(self._signature)
+
+    def __repr__(self) -> str:
+        return f"<cached_many {self._function.__module__}.{self._function.__qualname__}>"
+
+    def _addressed(self, cache: Cache, bound: inspect.BoundArguments) -> tuple[list[Any], list[Address]]:
+        """The items of a call, and where the value of each is stored."""
+        items, spec = _items(bound.arguments[self._each], self._each), self._single.spec
+        names = bound.arguments.keys() & set(spec.keys.in_key)
+        shared = {name: bound.arguments[name] for name in names}
+        namespace = cache.settings.namespace
+        return items, [spec.address(namespace, (), {**shared, self._item: item}) for item in items]
+
+    async def _load(self, bound: inspect.BoundArguments, items: Sequence[Any]) -> list[T | Exception]:
+        """The values of some of the items, straight from the function."""
+        arguments = inspect.BoundArguments(self._signature, bound.arguments.copy())
+        arguments.arguments[self._each] = list(items)
+        values = list(await self._function(*arguments.args, **arguments.kwargs))
+        if len(values) != len(items):
+            raise ValueError(f"{self!r} returned {len(values)} values for {len(items)} items")
+        return values
+
+
+def _items(items: Iterable[Any], name: str) -> list[Any]:
+    if isinstance(items, str | bytes):
+        raise TypeError(f"{name} must be a list of items, not {items!r}")
+    return list(items)
+
+
+def _item_parameter(
+    signature: inspect.Signature, single: CachedFunction[Any, Any], each: str, name: str
+) -> str:
+    """The parameter of ``single`` that takes one item.
+
+    Raises:
+        TypeError: There is none, or several could be it.
+    """
+    parameters = signature.parameters
+    if each not in parameters or parameters[each].kind in _VARIADIC:
+        raise TypeError(f"{name}() has no parameter {each!r} for its items")
+    missing = single.spec.keys.required - set(parameters)
+    if len(missing) != 1:
+        raise TypeError(
+            f"{name}() must have all required parameters that are part of the key of {single!r} but one, "
+            f"which its {each!r} stands for; it lacks {listed(missing) or 'none'}"
+        )
+    return missing.pop()

@@ -1,0 +1,78 @@
+"""Plain keys and values, for code that used to call ``get`` and ``set`` on a client.
+
+The same entries, codec and failure rules as cached functions: while Redis cannot be used, reading
+finds nothing and writing says that it did not happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from langcache_cli.caching._errors import CacheError, ServerReplyError
+from langcache_cli.caching._protocol.entry import Entry, new_id, now_ms, parse
+from langcache_cli.caching._values.codec import Codec, UndecodableEntryError
+from langcache_cli.caching._values.compression import packed, unpacked
+from langcache_cli.caching._wire.budget import Budget
+from langcache_cli.caching._wire.node import Server
+
+
+class Missing:
+    """The type of `MISSING`."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING = Missing()
+"""No entry. `None` is a value like any other."""
+
+
+async def read_values(server: Server, keys: Sequence[str]) -> list[Any]:
+    """The values of ``keys``, `MISSING` where there is none that can be used."""
+    try:
+        replies = await server.call("MGET", *keys, budget=Budget(server.timeout)) if keys else []
+    except CacheError:
+        return [MISSING] * len(keys)
+    return [_value(stored) for stored in replies]
+
+
+async def write_values(
+    server: Server, values: Mapping[str, Any], *, ttl_ms: Mapping[str, int], compress_bytes: int
+) -> bool:
+    """Store plain JSON values; False when Redis did not take all of them.
+
+    Raises:
+        UncacheableValueError: A value is not plain JSON; nothing was stored.
+    """
+    commands: list[tuple[str | bytes | int, ...]] = [
+        ("SET", key, _entry(value, ttl_ms[key], compress_bytes).to_bytes(), "PX", ttl_ms[key])
+        for key, value in values.items()
+    ]
+    try:
+        replies = await server.call_many(commands, budget=Budget(server.timeout))
+    except CacheError:
+        return False
+    return not any(isinstance(reply, ServerReplyError) for reply in replies)
+
+
+def _value(stored: bytes | None) -> Any:
+    entry = parse(stored) if stored is not None else None
+    if not isinstance(entry, Entry) or entry.schema != _json().fingerprint:
+        return MISSING
+    try:
+        return _json().decode(unpacked(entry.payload, entry.packing))
+    except UndecodableEntryError:
+        return MISSING
+
+
+def _entry(value: Any, ttl_ms: int, compress_bytes: int) -> Entry:
+    now = now_ms()
+    payload, packing = packed(_json().encode(value), from_bytes=compress_bytes)
+    return Entry(new_id(), now, now + ttl_ms, 0, _json().fingerprint, payload, packing=packing)
+
+
+@cache
+def _json() -> Codec:
+    return Codec(Any)

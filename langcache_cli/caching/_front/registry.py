@@ -1,0 +1,61 @@
+"""The cached functions of this process: two that would share their keys are refused."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from types import CellType
+from typing import Any
+
+from langcache_cli.caching._functions.spec import FunctionSpec
+from langcache_cli.caching._functions.warmer import Warmer
+
+
+class Registry:
+    """Every cached function by ``prefix:function``."""
+
+    def __init__(self) -> None:
+        self._specs: dict[str, FunctionSpec] = {}
+
+    def add(self, spec: FunctionSpec) -> None:
+        """Register a function; the same one again (a reloaded module) replaces the first.
+
+        Raises:
+            TypeError: Another function has the same prefix and name: written elsewhere, or made
+                again by the same ``def`` with other variables around it.
+        """
+        known = self._specs.get(spec.keys.stem)
+        if known is not None and not _interchangeable(known.function, spec.function):
+            raise TypeError(
+                f"{spec.name} and {known.name} would share the keys '{spec.keys.stem}:...'; "
+                "give one of them another key_prefix"
+            )
+        self._specs[spec.keys.stem] = spec
+
+    def warmers(self) -> list[Warmer]:
+        """What there is to warm, in the order of the functions."""
+        return [spec.warmer for spec in self._specs.values() if spec.warmer is not None]
+
+
+def _interchangeable(known: Callable[..., Any], new: Callable[..., Any]) -> bool:
+    known, new = inspect.unwrap(known), inspect.unwrap(new)
+    if known.__code__ is new.__code__:  # not a reload, which compiles anew
+        return _captured(known) == _captured(new)
+    return _source(known) == _source(new)
+
+
+def _captured(function: Callable[..., Any]) -> list[int]:
+    """The variables around a function, by identity: they may decide what it returns."""
+    return [id(_contents(cell)) for cell in function.__closure__ or ()]
+
+
+def _contents(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # nothing in it yet: the function's own name, while it is being decorated
+        return None
+
+
+def _source(function: Callable[..., Any]) -> tuple[str, str]:
+    """Where a function is written: equal for one module imported twice, as ``__main__`` and by name."""
+    return function.__code__.co_filename, function.__qualname__

@@ -1,0 +1,150 @@
+"""Filling the cache ahead of its readers, under the same leases as a miss.
+
+The leases are taken before the values are read from the database, so an invalidation at any
+moment of a warm wins: what was read before it is not stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import compress
+from typing import Any
+
+from langcache_cli.caching._errors import ServerReplyError
+from langcache_cli.caching._front.cache import Cache
+from langcache_cli.caching._front.cached_function import CachedFunction
+from langcache_cli.caching._functions.warmer import Arguments, Load
+from langcache_cli.caching._keys.compiled import Names
+from langcache_cli.caching._loading.leases import Leases
+from langcache_cli.caching._protocol.store import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class WarmCounts:
+    """What became of the calls that were to be warmed.
+
+    Attributes:
+        read: Values that were loaded.
+        written: Entries that were stored.
+        skipped: Calls left alone, because an entry or somebody else's load was there.
+        refused: Values not stored, because of an invalidation meanwhile. Nothing is wrong.
+        failed: Values that cannot be cached, or that Redis would not take.
+    """
+
+    read: int = 0
+    written: int = 0
+    skipped: int = 0
+    refused: int = 0
+    failed: int = 0
+
+    def __add__(self, other: WarmCounts) -> WarmCounts:
+        return WarmCounts(
+            self.read + other.read,
+            self.written + other.written,
+            self.skipped + other.skipped,
+            self.refused + other.refused,
+            self.failed + other.failed,
+        )
+
+
+async def warm(
+    cache: Cache,
+    function: CachedFunction[Any, Any],
+    calls: Sequence[Arguments],
+    load: Load,
+    *,
+    missing_only: bool = False,
+) -> WarmCounts:
+    """Store the values of ``calls`` as misses would.
+
+    Args:
+        cache: Where to.
+        function: The cached function.
+        calls: Arguments of the calls; those that are not part of the key may be left out.
+        load: Given the calls to load, reads their values, in the same order. It must begin to read
+            only when it is called.
+        missing_only: Leave calls alone that have an entry; otherwise entries are replaced, and
+            served until then.
+
+    Raises:
+        CacheUnavailableError: Redis went away; what was stored stays.
+        ServerReplyError: Redis refuses to store anything.
+        Exception: Whatever ``load`` raises; the leases taken for it are given back.
+    """
+    return await _Warm(cache, function, load, missing_only=missing_only).run(calls)
+
+
+class _Warm:
+    def __init__(
+        self,
+        cache: Cache,
+        function: CachedFunction[Any, Any],
+        load: Load,
+        *,
+        missing_only: bool,
+    ) -> None:
+        self.cache = cache
+        self.function = function
+        self.load = load
+        self.missing_only = missing_only
+        self.runtime = cache.runtime()
+        lifetime = cache.lifetime(function.spec)
+        self.leases = Leases(self.runtime, function.spec, lifetime, server=self.runtime.bulk)
+
+    async def run(self, calls: Sequence[Arguments]) -> WarmCounts:
+        leases = await self.leases.of(self._names(calls))
+        try:
+            skipped = 0
+            if self.missing_only:
+                taken = await self.leases.acquire(leases)
+                calls, leases = list(compress(calls, taken)), list(compress(leases, taken))
+                skipped = taken.count(False)
+            else:
+                await self.leases.claim(leases)
+            filled = await self._filled(leases, calls) if leases else WarmCounts()
+            return filled + WarmCounts(skipped=skipped)
+        except BaseException:
+            # the server may have heard us whatever we heard of it; entries that were claimed are served on
+            self.leases.release_soon(leases, entries=False)
+            raise
+
+    async def _filled(self, leases: Sequence[Lease], calls: Sequence[Arguments]) -> WarmCounts:
+        """Load and store under leases that were taken."""
+        started = self.runtime.loop.time()
+        async with self.leases.kept(leases):
+            values = await self.load(calls)
+            if len(values) != len(calls):
+                raise ValueError(
+                    f"the load of {self.function!r} returned {len(values)} values for {len(calls)} calls"
+                )
+            seconds_each = (self.runtime.loop.time() - started) / len(leases)
+            return await self._store(leases, values, seconds_each) + WarmCounts(read=len(leases))
+
+    def _names(self, calls: Sequence[Arguments]) -> list[Names]:
+        spec, namespace = self.function.spec, self.cache.settings.namespace
+        names_of = spec.compiled_names(namespace)
+        try:
+            return [names_of(**arguments) for arguments in calls]
+        except TypeError:
+            return [spec.names(namespace, **arguments) for arguments in calls]  # says what is wrong
+
+    async def _store(self, leases: Sequence[Lease], values: Sequence[Any], load_seconds: float) -> WarmCounts:
+        replies = await self.leases.store(leases, values, load_seconds)
+        written = replies.count(1)
+        if written == len(leases):
+            return WarmCounts(written=written)
+        failed = [
+            lease
+            for lease, reply in zip(leases, replies, strict=True)
+            if reply is None or isinstance(reply, ServerReplyError)
+        ]
+        self.leases.release_soon(failed)
+        errors = [reply for reply in replies if isinstance(reply, ServerReplyError)]
+        if errors and len(errors) == len(replies) - replies.count(None):
+            raise errors[0]
+        refused = [lease for lease, reply in zip(leases, replies, strict=True) if reply == 0]
+        if not self.missing_only:
+            # Another refresh may have claimed the old entries after us: they must not outlive this warm.
+            await self.leases.withdraw(refused)
+        return WarmCounts(written=written, refused=len(refused), failed=len(failed))

@@ -1,0 +1,1 @@
+"""What is fixed about a cached function when its module is imported."""

@@ -1,0 +1,1 @@
+"""Removing entries, now or after a commit, and the outbox for what Redis has not confirmed."""

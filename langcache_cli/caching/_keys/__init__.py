@@ -1,0 +1,1 @@
+"""From a call to the Redis keys of its entry and its tags."""

@@ -1,0 +1,69 @@
+"""The names that a cache may touch: its keys, its tags, and selections of its keys; nobody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from langcache_cli.caching._config.cache_types import CacheTypes
+from langcache_cli.caching._errors import PatternError
+from langcache_cli.caching._invalidation.outbox import Invalidation
+from langcache_cli.caching._keys.builder import shorten
+from langcache_cli.caching._keys.tags import tag_key
+from langcache_cli.caching._protocol.scanning import Selection, of_prefixes
+
+
+class Namespace:
+    """A namespace and the cache types in it."""
+
+    def __init__(self, name: str, types: CacheTypes) -> None:
+        self.name = name
+        self.types = types
+
+    def key(self, plain: str) -> str:
+        """The full key of a plain value."""
+        return shorten(f"{self.name}:{plain}")
+
+    def tag(self, tag: str) -> str:
+        """The key of a tag."""
+        return tag_key(self.name, tag)
+
+    def require_inside(self, *texts: str) -> None:
+        """Refuse full keys and patterns that could be, or match, another application's.
+
+        Raises:
+            PatternError: One does not begin with the namespace.
+        """
+        for text in texts:
+            if not text.startswith(f"{self.name}:"):
+                raise PatternError(
+                    f"{text!r} is outside the namespace {self.name!r}: it does not begin with '{self.name}:'"
+                )
+
+    @property
+    def everything(self) -> Selection:
+        """All its keys."""
+        return Selection(f"{self.name}:*")
+
+    def matching(self, pattern: str) -> Selection:
+        """The keys that match a pattern.
+
+        Raises:
+            PatternError: The pattern does not begin with the namespace.
+        """
+        self.require_inside(pattern)
+        return Selection(pattern)
+
+    def of_type(self, name: str) -> Selection:
+        """The keys of a cache type.
+
+        Raises:
+            UnknownCacheTypeError: There is no such type.
+        """
+        return of_prefixes(self.name, self.types[name].prefixes)
+
+    def invalidations(
+        self, keys: Sequence[str], tags: Sequence[str], patterns: Sequence[str], types: Sequence[str]
+    ) -> list[Invalidation]:
+        """What to remove, of all four kinds; raises as the other methods do."""
+        self.require_inside(*keys)
+        return [*keys, *map(self.tag, tags), *map(self.matching, patterns), *map(self.of_type, types)]

@@ -1,0 +1,1 @@
+"""How one call is answered: read, wait for a load, or load and store."""

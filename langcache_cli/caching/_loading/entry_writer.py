@@ -1,0 +1,86 @@
+"""Making entries of values that were just loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from langcache_cli.caching._functions.spec import FunctionSpec
+from langcache_cli.caching._protocol.entry import Entry, entry_format, header_end, new_id, new_ids
+from langcache_cli.caching._protocol.lifetime import Lifetime
+from langcache_cli.caching._runtime.loop_runtime import Runtime
+from langcache_cli.caching._values.codec import UncacheableValueError
+from langcache_cli.caching._values.compression import MAX_BYTES, packed
+
+PORTION_BYTES = 1024 * 1024
+"""So much is packed before it is stored: well within a lease, and no more of it in memory."""
+
+
+class Loaded:
+    """One load, of one value or of many."""
+
+    def __init__(
+        self, spec: FunctionSpec, lifetime: Lifetime, runtime: Runtime, *, load_seconds: float
+    ) -> None:
+        """Note what its entries share.
+
+        Args:
+            spec: The function.
+            lifetime: Of its entries.
+            runtime: Says what time it is, and what to compress.
+            load_seconds: How long it took for each value.
+        """
+        self._spec = spec
+        self._lifetime = lifetime
+        self._now_ms = runtime.now_ms()
+        self._compress_bytes = runtime.settings.compress_bytes
+        self._load_us = round(load_seconds * 1e6)
+
+    def entry(self, value: Any, tags: tuple[str, ...]) -> Entry | None:
+        """The entry of a value.
+
+        Returns:
+            None if it would not survive; then there is a word in the log.
+        """
+        try:
+            payload, packing = packed(self._spec.codec.encode(value), from_bytes=self._compress_bytes)
+        except UncacheableValueError as error:
+            self._spec.warn_uncacheable(error)
+            return None
+        (ttl_ms,) = self._lifetime.ttls_ms(1)
+        schema, ends = self._spec.codec.fingerprint, self._now_ms + ttl_ms
+        return Entry(new_id(), self._now_ms, ends, self._load_us, schema, payload, tags, packing=packing)
+
+    def stored(
+        self, values: Sequence[Any], tags: Sequence[tuple[str, ...]]
+    ) -> Iterator[tuple[list[bytes | None], list[int]]]:
+        """The bytes of the entries of many values, None as for `entry`; and how long to keep each, in ms.
+
+        They come in portions of some `PORTION_BYTES`, so that leases can be renewed in between.
+        """
+        shared = entry_format(self._now_ms, self._load_us, self._spec.codec.fingerprint)
+        now_ms, stale_ms = self._now_ms, self._lifetime.stale_ms
+        ttls_ms = self._lifetime.ttls_ms(len(values))
+        kept_ms = [ttl_ms + stale_ms for ttl_ms in ttls_ms]
+        ids = [entry_id.encode("ascii") for entry_id in new_ids(len(values))]
+        entries: list[bytes | None] = []
+        first, n_bytes = 0, 0
+        encode, packed_from = self._spec.codec.encode, self._compress_bytes or MAX_BYTES
+        for value, versions, entry_id, ttl_ms in zip(values, tags, ids, ttls_ms, strict=True):
+            # a hundred thousand times in a warm: no call that need not be
+            try:
+                payload = encode(value)
+            except UncacheableValueError as error:
+                self._spec.warn_uncacheable(error)
+                entries.append(None)
+            else:
+                end = b""
+                if versions or len(payload) >= packed_from:
+                    payload, packing = packed(payload, from_bytes=packed_from)
+                    end = header_end(versions, packing)
+                entries.append(shared % (entry_id, now_ms + ttl_ms, end, payload))
+                n_bytes += len(payload)
+                if n_bytes >= PORTION_BYTES:
+                    yield entries, kept_ms[first : first + len(entries)]
+                    first, n_bytes, entries = first + len(entries), 0, []
+        yield entries, kept_ms[first:]

@@ -1,0 +1,1 @@
+"""What stands under a key, and the atomic steps that read and change it."""

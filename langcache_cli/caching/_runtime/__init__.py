@@ -1,0 +1,1 @@
+"""Everything a cache holds on behalf of one event loop."""

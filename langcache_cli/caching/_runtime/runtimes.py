@@ -1,0 +1,61 @@
+"""One runtime for each event loop that a cache is used from; none outlives its loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+
+from langcache_cli.caching._runtime.loop_runtime import Runtime
+
+logger = logging.getLogger("langcache_cli.caching")
+
+
+class Runtimes:
+    """The runtimes of one cache, by event loop; loops may run in several threads at a time."""
+
+    def __init__(self, make: Callable[[], Runtime]) -> None:
+        """Remember how to make the runtime of a loop; called in that loop."""
+        self._make = make
+        self._all: list[Runtime] = []
+        self.latest: Runtime | None = None
+        """The one that was asked for last."""
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def current(self) -> Runtime:
+        """The runtime of the running event loop."""
+        loop = asyncio.get_running_loop()
+        latest = self.latest  # read once: another thread may replace it at any moment
+        if latest is None or latest.loop is not loop:
+            with self._lock:
+                self.latest = latest = self._of(loop)
+        return latest
+
+    async def aclose(self) -> None:
+        """End the runtime of the running event loop, if there is one."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            ending = [runtime for runtime in self._all if runtime.loop is loop]
+            self._all = [runtime for runtime in self._all if runtime.loop is not loop]
+            self.latest = None
+        for runtime in ending:
+            await runtime.aclose()
+
+    def _of(self, loop: asyncio.AbstractEventLoop) -> Runtime:
+        for runtime in tuple(self._all):
+            if runtime.loop is loop:
+                return runtime
+            if runtime.loop.is_closed():
+                logger.warning(
+                    "an event loop ended without 'await cache.aclose()'; its connections were dropped"
+                )
+                runtime.abandon()
+                self._all.remove(runtime)
+        runtime = self._make()
+        runtime.end_with_loop(self.aclose)
+        self._all.append(runtime)
+        return runtime

@@ -1,0 +1,199 @@
+"""Statistics as people and programs read them: the cache's own numbers, and what the server says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from typing_extensions import TypedDict  # typing's own cannot be part of a pydantic model before Python 3.12
+
+from langcache_cli.caching._statistics.counters import OUTBOX, Counts, Label, Statistics
+from langcache_cli.caching._statistics.latency_buckets import percentile_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What was counted for one function, one type or everything.
+
+    Attributes:
+        counts: Counters by name; see `_statistics.COUNTERS`.
+    """
+
+    counts: Counts
+
+    def __getitem__(self, counter: str) -> int:
+        return self.counts.get(counter, 0)
+
+    @property
+    def hit_rate(self) -> float | None:
+        """Hits among the calls that asked the cache, from 0 to 1; None when there were none."""
+        asked = self["hits"] + self["misses"]
+        return self["hits"] / asked if asked else None
+
+    @property
+    def loads_avoided(self) -> int:
+        """Calls that needed no run of the function."""
+        return self["hits"] + self["joined"]
+
+    def percentile_ms(self, what: str, percent: float) -> float | None:
+        """A latency percentile of ``hit`` or ``load`` in milliseconds; None when there were none."""
+        return percentile_ms(self.counts, what, percent)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheReport:
+    """The cache's own numbers over a window of time, of all processes.
+
+    Attributes:
+        window_seconds: How far back the numbers go.
+        functions: By label: type, prefix and function.
+    """
+
+    window_seconds: int
+    functions: Mapping[Label, Numbers]
+
+    @property
+    def total(self) -> Numbers:
+        """Everything together."""
+        return _sum(self.functions.values())
+
+    @property
+    def types(self) -> dict[str, Numbers]:
+        """By cache type."""
+        names = sorted({label.type for label in self.functions if label != OUTBOX})
+        return {
+            name: _sum(numbers for label, numbers in self.functions.items() if label.type == name)
+            for name in names
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ServerReport:
+    """What Redis says of itself. Its hits and misses count every client and even ``EXISTS``.
+
+    Attributes:
+        version: Of the server.
+        used_memory_bytes: Memory in use.
+        max_memory_bytes: The limit; 0 for none.
+        eviction_policy: What happens at the limit.
+        connected_clients: Connections.
+        uptime_seconds: Since its start.
+        database_keys: Keys of every application in this database.
+        keyspace_hits: Server-wide look-ups that found a key.
+        keyspace_misses: Server-wide look-ups that did not.
+        evicted_keys: Keys dropped for want of memory.
+    """
+
+    version: str
+    used_memory_bytes: int
+    max_memory_bytes: int
+    eviction_policy: str
+    connected_clients: int
+    uptime_seconds: int
+    database_keys: int
+    keyspace_hits: int
+    keyspace_misses: int
+    evicted_keys: int
+
+
+def server_report(info: bytes, *, database_keys: int) -> ServerReport:
+    """Read the reply of ``INFO``."""
+    lines = (line.partition(":") for line in info.decode("utf-8", "replace").splitlines())
+    facts = {name: value for name, colon, value in lines if colon}
+
+    def number(name: str) -> int:
+        return int(facts.get(name, "0"))
+
+    return ServerReport(
+        version=facts.get("valkey_version") or facts.get("redis_version", "unknown"),
+        used_memory_bytes=number("used_memory"),
+        max_memory_bytes=number("maxmemory"),
+        eviction_policy=facts.get("maxmemory_policy", "unknown"),
+        connected_clients=number("connected_clients"),
+        uptime_seconds=number("uptime_in_seconds"),
+        database_keys=database_keys,
+        keyspace_hits=number("keyspace_hits"),
+        keyspace_misses=number("keyspace_misses"),
+        evicted_keys=number("evicted_keys"),
+    )
+
+
+def readable_bytes(size: float) -> str:
+    """A size as Redis writes it: ``1.50M``."""
+    power = next((power for power in (3, 2, 1) if size >= 1024**power), 0)
+    return f"{size / 1024**power:.2f}{'BKMG'[power]}" if power else f"{size:.0f}B"
+
+
+class TypeStats(TypedDict):
+    """The numbers of one cache type in `CacheStats`."""
+
+    hits: int
+    misses: int
+    hit_rate: float
+    loads: int
+    hit_p95_ms: float | None
+    load_p95_ms: float | None
+
+
+class CacheStats(TypedDict):
+    """What `get_cache_stats` returns, ready to be sent as JSON.
+
+    ``hits``, ``misses`` and ``hit_rate`` (0 to 1) are the cache's own, of all processes, over the last hour.
+    ``keys_count`` counts the whole database. Without Redis the numbers are 0 and ``reachable`` is false.
+    ``outbox`` counts the invalidations of this process that Redis has not confirmed; until it has, calls go
+    straight to their functions.
+    """
+
+    enabled: bool
+    reachable: bool
+    used_memory_human: str
+    used_memory_mb: float
+    keys_count: int
+    hits: int
+    misses: int
+    hit_rate: float
+    connected_clients: int
+    uptime_days: float
+    outbox: int
+    types: dict[str, TypeStats]
+
+
+def cache_stats(
+    *, enabled: bool, server: ServerReport | None, report: CacheReport | None, outbox: int = 0
+) -> CacheStats:
+    """Put both reports into one flat record; None where Redis could not be asked."""
+    total = report.total if report else Numbers({})
+    memory = server.used_memory_bytes if server else 0
+    return CacheStats(
+        enabled=enabled,
+        reachable=server is not None,
+        used_memory_human=readable_bytes(memory),
+        used_memory_mb=round(memory / 2**20, 2),
+        keys_count=server.database_keys if server else 0,
+        hits=total["hits"],
+        misses=total["misses"],
+        hit_rate=round(total.hit_rate or 0.0, 4),
+        connected_clients=server.connected_clients if server else 0,
+        uptime_days=round(server.uptime_seconds / 86400, 2) if server else 0.0,
+        outbox=outbox,
+        types={name: _type_stats(numbers) for name, numbers in report.types.items()} if report else {},
+    )
+
+
+def _type_stats(numbers: Numbers) -> TypeStats:
+    return TypeStats(
+        hits=numbers["hits"],
+        misses=numbers["misses"],
+        hit_rate=round(numbers.hit_rate or 0.0, 4),
+        loads=numbers["loads"],
+        hit_p95_ms=numbers.percentile_ms("hit", 95),
+        load_p95_ms=numbers.percentile_ms("load", 95),
+    )
+
+
+def _sum(items: Iterable[Numbers]) -> Numbers:
+    total = Statistics()
+    everything = Label("", "", "")
+    for numbers in items:
+        total.merge({everything: numbers.counts})
+    return Numbers(total.take().get(everything, {}))

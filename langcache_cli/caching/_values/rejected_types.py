@@ -1,0 +1,75 @@
+"""What can never be cached: what reading uses up, and what is tied to a database session."""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from langcache_cli.caching._values.fingerprint import field_types
+
+_CONSUMED_BY_READING = (
+    collections.abc.Iterator,
+    collections.abc.Iterable,
+    collections.abc.Generator,
+    collections.abc.AsyncIterator,
+    collections.abc.AsyncIterable,
+    collections.abc.AsyncGenerator,
+    collections.abc.Awaitable,
+    collections.abc.Coroutine,
+)
+
+
+def reject_type(annotation: Any, seen: tuple[Any, ...] = ()) -> None:
+    """Refuse types that cannot survive, with the way out in the message.
+
+    Raises:
+        TypeError: An ORM class or an iterator, here or anywhere inside.
+    """
+    annotation = getattr(annotation, "__value__", annotation)  # what `type Words = ...` stands for
+    kind = get_origin(annotation) or annotation
+    if annotation in seen:
+        return
+    if kind in _CONSUMED_BY_READING:
+        raise TypeError(f"{readable(annotation)} is used up by reading it; return a list instead")
+    if isinstance(kind, type) and (hasattr(kind, "__mapper__") or hasattr(kind, "__table__")):
+        raise TypeError(
+            f"{kind.__qualname__} is an ORM class, tied to its session and database row; return a pydantic "
+            "model of it: class Cached(BaseModel, from_attributes=True), then Cached.model_validate(row)"
+        )
+    fields = field_types(kind).values() if isinstance(kind, type) else ()
+    for inner in (*get_args(annotation), *fields):
+        reject_type(inner, (*seen, annotation))
+
+
+def reject_iterators(value: Any) -> None:
+    """Refuse a value that storing would use up, before anything has been read from it.
+
+    Raises:
+        ValueError: The value is, or contains, an iterator: a generator, an open file.
+    """
+    if hasattr(type(value), "__next__") or hasattr(type(value), "__anext__"):
+        raise ValueError(f"a {type(value).__qualname__} is used up by reading it; return a list instead")
+    for item in _inside(value):
+        reject_iterators(item)
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    if isinstance(value, (list, tuple, set, frozenset, deque)):
+        return value
+    if isinstance(value, BaseModel):
+        return (*value.__dict__.values(), *(value.model_extra or {}).values())
+    if dataclasses.is_dataclass(value):
+        return [getattr(value, field.name, None) for field in dataclasses.fields(value)]
+    return ()
+
+
+def readable(annotation: Any) -> str:
+    """An annotation as it is written in a message."""
+    return getattr(annotation, "__qualname__", None) or str(annotation)

@@ -1,0 +1,1 @@
+"""Commands to one Redis server over one shared connection, bounded in time."""
