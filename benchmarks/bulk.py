@@ -15,7 +15,8 @@ from sqlalchemy import text
 
 from benchmarks.rounds import Measured, in_turns, percentile
 from langcache_cli.__main__ import OBJECTS_BETWEEN_COLLECTIONS
-from langcache_cli.caching import Cache, CacheSettings, set_default_cache, warm
+from langcache_cli.caching import Cache, CacheSettings, set_default_cache
+from langcache_cli.caching.tooling import warm
 from langcache_cli.operations.clear import Target, clear
 from langcache_cli.operations.overlapping import overlapping
 from langcache_cli.operations.warm import BATCHES_AT_ONCE, VocabularyWarm

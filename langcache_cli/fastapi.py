@@ -19,7 +19,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends
 from fastapi.responses import PlainTextResponse
 
-from langcache_cli.caching import Cache, CacheError, CacheStats, get_default_cache, prometheus_text
+from langcache_cli.caching import Cache, CacheError, CacheStats, get_default_cache
+from langcache_cli.caching.tooling import prometheus_text
 
 logger = logging.getLogger(__name__)
 

@@ -1,10 +1,12 @@
-"""The caching core: all that a backend imports.
+"""The caching core: everything a backend imports.
 
-Importing it connects to nothing and reads nothing.
+Importing it opens no connection and reads no setting. What operates a cache from outside, such as the command
+``langcache``, finds more in `langcache_cli.caching.tooling`; unit tests find theirs in
+`langcache_cli.caching.testing`.
 """
 
 from langcache_cli.caching._config.cache_types import CacheType, CacheTypes
-from langcache_cli.caching._config.settings import CacheSettings, load_settings
+from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._errors import (
     AuthenticationFailedError,
     CacheError,
@@ -13,6 +15,7 @@ from langcache_cli.caching._errors import (
     PatternError,
     ServerLoadingError,
     ServerReplyError,
+    UncacheableValueError,
     UnknownCacheTypeError,
 )
 from langcache_cli.caching._front.cache import Cache
@@ -22,7 +25,6 @@ from langcache_cli.caching._front.default import (
     after_commit,
     cached,
     close_redis_client,
-    default_warmers,
     get_cache_stats,
     get_default_cache,
     get_redis_client,
@@ -31,23 +33,10 @@ from langcache_cli.caching._front.default import (
     set_default_cache,
 )
 from langcache_cli.caching._front.plain_values import MISSING
-from langcache_cli.caching._front.prometheus_text import prometheus_text
-from langcache_cli.caching._front.warm import WarmCounts, warm
-from langcache_cli.caching._functions.warmer import Warmer
 from langcache_cli.caching._keys.argument_text import argument_text
-from langcache_cli.caching._keys.namespace import Namespace
-from langcache_cli.caching._protocol.pace import Pace
-from langcache_cli.caching._protocol.scanning import escape_pattern
-from langcache_cli.caching._statistics.counters import Label
+from langcache_cli.caching._keys.selection import escape_pattern
 from langcache_cli.caching._statistics.events import CacheEvent
-from langcache_cli.caching._statistics.report import (
-    CacheReport,
-    CacheStats,
-    Numbers,
-    ServerReport,
-    readable_bytes,
-)
-from langcache_cli.caching._values.codec import UncacheableValueError
+from langcache_cli.caching._statistics.report import CacheStats
 
 __all__ = [
     "MISSING",
@@ -55,7 +44,6 @@ __all__ = [
     "Cache",
     "CacheError",
     "CacheEvent",
-    "CacheReport",
     "CacheSettings",
     "CacheStats",
     "CacheType",
@@ -64,33 +52,21 @@ __all__ = [
     "CachedFunction",
     "CachedMany",
     "ConfigurationError",
-    "Label",
-    "Namespace",
-    "Numbers",
-    "Pace",
     "PatternError",
     "ServerLoadingError",
     "ServerReplyError",
-    "ServerReport",
     "UncacheableValueError",
     "UnknownCacheTypeError",
-    "WarmCounts",
-    "Warmer",
     "after_commit",
     "argument_text",
     "cached",
     "cached_many",
     "close_redis_client",
-    "default_warmers",
     "escape_pattern",
     "get_cache_stats",
     "get_default_cache",
     "get_redis_client",
     "invalidate_cache",
     "invalidate_tags",
-    "load_settings",
-    "prometheus_text",
-    "readable_bytes",
     "set_default_cache",
-    "warm",
 ]

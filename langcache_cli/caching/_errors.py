@@ -65,6 +65,24 @@ class ServerReplyError(CacheError):
         self.code = _code(message)
 
 
+class ConnectionLostError(ConnectionError):
+    """The connection ended before the reply came. Internal: callers see a `CacheUnavailableError`.
+
+    Attributes:
+        counted: True once the breaker has counted it: one lost connection fails all its requests at once.
+    """
+
+    counted = False
+
+
+class UncacheableValueError(CacheError):
+    """The value would not come back from the cache the same; nothing was stored."""
+
+
+class UndecodableEntryError(CacheError):
+    """The stored bytes are not a value of the expected type: an older schema, foreign or truncated data."""
+
+
 class PatternError(CacheError, ValueError):
     """A key pattern could reach keys outside the namespace, or is malformed."""
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from langcache_cli.caching import load_settings
+from langcache_cli.caching.tooling import load_settings
 
 
 class DatabaseSettings(BaseSettings):

@@ -12,7 +12,8 @@ from importlib.metadata import version
 
 from sqlalchemy import select
 
-from langcache_cli.caching import Cache, CachedFunction, warm
+from langcache_cli.caching import Cache, CachedFunction
+from langcache_cli.caching.tooling import warm
 from langcache_cli.operations.latencies import Latencies, Repeat, measure, summarize
 from langcache_cli.operations.opening import require_answer
 from langcache_cli.vocabulary import (
@@ -172,5 +173,5 @@ class _Ladder:
 
     async def _get(self) -> bytes | None:
         key = self._word.key_for(next(self._ids), 0)
-        stored: bytes | None = await self._cache.runtime().server.call("GET", key)
+        stored: bytes | None = await self._cache.runtime().node.call("GET", key)
         return stored

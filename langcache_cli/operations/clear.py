@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from langcache_cli.caching import Cache, CacheSettings, Namespace, PatternError
+from langcache_cli.caching import Cache, CacheSettings, PatternError
+from langcache_cli.caching.tooling import Namespace
 from langcache_cli.operations.opening import require_answer
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from langcache_cli.caching import Cache, Numbers, ServerReport
+from langcache_cli.caching import Cache
+from langcache_cli.caching.tooling import Numbers, ServerReport
 from langcache_cli.operations.opening import require_answer
 
 

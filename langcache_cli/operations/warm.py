@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from langcache_cli.caching import Cache, CachedFunction, Pace, WarmCounts, warm
+from langcache_cli.caching import Cache, CachedFunction
+from langcache_cli.caching.tooling import Pace, WarmCounts, warm
 from langcache_cli.operations.opening import require_answer
 from langcache_cli.operations.overlapping import overlapping
 from langcache_cli.vocabulary import (

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from langcache_cli.caching import Cache, ConfigurationError, Pace, WarmCounts, Warmer, default_warmers, warm
+from langcache_cli.caching import Cache, ConfigurationError
+from langcache_cli.caching.tooling import Pace, WarmCounts, Warmer, default_warmers, warm
 from langcache_cli.operations.opening import require_answer
 
 

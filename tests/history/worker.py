@@ -19,10 +19,11 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
-from langcache_cli.caching import Cache, CacheEvent, CacheSettings, CacheUnavailableError, warm
-from langcache_cli.caching._near.tracking import Tracking
-from langcache_cli.caching._protocol.entry import now_ms
-from langcache_cli.caching._wire.externals import Surroundings
+from langcache_cli.caching import Cache, CacheEvent, CacheSettings, CacheUnavailableError
+from langcache_cli.caching._clock import now_ms
+from langcache_cli.caching._near.tracking import NearCache
+from langcache_cli.caching._wire.externals import Externals
+from langcache_cli.caching.tooling import warm
 from tests.harness.resp import RespConnection
 from tests.history.journal import Journal, Subject, now
 from tests.history.subjects import COUNTERS, ITEMS, Function, functions, load_seconds, subjects
@@ -81,7 +82,7 @@ class Worker:
                 lease_seconds=LEASE_SECONDS,
                 load_timeout=LOAD_TIMEOUT_SECONDS,
             ),
-            surroundings=Surroundings(now_ms=lambda: now_ms() + self.clock_ms),
+            externals=Externals(now_ms=lambda: now_ms() + self.clock_ms),
         )
         self.engine = create_async_engine(options.database_url.replace("://", "+asyncpg://"), pool_size=10)
         self.functions = functions(self.cache, self.engine, self._load)
@@ -96,14 +97,14 @@ class Worker:
         asyncio.get_running_loop().set_exception_handler(_complain)
         if self.options.unguarded:
             runtime = self.cache.runtime()
-            runtime.store = UnguardedStore(runtime.server, lease_seconds=LEASE_SECONDS)
+            runtime.store = UnguardedStore(runtime.node, lease_seconds=LEASE_SECONDS)
         tasks = [
             *(asyncio.create_task(self._read()) for _ in range(READERS)),
             *(asyncio.create_task(self._write()) for _ in range(self.options.writers)),
             asyncio.create_task(self._keep_books()),
         ]
         if self.options.deaf:
-            Tracking._pushed = lambda *_: None
+            NearCache._pushed = lambda *_: None
         listening = asyncio.create_task(asyncio.to_thread(self._listen))
         await asyncio.wait([listening, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:

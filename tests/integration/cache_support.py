@@ -101,7 +101,7 @@ def waiting(cache: Cache) -> int:
 
 def flights(cache: Cache) -> list[Any]:
     """The loads under way."""
-    return list(cache.runtime().board._by_token.values())
+    return list(cache.runtime().running_loads._by_token.values())
 
 
 def clients_of(server: RedisServer) -> int:

@@ -51,7 +51,7 @@ class UnguardedStore(Store):
     """What a cache without tokens does: store whatever was loaded."""
 
     async def commit(self, lease: Lease, entry: Entry, ttl_ms: int, budget: Budget) -> bool:
-        await self.server.call("SET", lease.key, entry.to_bytes(), "PX", ttl_ms, budget=budget)
+        await self.node.call("SET", lease.key, entry.to_bytes(), "PX", ttl_ms, budget=budget)
         return True
 
 
@@ -131,7 +131,7 @@ async def main(url: str, path: str, role: str, seed: str) -> None:
             counts = await worker.readers()
         case "unguarded-reader":
             runtime = worker.cache.runtime()
-            runtime.store = UnguardedStore(runtime.server, lease_seconds=1.0)
+            runtime.store = UnguardedStore(runtime.node, lease_seconds=1.0)
             counts = await worker.readers()
         case _:
             counts = await worker.writer(int(role.removeprefix("writer-")))

@@ -7,13 +7,8 @@ from typing import get_type_hints
 
 import pytest
 
-from langcache_cli.caching import (
-    CacheReport,
-    CacheStats,
-    CacheUnavailableError,
-    get_cache_stats,
-    set_default_cache,
-)
+from langcache_cli.caching import CacheStats, CacheUnavailableError, get_cache_stats, set_default_cache
+from langcache_cli.caching.tooling import CacheReport
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database, cache_at, python, waiting
 
@@ -130,7 +125,9 @@ async def test_counts_are_kept_through_an_outage_and_delivered_after_it(open_cac
     server.kill()
     for _ in range(100):
         await database.read(1)
-    await aeventually(lambda: cache.runtime().bulk.breaker.open, within=20)  # several deliveries have failed
+    await aeventually(
+        lambda: cache.runtime().bulk_node.breaker.open, within=20
+    )  # several deliveries have failed
     server.start()
     await aeventually(lambda: _reports(reader, "hits", 3), within=20)
     await aeventually(lambda: _reports(reader, "bypassed", 100), within=20)
@@ -206,7 +203,7 @@ async def test_statistics_end_by_themselves(cache, redis_server):
 
 async def test_a_window_holds_what_happened_in_it_and_nothing_older(cache, monkeypatch):
     database = Database(cache)
-    ledger = cache.runtime().ledger
+    ledger = cache.runtime().fleet_totals
     now = time.time() // HOUR * HOUR + 30 * MINUTE
     for minutes_ago, calls in ((0, 1), (2, 10), (90, 100), (36 * 60, 1000)):
         moment = round((now - minutes_ago * MINUTE) * 1000)

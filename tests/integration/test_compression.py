@@ -5,8 +5,8 @@ import zlib
 
 import pytest
 
-from langcache_cli.caching import warm
 from langcache_cli.caching._protocol.entry import parse
+from langcache_cli.caching.tooling import warm
 from tests.harness.polling import aeventually
 
 LARGE = "Haus und Hof, Wald und Wiese. " * 1000

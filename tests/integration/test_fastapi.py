@@ -9,7 +9,8 @@ import pytest
 from fastapi import Depends, FastAPI, Header, HTTPException
 from prometheus_client.parser import text_string_to_metric_families
 
-from langcache_cli.caching import Cache, prometheus_text, set_default_cache
+from langcache_cli.caching import Cache, set_default_cache
+from langcache_cli.caching.tooling import prometheus_text
 from langcache_cli.fastapi import cache_lifespan, cache_router
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database

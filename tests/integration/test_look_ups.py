@@ -6,7 +6,7 @@ import pytest
 
 from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._wire.connection import pack
-from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP, Lookup
+from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP, LookupBatch
 from tests.integration.cache_support import Database, cache_at
 
 
@@ -56,9 +56,9 @@ async def test_a_connection_that_ends_fails_every_look_up_of_the_turn(open_cache
     server = own_redis()
     cache = open_cache(server.url)
     await cache.ping()
-    look_ups = [asyncio.create_task(cache.runtime().server.lookup((f"cache:{item}",))) for item in range(5)]
+    look_ups = [asyncio.create_task(cache.runtime().node.lookup((f"cache:{item}",))) for item in range(5)]
     await asyncio.sleep(0)
-    cache.runtime().server.out.link.abort()
+    cache.runtime().node.out.link.abort()
     results = await asyncio.gather(*look_ups, return_exceptions=True)
     assert [type(result) for result in results] == [CacheUnavailableError] * 5
 
@@ -66,7 +66,7 @@ async def test_a_connection_that_ends_fails_every_look_up_of_the_turn(open_cache
 async def test_one_lost_connection_is_one_failure_however_many_requests_it_ends(open_cache, own_redis):
     cache = open_cache(own_redis().url)
     await cache.ping()
-    server = cache.runtime().server
+    server = cache.runtime().node
     requests = [asyncio.create_task(server.call("GET", "cache:1")) for _ in range(5)]
     await asyncio.sleep(0)
     server.out.link.abort()
@@ -76,14 +76,14 @@ async def test_one_lost_connection_is_one_failure_however_many_requests_it_ends(
 
 
 async def test_what_comes_after_a_lookup_has_ended_goes_into_another():
-    lookup = Lookup(asyncio.get_running_loop(), settle=lambda reply: reply)
+    lookup = LookupBatch(asyncio.get_running_loop(), settle=lambda reply: reply)
     lookup.add(("a",))
     lookup.receive(OSError("its time was up"))
     assert lookup.full
 
 
 async def test_a_lookup_asks_for_each_key_once_and_answers_in_the_order_of_its_callers():
-    lookup = Lookup(asyncio.get_running_loop(), settle=lambda reply: reply)
+    lookup = LookupBatch(asyncio.get_running_loop(), settle=lambda reply: reply)
     one, two, three = lookup.add(("a", "b")), lookup.add(("b", "c", "b")), lookup.add(("c",))
     assert lookup.count == 3
     assert lookup.packed() == pack(("MGET", "a", "b", "c"))
@@ -92,7 +92,7 @@ async def test_a_lookup_asks_for_each_key_once_and_answers_in_the_order_of_its_c
 
 
 async def test_an_error_is_everyones_and_what_comes_after_it_nobodys():
-    lookup = Lookup(asyncio.get_running_loop(), settle=lambda reply: reply)
+    lookup = LookupBatch(asyncio.get_running_loop(), settle=lambda reply: reply)
     callers = [lookup.add(("a",)) for _ in range(2)]
     error = ServerReplyError("NOPERM no")
     lookup.receive(error)
@@ -113,8 +113,8 @@ async def test_a_key_of_another_kind_is_replaced(redis_server, redis_url):
 async def test_what_is_no_reply_to_a_look_up_ends_the_connection(open_cache, redis_url, reply):
     cache = open_cache(redis_url)
     await cache.ping()
-    server = cache.runtime().server
-    link, caller = server.out.link, server.lookup_soon(("cache:a",))
+    server = cache.runtime().node
+    link, caller = server.out.link, server.try_lookup(("cache:a",))
     await asyncio.sleep(0)
     link._waiting[0](reply)
     with pytest.raises(CacheUnavailableError, match="not one to MGET"):
@@ -126,9 +126,9 @@ async def test_a_look_up_that_hangs_counts_as_one_failure_however_many_wait_for_
     redis = own_redis()
     cache = open_cache(redis.url)
     await cache.ping()
-    server = cache.runtime().server
+    server = cache.runtime().node
     redis.pause()
-    look_ups = [server.lookup_soon((f"cache:{item}",)) for item in range(20)]
+    look_ups = [server.try_lookup((f"cache:{item}",)) for item in range(20)]
     results = await asyncio.gather(*look_ups, return_exceptions=True)
     redis.resume()
     assert {str(result) for result in results} == {str(results[0])}

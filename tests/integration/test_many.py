@@ -178,7 +178,7 @@ async def test_cancelled_it_leaves_those_who_joined_their_values(translator):
     many = asyncio.create_task(translator.many(["ab", "cd"], "en"))
     await translator.gate.reached()
     single = asyncio.create_task(translator.one("cd", "en"))
-    await aeventually(lambda: translator.many.single.cache.runtime().board.departures == 2)
+    await aeventually(lambda: translator.many.single.cache.runtime().running_loads.started == 2)
     await asyncio.sleep(0.02)
     many.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -196,7 +196,7 @@ async def test_cancelled_alone_it_leaves_nothing(translator, redis_server):
     with pytest.raises(asyncio.CancelledError):
         await many
     await aeventually(lambda: redis_server.command("KEYS", "cache:translation:*") == [])
-    assert len(translator.one.cache.runtime().board) == 0
+    assert len(translator.one.cache.runtime().running_loads) == 0
 
 
 @pytest.mark.parametrize("steps", range(1, 40))

@@ -47,7 +47,7 @@ class Step:
             case "invalidate":
                 return await store.invalidate([self.key], budget)
             case "withdraw":
-                return await store.server.run("withdraw", self.key, *store.taking(lease), budget=budget)
+                return await store.node.run("withdraw", self.key, *store.taking(lease), budget=budget)
             case simple:
                 return await getattr(store, simple)(lease, budget)
 

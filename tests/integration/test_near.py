@@ -10,7 +10,7 @@ import pytest
 from pydantic import AfterValidator
 
 from langcache_cli.caching import Cache
-from langcache_cli.caching._near.memory import NearCache
+from langcache_cli.caching._near.memory import NearMemory
 from langcache_cli.caching._near.tracking import PROOF_SECONDS
 from tests.harness.polling import aeventually
 from tests.harness.proxy import FaultProxy
@@ -22,7 +22,7 @@ SEEN_WITHIN_SECONDS = 1.0
 """Far more than it takes, for machines with something else to do."""
 
 
-def near_of(cache: Cache) -> NearCache:
+def near_of(cache: Cache) -> NearMemory:
     return cache.runtime().near().near
 
 
@@ -226,9 +226,9 @@ async def test_a_value_read_while_it_was_changed_is_not_kept(open_cache, redis_s
         near_of(cache).clear()
         proxy.delay(0.05, direction="replies")
         read = asyncio.create_task(database.read(1))
-        await aeventually(lambda: cache.runtime().server.out.link._waiting, every=0.001)
+        await aeventually(lambda: cache.runtime().node.out.link._waiting, every=0.001)
         database.versions[1] = 1
-        await cache.runtime().bulk.call("UNLINK", database.read.key_for(1))
+        await cache.runtime().bulk_node.call("UNLINK", database.read.key_for(1))
         cache.runtime().forget([database.read.key_for(1)])
         assert await read == [1, 0]
         assert await database.read(1) == [1, 1]

@@ -1,16 +1,16 @@
 """Entries of loaded values: the same whether one is stored or many."""
 
-from langcache_cli.caching._loading.entry_writer import PORTION_BYTES, Loaded
+from langcache_cli.caching._loading.entry_writer import PORTION_BYTES, EntryWriter
 from langcache_cli.caching._protocol.entry import Entry, parse
 from tests.integration.cache_support import Database, cache_at
 
 VALUES = [[1, 2], [], [3]]
 
 
-def loaded(cache, **options) -> Loaded:
+def loaded(cache, **options) -> EntryWriter:
     spec = Database(cache, **options).read.spec
     spec.resolve()
-    return Loaded(spec, cache.lifetime(spec), cache.runtime(), load_seconds=0.25)
+    return EntryWriter(spec, cache.lifetime(spec), cache.runtime(), load_seconds=0.25)
 
 
 async def test_many_are_written_as_one_is(redis_server):

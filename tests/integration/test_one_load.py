@@ -256,7 +256,7 @@ async def test_a_call_waits_for_the_load_of_another_process_and_gets_its_value(c
     loading = asyncio.create_task(theirs.read(1))
     await theirs.gate.reached()
     waiting = [asyncio.create_task(ours.read(1)) for _ in range(5)]
-    await aeventually(lambda: len(ours.cache.runtime().board) == 1)
+    await aeventually(lambda: len(ours.cache.runtime().running_loads) == 1)
     theirs.gate.open()
     assert await loading == [1, 0]
     values = await asyncio.gather(*waiting)

@@ -235,7 +235,7 @@ async def test_the_last_minute_is_told_by_the_next_event_loop_too(open_cache, se
 async def test_a_primary_that_was_demoted_is_left(open_cache, server):
     database = Database(open_cache(server.url, **QUICK))
     await database.read(1)
-    link = database.cache.runtime().server.out.link
+    link = database.cache.runtime().node.out.link
     server.command("REPLICAOF", "127.0.0.1", "1")
     await database.read.invalidate(1)
     assert not link.alive

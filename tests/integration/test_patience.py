@@ -6,8 +6,8 @@ import contextlib
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
-from langcache_cli.caching import warm
 from langcache_cli.caching._invalidation.delivery import Delivery
+from langcache_cli.caching.tooling import warm
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database, Gate, waiting
 
@@ -175,7 +175,7 @@ async def test_a_delivery_that_was_stopped_does_not_begin_again(cache):
     runtime = cache.runtime()
     runtime.outbox.defer(["cache:vocabulary:1"])
     delivery = Delivery(
-        runtime.outbox, runtime.server, spawn=lambda work: started.append(work.close()), on_delivered=print
+        runtime.outbox, runtime.node, spawn=lambda work: started.append(work.close()), on_delivered=print
     )
     delivery.stop()
     delivery.soon()

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from langcache_cli.caching import Cache
-from langcache_cli.caching._protocol.entry import Entry, Placeholder, new_id, now_ms, parse
+from langcache_cli.caching._clock import new_id, now_ms
+from langcache_cli.caching._protocol.entry import Entry, Placeholder, parse
 from langcache_cli.caching._protocol.store import REJECTED_BYTES, Lease, Store, new_lease
 from langcache_cli.caching._wire.budget import Budget
 from tests.harness.polling import aeventually
@@ -261,7 +262,7 @@ async def test_releasing_a_lost_lease_removes_nothing(store, lease):
 
 
 async def withdraw(store, lease):
-    return await store.server.run("withdraw", KEY, *store.taking(lease), budget=budget())
+    return await store.node.run("withdraw", KEY, *store.taking(lease), budget=budget())
 
 
 async def test_an_old_entry_that_another_has_claimed_is_withdrawn_and_its_claim_stays(
@@ -367,7 +368,7 @@ async def test_an_election_for_an_entry_that_is_not_there_any_more_is_lost(store
 
 
 async def test_when_a_lease_has_run_out_the_next_is_elected_and_the_first_cannot_store(redis_url, cache):
-    store = Store(cache.runtime().server, lease_seconds=0.05)
+    store = Store(cache.runtime().node, lease_seconds=0.05)
     seen, first, second = await stored_entry(store), new_lease(KEY), new_lease(KEY)
     assert await store.elect(first, seen.id, budget())
 

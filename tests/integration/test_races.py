@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from langcache_cli.caching import Cache, warm
+from langcache_cli.caching import Cache
 from langcache_cli.caching._protocol.lifetime import Lifetime
+from langcache_cli.caching.tooling import warm
 from tests.integration.cache_support import Database, flights
 
 AT_ONCE = 250

@@ -155,7 +155,7 @@ async def test_an_invalidated_value_is_never_served_stale(cache, redis_server, h
     await origin.gate.reached(3)
     origin.gate.open()
     assert await after == [1, 1]
-    await aeventually(lambda: not cache.runtime().board)
+    await aeventually(lambda: not cache.runtime().running_loads)
     assert await origin.read(1) == [1, 1]
     assert origin.loads == 3
 
@@ -185,7 +185,7 @@ async def test_when_the_old_value_ends_during_the_load_of_the_next_calls_wait_fo
     ended = parse(redis_server.command("GET", origin.read.key_for(1)))
     await aeventually(lambda: Lifetime(0.2, 0.3).has_ended(ended, origin.cache.runtime().now_ms()))
     waiting = [asyncio.create_task(origin.read(1)) for _ in range(20)]
-    await aeventually(lambda: len(origin.cache.runtime().board))
+    await aeventually(lambda: len(origin.cache.runtime().running_loads))
     origin.gate.open()
     assert await asyncio.gather(*waiting) == [[1, 1]] * 20
     assert origin.loads == 2

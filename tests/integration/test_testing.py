@@ -93,7 +93,7 @@ def make(kind: str, redis_url: str, faults: Faults) -> Cache:
     if kind == "memory":
         return memory_cache(faults=faults, operation_timeout=0.2)
     settings = CacheSettings.load(env_file=None, redis_url=redis_url, operation_timeout=0.2)
-    return Cache(settings, surroundings=faults.surroundings())
+    return Cache(settings, externals=faults.externals())
 
 
 @pytest.mark.parametrize("kind", ["memory", "redis"])
@@ -141,4 +141,4 @@ async def test_faults_end_with_their_block(faults):
 async def test_a_memory_cache_says_what_it_does_not_know():
     async with memory_cache() as cache:
         with pytest.raises(Exception, match="this Redis is a dictionary"):
-            await cache.runtime().server.call("LPUSH", "a", "b")
+            await cache.runtime().node.call("LPUSH", "a", "b")

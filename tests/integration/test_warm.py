@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from langcache_cli.caching import CacheUnavailableError, ServerReplyError, WarmCounts, warm
+from langcache_cli.caching import CacheUnavailableError, ServerReplyError
+from langcache_cli.caching.tooling import WarmCounts, warm
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import leftover_tasks
 

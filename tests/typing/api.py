@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from langcache_cli.caching import (
     Cache,
     CachedFunction,
-    CacheReport,
     CacheStats,
     after_commit,
     cached,
@@ -22,6 +21,7 @@ from langcache_cli.caching import (
     get_redis_client,
     invalidate_cache,
 )
+from langcache_cli.caching.tooling import CacheReport
 
 
 class Session: ...

@@ -32,7 +32,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from typing_extensions import TypedDict
 
 from langcache_cli.caching import UncacheableValueError
-from langcache_cli.caching._values.codec import Codec, UndecodableEntryError
+from langcache_cli.caching._errors import UndecodableEntryError
+from langcache_cli.caching._values.codec import Codec
 from tests.unit.values import BERLIN, Colour, Lemma, Level, OpenLemma, Point, Rank, Word, marks
 from tests.unit.values import values as any_values
 

@@ -6,16 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langcache_cli.caching._protocol.entry import (
-    MAX_HEADER_BYTES,
-    MAX_TAGS,
-    Entry,
-    Placeholder,
-    new_id,
-    now_ms,
-    parse,
-    plain_header,
-)
+from langcache_cli.caching._clock import new_id, now_ms
+from langcache_cli.caching._keys.tags import MAX_TAGS
+from langcache_cli.caching._protocol.entry import MAX_HEADER_BYTES, Entry, Placeholder, parse, plain_header
 from langcache_cli.caching._protocol.scripts import script
 
 IDS = st.text("0123456789abcdef", min_size=16, max_size=16)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from langcache_cli.caching._wire.idle_clock import TICK_SECONDS, LoopClock
+from langcache_cli.caching._wire.idle_clock import TICK_SECONDS, IdleClock
 from tests.harness.polling import aeventually
 
 
@@ -16,7 +16,7 @@ async def busy(seconds: float) -> None:
 
 
 async def test_it_goes_on_while_the_loop_is_free():
-    clock = LoopClock()
+    clock = IdleClock()
     started, really = clock.time(), time.monotonic()
     clock.call_after(10, asyncio.Event().set)
     await aeventually(lambda: clock.time() - started > 0.1)
@@ -24,7 +24,7 @@ async def test_it_goes_on_while_the_loop_is_free():
 
 
 async def test_it_stands_still_while_the_loop_is_busy():
-    clock = LoopClock()
+    clock = IdleClock()
     started = clock.time()
     await busy(0.3)
     assert clock.time() - started <= 2 * TICK_SECONDS
@@ -34,7 +34,7 @@ async def test_it_stands_still_while_the_loop_is_busy():
 
 
 async def test_it_never_goes_backwards():
-    clock = LoopClock()
+    clock = IdleClock()
     times = []
     for _ in range(20):
         times.append(clock.time())
@@ -43,7 +43,7 @@ async def test_it_never_goes_backwards():
 
 
 async def test_a_timer_is_late_by_as_long_as_the_loop_was_busy():
-    clock, expired = LoopClock(), asyncio.Event()
+    clock, expired = IdleClock(), asyncio.Event()
     really = time.monotonic()
     clock.call_after(0.1, expired.set)
     await busy(0.3)
@@ -53,7 +53,7 @@ async def test_a_timer_is_late_by_as_long_as_the_loop_was_busy():
 
 
 async def test_timers_end_in_the_order_of_their_times():
-    clock, ended = LoopClock(), []
+    clock, ended = IdleClock(), []
     for seconds in (0.05, 0.01, 0.09):
         clock.call_after(seconds, lambda seconds=seconds: ended.append(seconds))
     await aeventually(lambda: len(ended) == 3)
@@ -61,7 +61,7 @@ async def test_timers_end_in_the_order_of_their_times():
 
 
 async def test_a_cancelled_timer_does_nothing():
-    clock, expired, later = LoopClock(), asyncio.Event(), asyncio.Event()
+    clock, expired, later = IdleClock(), asyncio.Event(), asyncio.Event()
     clock.call_after(0.01, expired.set).cancel()
     clock.call_after(0.05, later.set)
     await later.wait()
@@ -69,7 +69,7 @@ async def test_a_cancelled_timer_does_nothing():
 
 
 async def test_nothing_ticks_when_nobody_looks():
-    clock = LoopClock()
+    clock = IdleClock()
     clock.time()
     assert clock.ticking
     await aeventually(lambda: not clock.ticking)

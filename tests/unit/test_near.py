@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from pydantic import BaseModel
 
 from langcache_cli.caching._near.immutable_values import shareable_bytes
-from langcache_cli.caching._near.memory import MAX_DROPPED, OVERHEAD_BYTES, TAG_BYTES, NearCache
+from langcache_cli.caching._near.memory import MAX_DROPPED, OVERHEAD_BYTES, TAG_BYTES, NearMemory
 
 ROOM = 10_000
 
@@ -79,12 +79,12 @@ class Level(Enum):
     A1 = "A1"
 
 
-def keep(near: NearCache, key: str, *tags: str, since: int | None = None, ends: float = 10.0) -> None:
+def keep(near: NearMemory, key: str, *tags: str, since: int | None = None, ends: float = 10.0) -> None:
     near.keep((key, *tags), b"[1]", [1], ends=ends, since=near.moment if since is None else since)
 
 
 def test_what_is_kept_is_found_until_it_ends():
-    near = NearCache(ROOM)
+    near = NearMemory(ROOM)
     keep(near, "a", ends=10.0)
     assert near.get("a", 9.9).payload == b"[1]"
     assert near.get("a", 10.0) is None
@@ -92,7 +92,7 @@ def test_what_is_kept_is_found_until_it_ends():
 
 
 def test_the_tags_of_an_entry_count():
-    near = NearCache(ROOM)
+    near = NearMemory(ROOM)
     keep(near, "a")
     bare = near.n_bytes
     keep(near, "b", *(f"tag {number:03}" for number in range(10)))
@@ -102,7 +102,7 @@ def test_the_tags_of_an_entry_count():
 
 
 def test_a_change_drops_a_key_and_a_tag_drops_all_of_its_keys():
-    near = NearCache(ROOM)
+    near = NearMemory(ROOM)
     keep(near, "a", "t")
     keep(near, "b", "t", "u")
     keep(near, "c", "u")
@@ -114,7 +114,7 @@ def test_a_change_drops_a_key_and_a_tag_drops_all_of_its_keys():
 
 @pytest.mark.parametrize("change", ["key", "tag", "everything", "too many to remember"])
 def test_what_changed_between_a_look_up_and_its_reply_is_not_kept(change):
-    near = NearCache(ROOM)
+    near = NearMemory(ROOM)
     before = near.moment
     if change == "everything":
         near.clear()
@@ -129,7 +129,7 @@ def test_what_changed_between_a_look_up_and_its_reply_is_not_kept(change):
 
 
 def test_a_change_of_something_else_keeps_nothing_from_being_kept():
-    near = NearCache(ROOM)
+    near = NearMemory(ROOM)
     before = near.moment
     near.drop(["b", "u"])
     keep(near, "a", "t", since=before)
@@ -137,7 +137,7 @@ def test_a_change_of_something_else_keeps_nothing_from_being_kept():
 
 
 def test_what_is_used_outlives_what_is_not():
-    near = NearCache(20 * (OVERHEAD_BYTES + 10))
+    near = NearMemory(20 * (OVERHEAD_BYTES + 10))
     keep(near, "used")
     for number in range(200):
         assert near.get("used", 0) is not None
@@ -147,7 +147,7 @@ def test_what_is_used_outlives_what_is_not():
 
 
 def test_what_is_too_large_is_not_kept():
-    near = NearCache(ROOM)
+    near = NearMemory(ROOM)
     near.keep(("a",), b"x" * ROOM, [], ends=1.0, since=near.moment)
     near.keep(("b",), b"x", "x" * ROOM, ends=1.0, since=near.moment)
     assert (len(near), near.n_bytes) == (0, 0)
@@ -158,7 +158,7 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.near = NearCache(ROOM)
+        self.near = NearMemory(ROOM)
         self.truth: dict[str, tuple[str, ...]] = {}
 
     keys = st.sampled_from("abcdefghijklmnopqrstuvwxyz")

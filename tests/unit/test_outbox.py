@@ -4,7 +4,7 @@ import pytest
 
 from langcache_cli.caching._invalidation import outbox as outbox_module
 from langcache_cli.caching._invalidation.outbox import RECENT_SECONDS, Outbox
-from langcache_cli.caching._protocol.scanning import Selection
+from langcache_cli.caching._keys.selection import Selection
 
 EVERYTHING = Selection("cache:*")
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from langcache_cli.caching import Pace
+from langcache_cli.caching.tooling import Pace
 
 
 async def test_so_many_keys_take_so_long():

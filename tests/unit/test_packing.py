@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langcache_cli.caching._errors import UndecodableEntryError
 from langcache_cli.caching._values import compression
-from langcache_cli.caching._values.codec import UndecodableEntryError
 from langcache_cli.caching._values.compression import AS_IT_IS, ZLIB, packed, unpacked
 
 payloads = st.binary(max_size=300) | st.binary(min_size=1, max_size=3).map(lambda piece: piece * 1000)

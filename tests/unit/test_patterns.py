@@ -8,15 +8,11 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langcache_cli.caching import CacheSettings, Namespace, PatternError, escape_pattern
+from langcache_cli.caching import CacheSettings, PatternError, escape_pattern
 from langcache_cli.caching._keys.argument_text import argument_text
-from langcache_cli.caching._protocol.scanning import (
-    KEYS_PER_UNLINK,
-    SCANS_PER_UNLINK,
-    Selection,
-    of_prefixes,
-    unlink,
-)
+from langcache_cli.caching._keys.selection import Selection, of_prefixes
+from langcache_cli.caching._protocol.scanning import KEYS_PER_UNLINK, SCANS_PER_UNLINK, unlink
+from langcache_cli.caching.tooling import Namespace
 from tests.harness.redis_server import RedisServer
 from tests.unit.values import texts
 

@@ -9,7 +9,8 @@ import pytest
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from langcache_cli.caching import CacheSettings, ConfigurationError, load_settings
+from langcache_cli.caching import CacheSettings, ConfigurationError
+from langcache_cli.caching.tooling import load_settings
 
 PASSWORD = "hunter2-secret"
 DEFAULTS = {

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import langcache_cli.caching
-from langcache_cli.caching import Label
 from langcache_cli.caching._statistics.counters import COUNTERS, Statistics
 from langcache_cli.caching._statistics.latency_buckets import bucket_of, percentile_ms
+from langcache_cli.caching.tooling import Label
 
 WORD = Label("vocabulary", "vocabulary", "get_word")
 LEVEL = Label("vocabulary", "vocabulary_level", "get_level")

@@ -10,7 +10,7 @@ from langcache_cli.caching._front.cache_reports import Reporting
 from langcache_cli.caching._front.cache_values import PlainValues
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.decorator import decorator
-from langcache_cli.caching._functions.spec import Address, FunctionSpec, Options
+from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec, Options
 from langcache_cli.caching._loading.call import Call
 from langcache_cli.caching._loading.reader import Reader
 from langcache_cli.caching._protocol.lifetime import Lifetime
@@ -44,7 +44,7 @@ class Cache(PlainValues, Reporting):
             lambda: self, self.registry, key_prefix=key_prefix, key=key, ignore=ignore, options=options
         )
 
-    def call(self, spec: FunctionSpec, address: Address, origin: Callable[[], Awaitable[Any]]) -> Call:
+    def call(self, spec: FunctionSpec, address: EntryKeys, origin: Callable[[], Awaitable[Any]]) -> Call:
         """One call of a cached function, to be answered or refreshed."""
         return self.reader(spec).call(address, origin)
 

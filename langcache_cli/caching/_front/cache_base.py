@@ -10,16 +10,17 @@ from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._errors import CacheUnavailableError
 from langcache_cli.caching._front.registry import Registry
 from langcache_cli.caching._functions.spec import FunctionSpec
-from langcache_cli.caching._invalidation.after_commit import Transactions
+from langcache_cli.caching._invalidation.after_commit import CommitHooks
 from langcache_cli.caching._invalidation.invalidator import Invalidator
-from langcache_cli.caching._invalidation.outbox import Invalidation, Outbox
+from langcache_cli.caching._invalidation.outbox import Outbox
 from langcache_cli.caching._keys.namespace import Namespace
+from langcache_cli.caching._keys.selection import Invalidation
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._runtime.runtimes import Runtimes
 from langcache_cli.caching._statistics.counters import Label, Statistics
 from langcache_cli.caching._statistics.events import Events
-from langcache_cli.caching._wire.externals import Surroundings
+from langcache_cli.caching._wire.externals import Externals
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -34,7 +35,7 @@ class CacheBase:
         *,
         publish_statistics: bool = True,
         defer_invalidations: bool = True,
-        surroundings: Surroundings | None = None,
+        externals: Externals | None = None,
     ) -> None:
         """Use ``settings``, or those of the environment.
 
@@ -44,7 +45,7 @@ class CacheBase:
                 nothing about the application.
             defer_invalidations: Keep an invalidation that Redis does not confirm, go straight to the
                 functions until it has, and do not raise. False raises `CacheUnavailableError` instead.
-            surroundings: Other connections and another clock, for tests; see `langcache_cli.caching.testing`.
+            externals: Other connections and another clock, for tests; see `langcache_cli.caching.testing`.
 
         Raises:
             ConfigurationError: A setting has a value that is not allowed.
@@ -58,14 +59,14 @@ class CacheBase:
         self.events = Events()
         self._outbox = Outbox(self._namespace.everything)
         self._invalidator = Invalidator(self._outbox, defers=defer_invalidations)
-        self._transactions = Transactions(self._invalidate_all)
+        self._transactions = CommitHooks(self._invalidate_all)
         self._runtimes = Runtimes(
             lambda: Runtime(
                 self.settings,
                 self.statistics,
                 self._outbox,
                 self.events,
-                surroundings=surroundings or Surroundings(),
+                externals=externals or Externals(),
                 publish=publish_statistics,
             )
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from langcache_cli.caching._front.cache_base import CacheBase
 from langcache_cli.caching._functions.spec import FunctionSpec
-from langcache_cli.caching._protocol.scanning import Selection
+from langcache_cli.caching._keys.selection import Selection
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
@@ -104,7 +104,7 @@ class Invalidating(CacheBase):
             keys: As `CachedFunction.key_for` gives them.
             tags: As for `invalidate_tags`.
             patterns: As for `invalidate`.
-            types: Names of cache types.
+            types: KeyAndTags of cache types.
 
         Raises:
             TypeError: It is no async session.

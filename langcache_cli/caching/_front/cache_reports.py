@@ -32,7 +32,7 @@ class Reporting(Invalidating):
         Raises:
             CacheUnavailableError: Redis did not answer.
         """
-        return bool(await self._usable_runtime().server.call("EXISTS", key))
+        return bool(await self._usable_runtime().node.call("EXISTS", key))
 
     async def holds_tag(self, tag: str) -> bool:
         """Whether a tag is in use: something that was stored with it may be there.
@@ -62,7 +62,7 @@ class Reporting(Invalidating):
         selection = namespace.everything if pattern is None else namespace.matching(pattern)
         if type_name is not None:
             selection = namespace.of_type(type_name)
-        async for keys in scan(self._usable_runtime().bulk, selection):
+        async for keys in scan(self._usable_runtime().bulk_node, selection):
             yield [key.decode("utf-8", "replace") for key in keys]
 
     async def ping(self) -> float:
@@ -73,7 +73,7 @@ class Reporting(Invalidating):
         """
         runtime = self._usable_runtime()
         started = runtime.loop.time()
-        await runtime.server.call("PING")
+        await runtime.node.call("PING")
         return runtime.loop.time() - started
 
     async def report(self, *, window_seconds: int = DEFAULT_WINDOW_SECONDS) -> CacheReport:
@@ -87,7 +87,7 @@ class Reporting(Invalidating):
         """
         runtime = self._usable_runtime()
         await runtime.publisher.now()
-        counts = await runtime.ledger.read(window_seconds)
+        counts = await runtime.fleet_totals.read(window_seconds)
         return CacheReport(window_seconds, {label: Numbers(items) for label, items in counts.items()})
 
     async def server_report(self) -> ServerReport:
@@ -96,9 +96,9 @@ class Reporting(Invalidating):
         Raises:
             CacheError: Redis could not be asked.
         """
-        server = self._usable_runtime().server
-        keys = await server.call("DBSIZE")
-        return server_report(await server.call("INFO"), database_keys=keys)
+        node = self._usable_runtime().node
+        keys = await node.call("DBSIZE")
+        return server_report(await node.call("INFO"), database_keys=keys)
 
     async def stats(self) -> CacheStats:
         """Both reports as one record for a health page.

@@ -27,7 +27,7 @@ class PlainValues(Invalidating):
         if not self.enabled:
             return dict.fromkeys(keys, MISSING)
         runtime, full_keys = self.runtime(), [self._namespace.key(key) for key in keys]
-        found = await runtime.believed(lambda: read_values(runtime.server, full_keys))
+        found = await runtime.read_if_allowed(lambda: read_values(runtime.node, full_keys))
         return dict.fromkeys(keys, MISSING) if found is None else dict(zip(keys, found, strict=True))
 
     async def set(self, key: str, value: Any, *, ttl: float | None = None) -> bool:
@@ -60,7 +60,7 @@ class PlainValues(Invalidating):
         }
         stored = {self._namespace.key(key): value for key, value in values.items()}
         compress_bytes = self.settings.compress_bytes
-        return await write_values(self.runtime().server, stored, ttl_ms=ttls, compress_bytes=compress_bytes)
+        return await write_values(self.runtime().node, stored, ttl_ms=ttls, compress_bytes=compress_bytes)
 
     async def delete(self, *keys: str) -> int:
         """Remove keys given as for `set`; returns how many there were.

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
-from langcache_cli.caching._functions.spec import Address, FunctionSpec
+from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._functions.warmer import Calls, Load, Warmer, one_by_one
 from langcache_cli.caching._loading.reader import NOTHING
 
@@ -145,7 +145,7 @@ class CachedFunction(Generic[P, T]):
         """The Redis key of these arguments; takes the same ones as `invalidate`."""
         return self._address(self._cache(), args, kwargs).key
 
-    def address(self, **kwargs: Any) -> Address:
+    def address(self, **kwargs: Any) -> EntryKeys:
         """The Redis keys of the entry of these arguments, and of its tags."""
         return self._address(self._cache(), (), kwargs)
 
@@ -168,7 +168,7 @@ class CachedFunction(Generic[P, T]):
     def __repr__(self) -> str:
         return f"<cached {self._spec.name}>"
 
-    def _address(self, cache: Cache, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Address:
+    def _address(self, cache: Cache, args: tuple[Any, ...], kwargs: dict[str, Any]) -> EntryKeys:
         """Where the value is stored; a method named through its class is given the instance first."""
         if self._owner is not None and args and isinstance(args[0], self._owner):
             args = args[1:]

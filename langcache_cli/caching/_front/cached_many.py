@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from langcache_cli.caching._front.cached_function import CachedFunction
-from langcache_cli.caching._functions.spec import Address
+from langcache_cli.caching._functions.spec import EntryKeys
 from langcache_cli.caching._keys.builder import listed, without_instance
 from langcache_cli.caching._loading.call_many import ManyCall
 
@@ -118,7 +118,7 @@ class CachedMany(Generic[P, T]):
     def __repr__(self) -> str:
         return f"<cached_many {self._function.__module__}.{self._function.__qualname__}>"
 
-    def _addressed(self, cache: Cache, bound: inspect.BoundArguments) -> tuple[list[Any], list[Address]]:
+    def _addressed(self, cache: Cache, bound: inspect.BoundArguments) -> tuple[list[Any], list[EntryKeys]]:
         """The items of a call, and where the value of each is stored."""
         items, spec = _items(bound.arguments[self._each], self._each), self._single.spec
         names = bound.arguments.keys() & set(spec.keys.in_key)

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from langcache_cli.caching._errors import CacheError, ServerReplyError
-from langcache_cli.caching._protocol.entry import Entry, new_id, now_ms, parse
-from langcache_cli.caching._values.codec import Codec, UndecodableEntryError
+from langcache_cli.caching._clock import new_id, now_ms
+from langcache_cli.caching._errors import CacheError, ServerReplyError, UndecodableEntryError
+from langcache_cli.caching._protocol.entry import Entry, parse
+from langcache_cli.caching._values.codec import Codec
 from langcache_cli.caching._values.compression import packed, unpacked
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.node import Server
+from langcache_cli.caching._wire.node import Node
 
 
 class Missing:
@@ -29,17 +30,17 @@ MISSING = Missing()
 """No entry. `None` is a value like any other."""
 
 
-async def read_values(server: Server, keys: Sequence[str]) -> list[Any]:
+async def read_values(node: Node, keys: Sequence[str]) -> list[Any]:
     """The values of ``keys``, `MISSING` where there is none that can be used."""
     try:
-        replies = await server.call("MGET", *keys, budget=Budget(server.timeout)) if keys else []
+        replies = await node.call("MGET", *keys, budget=Budget(node.timeout)) if keys else []
     except CacheError:
         return [MISSING] * len(keys)
     return [_value(stored) for stored in replies]
 
 
 async def write_values(
-    server: Server, values: Mapping[str, Any], *, ttl_ms: Mapping[str, int], compress_bytes: int
+    node: Node, values: Mapping[str, Any], *, ttl_ms: Mapping[str, int], compress_bytes: int
 ) -> bool:
     """Store plain JSON values; False when Redis did not take all of them.
 
@@ -51,7 +52,7 @@ async def write_values(
         for key, value in values.items()
     ]
     try:
-        replies = await server.call_many(commands, budget=Budget(server.timeout))
+        replies = await node.call_many(commands, budget=Budget(node.timeout))
     except CacheError:
         return False
     return not any(isinstance(reply, ServerReplyError) for reply in replies)

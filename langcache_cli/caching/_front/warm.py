@@ -15,7 +15,7 @@ from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._front.cache import Cache
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._functions.warmer import Arguments, Load
-from langcache_cli.caching._keys.compiled import Names
+from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._loading.leases import Leases
 from langcache_cli.caching._protocol.store import Lease
 
@@ -90,7 +90,7 @@ class _Warm:
         self.missing_only = missing_only
         self.runtime = cache.runtime()
         lifetime = cache.lifetime(function.spec)
-        self.leases = Leases(self.runtime, function.spec, lifetime, server=self.runtime.bulk)
+        self.leases = Leases(self.runtime, function.spec, lifetime, node=self.runtime.bulk_node)
 
     async def run(self, calls: Sequence[Arguments]) -> WarmCounts:
         leases = await self.leases.of(self._names(calls))
@@ -121,7 +121,7 @@ class _Warm:
             seconds_each = (self.runtime.loop.time() - started) / len(leases)
             return await self._store(leases, values, seconds_each) + WarmCounts(read=len(leases))
 
-    def _names(self, calls: Sequence[Arguments]) -> list[Names]:
+    def _names(self, calls: Sequence[Arguments]) -> list[KeyAndTags]:
         spec, namespace = self.function.spec, self.cache.settings.namespace
         names_of = spec.compiled_names(namespace)
         try:

@@ -13,13 +13,14 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple, get_type_hints
 
 from langcache_cli.caching._config.settings import TEN_YEARS_SECONDS
+from langcache_cli.caching._errors import UndecodableEntryError
 from langcache_cli.caching._functions.warmer import Warmer
 from langcache_cli.caching._keys.builder import KeyBuilder, listed
-from langcache_cli.caching._keys.compiled import Names, compile_names
-from langcache_cli.caching._keys.tags import TagTemplates
+from langcache_cli.caching._keys.compiled import compile_names
+from langcache_cli.caching._keys.tags import KeyAndTags, TagTemplates
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.lifetime import Lifetime
-from langcache_cli.caching._values.codec import Codec, UndecodableEntryError
+from langcache_cli.caching._values.codec import Codec
 from langcache_cli.caching._values.compression import unpacked
 
 logger = logging.getLogger("langcache_cli.caching")
@@ -39,7 +40,7 @@ class Options:
     local_ttl: float = 0.0
 
 
-class Address(NamedTuple):
+class EntryKeys(NamedTuple):
     """Where the value of one call is stored.
 
     Attributes:
@@ -69,7 +70,7 @@ class FunctionSpec:
         self._tags = self._checked_tags(options.tags)
         self._options = _checked(self.name, options)
         self.warmer: Warmer | None = None
-        self._compiled_names: dict[str, Callable[..., Names]] = {}
+        self._compiled_names: dict[str, Callable[..., KeyAndTags]] = {}
         self._codec: Codec | None = None
         self._warned = False
         try:
@@ -117,7 +118,7 @@ class FunctionSpec:
         options = self._options
         return Lifetime(options.ttl or ttl_seconds, options.stale_ttl, options.early_refresh, jitter)
 
-    def address(self, namespace: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Address:
+    def address(self, namespace: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> EntryKeys:
         """Where the value of a call is stored.
 
         Raises:
@@ -125,9 +126,9 @@ class FunctionSpec:
         """
         arguments = self.keys.bind(args, kwargs)
         key = self.keys.key_of(namespace, arguments)
-        return Address(key, self._tags.keys(namespace, arguments) if self._tags else ())
+        return EntryKeys(key, self._tags.keys(namespace, arguments) if self._tags else ())
 
-    def compiled_names(self, namespace: str) -> Callable[..., Names]:
+    def compiled_names(self, namespace: str) -> Callable[..., KeyAndTags]:
         """What makes of the arguments of a call the Redis keys of its entry and its tags.
 
         It raises `TypeError` if it cannot, as `names` does, but its message may say nothing.
@@ -138,7 +139,7 @@ class FunctionSpec:
             self._compiled_names[namespace] = names
         return names
 
-    def names(self, namespace: str, /, *args: Any, **kwargs: Any) -> Names:
+    def names(self, namespace: str, /, *args: Any, **kwargs: Any) -> KeyAndTags:
         """The Redis keys of the entry of a call and of its tags; raises like `address`."""
         key, tags = self.address(namespace, args, kwargs)
         return (key, *tags)

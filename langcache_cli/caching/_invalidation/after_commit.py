@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from langcache_cli.caching._invalidation.outbox import Invalidation
+from langcache_cli.caching._keys.selection import Invalidation
 
 Invalidate = Callable[[Sequence[Invalidation]], Awaitable[object]]
 
 
-class Transactions:
+class CommitHooks:
     """What waits, for each session of one cache."""
 
     def __init__(self, invalidate: Invalidate) -> None:

@@ -8,9 +8,10 @@ from itertools import islice
 from typing import Any
 
 from langcache_cli.caching._errors import CacheError
-from langcache_cli.caching._invalidation.outbox import Invalidation, Outbox, Waiting
-from langcache_cli.caching._protocol.scanning import Selection, unlink
-from langcache_cli.caching._wire.node import Server
+from langcache_cli.caching._invalidation.outbox import Outbox, Waiting
+from langcache_cli.caching._keys.selection import Invalidation, Selection
+from langcache_cli.caching._protocol.scanning import unlink
+from langcache_cli.caching._wire.node import Node
 
 FIRST_RETRY_SECONDS = 0.05
 LAST_RETRY_SECONDS = 1.0
@@ -25,7 +26,7 @@ class Delivery:
     def __init__(
         self,
         outbox: Outbox,
-        server: Server,
+        node: Node,
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         on_delivered: Callable[[int], object],
@@ -34,12 +35,12 @@ class Delivery:
 
         Args:
             outbox: What to send.
-            server: Where to.
+            node: Where to.
             spawn: Runs the work in the background.
             on_delivered: Told how many invalidations Redis has confirmed.
         """
         self._outbox = outbox
-        self._server = server
+        self._node = node
         self._spawn = spawn
         self._on_delivered = on_delivered
         self._loop = asyncio.get_running_loop()
@@ -68,11 +69,11 @@ class Delivery:
         waiting = self._outbox.waiting()
         keys = iter([item for item in waiting if isinstance(item, str)])
         while batch := list(islice(keys, KEYS_PER_COMMAND)):
-            await self._server.call("UNLINK", *batch)
+            await self._node.call("UNLINK", *batch)
             self._confirm({key: waiting[key] for key in batch})
         for item in waiting:
             if isinstance(item, Selection):
-                await unlink(self._server, item)
+                await unlink(self._node, item)
                 self._confirm({item: waiting[item]})
 
     def _confirm(self, confirmed: dict[Invalidation, Waiting]) -> None:

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from langcache_cli.caching._errors import CacheUnavailableError
-from langcache_cli.caching._invalidation.outbox import Invalidation, Outbox
-from langcache_cli.caching._protocol.scanning import Selection, unlink
+from langcache_cli.caching._invalidation.outbox import Outbox
+from langcache_cli.caching._keys.selection import Invalidation, Selection
+from langcache_cli.caching._protocol.scanning import unlink
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._wire.budget import Budget
 
@@ -22,7 +23,7 @@ class Invalidator:
 
     async def keys(self, runtime: Runtime, keys: Sequence[str]) -> int:
         """Remove full keys, of entries or of tags; returns how many there were."""
-        store, budget = runtime.store, Budget(runtime.server.timeout)
+        store, budget = runtime.store, Budget(runtime.node.timeout)
         return await self._confirmed(runtime, keys, lambda: store.invalidate(keys, budget))
 
     async def selection(
@@ -30,7 +31,7 @@ class Invalidator:
     ) -> int:
         """Remove the keys of a selection, so many a second at most; returns how many there were."""
         # a request must not wait for a hung Redis: what it does not answer in time goes to the outbox
-        server = runtime.server if self._defers else runtime.bulk
+        server = runtime.node if self._defers else runtime.bulk_node
         return await self._confirmed(
             runtime, [selection], lambda: unlink(server, selection, keys_per_second=keys_per_second)
         )
@@ -59,7 +60,7 @@ class Invalidator:
             CacheUnavailableError: Not confirmed, and not to be kept.
         """
         try:
-            with runtime.server.confirming():
+            with runtime.node.confirming():
                 removed = await remove()
         except CacheUnavailableError:
             if not self._defers:

@@ -11,10 +11,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from langcache_cli.caching._protocol.scanning import Selection
-
-Invalidation = str | Selection
-"""A full key (of an entry, or of a tag), or a selection of keys."""
+from langcache_cli.caching._keys.selection import Invalidation, Selection
 
 MAX_INVALIDATIONS = 10_000
 """More than that become one: of the whole namespace."""

@@ -67,7 +67,7 @@ class KeyTemplate:
         return tuple(name for _, name in self.pieces if name is not None)
 
     def render(self, texts: Mapping[str, str]) -> str:
-        """Fill in the already escaped ``texts``."""
+        """NearFill in the already escaped ``texts``."""
         return "".join(literal + (texts[name] if name is not None else "") for literal, name in self.pieces)
 
 
@@ -189,5 +189,5 @@ def without_instance(signature: inspect.Signature) -> inspect.Signature:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names for a message: ``'a', 'b'``."""
+    """KeyAndTags for a message: ``'a', 'b'``."""
     return ", ".join(repr(name) for name in sorted(names))

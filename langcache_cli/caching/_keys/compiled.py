@@ -12,17 +12,14 @@ from typing import Any
 
 from langcache_cli.caching._keys.argument_text import argument_text
 from langcache_cli.caching._keys.builder import MAX_KEY_BYTES, KeyBuilder, KeyTemplate, shorten
-from langcache_cli.caching._keys.tags import TagTemplates, printable, tag_stem, tag_text
-
-Names = tuple[str, ...]
-"""The Redis keys of an entry and of its tags."""
+from langcache_cli.caching._keys.tags import KeyAndTags, TagTemplates, printable, tag_stem, tag_text
 
 _MISSING = object()
 _SHORT_INT = 2**63
 """Beyond it ints may be too long to be written in decimal."""
 
 
-def compile_names(keys: KeyBuilder, tags: TagTemplates, namespace: str) -> Callable[..., Names] | None:
+def compile_names(keys: KeyBuilder, tags: TagTemplates, namespace: str) -> Callable[..., KeyAndTags] | None:
     """Make a function that takes the arguments of a call and returns the names of what it looks up.
 
     It raises `TypeError` for arguments that it cannot make out, with a message that helps nobody.
@@ -57,7 +54,7 @@ def compile_names(keys: KeyBuilder, tags: TagTemplates, namespace: str) -> Calla
         **{f"{helper}default_{item.name}": item.default for item in parameters},
     }
     exec("\n".join(lines), scope)  # noqa: S102 - made of identifiers and escaped text
-    compiled: Callable[..., Names] = scope[f"{helper}names"]
+    compiled: Callable[..., KeyAndTags] = scope[f"{helper}names"]
     return compiled
 
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 from langcache_cli.caching._config.cache_types import CacheTypes
 from langcache_cli.caching._errors import PatternError
-from langcache_cli.caching._invalidation.outbox import Invalidation
 from langcache_cli.caching._keys.builder import shorten
+from langcache_cli.caching._keys.selection import Invalidation, Selection, of_prefixes
 from langcache_cli.caching._keys.tags import tag_key
-from langcache_cli.caching._protocol.scanning import Selection, of_prefixes
 
 
 class Namespace:

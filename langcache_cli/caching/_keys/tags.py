@@ -11,7 +11,12 @@ from typing import Any
 from uuid import UUID
 
 from langcache_cli.caching._keys.builder import KeyTemplate, shorten
-from langcache_cli.caching._protocol.entry import MAX_TAGS
+
+KeyAndTags = tuple[str, ...]
+"""The Redis key of an entry, followed by the Redis keys of its tags."""
+
+MAX_TAGS = 64
+"""Upper bound for the tags of one function; keeps the header of an entry within its bytes."""
 
 _PLAIN = (str, int, float, bool, NoneType, Enum, UUID, date, datetime, time, Decimal)
 

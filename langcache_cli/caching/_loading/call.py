@@ -15,14 +15,14 @@ from langcache_cli.caching._loading.remote_load import watch
 from langcache_cli.caching._loading.renewal import renewed
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.store import Seen, new_lease
-from langcache_cli.caching._single_flight.flight import Joinable, Landing
+from langcache_cli.caching._single_flight.flight import Joinable, LoadResult
 
 
 class Call:
     """One call of a cached function."""
 
     def __init__(self, load: Load, *, began: int | None = None) -> None:
-        """Begin now, or when there had been ``began`` departures from the board."""
+        """Begin now, or when there had been ``began`` loads."""
         self.load = load
         self.runtime = load.runtime
         self.spec = load.spec
@@ -30,7 +30,7 @@ class Call:
         self._has_waited = False
         self._given_up: set[str] = set()
         """Tokens of loads that have taken too long."""
-        self._began = self.runtime.board.departures if began is None else began
+        self._began = self.runtime.running_loads.started if began is None else began
 
     async def answer(self) -> Any:
         """The value: from the cache, from a load under way, or from the function."""
@@ -73,8 +73,8 @@ class Call:
         return landing.value
 
     async def _look(self) -> Seen | None:
-        """What is stored; None when Redis cannot be used, or not be believed yet."""
-        return await self.runtime.believed(self.load.look)
+        """What is stored; None when Redis cannot be used, or not be read_if_allowed yet."""
+        return await self.runtime.read_if_allowed(self.load.look)
 
     async def _again(self, found: bytes) -> Seen | None:
         """What is stored after somebody else was quicker; ``found`` says it all, unless there are tags."""
@@ -104,61 +104,63 @@ class Call:
         self.load.count("hits", seconds=seconds)
         self.runtime.statistics.time(self.load.label, "hit", seconds)
 
-    async def _miss(self, seen: Seen) -> Landing:
+    async def _miss(self, seen: Seen) -> LoadResult:
         if seen.stored and not seen.outdated:
             self.load.count("undecodable")
         if self.key in self.runtime.uncacheable:
-            return Landing(await self.load.alone())
-        flight = self.runtime.board.departed_since(self._began, self.key)
+            return LoadResult(await self.load.alone())
+        flight = self.runtime.running_loads.started_since(self._began, self.key)
         if flight is not None and flight.token not in self._given_up:
             return await self._join(flight)
         lease = new_lease(self.key)
         return await self._depart(lease.token, self.load.if_vacant(lease, seen.stored or b""), fills=self.key)
 
     async def _depart(
-        self, token: str, work: Coroutine[Any, Any, Landing], *, fills: str | None = None
-    ) -> Landing:
-        tied = self.spec.takes_session
-        return await self.runtime.board.depart(token, work, fills=fills, tied=tied).land()
+        self, token: str, work: Coroutine[Any, Any, LoadResult], *, fills: str | None = None
+    ) -> LoadResult:
+        ends_with_starter = self.spec.takes_session
+        return await self.runtime.running_loads.start(
+            token, work, fills=fills, ends_with_starter=ends_with_starter
+        ).result()
 
-    async def _wait(self, placeholder: Placeholder) -> Landing:
+    async def _wait(self, placeholder: Placeholder) -> LoadResult:
         """Wait for the load that holds the lease, in this process or in another."""
-        board, token = self.runtime.board, placeholder.id
+        board, token = self.runtime.running_loads, placeholder.id
         if token in self._given_up:
             return await self._despite(placeholder)
         flight = board.with_token(token)
         if flight is None:
             # One look-out for all calls of this process. It ends with the lease it watches.
-            flight = board.depart(token, watch(self.runtime.store, placeholder, self.key))
+            flight = board.start(token, watch(self.runtime.store, placeholder, self.key))
         return await self._join(flight)
 
-    async def _despite(self, placeholder: Placeholder) -> Landing:
+    async def _despite(self, placeholder: Placeholder) -> LoadResult:
         """Load though somebody holds on to the lease for longer than we let a load take: one call for all."""
         token = f"{placeholder.id} despite"
         if token in self._given_up:
-            return Landing(await self.load.alone())
-        flight = self.runtime.board.with_token(token)
+            return LoadResult(await self.load.alone())
+        flight = self.runtime.running_loads.with_token(token)
         if flight is None:
             return await self._depart(token, self.load.unstored())
         return await self._join(flight)
 
-    async def _join(self, flight: Joinable) -> Landing:
+    async def _join(self, flight: Joinable) -> LoadResult:
         """Wait for a load that another call has begun, and take its value."""
         self._has_waited = True
         landing = await self._joined(flight)
         if landing is None:
-            return Landing(found=b"")
+            return LoadResult(found=b"")
         if landing.found is not None:
             return landing
         if landing.failure is not None and landing.entry is None:
-            return Landing(await self.load.bypassing())
+            return LoadResult(await self.load.bypassing())
         self.load.count("misses")
         self.load.count("joined")
         # A value of one's own: what one caller does to it must not show in another's.
         usable = self.spec.decode(landing.entry) if landing.entry is not None else None
-        return Landing(usable[0] if usable else await self.load.run())
+        return LoadResult(usable[0] if usable else await self.load.run())
 
-    async def _joined(self, flight: Joinable) -> Landing | None:
+    async def _joined(self, flight: Joinable) -> LoadResult | None:
         """How the flight ended; None if it takes too long, or its end says nothing about this call.
 
         None means: look again. There may be a value by now, or the lease may be free: it ends at the latest

@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from langcache_cli.caching._errors import CacheError
-from langcache_cli.caching._functions.spec import Address, FunctionSpec
+from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._loading.call import Call
 from langcache_cli.caching._loading.leases import Leases
 from langcache_cli.caching._loading.renewal import renewed
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.store import Lease, Seen
-from langcache_cli.caching._single_flight.flight import Landing
+from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._wire.budget import Budget
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ class ManyCall:
         self._cache = cache
         self._spec = spec
         self._load = load
-        self._addresses: dict[str, Address] = {}
+        self._addresses: dict[str, EntryKeys] = {}
         self._items: dict[str, Any] = {}
         self._results: dict[str, Any] = {}
         """By key; an exception for what failed."""
 
-    async def answer(self, addresses: Sequence[Address], items: Sequence[Any]) -> list[Any]:
+    async def answer(self, addresses: Sequence[EntryKeys], items: Sequence[Any]) -> list[Any]:
         """The values of the items."""
         self._addresses = {address.key: address for address in addresses}
         self._items = {address.key: item for address, item in zip(addresses, items, strict=True)}
@@ -58,9 +58,9 @@ class ManyCall:
         self._spec.resolve()
         self._runtime = self._cache.runtime()
         self._calls = {key: self._call(key) for key in keys}
-        self._budget = Budget(self._runtime.server.timeout)
-        lifetime, server = self._cache.lifetime(self._spec), self._runtime.server
-        self._leases = Leases(self._runtime, self._spec, lifetime, server=server, budget=self._budget)
+        self._budget = Budget(self._runtime.node.timeout)
+        lifetime, node = self._cache.lifetime(self._spec), self._runtime.node
+        self._leases = Leases(self._runtime, self._spec, lifetime, node=node, budget=self._budget)
         started = self._runtime.loop.time()
         seen = await self._look(keys)
         if seen is None:
@@ -76,10 +76,10 @@ class ManyCall:
         await self._wait_for_others([key for key in keys if key not in self._results])
 
     async def _look(self, keys: Sequence[str]) -> list[Seen] | None:
-        """What is stored for each item; None when Redis cannot be used, or not be believed yet."""
+        """What is stored for each item; None when Redis cannot be used, or not be read_if_allowed yet."""
         addresses = [(key, self._addresses[key].tags) for key in keys]
         store = self._runtime.store
-        return await self._runtime.believed(lambda: store.read_many(addresses, self._budget))
+        return await self._runtime.read_if_allowed(lambda: store.read_many(addresses, self._budget))
 
     async def _found(self, key: str, seen: Seen, seconds: float) -> bool:
         """Whether there is an entry, or the load of another call to wait for later."""
@@ -103,16 +103,16 @@ class ManyCall:
         except CacheError:
             await self._unstored(keys, "bypassed")
             return
-        flight = self._runtime.board.depart_with_many(
-            leases, self._if_vacant(leases), tied=self._spec.takes_session
+        flight = self._runtime.running_loads.start_many(
+            leases, self._if_vacant(leases), ends_with_starter=self._spec.takes_session
         )
-        for key, landing in zip(keys, await flight.land(), strict=True):
+        for key, landing in zip(keys, await flight.result(), strict=True):
             if isinstance(landing, Exception):
                 self._results[key] = landing
             elif landing.found is None:
                 self._results[key] = landing.value
 
-    async def _if_vacant(self, leases: Sequence[Lease]) -> list[Landing | Exception]:
+    async def _if_vacant(self, leases: Sequence[Lease]) -> list[LoadResult | Exception]:
         """Take the leases that nobody has; load and store under those."""
         try:
             taken = await self._leases.acquire(leases)
@@ -126,9 +126,9 @@ class ManyCall:
             raise
         ours = [lease for lease, is_ours in zip(leases, taken, strict=True) if is_ours]
         landings = dict(zip((lease.key for lease in ours), await self._load_and_store(ours), strict=True))
-        return [landings.get(lease.key, Landing(found=b"")) for lease in leases]
+        return [landings.get(lease.key, LoadResult(found=b"")) for lease in leases]
 
-    async def _load_and_store(self, leases: Sequence[Lease]) -> list[Landing | Exception]:
+    async def _load_and_store(self, leases: Sequence[Lease]) -> list[LoadResult | Exception]:
         if not leases:
             return []
         keys = [lease.key for lease in leases]
@@ -146,23 +146,23 @@ class ManyCall:
             self._leases.release_soon(leases)
             raise
 
-    def _landing(self, lease: Lease, value: Any, load_seconds: float) -> Landing | Exception:
+    def _landing(self, lease: Lease, value: Any, load_seconds: float) -> LoadResult | Exception:
         if isinstance(value, Exception):
             return value
         entry = self._leases.entry(lease, value, load_seconds=load_seconds)
         if entry is None:
             self._calls[lease.key].load.uncacheable()
-        return Landing(value, entry)
+        return LoadResult(value, entry)
 
     async def _stored(
-        self, leases: Sequence[Lease], landings: Sequence[Landing | Exception]
-    ) -> list[Landing | Exception]:
+        self, leases: Sequence[Lease], landings: Sequence[LoadResult | Exception]
+    ) -> list[LoadResult | Exception]:
         """Store what can be stored; what an invalidation has refused gives way to what came after it."""
         final = dict(zip((lease.key for lease in leases), landings, strict=True))
         entries = [
             (lease, landing.entry)
             for lease, landing in zip(leases, landings, strict=True)
-            if isinstance(landing, Landing) and landing.entry is not None
+            if isinstance(landing, LoadResult) and landing.entry is not None
         ]
         kept = {lease.key for lease, _ in entries}
         self._leases.release_soon([lease for lease in leases if lease.key not in kept])
@@ -176,12 +176,12 @@ class ManyCall:
         return list(final.values())
 
     async def _after_commit(
-        self, key: str, landing: Landing | Exception, entry: Entry, reply: Any
-    ) -> Landing | Exception:
+        self, key: str, landing: LoadResult | Exception, entry: Entry, reply: Any
+    ) -> LoadResult | Exception:
         load = self._calls[key].load
         if reply == 1:
             load.count("bytes_written", len(entry.payload))
-        elif reply == 0 and isinstance(landing, Landing):
+        elif reply == 0 and isinstance(landing, LoadResult):
             load.count("refused")
             with contextlib.suppress(CacheError):
                 return await load.superseded(landing)
@@ -232,8 +232,8 @@ class ManyCall:
             self._calls[key].load.count(counter)
 
 
-def _landed(value: Any) -> Landing | Exception:
-    return value if isinstance(value, Exception) else Landing(value)
+def _landed(value: Any) -> LoadResult | Exception:
+    return value if isinstance(value, Exception) else LoadResult(value)
 
 
 async def _caught(call: Call) -> Any:

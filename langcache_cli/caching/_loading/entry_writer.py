@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from langcache_cli.caching._clock import new_id, new_ids
+from langcache_cli.caching._errors import UncacheableValueError
 from langcache_cli.caching._functions.spec import FunctionSpec
-from langcache_cli.caching._protocol.entry import Entry, entry_format, header_end, new_id, new_ids
+from langcache_cli.caching._protocol.entry import Entry, entry_format, header_end
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._runtime.loop_runtime import Runtime
-from langcache_cli.caching._values.codec import UncacheableValueError
 from langcache_cli.caching._values.compression import MAX_BYTES, packed
 
 PORTION_BYTES = 1024 * 1024
 """So much is packed before it is stored: well within a lease, and no more of it in memory."""
 
 
-class Loaded:
+class EntryWriter:
     """One load, of one value or of many."""
 
     def __init__(

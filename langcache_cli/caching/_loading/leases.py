@@ -8,16 +8,16 @@ from collections.abc import AsyncIterator, Sequence
 from itertools import chain, compress
 from typing import Any
 
+from langcache_cli.caching._clock import new_ids
 from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._functions.spec import FunctionSpec
-from langcache_cli.caching._keys.compiled import Names
-from langcache_cli.caching._loading.entry_writer import Loaded
+from langcache_cli.caching._keys.tags import KeyAndTags
+from langcache_cli.caching._loading.entry_writer import EntryWriter
 from langcache_cli.caching._protocol.entry import (
     MAX_HEADER_BYTES,
     Entry,
     Placeholder,
     header_end,
-    new_ids,
     placeholder_format,
 )
 from langcache_cli.caching._protocol.lifetime import Lifetime
@@ -26,7 +26,7 @@ from langcache_cli.caching._protocol.store import REJECTED_BYTES, Lease, Seen, S
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.lease_renewal import RENEWALS_PER_LEASE
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.node import Server
+from langcache_cli.caching._wire.node import Node
 
 
 class Leases:
@@ -38,7 +38,7 @@ class Leases:
         spec: FunctionSpec,
         lifetime: Lifetime,
         *,
-        server: Server,
+        node: Node,
         budget: Budget | None = None,
     ) -> None:
         """Prepare.
@@ -47,21 +47,21 @@ class Leases:
             runtime: Of the running event loop.
             spec: The function.
             lifetime: Of its entries.
-            server: What to talk to.
+            node: What to talk to.
             budget: For all steps together; None lets each take the server's own time.
         """
         self._runtime = runtime
         self._spec = spec
         self._lifetime = lifetime
-        self._server = server
+        self._node = node
         self._budget = budget
-        self._store = Store(server, lease_seconds=runtime.settings.lease_seconds, now_ms=runtime.now_ms)
+        self._store = Store(node, lease_seconds=runtime.settings.lease_seconds, now_ms=runtime.now_ms)
 
-    async def of(self, names: Sequence[Names]) -> list[Lease]:
+    async def of(self, names: Sequence[KeyAndTags]) -> list[Lease]:
         """Leases, not taken yet, with the versions that their tags have before anything is loaded."""
         tags = list(dict.fromkeys(chain.from_iterable([one[1:] for one in names])))
         ttl_ms = self._lifetime.longest_ms + self._runtime.longest_load_ms
-        budget = self._budget or Budget(self._server.timeout)
+        budget = self._budget or Budget(self._node.timeout)
         versions = dict(zip(tags, await self._store.versions(tags, ttl_ms, budget), strict=True))
         ids = new_ids(len(names))
         if not tags:
@@ -119,7 +119,7 @@ class Leases:
 
     async def store(self, leases: Sequence[Lease], values: Sequence[Any], load_seconds: float) -> list[Any]:
         """`commit` values that were just loaded; None for one that would not survive."""
-        loaded = Loaded(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
+        loaded = EntryWriter(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
         replies: list[Any] = []
         for entries, kept_ms in loaded.stored(values, [lease.tags for lease in leases]):
             portion = leases[len(replies) : len(replies) + len(entries)]
@@ -145,11 +145,11 @@ class Leases:
         """
         if leases:
             columns = _tokens(leases), [int(entries)] * len(leases)
-            self._runtime.spawn(self._server.run_many("release", _keys(leases), *columns))
+            self._runtime.spawn(self._node.run_many("release", _keys(leases), *columns))
 
     def entry(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
         """The entry of a loaded value; None for one that would not come back the same."""
-        loaded = Loaded(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
+        loaded = EntryWriter(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
         return loaded.entry(value, lease.tags)
 
     def _usable(self, seen: Seen) -> bool:
@@ -165,7 +165,7 @@ class Leases:
             await asyncio.sleep(settings.lease_seconds / RENEWALS_PER_LEASE)
             with contextlib.suppress(CacheError):
                 times_ms = self._times_ms(leases)
-                await self._server.run_many("renew", _keys(leases), _tokens(leases), times_ms)
+                await self._node.run_many("renew", _keys(leases), _tokens(leases), times_ms)
 
     def _placeholders(self, leases: Sequence[Lease]) -> list[bytes]:
         shared = placeholder_format(self._runtime.now_ms())
@@ -180,7 +180,7 @@ class Leases:
         """Run a script on the keys of some leases, in one round trip."""
         if not leases:
             return []
-        return await self._server.run_many(name, _keys(leases), *columns, budget=self._budget)
+        return await self._node.run_many(name, _keys(leases), *columns, budget=self._budget)
 
 
 def _keys(leases: Sequence[Lease]) -> list[str]:

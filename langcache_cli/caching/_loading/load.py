@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from langcache_cli.caching._errors import CacheError
-from langcache_cli.caching._functions.spec import Address, FunctionSpec
-from langcache_cli.caching._loading.entry_writer import Loaded
+from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
+from langcache_cli.caching._loading.entry_writer import EntryWriter
 from langcache_cli.caching._loading.remote_load import watch
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import Lease, Seen, new_lease
 from langcache_cli.caching._runtime.loop_runtime import Runtime
-from langcache_cli.caching._single_flight.flight import Landing
+from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._statistics.counters import Label
 from langcache_cli.caching._wire.budget import Budget
 
@@ -36,7 +36,7 @@ class Load:
         runtime: Runtime,
         spec: FunctionSpec,
         label: Label,
-        address: Address,
+        address: EntryKeys,
         origin: Origin,
         *,
         lifetime: Lifetime,
@@ -48,13 +48,13 @@ class Load:
         self.tags = address.tags
         self.origin = origin
         self.lifetime = lifetime
-        self.budget = Budget(runtime.server.timeout)
+        self.budget = Budget(runtime.node.timeout)
 
     async def look(self) -> Seen:
         """What is stored now."""
         return await self.runtime.store.read(self.key, self.budget, tags=self.tags)
 
-    async def if_vacant(self, lease: Lease, rejected: bytes) -> Landing:
+    async def if_vacant(self, lease: Lease, rejected: bytes) -> LoadResult:
         """Take the lease, unless somebody else has it or an entry is there; load and store."""
         try:
             lease = await self._tagged(lease)
@@ -67,10 +67,10 @@ class Load:
             raise
         else:
             if found is not None:
-                return Landing(found=found)
+                return LoadResult(found=found)
             acquired = True
         if not acquired:
-            return Landing(await self.bypassing())
+            return LoadResult(await self.bypassing())
         self.count("misses")
         try:
             value, entry = await self._load(lease)
@@ -79,7 +79,7 @@ class Load:
             self.runtime.release_soon(lease)
             raise
 
-    async def if_elected(self, lease: Lease, seen: Entry) -> Landing:
+    async def if_elected(self, lease: Lease, seen: Entry) -> LoadResult:
         """Take the lease of an entry that is served meanwhile, unless somebody else has it; load and store.
 
         When the load fails the lease is kept: nobody tries again before it ends.
@@ -90,7 +90,7 @@ class Load:
         except CacheError:
             elected = False
         if not elected:
-            return Landing(found=b"")
+            return LoadResult(found=b"")
         try:
             value, entry = await self._load(lease)
         except Exception as error:
@@ -98,15 +98,15 @@ class Load:
             raise
         return await self._stored(lease, value, entry)
 
-    async def in_any_case(self, lease: Lease) -> Landing:
+    async def in_any_case(self, lease: Lease) -> LoadResult:
         """Take the lease from whoever has it; load and store."""
-        confirming = self.runtime.server.confirming
+        confirming = self.runtime.node.confirming
         try:
             with confirming():
                 lease = await self._tagged(lease)
                 entry_stays = await self.runtime.store.claim(lease, self.budget)
         except CacheError as error:
-            return Landing(failure=error)
+            return LoadResult(failure=error)
         except asyncio.CancelledError:
             self.runtime.release_soon(lease)  # as above
             raise
@@ -123,11 +123,11 @@ class Load:
                     await self.runtime.store.invalidate([self.key], self.budget)
         except CacheError as error:  # for the call that asked for the refresh, not for those who joined
             self._not_stored(lease)
-            return Landing(value, entry, failure=error)
+            return LoadResult(value, entry, failure=error)
         except asyncio.CancelledError:
             self.runtime.release_soon(lease)
             raise
-        return Landing(value, entry)
+        return LoadResult(value, entry)
 
     async def _load(self, lease: Lease) -> tuple[Any, Entry | None]:
         """Run the function while keeping the lease; its value, and the entry to store."""
@@ -147,22 +147,22 @@ class Load:
         versions = await self.runtime.store.versions(self.tags, ttl_ms, self.budget)
         return lease._replace(tags=versions)
 
-    async def _stored(self, lease: Lease, value: Any, entry: Entry | None) -> Landing:
+    async def _stored(self, lease: Lease, value: Any, entry: Entry | None) -> LoadResult:
         try:
             if entry is not None and not await self._store(lease, entry):
-                return await self.superseded(Landing(value, entry))
+                return await self.superseded(LoadResult(value, entry))
             if entry is None:
                 await self._store(lease, None)
         except CacheError:
             self._not_stored(lease)
-        return Landing(value, entry)
+        return LoadResult(value, entry)
 
     def _not_stored(self, lease: Lease) -> None:
         """Let the next call try again, instead of waiting for a lease under which nobody loads."""
         self.count("unstored")
         self.runtime.release_soon(lease)
 
-    async def superseded(self, refused: Landing) -> Landing:
+    async def superseded(self, refused: LoadResult) -> LoadResult:
         """What is returned for a value that an invalidation has kept from being stored.
 
         Another load may have begun after the invalidation, and read the database before this one did. What
@@ -177,7 +177,7 @@ class Load:
             seen = await self.look()
         found = seen.parse() if self.runtime.may_read() else None
         if isinstance(found, Entry) and (decoded := self.spec.decode(found)):
-            return Landing(decoded[0], found)
+            return LoadResult(decoded[0], found)
         return refused
 
     async def _store(self, lease: Lease, entry: Entry | None) -> bool:
@@ -194,7 +194,7 @@ class Load:
         return stored
 
     def _encode(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
-        loaded = Loaded(self.spec, self.lifetime, self.runtime, load_seconds=load_seconds)
+        loaded = EntryWriter(self.spec, self.lifetime, self.runtime, load_seconds=load_seconds)
         entry = loaded.entry(value, lease.tags)
         if entry is None:
             self.uncacheable()
@@ -215,12 +215,12 @@ class Load:
         self.count("misses")
         return await self.run()
 
-    async def unstored(self) -> Landing:
+    async def unstored(self) -> LoadResult:
         """`alone`, for others too."""
         started = self.runtime.loop.time()
         value = await self.alone()
         seconds = self.runtime.loop.time() - started
-        return Landing(value, self._encode(new_lease(self.key), value, load_seconds=seconds))
+        return LoadResult(value, self._encode(new_lease(self.key), value, load_seconds=seconds))
 
     async def run(self) -> Any:
         """Run the function, counted and timed."""

@@ -11,29 +11,28 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 from typing import Any, NamedTuple
 
-from langcache_cli.caching._errors import CacheError
-from langcache_cli.caching._functions.spec import Address, FunctionSpec
+from langcache_cli.caching._errors import CacheError, UndecodableEntryError
+from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._loading.call import Call
 from langcache_cli.caching._loading.load import Load
-from langcache_cli.caching._near.tracking import Tracking
+from langcache_cli.caching._near.tracking import NearCache
 from langcache_cli.caching._protocol.entry import MAX_HEADER_BYTES, PACKING, TAGS, Entry, parse, plain_header
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import seen_in
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._statistics.counters import Label
 from langcache_cli.caching._statistics.events import CacheEvent
-from langcache_cli.caching._values.codec import UndecodableEntryError
 from langcache_cli.caching._values.compression import ZLIB, unpacked
 
 NOTHING = object()
 """Is no value."""
 
 
-class Fill(NamedTuple):
+class NearFill(NamedTuple):
     """What is needed to keep in the process what a look-up finds.
 
     Attributes:
-        since: `NearCache.moment` before it.
+        since: `NearMemory.moment` before it.
         asked_at: When it was about to be sent.
         ttl: Given how long the entry lives, in milliseconds.
     """
@@ -65,11 +64,11 @@ class Reader:
         self._serves_at_once = not (lifetime.stale_seconds or lifetime.early_refresh)
         self.near = runtime.near() if spec.local_seconds else None
         self._tally = runtime.statistics.tally(label)
-        self._server = runtime.server
+        self._node = runtime.node
         self._publisher = runtime.publisher
-        self._look_up = runtime.server.lookup_soon
-        self._clock = runtime.server.clock
-        self._board = runtime.board
+        self._look_up = runtime.node.try_lookup
+        self._clock = runtime.node.clock
+        self._board = runtime.running_loads
         self._unconfirmed = runtime.outbox.unconfirmed
         self._events = runtime.events
 
@@ -93,7 +92,7 @@ class Reader:
             names = self._names(*key_args, **kwargs)
         except TypeError:
             names = self._spec.names(self._namespace, *key_args, **kwargs)  # which says what is wrong
-        began, started = self._board.departures, monotonic()
+        began, started = self._board.started, monotonic()
         if (near := self.near) is not None and near.get(names[0], started) is not None:
             await near.poll()
             value = self._near_value(near, names[0], monotonic())
@@ -103,7 +102,7 @@ class Reader:
         fill = self._fill(near, names[0]) if near is not None else None
         pending = None if self._unconfirmed else self._look_up(names)
         if pending is None:
-            call = self.call(Address(names[0], names[1:]), functools.partial(function, *args, **kwargs))
+            call = self.call(EntryKeys(names[0], names[1:]), functools.partial(function, *args, **kwargs))
             return await call.answer()
         seen, due = None, False
         try:
@@ -119,13 +118,13 @@ class Reader:
                     return value
                 seen = seen_in(found, tagged=self._tagged)
         call = self.call(
-            Address(names[0], names[1:]), functools.partial(function, *args, **kwargs), began=began
+            EntryKeys(names[0], names[1:]), functools.partial(function, *args, **kwargs), began=began
         )
-        call.load.budget.left = self._server.time_left(clock_started)
+        call.load.budget.left = self._node.time_left(clock_started)
         return await call.go_on(seen, started, due=due)
 
     def call(
-        self, address: Address, origin: Callable[[], Awaitable[Any]], *, began: int | None = None
+        self, address: EntryKeys, origin: Callable[[], Awaitable[Any]], *, began: int | None = None
     ) -> Call:
         """One call, to be answered or refreshed in all the ways there are.
 
@@ -141,7 +140,7 @@ class Reader:
         """Nothing is counted any more: the event loop is about to end."""
         self._runtime.statistics.retire(self._tally)
 
-    def _value(self, found: Any, names: tuple[str, ...], started: float, fill: Fill | None) -> Any:
+    def _value(self, found: Any, names: tuple[str, ...], started: float, fill: NearFill | None) -> Any:
         """That of an entry which can be served without another thought, counted; or `NOTHING`."""
         stored = found[0] if self._tagged else found
         if not stored:
@@ -178,7 +177,7 @@ class Reader:
         entry = parse(stored) if stored else None
         return isinstance(entry, Entry) and self.lifetime.renewal_is_due(entry, self._runtime.now_ms())
 
-    def near_answer(self, near: Tracking, key_args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def near_answer(self, near: NearCache, key_args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """The value of one call, if it is in this process and nobody has to wait for it; or `NOTHING`."""
         started = monotonic()
         if near.must_poll(started):
@@ -189,7 +188,7 @@ class Reader:
             return NOTHING
         return self._near_value(near, names[0], started)
 
-    def _near_value(self, near: Tracking, key: str, started: float) -> Any:
+    def _near_value(self, near: NearCache, key: str, started: float) -> Any:
         """That of an entry in this process, counted; or `NOTHING`."""
         kept = None if self._unconfirmed else near.get(key, started)
         if kept is None or kept.codec is not self._codec:
@@ -213,14 +212,14 @@ class Reader:
             self._events.tell(CacheEvent(name, self.label, key, amount, None))
             self._events.tell(CacheEvent("hits", self.label, key, 1, seconds))
 
-    def _fill(self, near: Tracking, key: str) -> Fill | None:
+    def _fill(self, near: NearCache, key: str) -> NearFill | None:
         """Ask how long the entry lives that is about to be looked up over the same connection."""
-        out = self._server.out
+        out = self._node.out
         if out is None or not near.follows(out) or self._unconfirmed:
             return None
-        return Fill(near.near.moment, monotonic(), out.request([("PTTL", key)]).future)
+        return NearFill(near.near.moment, monotonic(), out.request([("PTTL", key)]).future)
 
-    def _keep(self, names: tuple[str, ...], payload: bytes, value: Any, fill: Fill) -> None:
+    def _keep(self, names: tuple[str, ...], payload: bytes, value: Any, fill: NearFill) -> None:
         """Keep an entry in this process, no longer than it lives in Redis."""
         if self.near is None or not fill.ttl.done() or fill.ttl.exception() is not None:
             return

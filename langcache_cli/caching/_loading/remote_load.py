@@ -12,7 +12,7 @@ import random
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._protocol.entry import Placeholder, parse
 from langcache_cli.caching._protocol.store import Store
-from langcache_cli.caching._single_flight.flight import Landing
+from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._wire.budget import Budget
 
 FIRST_LOOK_SECONDS = 0.005
@@ -21,7 +21,7 @@ LAST_LOOK_SECONDS = 0.1
 much later than the first caller the others can have the value."""
 
 
-async def watch(store: Store, placeholder: Placeholder, key: str) -> Landing:
+async def watch(store: Store, placeholder: Placeholder, key: str) -> LoadResult:
     """Wait until ``key`` no longer shows ``placeholder``.
 
     It is bounded by whoever waits for it, and by the lease of the load.
@@ -34,9 +34,9 @@ async def watch(store: Store, placeholder: Placeholder, key: str) -> Landing:
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - to spread, not to hide
         pause = min(1.5 * pause, LAST_LOOK_SECONDS)
         try:
-            seen = await store.read(key, Budget(store.server.timeout))
+            seen = await store.read(key, Budget(store.node.timeout))
         except CacheError as error:
-            return Landing(failure=error)
+            return LoadResult(failure=error)
         shown = parse(seen.stored) if seen.stored else None
         if shown is None or shown.id != placeholder.id:
-            return Landing(found=seen.stored or b"")
+            return LoadResult(found=seen.stored or b"")

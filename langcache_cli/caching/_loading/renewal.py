@@ -26,12 +26,18 @@ async def renewed(load: Load, entry: Entry, value: Any, *, due: bool = False) ->
         return value
     runtime, lease = load.runtime, new_lease(load.key)
     work = load.if_elected(lease, entry)
-    tied = load.spec.takes_session
-    flight = runtime.board.depart(lease.token, work, renews=load.key, detached=not tied, tied=tied)
-    if flight.detached:
+    ends_with_starter = load.spec.takes_session
+    flight = runtime.running_loads.start(
+        lease.token,
+        work,
+        renews=load.key,
+        in_background=not ends_with_starter,
+        ends_with_starter=ends_with_starter,
+    )
+    if flight.in_background:
         return value
     try:
-        landing = await flight.land()
+        landing = await flight.result()
     except Exception:
         if await _was_invalidated(load, {entry.id, lease.token}):
             raise
@@ -58,5 +64,5 @@ def _is_due(load: Load, entry: Entry, *, due: bool) -> bool:
     return (
         (due or lifetime.renewal_is_due(entry, now_ms))
         and not runtime.is_leased(entry, now_ms)
-        and not runtime.board.is_renewing(load.key)
+        and not runtime.running_loads.is_renewing(load.key)
     )

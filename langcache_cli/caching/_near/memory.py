@@ -45,7 +45,7 @@ class Kept:
     used: bool = False
 
 
-class NearCache:
+class NearMemory:
     """The entries of one event loop, by Redis key."""
 
     def __init__(self, max_bytes: int) -> None:

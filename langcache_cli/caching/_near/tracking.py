@@ -16,10 +16,10 @@ from time import monotonic
 from typing import Any
 
 from langcache_cli.caching._errors import ServerReplyError
-from langcache_cli.caching._invalidation.outbox import Invalidation
-from langcache_cli.caching._near.memory import Kept, NearCache
+from langcache_cli.caching._keys.selection import Invalidation
+from langcache_cli.caching._near.memory import Kept, NearMemory
 from langcache_cli.caching._wire.connection import knows_pushes
-from langcache_cli.caching._wire.write_batch import Outgoing
+from langcache_cli.caching._wire.write_batch import BatchedConnection
 
 logger = logging.getLogger("langcache_cli.caching")
 
@@ -33,15 +33,15 @@ POLL_SECONDS = 0.005
 """How long a task may go on with entries from memory before the event loop reads what has arrived."""
 
 
-class Tracking:
-    """A near cache that knows when to be believed."""
+class NearCache:
+    """A near cache that knows when to be read_if_allowed."""
 
-    def __init__(self, near: NearCache, namespace: str) -> None:
+    def __init__(self, near: NearMemory, namespace: str) -> None:
         """Prepare for keys of ``namespace``; nothing is served before `follow`."""
         self.near = near
         self._prefixes = (f"{namespace}:", f"{namespace}@tag:")
         self._loop = asyncio.get_running_loop()
-        self._out: Outgoing | None = None
+        self._out: BatchedConnection | None = None
         self._on = False
         self._proven_at = 0.0
         self._polled_at = 0.0
@@ -50,7 +50,7 @@ class Tracking:
         self._pinged = False
         self._warned = False
 
-    def follow(self, out: Outgoing) -> None:
+    def follow(self, out: BatchedConnection) -> None:
         """Begin anew over a connection that has just been made, or over which nothing was tracked so far."""
         self.end()
         if not knows_pushes:
@@ -70,12 +70,12 @@ class Tracking:
             self._timer.cancel()
             self._timer = None
 
-    def follows(self, out: Outgoing) -> bool:
+    def follows(self, out: BatchedConnection) -> bool:
         """Whether it is told of what changes on the server at the other end of ``out``."""
         return self._on and out is self._out
 
     def get(self, key: str, now: float) -> Kept | None:
-        """What is under ``key`` if it can be believed at ``now``, by `time.monotonic`."""
+        """What is under ``key`` if it can be read_if_allowed at ``now``, by `time.monotonic`."""
         if not self._on or now - self._proven_at > PROOF_SECONDS:
             return None
         kept = self.near.get(key, now)
@@ -106,7 +106,7 @@ class Tracking:
         since: int,
         codec: object,
     ) -> None:
-        """Keep what a look-up has found; see `NearCache.keep`.
+        """Keep what a look-up has found; see `NearMemory.keep`.
 
         Args:
             names: Keys of the entry, and of its tags.
@@ -114,7 +114,7 @@ class Tracking:
             value: Its value.
             asked_at: When the look-up was about to be sent.
             ends: When the entry ends.
-            since: `NearCache.moment` at that time.
+            since: `NearMemory.moment` at that time.
             codec: What has made the value of the bytes.
         """
         if self._on:
@@ -129,7 +129,7 @@ class Tracking:
         else:
             self.near.clear()
 
-    def _begun(self, out: Outgoing, replies: asyncio.Future[list[Any]]) -> None:
+    def _begun(self, out: BatchedConnection, replies: asyncio.Future[list[Any]]) -> None:
         if out is not self._out or replies.cancelled() or replies.exception() is not None:
             return
         errors = [reply for reply in replies.result() if isinstance(reply, ServerReplyError)]
@@ -142,7 +142,7 @@ class Tracking:
             self._warned = True
             logger.warning("the near cache is off, and every read goes to Redis: %s", reason)
 
-    def _pushed(self, out: Outgoing, message: list[Any]) -> None:
+    def _pushed(self, out: BatchedConnection, message: list[Any]) -> None:
         if out is not self._out or message[0] != b"invalidate":
             return
         if message[1] is None:  # FLUSHALL
@@ -150,7 +150,7 @@ class Tracking:
         else:
             self.near.drop([key.decode("utf-8", "replace") for key in message[1]])
 
-    def _lost(self, out: Outgoing) -> None:
+    def _lost(self, out: BatchedConnection) -> None:
         if out is self._out:
             self.end()
 
@@ -166,7 +166,7 @@ class Tracking:
             ping.future.add_done_callback(partial(self._alive, self._out, monotonic()))
         self._timer = self._loop.call_later(HEARTBEAT_SECONDS, self._beat)
 
-    def _alive(self, out: Outgoing, asked_at: float, reply: asyncio.Future[list[Any]]) -> None:
+    def _alive(self, out: BatchedConnection, asked_at: float, reply: asyncio.Future[list[Any]]) -> None:
         if out is self._out and not reply.cancelled() and reply.exception() is None:
             self._pinged = False
             self._proven_at = max(self._proven_at, asked_at)

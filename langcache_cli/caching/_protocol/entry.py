@@ -10,16 +10,11 @@ Fields that this version does not know are skipped.
 
 from __future__ import annotations
 
-import os
 import re
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-ID_DIGITS = 16
 MAX_HEADER_BYTES = 4096
-MAX_TAGS = 64
-"""So that the header of an entry stays within its bytes."""
 
 _HEADER = re.compile(
     rb"lc1 (?:(?P<lease>lease)|entry) id=(?P<id>[0-9a-f]{16})(?: leased=(?P<leased>[0-9]{13}))?"
@@ -140,19 +135,3 @@ def header_end(tags: tuple[str, ...], packing: str = "") -> bytes:
         return b""
     tagged = f" tags={','.join(tags)}" if tags else ""
     return f"{tagged}{f' zip={packing}' if packing else ''}".encode("ascii")
-
-
-def new_id() -> str:
-    """A random id. Never a counter or a clock: after a restart or a failover those repeat."""
-    return os.urandom(ID_DIGITS // 2).hex()
-
-
-def new_ids(count: int) -> list[str]:
-    """Several random ids."""
-    digits = os.urandom(ID_DIGITS // 2 * count).hex()
-    return [digits[at : at + ID_DIGITS] for at in range(0, len(digits), ID_DIGITS)]
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970, UTC."""
-    return time.time_ns() // 1_000_000

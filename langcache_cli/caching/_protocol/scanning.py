@@ -6,14 +6,12 @@ No path leads to FLUSHDB.
 from __future__ import annotations
 
 import asyncio
-import os
-import re
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 
+from langcache_cli.caching._keys.selection import Selection
 from langcache_cli.caching._protocol.pace import Pace
-from langcache_cli.caching._wire.node import Server
-from langcache_cli.caching._wire.write_batch import Outgoing
+from langcache_cli.caching._wire.node import Node
+from langcache_cli.caching._wire.write_batch import BatchedConnection
 
 KEYS_PER_SCAN = 300
 """Keep the server busy while the last ones travel. More would be no quicker, and starve its other clients."""
@@ -29,55 +27,26 @@ SCANS_PER_UNLINK = 10
 START = b"0"
 """The cursor that begins a search, and that ends it."""
 
-_SPECIAL = re.compile(r"([*?\[\]\\^-])")
 
-
-def escape_pattern(text: str) -> str:
-    """Make ``text`` match only itself inside a Redis pattern."""
-    return _SPECIAL.sub(r"\\\1", text)
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Keys to find.
-
-    Attributes:
-        pattern: A Redis glob, applied by the server.
-        only: What a key must begin with besides; None for nothing more.
-    """
-
-    pattern: str
-    only: re.Pattern[bytes] | None = None
-
-
-def of_prefixes(namespace: str, prefixes: Sequence[str]) -> Selection:
-    """The keys of some prefixes, found in one pass: of several by a wide pattern, and an exact test."""
-    if len(prefixes) == 1:
-        return Selection(f"{escape_pattern(f'{namespace}:{prefixes[0]}:')}*")
-    common = os.path.commonprefix(list(prefixes))  # noqa: RUF071 - of characters is what is wanted
-    exact = "|".join(re.escape(f"{namespace}:{prefix}:") for prefix in prefixes)
-    return Selection(f"{escape_pattern(f'{namespace}:{common}')}*", re.compile(exact.encode("utf-8")))
-
-
-async def scan(server: Server, selection: Selection) -> AsyncIterator[list[bytes]]:
+async def scan(node: Node, selection: Selection) -> AsyncIterator[list[bytes]]:
     """Yield batches of the selected keys; ones that come and go meanwhile may be missing."""
-    search = _Search(server, selection)
+    search = _Search(node, selection)
     while not search.ended:
         if found := search.selected(await search.step(KEYS_PER_SCAN)):
             yield found
 
 
-async def unlink(server: Server, selection: Selection, *, keys_per_second: float | None = None) -> int:
+async def unlink(node: Node, selection: Selection, *, keys_per_second: float | None = None) -> int:
     """Remove the selected keys and return how many there were.
 
     Every load of such a key that was under way when this began is refused when it wants to store.
 
     Args:
-        server: Where they are.
+        node: Where they are.
         selection: Which.
         keys_per_second: How many to remove in a second at most; None for as many as there are.
     """
-    pace, search = Pace(keys_per_second), _Search(server, selection)
+    pace, search = Pace(keys_per_second), _Search(node, selection)
     step, enough = pace.step(KEYS_PER_SCAN), pace.gathered(KEYS_PER_UNLINK)
     removed, scans, found = 0, 0, list[bytes]()
     removing: asyncio.Task[int] | None = None
@@ -93,7 +62,7 @@ async def unlink(server: Server, selection: Selection, *, keys_per_second: float
             scans += 1
             if found and (len(found) >= enough or scans >= SCANS_PER_UNLINK or searching is None):
                 removed += await removing if removing is not None else 0
-                removing = asyncio.create_task(server.call("UNLINK", *found))
+                removing = asyncio.create_task(node.call("UNLINK", *found))
                 scans, found = 0, []
             await pace.keep(len(selected))
         return removed + (await removing if removing is not None else 0)
@@ -107,18 +76,18 @@ async def unlink(server: Server, selection: Selection, *, keys_per_second: float
 class _Search:
     """One pass over all keys. It begins anew over another connection: there a cursor may mean other keys."""
 
-    def __init__(self, server: Server, selection: Selection) -> None:
-        self._server = server
+    def __init__(self, node: Node, selection: Selection) -> None:
+        self._node = node
         self._selection = selection
         self._cursor = START
-        self._connection: Outgoing | None = None
+        self._connection: BatchedConnection | None = None
         self.ended = False
 
     async def step(self, count: int) -> list[bytes]:
         """Some of the keys that match the pattern, of about so many keys."""
         asked, pattern = self._cursor, self._selection.pattern
-        cursor, keys = await self._server.call("SCAN", asked, "MATCH", pattern, "COUNT", count)
-        connection = self._server.out
+        cursor, keys = await self._node.call("SCAN", asked, "MATCH", pattern, "COUNT", count)
+        connection = self._node.out
         if asked != START and connection is not self._connection:
             self._cursor = START
         else:

@@ -15,10 +15,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from langcache_cli.caching._protocol.entry import Entry, Placeholder, new_id, new_ids, now_ms, parse
+from langcache_cli.caching._clock import new_id, new_ids, now_ms
+from langcache_cli.caching._protocol.entry import Entry, Placeholder, parse
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP
-from langcache_cli.caching._wire.node import Server
+from langcache_cli.caching._wire.node import Node
 
 ALL_BYTES = -1
 """The index of the last byte of any value."""
@@ -65,24 +66,24 @@ class Seen(NamedTuple):
 
 
 class Store:
-    """Reads and writes entries on one server. Every method raises like `Server.call`."""
+    """Reads and writes entries on one server. Every method raises like `Node.call`."""
 
-    def __init__(self, server: Server, *, lease_seconds: float, now_ms: Callable[[], int] = now_ms) -> None:
+    def __init__(self, node: Node, *, lease_seconds: float, now_ms: Callable[[], int] = now_ms) -> None:
         """Use ``server``; leases last ``lease_seconds`` from their last renewal."""
-        self.server = server
+        self.node = node
         self.now_ms = now_ms
         self.lease_seconds = lease_seconds
         self.lease_ms = max(1, round(lease_seconds * 1000))
 
     async def read(self, key: str, budget: Budget, *, tags: Sequence[str] = ()) -> Seen:
         """What is stored under ``key``, and the versions of its ``tags`` (keys) at the same moment."""
-        found = await self.server.lookup((key, *tags), budget=budget)
+        found = await self.node.lookup((key, *tags), budget=budget)
         return seen_in(found, tagged=bool(tags))
 
     async def read_many(self, addresses: Sequence[tuple[str, Sequence[str]]], budget: Budget) -> list[Seen]:
         """`read` for many keys, each with its tags, at once."""
         wanted = tuple(dict.fromkeys(name for key, tags in addresses for name in (key, *tags)))
-        look_up = partial(self.server.lookup, budget=budget)
+        look_up = partial(self.node.lookup, budget=budget)
         batches = [wanted[at : at + KEYS_PER_LOOKUP] for at in range(0, len(wanted), KEYS_PER_LOOKUP)]
         found: dict[str, bytes | None] = {}
         for names, values in zip(batches, await asyncio.gather(*map(look_up, batches)), strict=True):
@@ -100,7 +101,7 @@ class Store:
         if not tags:
             return ()
         ids, ttls_ms = new_ids(len(tags)), [ttl_ms] * len(tags)
-        found = await self.server.run_many("tag", tags, ids, ttls_ms, budget=budget)
+        found = await self.node.run_many("tag", tags, ids, ttls_ms, budget=budget)
         for version in found:
             if isinstance(version, Exception):
                 raise version
@@ -112,7 +113,7 @@ class Store:
         Returns:
             None when taken, else what is stored there.
         """
-        found: bytes | None = await self.server.run(
+        found: bytes | None = await self.node.run(
             "acquire", lease.key, *self.taking(lease), rejected[:REJECTED_BYTES], ALL_BYTES, budget=budget
         )
         return found
@@ -124,31 +125,31 @@ class Store:
             True when there is an entry, which is served until it is replaced.
         """
         taking = self.taking(lease)
-        return bool(await self.server.run("claim", lease.key, *taking, lease.token, budget=budget))
+        return bool(await self.node.run("claim", lease.key, *taking, lease.token, budget=budget))
 
     async def elect(self, lease: Lease, entry_id: str, budget: Budget) -> bool:
         """Take the lease of an entry that is served meanwhile; False when another call has it."""
         return bool(
-            await self.server.run("elect", lease.key, entry_id, lease.token, self.lease_ms, budget=budget)
+            await self.node.run("elect", lease.key, entry_id, lease.token, self.lease_ms, budget=budget)
         )
 
     async def renew(self, lease: Lease, budget: Budget) -> bool:
         """Prolong the lease; False when it is lost."""
-        return bool(await self.server.run("renew", lease.key, lease.token, self.lease_ms, budget=budget))
+        return bool(await self.node.run("renew", lease.key, lease.token, self.lease_ms, budget=budget))
 
     async def commit(self, lease: Lease, entry: Entry, ttl_ms: int, budget: Budget) -> bool:
         """Store the entry if the key still shows the token; False when it was invalidated meanwhile."""
         return bool(
-            await self.server.run("commit", lease.key, lease.token, entry.to_bytes(), ttl_ms, budget=budget)
+            await self.node.run("commit", lease.key, lease.token, entry.to_bytes(), ttl_ms, budget=budget)
         )
 
     async def release(self, lease: Lease, budget: Budget) -> None:
         """Give the lease back, if it is still ours; an entry that was claimed goes, too."""
-        await self.server.run("release", lease.key, lease.token, 1, budget=budget)
+        await self.node.run("release", lease.key, lease.token, 1, budget=budget)
 
     async def invalidate(self, keys: Sequence[str], budget: Budget) -> int:
         """Remove entries, and the right to store any load of them that is under way."""
-        removed: int = await self.server.call("UNLINK", *keys, budget=budget)
+        removed: int = await self.node.call("UNLINK", *keys, budget=budget)
         return removed
 
     def taking(self, lease: Lease) -> tuple[bytes, int]:

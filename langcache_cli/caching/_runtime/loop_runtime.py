@@ -11,24 +11,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._invalidation.delivery import Delivery
-from langcache_cli.caching._invalidation.outbox import Invalidation, Outbox
-from langcache_cli.caching._near.memory import NearCache
-from langcache_cli.caching._near.tracking import Tracking
+from langcache_cli.caching._invalidation.outbox import Outbox
+from langcache_cli.caching._keys.selection import Invalidation
+from langcache_cli.caching._near.memory import NearMemory
+from langcache_cli.caching._near.tracking import NearCache
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.store import Lease, Store
-from langcache_cli.caching._single_flight.flight import Flight, Landing
-from langcache_cli.caching._single_flight.lease_renewal import Heartbeat
-from langcache_cli.caching._single_flight.running_loads import Board
-from langcache_cli.caching._single_flight.uncacheable_keys import Uncacheable
+from langcache_cli.caching._single_flight.flight import Flight, LoadResult
+from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
+from langcache_cli.caching._single_flight.running_loads import RunningLoads
+from langcache_cli.caching._single_flight.uncacheable_keys import UncacheableKeys
 from langcache_cli.caching._statistics.counters import OUTBOX, Label, Statistics
 from langcache_cli.caching._statistics.events import CacheEvent, Events
-from langcache_cli.caching._statistics.fleet_totals import Ledger
+from langcache_cli.caching._statistics.fleet_totals import FleetTotals
 from langcache_cli.caching._statistics.publisher import Publisher
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.externals import Surroundings
-from langcache_cli.caching._wire.node import Server
+from langcache_cli.caching._wire.externals import Externals
+from langcache_cli.caching._wire.node import Node
 from langcache_cli.caching._wire.redis_py_client import abandon_client, close_client, new_client
-from langcache_cli.caching._wire.write_batch import Outgoing
+from langcache_cli.caching._wire.write_batch import BatchedConnection
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -54,7 +55,7 @@ class Runtime:
         outbox: Outbox,
         events: Events,
         *,
-        surroundings: Surroundings,
+        externals: Externals,
         publish: bool = True,
     ) -> None:
         """Prepare; nothing is connected before the first command."""
@@ -63,36 +64,36 @@ class Runtime:
         self.statistics = statistics
         self.outbox = outbox
         self.events = events
-        self.server = Server(
+        self.node = Node(
             settings.address,
             timeout=settings.operation_timeout,
-            connect=surroundings.connect,
+            connect=externals.connect,
             on_connect=self._connected,
         )
-        self.bulk = Server(settings.address, timeout=BULK_TIMEOUT_SECONDS, connect=surroundings.connect)
-        self.now_ms = now_ms = surroundings.now_ms
-        self.store = Store(self.server, lease_seconds=settings.lease_seconds, now_ms=now_ms)
-        self.ledger = Ledger(self.bulk, settings.namespace, now_ms=now_ms)
+        self.bulk_node = Node(settings.address, timeout=BULK_TIMEOUT_SECONDS, connect=externals.connect)
+        self.now_ms = now_ms = externals.now_ms
+        self.store = Store(self.node, lease_seconds=settings.lease_seconds, now_ms=now_ms)
+        self.fleet_totals = FleetTotals(self.bulk_node, settings.namespace, now_ms=now_ms)
         self.publisher = Publisher(
             statistics,
-            self.ledger,
+            self.fleet_totals,
             every_seconds=settings.stats_flush_seconds if publish else None,
             spawn=self.spawn,
         )
         self._delivery = Delivery(
             outbox,
-            self.server,
+            self.node,
             spawn=self.spawn,
             on_delivered=lambda count: self.record(OUTBOX, "delivered", count),
         )
         self._client: Redis | None = None
-        self.board = Board(keep=self._keep_flight)
+        self.running_loads = RunningLoads(keep=self._keep_flight)
         self.readers: dict[FunctionSpec, Reader] = {}
         """What answers the calls of a function, once it has been called."""
-        self.uncacheable = Uncacheable()
+        self.uncacheable = UncacheableKeys()
         self._background: set[asyncio.Task[Any]] = set()
         self._sentinel: AsyncGenerator[None, None] | None = None
-        self._near: Tracking | None = None
+        self._near: NearCache | None = None
 
     def end_with_loop(self, close: Callable[[], Awaitable[None]]) -> None:
         """Have ``close`` awaited before the loop ends, if nobody closes this runtime earlier.
@@ -140,12 +141,12 @@ class Runtime:
             self.events.tell(CacheEvent(name, label, key, amount, seconds))
 
     def may_read(self) -> bool:
-        """Whether what Redis holds can be believed: not before our invalidations are confirmed."""
+        """Whether what Redis holds can be read_if_allowed: not before our invalidations are confirmed."""
         self._delivery.soon()
         return not self.outbox
 
-    async def believed(self, look: Callable[[], Awaitable[T]]) -> T | None:
-        """What ``look`` finds in Redis; None when Redis cannot be used, or not be believed yet."""
+    async def read_if_allowed(self, look: Callable[[], Awaitable[T]]) -> T | None:
+        """What ``look`` finds in Redis; None when Redis cannot be used, or not be read_if_allowed yet."""
         if not self.may_read():
             return None
         try:
@@ -160,12 +161,12 @@ class Runtime:
         self.record(OUTBOX, "deferred", self.outbox.defer(invalidations))
         self._delivery.soon()
 
-    def near(self) -> Tracking | None:
+    def near(self) -> NearCache | None:
         """The near cache, there from the first function that wants one; None if there must be none."""
         if self._near is None and self.settings.near_cache_bytes:
-            self._near = Tracking(NearCache(self.settings.near_cache_bytes), self.settings.namespace)
-            if self.server.out is not None:
-                self._near.follow(self.server.out)
+            self._near = NearCache(NearMemory(self.settings.near_cache_bytes), self.settings.namespace)
+            if self.node.out is not None:
+                self._near.follow(self.node.out)
         return self._near
 
     def forget(self, invalidations: Sequence[Invalidation]) -> None:
@@ -173,7 +174,7 @@ class Runtime:
         if self._near is not None:
             self._near.forget(invalidations)
 
-    def _connected(self, out: Outgoing) -> None:
+    def _connected(self, out: BatchedConnection) -> None:
         """The server may be another one than before, or have lost its memory."""
         if self._near is not None:
             self._near.follow(out)
@@ -182,16 +183,16 @@ class Runtime:
             self.record(OUTBOX, "deferred", count)
             self._delivery.soon()
 
-    def keep(self, lease: Lease) -> Heartbeat:
+    def keep(self, lease: Lease) -> LeaseRenewal:
         """Renew a lease until the heartbeat is stopped or the load's time is up."""
-        return Heartbeat(self, lease)
+        return LeaseRenewal(self, lease)
 
     def release_soon(self, lease: Lease) -> None:
         """Give a lease back without making anybody wait for it; while Redis is down there is no way."""
-        if not self.server.breaker.open:
-            self.spawn(self.store.release(lease, Budget(self.server.timeout)))
+        if not self.node.breaker.open:
+            self.spawn(self.store.release(lease, Budget(self.node.timeout)))
 
-    def _keep_flight(self, flight: Flight[Landing]) -> None:
+    def _keep_flight(self, flight: Flight[LoadResult]) -> None:
         self._background.add(flight.task)
         flight.task.add_done_callback(self._background.discard)
 
@@ -222,8 +223,8 @@ class Runtime:
         self._end_readers()
         if self._client is not None:
             abandon_client(self._client)
-        self.server.abandon()
-        self.bulk.abandon()
+        self.node.abandon()
+        self.bulk_node.abandon()
 
     async def aclose(self) -> None:
         """Deliver the counters, end the background work, drop the connections.
@@ -232,7 +233,7 @@ class Runtime:
         """
         try:
             if self._background:
-                await asyncio.wait(self._background, timeout=self.server.timeout)
+                await asyncio.wait(self._background, timeout=self.node.timeout)
             await self._deliver_invalidations()
             with contextlib.suppress(CacheError):
                 await self.publisher.now()
@@ -261,7 +262,7 @@ class Runtime:
         self._end_readers()
         self._delivery.stop()
         self.publisher.stop()
-        ending = [*self._background, *self.server.abandon(), *self.bulk.abandon()]
+        ending = [*self._background, *self.node.abandon(), *self.bulk_node.abandon()]
         for task in ending:
             task.cancel()
         if ending:

@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Landing:
+class LoadResult:
     """How a flight ended.
 
     Attributes:
@@ -43,8 +43,8 @@ class Flight(Generic[R]):
         *,
         token: str,
         at_end: Callable[[], object],
-        detached: bool = False,
-        tied: bool = False,
+        in_background: bool = False,
+        ends_with_starter: bool = False,
     ) -> None:
         """Start ``work`` in a task of its own, with the context variables of the caller.
 
@@ -52,13 +52,13 @@ class Flight(Generic[R]):
             work: The load.
             token: What others find it by.
             at_end: Called when it has ended.
-            detached: It goes on when nobody waits for it.
-            tied: It uses what belongs to the call that began it, and ends with that call.
+            in_background: It goes on when nobody waits for it.
+            ends_with_starter: It uses what belongs to the call that began it, and ends with that call.
         """
         self.token = token
-        self.detached = detached
+        self.in_background = in_background
         self.began = asyncio.get_running_loop().time()
-        self._tied = tied
+        self._tied = ends_with_starter
         self._task = asyncio.create_task(work, name=f"langcache-load-{token}")
         self._task.add_done_callback(_retrieve)
         self._task.add_done_callback(lambda _: at_end())
@@ -70,7 +70,7 @@ class Flight(Generic[R]):
         """What runs the load."""
         return self._task
 
-    async def land(self) -> R:
+    async def result(self) -> R:
         """Wait for the end as the call that began it.
 
         Raises:
@@ -94,14 +94,14 @@ class Flight(Generic[R]):
         return self._task.result()
 
     async def _wait(self, *, leading: bool) -> None:
-        """Cancelling one waiter harms no other. The last to leave ends the load; so does a tied leader."""
+        """Wait for the end. A cancelled waiter harms no other; the last one to leave cancels the load."""
         self._waiting += 1
         try:
             # not for the task itself: its cancellation would look like that of whoever waits
             await asyncio.wait([self._task])
         except asyncio.CancelledError:
             self._leader_left |= leading
-            unwanted = self._waiting == 1 and not self.detached
+            unwanted = self._waiting == 1 and not self.in_background
             if (unwanted or (leading and self._tied)) and not self._task.done():
                 # Wait for the end: the function may be using the caller's session, which the caller is
                 # about to close.
@@ -125,21 +125,21 @@ class Joinable(Protocol):
         """When, on the clock of the event loop."""
         ...
 
-    async def join(self) -> Landing | None:
+    async def join(self) -> LoadResult | None:
         """Wait for its end; see `Flight.join`."""
         ...
 
 
-class Part:
+class FlightPart:
     """One key of a load that loads many."""
 
-    def __init__(self, flight: Flight[list[Landing | Exception]], number: int, token: str) -> None:
+    def __init__(self, flight: Flight[list[LoadResult | Exception]], number: int, token: str) -> None:
         self.token = token
         self.began = flight.began
         self._flight = flight
         self._number = number
 
-    async def join(self) -> Landing | None:
+    async def join(self) -> LoadResult | None:
         """Wait for the end of the whole load; see `Flight.join`."""
         landings = await self._flight.join()
         if landings is None:

@@ -14,7 +14,7 @@ RENEWALS_PER_LEASE = 3
 """A lease survives two renewals that went missing."""
 
 
-class Heartbeat:
+class LeaseRenewal:
     """Renews a lease from a timer: a load that is quicker than that costs nothing."""
 
     def __init__(self, runtime: Runtime, lease: Lease) -> None:
@@ -31,5 +31,5 @@ class Heartbeat:
     def _beat(self) -> None:
         if self._runtime.loop.time() >= self._ends:
             return  # a load that hangs must not block others for ever: its lease may run out
-        self._runtime.spawn(self._runtime.store.renew(self._lease, Budget(self._runtime.server.timeout)))
+        self._runtime.spawn(self._runtime.store.renew(self._lease, Budget(self._runtime.node.timeout)))
         self._timer = self._runtime.loop.call_later(self._interval, self._beat)

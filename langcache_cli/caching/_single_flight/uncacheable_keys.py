@@ -8,7 +8,7 @@ REMEMBERED_SECONDS = 60.0
 MAX_KEYS = 10_000
 
 
-class Uncacheable:
+class UncacheableKeys:
     """Remembers them for a while."""
 
     def __init__(self) -> None:

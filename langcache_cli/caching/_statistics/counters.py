@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 
-from langcache_cli.caching._statistics.hit_tally import Tally
+from langcache_cli.caching._statistics.hit_tally import HitTally
 from langcache_cli.caching._statistics.latency_buckets import bucket_of
 
 COUNTERS = {
@@ -65,7 +65,7 @@ class Statistics:
 
     _counts: defaultdict[Label, Counts] = field(default_factory=lambda: defaultdict(dict))
     _taken: defaultdict[Label, Counts] = field(default_factory=lambda: defaultdict(dict))
-    _tallies: dict[Tally, tuple[Label, Counts]] = field(default_factory=dict)
+    _tallies: dict[HitTally, tuple[Label, Counts]] = field(default_factory=dict)
     """Each with what has been collected of it."""
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
@@ -79,14 +79,14 @@ class Statistics:
         """Count one latency; ``what`` is ``hit`` or ``load``."""
         self.add(label, f"{what}_us.{bucket_of(seconds * 1e6)}")
 
-    def tally(self, label: Label) -> Tally:
+    def tally(self, label: Label) -> HitTally:
         """A tally of the running event loop, whose numbers are part of these until it is retired."""
-        tally = Tally()
+        tally = HitTally()
         with self._lock:
             self._tallies[tally] = label, {}
         return tally
 
-    def retire(self, tally: Tally) -> None:
+    def retire(self, tally: HitTally) -> None:
         """Keep what a tally has counted, and watch it no more."""
         with self._lock:
             self._collect()

@@ -9,11 +9,11 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from langcache_cli.caching._clock import now_ms
 from langcache_cli.caching._errors import ServerReplyError
-from langcache_cli.caching._protocol.entry import now_ms
 from langcache_cli.caching._statistics.counters import Counts, Label, Statistics
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.node import Server
+from langcache_cli.caching._wire.node import Node
 
 WRITE_TIMEOUT_SECONDS = 1.0
 """Closing a process must not hang on its statistics."""
@@ -34,11 +34,11 @@ MINUTES = Resolution("m", 60, 25 * 3600)
 HOURS = Resolution("h", 3600, 8 * 24 * 3600)
 
 
-class Ledger:
+class FleetTotals:
     """Adds to and reads the fleet's counters."""
 
-    def __init__(self, server: Server, namespace: str, *, now_ms: Callable[[], int] = now_ms) -> None:
-        self._server = server
+    def __init__(self, node: Node, namespace: str, *, now_ms: Callable[[], int] = now_ms) -> None:
+        self._node = node
         self._now_ms = now_ms
         self._stem = f"{namespace}@stats:"
 
@@ -59,7 +59,7 @@ class Ledger:
             commands += [("HINCRBY", key, field, amount) for field, amount in fields]
             commands.append(("EXPIRE", key, resolution.kept_seconds))
         commands.append(("EXEC",))
-        for reply in await self._server.call_many(commands, budget=Budget(WRITE_TIMEOUT_SECONDS)):
+        for reply in await self._node.call_many(commands, budget=Budget(WRITE_TIMEOUT_SECONDS)):
             if isinstance(reply, ServerReplyError):
                 raise reply
 
@@ -78,7 +78,7 @@ class Ledger:
         keys.append(self._key(resolution, now))
         total = Statistics()
         for batch in _batches(dict.fromkeys(keys), BUCKETS_PER_READ):
-            for reply in await self._server.call_many([("HGETALL", key) for key in batch]):
+            for reply in await self._node.call_many([("HGETALL", key) for key in batch]):
                 if isinstance(reply, ServerReplyError):
                     raise reply
                 total.merge(_counts(reply))

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from langcache_cli.caching._statistics.latency_buckets import BUCKET_ENDS, BUCKETS
 
 
-class Tally:
+class HitTally:
     """Numbers that only grow."""
 
     __slots__ = ("_buckets", "_bytes", "_hits", "_near")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from langcache_cli.caching._statistics.counters import Statistics
-from langcache_cli.caching._statistics.fleet_totals import Ledger
+from langcache_cli.caching._statistics.fleet_totals import FleetTotals
 
 
 class Publisher:
@@ -16,7 +16,7 @@ class Publisher:
     def __init__(
         self,
         statistics: Statistics,
-        ledger: Ledger,
+        ledger: FleetTotals,
         *,
         every_seconds: float | None,
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],

@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic.errors import PydanticUserError
 from pydantic_core import CoreSchema
 
-from langcache_cli.caching._errors import CacheError
+from langcache_cli.caching._errors import UncacheableValueError, UndecodableEntryError
 from langcache_cli.caching._values.ambiguous_unions import name_members
 from langcache_cli.caching._values.fingerprint import fingerprint
 from langcache_cli.caching._values.proven_round_trip import certain_survivors
@@ -26,14 +26,6 @@ from langcache_cli.caching._values.rejected_types import readable, reject_iterat
 from langcache_cli.caching._values.strict_equality import same
 
 _JSON_CONFIG = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants")
-
-
-class UncacheableValueError(CacheError):
-    """The value would not come back from the cache the same; nothing was stored."""
-
-
-class UndecodableEntryError(CacheError):
-    """The stored bytes are not a value of the expected type: an older schema, foreign or cut-off data."""
 
 
 class Codec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from langcache_cli.caching._values.codec import UndecodableEntryError
+from langcache_cli.caching._errors import UndecodableEntryError
 
 ZLIB = "zlib"
 AS_IT_IS = ""

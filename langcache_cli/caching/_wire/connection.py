@@ -17,7 +17,7 @@ from typing import Any, cast
 import hiredis
 
 from langcache_cli.caching._config.redis_address import RedisAddress
-from langcache_cli.caching._errors import ServerReplyError
+from langcache_cli.caching._errors import ConnectionLostError, ServerReplyError
 from langcache_cli.caching._wire.redis_py_client import close_socket
 from langcache_cli.caching._wire.replies import Replies
 
@@ -27,20 +27,10 @@ knows_pushes = PushNotification is not None
 """Whether this hiredis can tell what the server says of its own accord from the reply to a request."""
 
 Receiver = Callable[[Any], object]
-"""Is given a reply, or a `LinkLostError`."""
+"""Is given a reply, or a `ConnectionLostError`."""
 
 
-class LinkLostError(ConnectionError):
-    """The connection ended before the reply came.
-
-    Attributes:
-        counted: Whether the breaker has heard of it: one lost connection fails all its requests at once.
-    """
-
-    counted = False
-
-
-class Link(asyncio.Protocol):
+class RedisConnection(asyncio.Protocol):
     """A connected, authenticated Redis connection. Use `connect`."""
 
     def __init__(self) -> None:
@@ -59,13 +49,13 @@ class Link(asyncio.Protocol):
     def send(self, packed: bytes, receivers: Sequence[Receiver]) -> None:
         """Send what `pack` made of commands; each of ``receivers`` is given the reply to one of them.
 
-        That is a `ServerReplyError` if Redis says so, and a `LinkLostError` if the connection ends before.
+        A reply is a `ServerReplyError` if Redis says so, a `ConnectionLostError` if the connection ends.
 
         Raises:
-            LinkLostError: The connection has ended; nothing was sent.
+            ConnectionLostError: The connection has ended; nothing was sent.
         """
         if self._transport is None or self._transport.is_closing():
-            raise LinkLostError("the connection has ended")
+            raise ConnectionLostError("the connection has ended")
         self._waiting += receivers
         self._transport.write(packed)
 
@@ -81,7 +71,7 @@ class Link(asyncio.Protocol):
                 close_socket(transport)
             else:
                 transport.abort()
-        self._fail(LinkLostError("the connection was closed"))
+        self._fail(ConnectionLostError("the connection was closed"))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio calls this once connected."""
@@ -108,9 +98,9 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio calls this when the connection ends, however it ends."""
         self._transport = None
-        self._fail(LinkLostError(str(exc) if exc else "the server closed the connection"))
+        self._fail(ConnectionLostError(str(exc) if exc else "the server closed the connection"))
 
-    def _fail(self, error: LinkLostError) -> None:
+    def _fail(self, error: ConnectionLostError) -> None:
         on_end, self._on_push, self._on_end = self._on_end, None, None
         if on_end is not None:
             on_end()
@@ -131,14 +121,14 @@ def pack(command: Sequence[Argument]) -> bytes:
     return packed
 
 
-async def ask(link: Link, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+async def ask(link: RedisConnection, commands: Sequence[Sequence[Argument]]) -> list[Any]:
     """The replies to some commands, error replies included."""
     replies = Replies(asyncio.get_running_loop(), len(commands))
     link.send(b"".join(map(pack, commands)), [replies.receive] * len(commands))
     return await replies.future
 
 
-async def connect(address: RedisAddress) -> Link:
+async def connect(address: RedisAddress) -> RedisConnection:
     """Connect, authenticate and choose the database.
 
     Takes as long as the network does; the caller bounds it. Cancelled, it leaves no socket open.
@@ -149,10 +139,10 @@ async def connect(address: RedisAddress) -> Link:
     """
     loop = asyncio.get_running_loop()
     if address.path:
-        _, link = await loop.create_unix_connection(Link, address.path)
+        _, link = await loop.create_unix_connection(RedisConnection, address.path)
     else:
         tls = _tls_context(address) if address.tls else None
-        _, link = await loop.create_connection(Link, address.host, address.port, ssl=tls)
+        _, link = await loop.create_connection(RedisConnection, address.host, address.port, ssl=tls)
     try:
         await _greet(link, address)
     except BaseException:
@@ -161,7 +151,7 @@ async def connect(address: RedisAddress) -> Link:
     return link
 
 
-async def _greet(link: Link, address: RedisAddress) -> None:
+async def _greet(link: RedisConnection, address: RedisAddress) -> None:
     commands: list[tuple[Argument, ...]] = []
     if address.password is not None:
         user = (address.username,) if address.username else ()

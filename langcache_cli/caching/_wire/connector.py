@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from langcache_cli.caching._config.redis_address import RedisAddress
-from langcache_cli.caching._wire.connection import LinkLostError
+from langcache_cli.caching._errors import ConnectionLostError
 from langcache_cli.caching._wire.externals import Connect, Connection
-from langcache_cli.caching._wire.idle_clock import LoopClock
-from langcache_cli.caching._wire.lookup_batch import Lookup
+from langcache_cli.caching._wire.idle_clock import IdleClock
+from langcache_cli.caching._wire.lookup_batch import LookupBatch
 from langcache_cli.caching._wire.replies import answer, fail
-from langcache_cli.caching._wire.write_batch import Outgoing
+from langcache_cli.caching._wire.write_batch import BatchedConnection
 
 T = TypeVar("T")
 
@@ -25,10 +25,10 @@ class Connector:
         address: RedisAddress,
         *,
         connect: Connect,
-        clock: LoopClock,
+        clock: IdleClock,
         timeout: float,
-        open_lookup: Callable[[], Lookup],
-        on_connect: Callable[[Outgoing], object] | None,
+        open_lookup: Callable[[], LookupBatch],
+        on_connect: Callable[[BatchedConnection], object] | None,
     ) -> None:
         """Connect to nothing yet.
 
@@ -40,7 +40,7 @@ class Connector:
             open_lookup: Makes a look-up without keys.
             on_connect: Given each new connection, before anything is sent over it.
         """
-        self.out: Outgoing | None = None
+        self.out: BatchedConnection | None = None
         """The connection, if there is one; it may have ended."""
         self._address = address
         self._connect_to = connect
@@ -48,7 +48,7 @@ class Connector:
         self._timeout = timeout
         self._open_lookup = open_lookup
         self._on_connect = on_connect
-        self._connecting: asyncio.Task[Outgoing] | None = None
+        self._connecting: asyncio.Task[BatchedConnection] | None = None
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -56,7 +56,7 @@ class Connector:
         """Whether an attempt is under way."""
         return self._connecting is not None
 
-    async def connected(self, ends: float) -> Outgoing:
+    async def connected(self, ends: float) -> BatchedConnection:
         """A new connection; callers that need one at the same time share one attempt to connect.
 
         Raises:
@@ -69,7 +69,7 @@ class Connector:
         connecting.add_done_callback(lambda _: answer(ended, None))
         await in_time(ended, self._clock, ends)
         if connecting.cancelled():
-            raise LinkLostError("the attempt to connect was given up")
+            raise ConnectionLostError("the attempt to connect was given up")
         return connecting.result()
 
     def connect_soon(self, on_success: Callable[[], object]) -> None:
@@ -81,7 +81,7 @@ class Connector:
         if self.out is not None:
             self.out.link.abort()
 
-    def abandon(self) -> list[asyncio.Task[Outgoing]]:
+    def abandon(self) -> list[asyncio.Task[BatchedConnection]]:
         """Drop the connection for good. Works after the loop has closed, too.
 
         Returns:
@@ -91,32 +91,34 @@ class Connector:
         self.out = None
         return [self._connecting] if self._connecting is not None else []
 
-    def _start(self, work: Coroutine[Any, Any, Outgoing], name: str) -> asyncio.Task[Outgoing]:
+    def _start(
+        self, work: Coroutine[Any, Any, BatchedConnection], name: str
+    ) -> asyncio.Task[BatchedConnection]:
         connecting = self._loop.create_task(work, name=name)
         self._connecting = connecting
         connecting.add_done_callback(self._ended)  # however it ends: one that never began has no `finally`
         return connecting
 
-    def _ended(self, connecting: asyncio.Task[Outgoing]) -> None:
+    def _ended(self, connecting: asyncio.Task[BatchedConnection]) -> None:
         if self._connecting is connecting:
             self._connecting = None
         if not connecting.cancelled():
             connecting.exception()  # looks at a failure that all who waited for may have stopped waiting for
 
-    async def _connect(self) -> Outgoing:
+    async def _connect(self) -> BatchedConnection:
         try:
             link = await self._within_timeout(self._connect_to(self._address))
         except UnicodeError as error:
             raise OSError(f"{self._address.host!r} is not a host name") from error
         self._connecting = None
         self.cut()  # one that was made while the breaker opened
-        out = Outgoing(link, self._open_lookup)
+        out = BatchedConnection(link, self._open_lookup)
         if self._on_connect is not None:
             self._on_connect(out)
         self.out = out
         return out
 
-    async def _probe(self, on_success: Callable[[], object]) -> Outgoing:
+    async def _probe(self, on_success: Callable[[], object]) -> BatchedConnection:
         out = await self._connect()
         on_success()
         return out
@@ -130,7 +132,7 @@ class Connector:
                 timer.cancel()
 
 
-async def in_time(reply: asyncio.Future[T], clock: LoopClock, ends: float) -> T:
+async def in_time(reply: asyncio.Future[T], clock: IdleClock, ends: float) -> T:
     """What a future is given before ``clock`` shows ``ends``; `TimeoutError` after that."""
     timer = clock.call_after(ends - clock.time(), lambda: fail(reply, TimeoutError()))
     try:

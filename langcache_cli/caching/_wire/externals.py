@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from langcache_cli.caching._clock import now_ms
 from langcache_cli.caching._config.redis_address import RedisAddress
-from langcache_cli.caching._protocol.entry import now_ms
 from langcache_cli.caching._wire.connection import Receiver, connect
 
 
 class Connection(Protocol):
-    """What `Link` offers to those who use it."""
+    """What `RedisConnection` offers to those who use it."""
 
     @property
     def alive(self) -> bool:
@@ -20,10 +20,10 @@ class Connection(Protocol):
         ...
 
     def send(self, packed: bytes, receivers: Sequence[Receiver]) -> None:
-        """Send packed commands; each receiver is given the reply to one, or a `LinkLostError`.
+        """Send packed commands; each receiver is given the reply to one, or a `ConnectionLostError`.
 
         Raises:
-            LinkLostError: The connection has ended; nothing was sent.
+            ConnectionLostError: The connection has ended; nothing was sent.
         """
         ...
 
@@ -32,7 +32,7 @@ class Connection(Protocol):
         ...
 
     def abort(self) -> None:
-        """Drop the connection; those who wait for replies are given a `LinkLostError`."""
+        """Drop the connection; those who wait for replies are given a `ConnectionLostError`."""
         ...
 
 
@@ -40,7 +40,7 @@ Connect = Callable[[RedisAddress], Awaitable[Connection]]
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Externals:
     """Where connections come from, and what time it is.
 
     Attributes:

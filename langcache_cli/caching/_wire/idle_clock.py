@@ -16,7 +16,7 @@ NOTHING_SECONDS = 0.001
 """Too short to wait for once more."""
 
 
-class LoopClock:
+class IdleClock:
     """Seconds in which the event loop was free. It ticks while it is used; an idle process runs no timer.
 
     One tick serves all timers, so setting and cancelling one costs next to nothing.
@@ -70,7 +70,7 @@ class LoopClock:
 
 
 class Timer:
-    """Something that happens when a `LoopClock` shows ``ends``."""
+    """Something that happens when a `IdleClock` shows ``ends``."""
 
     __slots__ = ("_timers", "ends", "expire")
 

@@ -6,16 +6,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._wire.connection import pack
 from langcache_cli.caching._wire.replies import fail
 
 KEYS_PER_LOOKUP = 256
 """An MGET of more would keep the server from its other clients."""
 
-Names = tuple[str, ...]
 
-
-class Lookup:
+class LookupBatch:
     """One MGET for many callers, each of whom gets the values of its own keys."""
 
     __slots__ = ("_callers", "_new_future", "_places", "_settle", "full")
@@ -45,7 +44,7 @@ class Lookup:
         """The command."""
         return pack(("MGET", *self._places))
 
-    def add(self, names: Names) -> asyncio.Future[Any]:
+    def add(self, names: KeyAndTags) -> asyncio.Future[Any]:
         """The values of ``names``: of one the value, of several a list; None for nothing."""
         places = self._places
         place: int | list[int]

@@ -9,24 +9,25 @@ from functools import partial
 from typing import Any
 
 from langcache_cli.caching._config.redis_address import RedisAddress
-from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
+from langcache_cli.caching._errors import CacheUnavailableError, ConnectionLostError, ServerReplyError
+from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._protocol.scripts import Column, runs, script
 from langcache_cli.caching._wire.breaker import Breaker
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.connection import Argument, LinkLostError, connect
+from langcache_cli.caching._wire.connection import Argument, connect
 from langcache_cli.caching._wire.connector import Connector, in_time
 from langcache_cli.caching._wire.externals import Connect
 from langcache_cli.caching._wire.failures import NOT_SERVING, unavailable
-from langcache_cli.caching._wire.idle_clock import LoopClock
-from langcache_cli.caching._wire.lookup_batch import Lookup, Names
+from langcache_cli.caching._wire.idle_clock import IdleClock
+from langcache_cli.caching._wire.lookup_batch import LookupBatch
 from langcache_cli.caching._wire.replies import is_reply_to_mget
-from langcache_cli.caching._wire.write_batch import Outgoing
+from langcache_cli.caching._wire.write_batch import BatchedConnection
 
 READONLY_SECONDS = 1.0
 """How often to connect anew while the server refuses to write."""
 
 
-class Server:
+class Node:
     """Sends commands over one shared connection, within a budget.
 
     An unavailable server costs a call at most its budget; after a few failures in a row calls fail
@@ -39,7 +40,7 @@ class Server:
         *,
         timeout: float,
         connect: Connect = connect,
-        on_connect: Callable[[Outgoing], object] | None = None,
+        on_connect: Callable[[BatchedConnection], object] | None = None,
     ) -> None:
         """Remember where the server is; nothing is connected until the first call.
 
@@ -55,7 +56,7 @@ class Server:
         self._abandoned = False
         self._may_leave_at = 0.0
         self._loop = asyncio.get_running_loop()
-        self.clock = LoopClock()
+        self.clock = IdleClock()
         self._connector = Connector(
             address,
             connect=connect,
@@ -139,7 +140,7 @@ class Server:
         self.breaker.succeeded()
         return replies
 
-    async def lookup(self, names: Names, *, budget: Budget | None = None) -> Any:
+    async def lookup(self, names: KeyAndTags, *, budget: Budget | None = None) -> Any:
         """The value of one key, or a list of those of several; None for nothing.
 
         Raises:
@@ -148,7 +149,7 @@ class Server:
         """
         return await self._exchange(lambda out: out.lookup(names), budget)
 
-    def lookup_soon(self, names: Names) -> asyncio.Future[Any] | None:
+    def try_lookup(self, names: KeyAndTags) -> asyncio.Future[Any] | None:
         """`lookup` within the server's own time, without a step of its own; None when that takes more."""
         out = self._connector.out
         if out is None:
@@ -160,7 +161,7 @@ class Server:
         return out.lookup(names)
 
     @property
-    def out(self) -> Outgoing | None:
+    def out(self) -> BatchedConnection | None:
         """The connection, if there is one; it may have ended."""
         return self._connector.out
 
@@ -168,7 +169,9 @@ class Server:
         """How many seconds the server has left for a call that began when `clock` showed ``since``."""
         return self.timeout - (self.clock.time() - since)
 
-    async def _exchange(self, send: Callable[[Outgoing], asyncio.Future[Any]], budget: Budget | None) -> Any:
+    async def _exchange(
+        self, send: Callable[[BatchedConnection], asyncio.Future[Any]], budget: Budget | None
+    ) -> Any:
         """What the future that ``send`` makes is given, in time."""
         budget = budget or Budget(self.timeout)
         self._require_usable(budget)
@@ -183,7 +186,7 @@ class Server:
         finally:
             budget.left = ends - self.clock.time()
 
-    def _open_lookup(self) -> Lookup:
+    def _open_lookup(self) -> LookupBatch:
         """A look-up that ends when the server's time for it does: its callers need no timers of their own."""
 
         def settle(reply: Any) -> list[bytes | None] | Exception:
@@ -199,11 +202,11 @@ class Server:
                 reply = OSError("the reply is not one to MGET")
             return self._failure(reply)
 
-        lookup = Lookup(self._loop, settle)
+        lookup = LookupBatch(self._loop, settle)
         timer = self.clock.call_after(self.timeout, partial(lookup.receive, TimeoutError()))
         return lookup
 
-    def abandon(self) -> list[asyncio.Task[Outgoing]]:
+    def abandon(self) -> list[asyncio.Task[BatchedConnection]]:
         """Drop the connection for good; calls fail from now on. Works after the loop has closed, too.
 
         Returns:
@@ -224,7 +227,7 @@ class Server:
         if problem:
             raise CacheUnavailableError(problem, target=str(self.address))
 
-    async def _connected(self, ends: float) -> Outgoing:
+    async def _connected(self, ends: float) -> BatchedConnection:
         try:
             return await self._connector.connected(ends)
         except ServerReplyError as error:
@@ -248,7 +251,7 @@ class Server:
 
     def _failure(self, error: Exception) -> CacheUnavailableError:
         """Count a failure, and say what it means."""
-        if isinstance(error, LinkLostError):
+        if isinstance(error, ConnectionLostError):
             known, error.counted = error.counted, True
             if known:
                 return unavailable(error, self.address)

@@ -6,28 +6,30 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from langcache_cli.caching._wire.connection import Argument, LinkLostError, Receiver, pack
+from langcache_cli.caching._errors import ConnectionLostError
+from langcache_cli.caching._keys.tags import KeyAndTags
+from langcache_cli.caching._wire.connection import Argument, Receiver, pack
 from langcache_cli.caching._wire.externals import Connection
-from langcache_cli.caching._wire.lookup_batch import Lookup, Names
+from langcache_cli.caching._wire.lookup_batch import LookupBatch
 from langcache_cli.caching._wire.replies import Replies
 
 
-class Outgoing:
+class BatchedConnection:
     """What is about to be sent over one connection."""
 
-    def __init__(self, link: Connection, open_lookup: Callable[[], Lookup]) -> None:
+    def __init__(self, link: Connection, open_lookup: Callable[[], LookupBatch]) -> None:
         """Start empty; ``open_lookup`` makes a look-up without keys."""
         self.link = link
         self._open_lookup = open_lookup
         self._loop = asyncio.get_running_loop()
         self._packed: list[bytes] = []
         self._receivers: list[Receiver] = []
-        self._lookups: list[Lookup] = []
+        self._lookups: list[LookupBatch] = []
         self._leaving = False
-        self.filling: Lookup | None = None
+        self.filling: LookupBatch | None = None
         """The look-up of this turn, if there is one; it may be full."""
 
-    def lookup(self, names: Names) -> asyncio.Future[Any]:
+    def lookup(self, names: KeyAndTags) -> asyncio.Future[Any]:
         """The values of ``names``. All look-ups of one turn are one MGET, in which each key stands once."""
         filling = self.filling
         if filling is None or filling.full:
@@ -58,6 +60,6 @@ class Outgoing:
             receivers.append(lookup.receive)
         try:
             self.link.send(packed[0] if len(packed) == 1 else b"".join(packed), receivers)
-        except LinkLostError as error:
+        except ConnectionLostError as error:
             for receive in receivers:
                 receive(error)

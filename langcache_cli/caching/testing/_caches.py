@@ -6,7 +6,7 @@ from typing import Any
 
 from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._front.cache import Cache
-from langcache_cli.caching._wire.externals import Surroundings
+from langcache_cli.caching._wire.externals import Externals
 from langcache_cli.caching.testing._clock import FakeClock
 from langcache_cli.caching.testing._faults import Faults
 from langcache_cli.caching.testing._memory import MemoryServer
@@ -24,12 +24,12 @@ def memory_cache(*, clock: FakeClock | None = None, faults: Faults | None = None
         settings: Fields of `CacheSettings`; the environment is not read but for the others.
     """
     settings = {"ttl_jitter": 0.0, "near_cache_bytes": 0, **settings, "redis_enabled": True}
-    own = Surroundings()
+    own = Externals()
     now_ms = clock.now_ms if clock is not None else own.now_ms
-    surroundings = Surroundings(MemoryServer(now_ms).connect, now_ms)
+    externals = Externals(MemoryServer(now_ms).connect, now_ms)
     if faults is not None:
-        surroundings = faults.surroundings(surroundings)
-    return Cache(CacheSettings.load(env_file=None, **settings), surroundings=surroundings)
+        externals = faults.externals(externals)
+    return Cache(CacheSettings.load(env_file=None, **settings), externals=externals)
 
 
 def null_cache(**settings: Any) -> Cache:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from langcache_cli.caching._protocol.entry import now_ms
+from langcache_cli.caching._clock import now_ms
 
 
 class FakeClock:

@@ -9,8 +9,9 @@ from enum import Enum
 from typing import Any
 
 from langcache_cli.caching._config.redis_address import RedisAddress
-from langcache_cli.caching._wire.connection import LinkLostError, Receiver, connect
-from langcache_cli.caching._wire.externals import Connect, Connection, Surroundings
+from langcache_cli.caching._errors import ConnectionLostError
+from langcache_cli.caching._wire.connection import Receiver, connect
+from langcache_cli.caching._wire.externals import Connect, Connection, Externals
 
 
 class _Mode(Enum):
@@ -24,7 +25,7 @@ class Faults:
     """Makes the Redis of a cache slow, silent or unreachable.
 
     Give it to `memory_cache`, or to a cache with a real Redis:
-    ``Cache(settings, surroundings=faults.surroundings())``.
+    ``Cache(settings, externals=faults.externals())``.
     """
 
     def __init__(self) -> None:
@@ -61,10 +62,10 @@ class Faults:
         finally:
             self.heal()
 
-    def surroundings(self, around: Surroundings | None = None) -> Surroundings:
+    def externals(self, around: Externals | None = None) -> Externals:
         """What to give a `Cache` so that it feels these faults."""
-        around = around or Surroundings(connect)
-        return Surroundings(self._around(around.connect), around.now_ms)
+        around = around or Externals(connect)
+        return Externals(self._around(around.connect), around.now_ms)
 
     def _around(self, connect: Connect) -> Connect:
         async def connect_through(address: RedisAddress) -> Connection:
@@ -79,11 +80,11 @@ class Faults:
         """Send requests as the faults of the moment have it.
 
         Raises:
-            LinkLostError: The connection is cut.
+            ConnectionLostError: The connection is cut.
         """
         if self._mode is _Mode.FAIL:
             connection.abort()
-            raise LinkLostError("cut by a fault of the test")
+            raise ConnectionLostError("cut by a fault of the test")
         if self._mode is _Mode.DROP:
             return
         if self._mode is _Mode.DROP_REPLIES:
@@ -134,7 +135,7 @@ class _FaultyConnection:
         unanswered, self._unanswered = self._unanswered, {}
         if not self._loop.is_closed():
             for receive in unanswered.values():
-                receive(LinkLostError("the connection was closed"))
+                receive(ConnectionLostError("the connection was closed"))
 
 
 def _nobody(_reply: Any) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import hiredis
 
 from langcache_cli.caching._config.redis_address import RedisAddress
-from langcache_cli.caching._errors import ServerReplyError
+from langcache_cli.caching._errors import ConnectionLostError, ServerReplyError
 from langcache_cli.caching._protocol.entry import Entry, Placeholder, parse
 from langcache_cli.caching._protocol.scripts import script
-from langcache_cli.caching._wire.connection import LinkLostError, Receiver
+from langcache_cli.caching._wire.connection import Receiver
 from langcache_cli.caching.testing._glob import glob
 
 Hash = dict[bytes, int]
@@ -219,10 +219,10 @@ class MemoryConnection:
         """Carry out packed commands.
 
         Raises:
-            LinkLostError: The connection was closed.
+            ConnectionLostError: The connection was closed.
         """
         if not self._open:
-            raise LinkLostError("the connection has ended")
+            raise ConnectionLostError("the connection has ended")
         self._reader.feed(packed)
         for receive in receivers:
             self._loop.call_soon(receive, self._server.answer(self._reader.gets()))

@@ -150,7 +150,7 @@ def status(ctx: typer.Context, port: Port = None) -> None:
 
 
 def _status_rows(report: StatusReport) -> list[tuple[str, str]]:
-    from langcache_cli.caching import readable_bytes  # noqa: PLC0415 - see the package
+    from langcache_cli.caching.tooling import readable_bytes  # noqa: PLC0415 - see the package
 
     rows = [("address", f"{report.host}:{report.port}"), ("state", str(report.result))]
     if report.ours:

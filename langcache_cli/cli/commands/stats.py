@@ -14,7 +14,7 @@ from langcache_cli.cli.output import Output, milliseconds, percent
 from langcache_cli.cli.running import execute
 
 if TYPE_CHECKING:
-    from langcache_cli.caching import Numbers, ServerReport
+    from langcache_cli.caching.tooling import Numbers, ServerReport
     from langcache_cli.operations.stats import StatsReport
 
 UNITS = {"m": 60, "h": 3600, "d": 86400}
@@ -111,7 +111,7 @@ def _cells(numbers: Numbers) -> tuple[str, ...]:
 
 
 def _server_rows(server: ServerReport) -> list[tuple[str, str]]:
-    from langcache_cli.caching import readable_bytes  # noqa: PLC0415 - see the package
+    from langcache_cli.caching.tooling import readable_bytes  # noqa: PLC0415 - see the package
 
     limit = readable_bytes(server.max_memory_bytes) if server.max_memory_bytes else "no limit"
     asked = server.keyspace_hits + server.keyspace_misses

@@ -8,7 +8,7 @@ from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 
 if TYPE_CHECKING:
-    from langcache_cli.caching import WarmCounts
+    from langcache_cli.caching.tooling import WarmCounts
 
 COLUMNS = ("Read", "Written", "Skipped", "Failed", "Entries/s")
 
