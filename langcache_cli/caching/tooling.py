@@ -14,7 +14,8 @@ from langcache_cli.caching._keys.namespace import Namespace
 from langcache_cli.caching._protocol.pace import Pace
 from langcache_cli.caching._statistics.counters import COUNTERS, Label
 from langcache_cli.caching._statistics.report import CacheReport, Numbers, ServerReport, readable_bytes
-from langcache_cli.caching._wire.connection import RedisConnection, ask, connect
+from langcache_cli.caching._wire.connection import RedisConnection, ask
+from langcache_cli.caching._wire.handshake import connect
 
 __all__ = [
     "COUNTERS",

@@ -124,7 +124,7 @@ class ApplicationWarm:
         """What has been done so far."""
         return ApplicationReport(tuple(self._lines), self.dry_run)
 
-    async def _warm(self, warmer: Warmer) -> None:
+    async def _warm(self, warmer: Warmer[Any]) -> None:
         started, pace = time.perf_counter(), Pace(None if self.dry_run else self.rate)
         done, counts = sum(line.counts.read for line in self._lines), WarmCounts()
         self._lines.append(FunctionLine(warmer.function.spec.keys.stem, counts, 0.0))

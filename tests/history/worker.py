@@ -226,7 +226,7 @@ class Worker:
             await session.commit()
         subject = function.name, item
         done = await self._perhaps_cancelled(self._invalidate(way, function, item))
-        kept = way == "key" and function.call.key_for(item=item) in self.cache._outbox.waiting()
+        kept = way == "key" and function.call.key_for(item=item) in self.cache._context.outbox.waiting()
         if done or kept:  # one that was cancelled after it had begun is kept as well
             if self.cache.pending_invalidations:
                 self.journal.promised(subject, version, way)

@@ -10,12 +10,12 @@ import json
 import mmap
 import random
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from langcache_cli.caching import Cache, CachedFunction
-from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.store import Lease, Store
 from langcache_cli.caching._wire.budget import Budget
 from tests.harness.resp import RespConnection
@@ -50,9 +50,16 @@ class Shared:
 class UnguardedStore(Store):
     """What a cache without tokens does: store whatever was loaded."""
 
-    async def commit(self, lease: Lease, entry: Entry, ttl_ms: int, budget: Budget) -> bool:
-        await self.node.call("SET", lease.key, entry.to_bytes(), "PX", ttl_ms, budget=budget)
-        return True
+    async def commit(
+        self,
+        leases: Sequence[Lease],
+        entries: Sequence[bytes],
+        ttls_ms: Sequence[int],
+        budget: Budget | None = None,
+    ) -> list[Any]:
+        for lease, entry, ttl_ms in zip(leases, entries, ttls_ms, strict=True):
+            await self.node.call("SET", lease.key, entry, "PX", ttl_ms, budget=budget)
+        return [1] * len(leases)
 
 
 class Worker:

@@ -261,7 +261,7 @@ async def test_cancelled_while_it_invalidates_it_is_kept(open_cache, own_redis, 
     invalidate(words, session, 1)
     words.cache.after_commit(session, types=["vocabulary"])
     commit = asyncio.create_task(session.commit())
-    await aeventually(lambda: words.cache.runtime().node.out.link._waiting)
+    await aeventually(lambda: words.cache.runtime().node.connection._connection._waiting)
     commit.cancel()
     with pytest.raises(asyncio.CancelledError):
         await commit
@@ -290,7 +290,7 @@ async def test_sessions_are_not_kept(words, engine):
             invalidate(words, session, 1)
     del session
     gc.collect()
-    assert len(words.cache._transactions._sessions) == 0
+    assert len(words.cache._removal._commit_hooks._sessions) == 0
 
 
 async def test_without_redis_it_does_nothing(open_cache, session):

@@ -188,7 +188,7 @@ def test_fifty_loops_leak_no_file(redis_url, closing):
     for _ in range(50):
         asyncio.run(use())
     assert open_files() <= before
-    assert len(cache._runtimes) == 0
+    assert len(cache._context.runtimes) == 0
 
 
 def open_files() -> int:
@@ -256,4 +256,4 @@ def test_a_thread_never_gets_the_connections_of_another_threads_loop(redis_url, 
     for thread in threads:
         thread.join()
     assert wrong == []
-    assert len(cache._runtimes) == 0
+    assert len(cache._context.runtimes) == 0

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
-from langcache_cli.caching._wire.connection import pack
+from langcache_cli.caching._wire.connection import encode_command
 from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP, LookupBatch
 from tests.integration.cache_support import Database, cache_at
 
@@ -58,7 +58,7 @@ async def test_a_connection_that_ends_fails_every_look_up_of_the_turn(open_cache
     await cache.ping()
     look_ups = [asyncio.create_task(cache.runtime().node.lookup((f"cache:{item}",))) for item in range(5)]
     await asyncio.sleep(0)
-    cache.runtime().node.out.link.abort()
+    cache.runtime().node.connection.abort()
     results = await asyncio.gather(*look_ups, return_exceptions=True)
     assert [type(result) for result in results] == [CacheUnavailableError] * 5
 
@@ -69,7 +69,7 @@ async def test_one_lost_connection_is_one_failure_however_many_requests_it_ends(
     server = cache.runtime().node
     requests = [asyncio.create_task(server.call("GET", "cache:1")) for _ in range(5)]
     await asyncio.sleep(0)
-    server.out.link.abort()
+    server.connection.abort()
     assert len([await asyncio.gather(request, return_exceptions=True) for request in requests]) == 5
     assert not server.breaker.open
     assert await server.call("PING") == b"PONG"
@@ -86,7 +86,7 @@ async def test_a_lookup_asks_for_each_key_once_and_answers_in_the_order_of_its_c
     lookup = LookupBatch(asyncio.get_running_loop(), settle=lambda reply: reply)
     one, two, three = lookup.add(("a", "b")), lookup.add(("b", "c", "b")), lookup.add(("c",))
     assert lookup.count == 3
-    assert lookup.packed() == pack(("MGET", "a", "b", "c"))
+    assert lookup.encode() == encode_command(("MGET", "a", "b", "c"))
     lookup.receive([b"1", None, b"3"])
     assert (await one, await two, await three) == ([b"1", None], [None, b"3", None], b"3")
 
@@ -114,7 +114,7 @@ async def test_what_is_no_reply_to_a_look_up_ends_the_connection(open_cache, red
     cache = open_cache(redis_url)
     await cache.ping()
     server = cache.runtime().node
-    link, caller = server.out.link, server.try_lookup(("cache:a",))
+    link, caller = server.connection._connection, server.try_lookup(("cache:a",))
     await asyncio.sleep(0)
     link._waiting[0](reply)
     with pytest.raises(CacheUnavailableError, match="not one to MGET"):

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langcache_cli.caching._protocol.entry import Entry
-from langcache_cli.caching._protocol.store import Lease, Store
+from langcache_cli.caching._protocol.store import Lease
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching.testing import memory_cache
 from langcache_cli.caching.testing._glob import glob
 from tests.harness.redis_server import RedisServer
+from tests.integration.one_key import OneKey
 
 KEYS = ["cache:a:f:1", "cache:a:f:2"]
 TAGS = ["cache@tag:x", "cache@tag:y"]
@@ -28,13 +29,15 @@ class Step:
     token: str
     rejects: bool
 
-    async def take(self, store: Store) -> object:  # noqa: PLR0911 - one for each step
+    async def take(self, store: OneKey) -> object:
         """What it returns, but for what is random or a time."""
         lease, budget = Lease(self.key, self.token), Budget(5)
         seen = await store.read(self.key, budget)
         match self.name:
             case "versions":
-                return await store.versions(TAGS, HOUR_MS, budget) == await store.versions(TAGS, 1, budget)
+                return await store.tag_versions(TAGS, HOUR_MS, budget) == await store.tag_versions(
+                    TAGS, 1, budget
+                )
             case "acquire":
                 rejected = (seen.stored or b"") if self.rejects else b""
                 return await store.acquire(lease, budget, rejected=rejected) is None
@@ -46,13 +49,11 @@ class Step:
                 return await store.commit(lease, entry, HOUR_MS, budget)
             case "invalidate":
                 return await store.invalidate([self.key], budget)
-            case "withdraw":
-                return await store.node.run("withdraw", self.key, *store.taking(lease), budget=budget)
             case simple:
                 return await getattr(store, simple)(lease, budget)
 
 
-async def shown(store: Store) -> list[object]:
+async def shown(store: OneKey) -> list[object]:
     return [_timeless((await store.read(key, Budget(5))).parse()) for key in KEYS]
 
 
@@ -68,7 +69,8 @@ def _timeless(found):
 async def test_every_step_of_the_protocol_ends_as_it_does_on_redis(open_cache, seed):
     dice = random.Random(seed)
     async with memory_cache(lease_seconds=60) as memory:
-        real, twin = open_cache(lease_seconds=60).runtime().store, memory.runtime().store
+        stores = open_cache(lease_seconds=60).runtime().store, memory.runtime().store
+        real, twin = map(OneKey, stores)
         for _ in range(300):
             step = Step(dice.choice(STEPS), dice.choice(KEYS), dice.choice(TOKENS), dice.random() < 0.3)
             assert await step.take(twin) == await step.take(real), step

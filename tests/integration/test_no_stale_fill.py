@@ -26,17 +26,17 @@ class PausingStore(Store):
     """Holds every call at one step of the protocol until the gate is opened."""
 
     def __init__(self, store: Store, step: str, gate: Gate) -> None:
-        super().__init__(store.node, lease_seconds=store.lease_seconds)
+        super().__init__(store.node, lease_seconds=store.lease_ms / 1000)
         self._step = step
         self._gate = gate
 
-    async def acquire(self, *arguments: Any, **options: Any) -> bytes | None:
+    async def acquire(self, *arguments: Any, **options: Any) -> list[Any]:
         return await self._paused("acquire", super().acquire(*arguments, **options))
 
-    async def claim(self, *arguments: Any) -> bool:
+    async def claim(self, *arguments: Any) -> list[Any]:
         return await self._paused("claim", super().claim(*arguments))
 
-    async def commit(self, *arguments: Any) -> bool:
+    async def commit(self, *arguments: Any) -> list[Any]:
         return await self._paused("commit", super().commit(*arguments))
 
     async def _paused(self, name: str, step: Any) -> Any:

@@ -195,7 +195,7 @@ async def test_a_server_that_dies_in_mid_reply_gives_no_half_value(open_cache, b
     for n_bytes in (1, 2, 7, 90, 1500, 60_000):
         outage.proxy.cut_reply_after(n_bytes)
         assert await asyncio.gather(*map(long_text, range(CALLS))) == expected
-        await aeventually(lambda: cache.runtime().node.out.link.alive or long_text(0), within=10)
+        await aeventually(lambda: cache.runtime().node.connection.alive or long_text(0), within=10)
 
 
 async def test_connections_killed_by_the_server_harm_no_call(open_cache, own_redis):
@@ -215,7 +215,7 @@ async def test_an_idle_connection_that_was_closed_costs_nothing(open_cache, own_
     database = Database(cache)
     await database.read(1)
     server.command("CLIENT", "KILL", "TYPE", "normal")
-    await aeventually(lambda: not cache.runtime().node.out.link.alive)
+    await aeventually(lambda: not cache.runtime().node.connection.alive)
     assert await is_hit(database, 1)
 
 
@@ -458,7 +458,7 @@ async def test_a_connection_made_while_the_breaker_opened_is_not_left_open(open_
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(result) for result in results] == [CacheUnavailableError] * 3
     assert server.breaker.open
-    await aeventually(lambda: server.out is not None and server.out.link.alive)
+    await aeventually(lambda: server.connection is not None and server.connection.alive)
     outage.proxy.heal()
     await aeventually(lambda: _pings(cache), within=10)
     await aeventually(lambda: clients_of(outage.server) == 1)

@@ -96,7 +96,7 @@ async def test_plain_values_are_not_read_before_the_outbox_is_empty(open_cache, 
 
 async def test_more_than_the_outbox_holds_clears_the_namespace(open_cache, server):
     database = Database(open_cache(server.url, **QUICK))
-    database.cache._outbox._limit = 100
+    database.cache.runtime().outbox._limit = 100
     for item in range(300):
         await database.read(item)
     server.kill()
@@ -235,7 +235,7 @@ async def test_the_last_minute_is_told_by_the_next_event_loop_too(open_cache, se
 async def test_a_primary_that_was_demoted_is_left(open_cache, server):
     database = Database(open_cache(server.url, **QUICK))
     await database.read(1)
-    link = database.cache.runtime().node.out.link
+    link = database.cache.runtime().node.connection._connection
     server.command("REPLICAOF", "127.0.0.1", "1")
     await database.read.invalidate(1)
     assert not link.alive

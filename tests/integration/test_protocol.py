@@ -11,6 +11,7 @@ from langcache_cli.caching._protocol.store import REJECTED_BYTES, Lease, Store, 
 from langcache_cli.caching._wire.budget import Budget
 from tests.harness.polling import aeventually
 from tests.harness.redis_server import RedisServer
+from tests.integration.one_key import OneKey
 
 KEY = "cache:vocabulary:word:7"
 MINUTE_MS = 60_000
@@ -32,8 +33,8 @@ FOREIGN_STRINGS = {
 
 
 @pytest.fixture
-async def store(cache: Cache) -> Store:
-    return cache.runtime().store
+async def store(cache: Cache) -> OneKey:
+    return OneKey(cache.runtime().store)
 
 
 @pytest.fixture
@@ -49,14 +50,14 @@ def entry(payload: bytes = b'"value"') -> Entry:
     return Entry(new_id(), now_ms(), now_ms() + MINUTE_MS, 5, "0" * 8, payload)
 
 
-async def stored_entry(store: Store, payload: bytes = b'"old"') -> Entry:
+async def stored_entry(store: OneKey, payload: bytes = b'"old"') -> Entry:
     lease, what = new_lease(KEY), entry(payload)
     assert await store.acquire(lease, budget()) is None
     assert await store.commit(lease, what, MINUTE_MS, budget())
     return what
 
 
-async def found(store: Store) -> Entry | Placeholder | None:
+async def found(store: OneKey) -> Entry | Placeholder | None:
     return (await store.read(KEY, budget())).parse()
 
 
@@ -70,7 +71,7 @@ async def test_acquiring_an_empty_key_leaves_a_placeholder_that_ends_with_the_le
     placeholder = await found(store)
     assert isinstance(placeholder, Placeholder)
     assert placeholder.id == lease.token
-    assert 0 < redis_server.command("PTTL", KEY) <= store.lease_seconds * 1000
+    assert 0 < redis_server.command("PTTL", KEY) <= store.store.lease_ms
 
 
 async def test_a_key_with_an_entry_is_not_acquired_and_the_entry_comes_back(store, lease, redis_server):
@@ -182,7 +183,7 @@ async def test_a_commit_after_redis_evicted_the_placeholder_stores_nothing(
     open_cache: Callable[..., Cache], own_redis: Callable[..., RedisServer], lease
 ):
     server = own_redis(maxmemory="4mb", policy="volatile-ttl")  # the placeholder is what goes first
-    store = open_cache(server.url).runtime().store
+    store = OneKey(open_cache(server.url).runtime().store)
     await store.acquire(lease, budget())
     with server.connect() as other:
         for number in range(10_000):
@@ -201,7 +202,7 @@ async def test_no_step_of_a_load_harms_a_key_of_another_type(store, lease, redis
     assert not await store.commit(lease, entry(), MINUTE_MS, budget())
     assert not await store.renew(lease, budget())
     await store.release(lease, budget())
-    assert not await withdraw(store, lease)
+    assert not await store.withdraw(lease, budget())
     assert redis_server.command("DUMP", KEY) == before
 
 
@@ -211,7 +212,7 @@ async def test_no_step_of_a_load_harms_a_foreign_string(store, lease, redis_serv
     assert not await store.commit(lease, entry(), MINUTE_MS, budget())
     assert not await store.renew(lease, budget())
     await store.release(lease, budget())
-    assert not await withdraw(store, lease)
+    assert not await store.withdraw(lease, budget())
     assert redis_server.command("GET", KEY) == data
 
 
@@ -261,10 +262,6 @@ async def test_releasing_a_lost_lease_removes_nothing(store, lease):
 # -- withdraw --
 
 
-async def withdraw(store, lease):
-    return await store.node.run("withdraw", KEY, *store.taking(lease), budget=budget())
-
-
 async def test_an_old_entry_that_another_has_claimed_is_withdrawn_and_its_claim_stays(
     store, lease, redis_server
 ):
@@ -272,19 +269,19 @@ async def test_an_old_entry_that_another_has_claimed_is_withdrawn_and_its_claim_
     other = new_lease(KEY)
     await store.claim(lease, budget())
     await store.claim(other, budget())
-    assert await withdraw(store, lease)
+    assert await store.withdraw(lease, budget())
     assert isinstance(placeholder := await found(store), Placeholder)
     assert placeholder.id == other.token
-    assert 0 < redis_server.command("PTTL", KEY) <= store.lease_ms
+    assert 0 < redis_server.command("PTTL", KEY) <= store.store.lease_ms
     assert await store.commit(other, entry(), MINUTE_MS, budget())
 
 
 async def test_what_came_after_a_lost_lease_is_not_withdrawn(store, lease):
     await store.acquire(lease, budget())
     await store.claim(other := new_lease(KEY), budget())
-    assert not await withdraw(store, lease)
+    assert not await store.withdraw(lease, budget())
     assert await store.commit(other, entry(b'"newer"'), MINUTE_MS, budget())
-    assert not await withdraw(store, lease)
+    assert not await store.withdraw(lease, budget())
     assert (await found(store)).payload == b'"newer"'
 
 
@@ -333,10 +330,10 @@ async def test_an_entry_that_would_end_before_the_load_is_kept_for_as_long_as_th
     await stored_entry(store)
     redis_server.command("PEXPIRE", KEY, left_ms)
     assert await store.claim(lease, budget())
-    assert store.lease_ms - 500 < redis_server.command("PTTL", KEY) <= store.lease_ms
+    assert store.store.lease_ms - 500 < redis_server.command("PTTL", KEY) <= store.store.lease_ms
     redis_server.command("PEXPIRE", KEY, 100)
     assert await store.renew(lease, budget())
-    assert store.lease_ms - 500 < redis_server.command("PTTL", KEY) <= store.lease_ms
+    assert store.store.lease_ms - 500 < redis_server.command("PTTL", KEY) <= store.store.lease_ms
 
 
 async def test_an_entry_without_an_end_gets_one_when_it_is_claimed(store, lease, redis_server):
@@ -356,7 +353,7 @@ async def test_one_of_many_is_elected_to_replace_an_entry(store):
     assert elected == [True] + 19 * [False]
     served = await found(store)
     assert (served.id, served.payload) == (leases[0].token, seen.payload)
-    assert 0 < served.leased_until_ms - now_ms() <= store.lease_ms
+    assert 0 < served.leased_until_ms - now_ms() <= store.store.lease_ms
 
 
 async def test_an_election_for_an_entry_that_is_not_there_any_more_is_lost(store, lease):
@@ -368,7 +365,7 @@ async def test_an_election_for_an_entry_that_is_not_there_any_more_is_lost(store
 
 
 async def test_when_a_lease_has_run_out_the_next_is_elected_and_the_first_cannot_store(redis_url, cache):
-    store = Store(cache.runtime().node, lease_seconds=0.05)
+    store = OneKey(Store(cache.runtime().node, lease_seconds=0.05))
     seen, first, second = await stored_entry(store), new_lease(KEY), new_lease(KEY)
     assert await store.elect(first, seen.id, budget())
 
@@ -441,7 +438,7 @@ async def test_scripts_are_sent_again_to_a_server_that_has_forgotten_them(store,
         redis_server.command("SCRIPT", "FLUSH")
         assert await store.elect(new_lease(KEY), lease.token, budget()) is False
         redis_server.command("SCRIPT", "FLUSH")
-        assert len(await store.versions(["tag:a", "tag:b"], MINUTE_MS, budget())) == 2
+        assert len(await store.tag_versions(["tag:a", "tag:b"], MINUTE_MS, budget())) == 2
         redis_server.command("SCRIPT", "FLUSH")
         await store.release(lease, budget())
         assert await found(store) is None

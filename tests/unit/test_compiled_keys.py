@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langcache_cli.caching._functions.spec import FunctionSpec, Options
+from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._keys.argument_text import _PLAIN, _string
-from langcache_cli.caching._keys.builder import KeyBuilder
 from langcache_cli.caching._keys.compiled import compile_names
 from langcache_cli.caching._keys.tags import TagTemplates
 from tests.unit.values import values
@@ -25,7 +24,7 @@ async def everything(*args: Any, **kwargs: Any) -> int: ...
 
 
 def spec_of(function: Any, *, tags: tuple[str, ...] = (), **options: Any) -> FunctionSpec:
-    return FunctionSpec(function, KeyBuilder(function, prefix="p", **options), Options(tags=tags))
+    return FunctionSpec(function, {"key_prefix": "p", "tags": tags, **options})
 
 
 def outcome(names: Any, *args: Any, **kwargs: Any) -> Any:
@@ -36,13 +35,13 @@ def outcome(names: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def compiled(spec: FunctionSpec) -> Any:
-    names = spec.compiled_names("cache")
+    names = spec.compiled_keys("cache")
 
     def names_or_error(*args: Any, **kwargs: Any) -> tuple[str, ...]:
         try:
             return names(*args, **kwargs)
         except TypeError:
-            return spec.names("cache", *args, **kwargs)
+            return spec.key_and_tags("cache", *args, **kwargs)
 
     return names_or_error
 
@@ -64,10 +63,10 @@ def test_names_are_those_of_bound_arguments_and_so_are_the_errors(call, template
     args, kwargs = call
     names_in_key = ("first", "third") if template == "x:{third}:{first}" else ()
     tags = TAGS if tagged and (template is None or names_in_key) else ("all",)
-    spec = spec_of(anything, tags=tags, template=template)
+    spec = spec_of(anything, tags=tags, key=template)
     expected = outcome(lambda *args, **kwargs: bound(spec, *args, **kwargs), *args, **kwargs)
     assert outcome(compiled(spec), *args, **kwargs) == expected
-    alone = outcome(spec.compiled_names("cache"), *args, **kwargs)
+    alone = outcome(spec.compiled_keys("cache"), *args, **kwargs)
     assert alone == expected or isinstance(alone, str)
 
 

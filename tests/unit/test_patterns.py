@@ -105,7 +105,7 @@ class Searched:
         self.searches = searches
         self.keys = keys
         self.removed: list[int] = []
-        self.out = object()
+        self.connection = object()
 
     async def call(self, name, *arguments):
         if name == "UNLINK":
@@ -133,7 +133,7 @@ async def test_over_another_connection_the_search_begins_anew():
         if name == "SCAN":
             asked.append(int(arguments[0]))
             if len(asked) == 4:
-                server.out = object()
+                server.connection = object()
         return await Searched.call(server, name, *arguments)
 
     server.call = call

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 
 from langcache_cli.caching._front.registry import Registry
-from langcache_cli.caching._functions.spec import FunctionSpec, Options
-from langcache_cli.caching._keys.builder import KeyBuilder
+from langcache_cli.caching._functions.spec import FunctionSpec
 
 MODULE = "async def get_word(word_id: int) -> str: ...\n"
 
 
 def register(registry: Registry, function: Callable[..., Any], prefix: str = "vocabulary") -> None:
-    registry.add(FunctionSpec(function, KeyBuilder(function, prefix=prefix), Options()))
+    registry.add(FunctionSpec(function, {"key_prefix": prefix}))
 
 
 def loaded(file: str, source: str = MODULE, name: str = "words") -> Callable[..., Any]:

@@ -11,13 +11,12 @@ import pytest
 from pydantic import BaseModel
 
 from langcache_cli.caching import Cache, CacheSettings, UncacheableValueError
-from langcache_cli.caching._functions.spec import FunctionSpec, Options
-from langcache_cli.caching._keys.builder import KeyBuilder
+from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._protocol.entry import Entry
 
 
 def spec_of(function: Any, ttl: float | None = None) -> FunctionSpec:
-    return FunctionSpec(function, KeyBuilder(function, prefix="p"), Options(ttl=ttl))
+    return FunctionSpec(function, {"key_prefix": "p", "ttl": ttl})
 
 
 async def plain(): ...

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
+from langcache_cli.caching._front.function_cache import FunctionCache
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
-from langcache_cli.caching._functions.warmer import Calls, Load, Warmer, one_by_one
+from langcache_cli.caching._functions.warmer import BatchLoader, CallBatches, Warmer, one_by_one
 from langcache_cli.caching._loading.reader import NOTHING
-
-if TYPE_CHECKING:
-    from langcache_cli.caching._front.cache import Cache
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -29,7 +27,7 @@ class CachedFunction(Generic[P, T]):
         self,
         function: Callable[P, Coroutine[Any, Any, T]],
         spec: FunctionSpec,
-        cache: Callable[[], Cache],
+        cache: Callable[[], FunctionCache],
         *,
         instance: object | None = None,
     ) -> None:
@@ -53,7 +51,7 @@ class CachedFunction(Generic[P, T]):
         return self._spec
 
     @property
-    def cache(self) -> Cache:
+    def cache(self) -> FunctionCache:
         """Where its entries are."""
         return self._cache()
 
@@ -91,10 +89,10 @@ class CachedFunction(Generic[P, T]):
         key_args = args[1:] if self._is_unbound else args
         address = self._spec.address(cache.settings.namespace, key_args, kwargs)
         origin = functools.partial(self._function, *args, **kwargs)
-        value: T = await cache.call(self._spec, address, origin).refresh()
+        value: T = await cache.reader(self._spec).call(address, origin).refresh()
         return value
 
-    def warmer(self, calls: Calls, *, load: Load | None = None) -> Calls:
+    def warmer(self, calls: CallBatches, *, load: BatchLoader | None = None) -> CallBatches:
         """Say what `langcache warm --app` is to load ahead of its readers; a decorator.
 
         ::
@@ -110,7 +108,7 @@ class CachedFunction(Generic[P, T]):
                 must be read after the leases were taken, or an invalidation in between would be lost.
             load: Reads the values of a batch at once; without it the function is called for each.
         """
-        self._spec.warmer = Warmer(self, calls, load or one_by_one(self))
+        self._spec.warmer = Warmer(self, calls, load or one_by_one(self._function))
         return calls
 
     @overload
@@ -168,7 +166,7 @@ class CachedFunction(Generic[P, T]):
     def __repr__(self) -> str:
         return f"<cached {self._spec.name}>"
 
-    def _address(self, cache: Cache, args: tuple[Any, ...], kwargs: dict[str, Any]) -> EntryKeys:
+    def _address(self, cache: FunctionCache, args: tuple[Any, ...], kwargs: dict[str, Any]) -> EntryKeys:
         """Where the value is stored; a method named through its class is given the instance first."""
         if self._owner is not None and args and isinstance(args[0], self._owner):
             args = args[1:]

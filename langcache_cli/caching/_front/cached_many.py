@@ -6,15 +6,13 @@ import copy
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from langcache_cli.caching._front.cached_function import CachedFunction
+from langcache_cli.caching._front.function_cache import FunctionCache
 from langcache_cli.caching._functions.spec import EntryKeys
 from langcache_cli.caching._keys.builder import listed, without_instance
-from langcache_cli.caching._loading.call_many import ManyCall
-
-if TYPE_CHECKING:
-    from langcache_cli.caching._front.cache import Cache
+from langcache_cli.caching._loading.call_many import CallMany
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -93,8 +91,9 @@ class CachedMany(Generic[P, T]):
         cache = self._single.cache
         bound = self._signature.bind(*args, **kwargs)
         items, addresses = self._addressed(cache, bound)
-        call = ManyCall(cache, self._single.spec, functools.partial(self._load, bound))
-        return await call.answer(addresses, items)
+        reader = cache.reader(self._single.spec) if cache.enabled else None
+        load = functools.partial(self._load, bound)
+        return await CallMany(reader, load, addresses, items).answer()
 
     async def invalidate(self, **kwargs: Any) -> int:
         """Remove the entries of all items; returns how many there were. See `CachedFunction.invalidate`."""
@@ -118,7 +117,9 @@ class CachedMany(Generic[P, T]):
     def __repr__(self) -> str:
         return f"<cached_many {self._function.__module__}.{self._function.__qualname__}>"
 
-    def _addressed(self, cache: Cache, bound: inspect.BoundArguments) -> tuple[list[Any], list[EntryKeys]]:
+    def _addressed(
+        self, cache: FunctionCache, bound: inspect.BoundArguments
+    ) -> tuple[list[Any], list[EntryKeys]]:
         """The items of a call, and where the value of each is stored."""
         items, spec = _items(bound.arguments[self._each], self._each), self._single.spec
         names = bound.arguments.keys() & set(spec.keys.in_key)

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
 from langcache_cli.caching._front.cached_function import CachedFunction
+from langcache_cli.caching._front.function_cache import FunctionCache
 from langcache_cli.caching._front.registry import Registry
-from langcache_cli.caching._functions.spec import FunctionSpec, Options
-from langcache_cli.caching._keys.builder import KeyBuilder
-
-if TYPE_CHECKING:
-    from langcache_cli.caching._front.cache import Cache
+from langcache_cli.caching._functions.options import CachedOptions, require_known
+from langcache_cli.caching._functions.spec import FunctionSpec
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def decorator(
-    cache: Callable[[], Cache],
-    registry: Registry,
-    *,
-    key_prefix: str,
-    key: str | None,
-    ignore: Sequence[str],
-    options: Options,
+    cache: Callable[[], FunctionCache], registry: Registry, options: CachedOptions
 ) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], CachedFunction[P, T]]:
-    """Make the decorator behind `cached` and `Cache.cached`; ``cache`` is asked for at the first call."""
+    """Make the decorator behind `cached` and `Cache.cached`.
+
+    Args:
+        cache: Returns the cache; called at the first call of the function.
+        registry: Refuses functions that would share their keys.
+        options: Of the function.
+
+    Raises:
+        TypeError: An option is unknown, or ``key_prefix`` is missing.
+    """
+    require_known(options)
 
     def decorate(function: Callable[P, Coroutine[Any, Any, T]]) -> CachedFunction[P, T]:
-        keys = KeyBuilder(function, prefix=key_prefix, ignore=tuple(ignore), template=key)
-        spec = FunctionSpec(function, keys, options)
+        spec = FunctionSpec(function, options)
         registry.add(spec)
         return CachedFunction(function, spec, cache)
 

@@ -1,16 +1,16 @@
-"""The module-level names: they act on one default cache, made from the environment at first use."""
+"""The module-level names: they act on one default cache, which is made from the environment at first use."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack
 
 from langcache_cli.caching._front.cache import Cache
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.decorator import decorator
 from langcache_cli.caching._front.registry import Registry
-from langcache_cli.caching._functions.spec import Options
+from langcache_cli.caching._functions.options import CachedOptions
 from langcache_cli.caching._functions.warmer import Warmer
 from langcache_cli.caching._statistics.report import CacheStats
 
@@ -36,7 +36,7 @@ def get_default_cache() -> Cache:
     default = _default  # read once: another thread may replace it at any moment
     if default is not None:
         return default
-    with _lock:  # threads that begin together must not make two, one of which nobody would close
+    with _lock:  # two threads must not make two caches, one of which would never be closed
         if _default is None:
             _default = Cache()
         return _default
@@ -46,7 +46,7 @@ def set_default_cache(cache: Cache | None) -> Cache | None:
     """Use another cache from now on; None makes the next one from the environment again.
 
     Returns:
-        The one before, which the caller closes or puts back.
+        The previous one, which the caller closes or puts back.
     """
     global _default
     before, _default = _default, cache
@@ -54,50 +54,31 @@ def set_default_cache(cache: Cache | None) -> Cache | None:
 
 
 def cached(
-    *,
-    key_prefix: str,
-    ttl: float | None = None,
-    stale_ttl: float = 0.0,
-    early_refresh: float = 0.0,
-    tags: Sequence[str] = (),
-    local_ttl: float = 0.0,
-    key: str | None = None,
-    ignore: Sequence[str] = (),
+    **options: Unpack[CachedOptions],
 ) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], CachedFunction[P, T]]:
     """Cache what an ``async def`` function or method returns.
 
-    The return annotation decides how values are stored: a hit has the value and the types of a miss.
-    Without one only plain JSON values are cached. A value that would not survive is not cached; its
-    caller still gets it.
+    ::
+
+        @cached(key_prefix="vocabulary", ttl=3600, tags=("word:{word_id}",))
+        async def get_vocabulary_word(word_id: int, db: AsyncSession) -> Word | None: ...
+
+    The return annotation decides how values are stored: a hit has the value and the types of a miss. Without
+    one only plain JSON values are cached. A value that would not come back the same is not cached; its caller
+    still gets it.
 
     Args:
-        key_prefix: Second part of every key; also decides the cache type.
-        ttl: Seconds that a value is fresh; without it the TTL of the cache type.
-        stale_ttl: Seconds after that in which the old value is still served, while one call of the fleet
-            loads a new one, or fails to. That load runs in the background, or, in a function that takes a
-            database session, as part of the call that begins it. An invalidated value is never served.
-        early_refresh: Load a new value before the old one has ended, likelier the nearer the end and the
-            longer a load takes (XFetch): 0 never, 1 is the usual.
-        tags: Templates such as ``"word:{word_id}"`` of the labels by which `invalidate_tags` removes
-            entries together. Their parameters must be part of the key.
-        local_ttl: Seconds that an entry may also be kept in the memory of this process, where a hit costs a
-            few microseconds. Redis says at once what has changed; until it is heard, usually within a
-            millisecond, a change of another process is not seen here.
-        key: Template for the rest of the key, such as ``"user:{user_id}"``; without it all arguments,
-            but for ``self``, database sessions and ignored ones.
-        ignore: Parameters that do not change the value.
+        options: ``key_prefix``, ``ttl``, ``stale_ttl``, ``early_refresh``, ``tags``, ``local_ttl``, ``key``,
+            ``ignore``; `CachedOptions` says what each means.
 
     Raises:
         TypeError: When the module is imported: not an ``async def`` function, a return type that cannot
-            be cached, an unknown parameter, keys shared with another function.
+            be cached, an unknown option or parameter, keys shared with another function.
     """
-    options = Options(ttl, stale_ttl, early_refresh, tags, local_ttl)
-    return decorator(
-        get_default_cache, _registry, key_prefix=key_prefix, key=key, ignore=ignore, options=options
-    )
+    return decorator(get_default_cache, _registry, options)
 
 
-def default_warmers() -> list[Warmer]:
+def default_warmers() -> list[Warmer[CachedFunction[Any, Any]]]:
     """The warmers of all functions that use the default cache."""
     return _registry.warmers()
 

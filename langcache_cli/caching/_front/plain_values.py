@@ -1,7 +1,7 @@
-"""Plain keys and values, for code that used to call ``get`` and ``set`` on a client.
+"""Plain keys and values, for code that called ``get`` and ``set`` on a client.
 
-The same entries, codec and failure rules as cached functions: while Redis cannot be used, reading
-finds nothing and writing says that it did not happen.
+They have the same entries, codec and failure rules as cached functions: while Redis cannot be used, a read
+finds nothing, and a write reports that it did not happen.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import Any
 
 from langcache_cli.caching._clock import new_id, now_ms
 from langcache_cli.caching._errors import CacheError, ServerReplyError, UndecodableEntryError
+from langcache_cli.caching._front.context import Context
 from langcache_cli.caching._protocol.entry import Entry, parse
+from langcache_cli.caching._protocol.lifetime import milliseconds
 from langcache_cli.caching._values.codec import Codec
 from langcache_cli.caching._values.compression import packed, unpacked
 from langcache_cli.caching._wire.budget import Budget
@@ -30,8 +32,45 @@ MISSING = Missing()
 """No entry. `None` is a value like any other."""
 
 
-async def read_values(node: Node, keys: Sequence[str]) -> list[Any]:
-    """The values of ``keys``, `MISSING` where there is none that can be used."""
+class PlainValues:
+    """The key-value store of one cache. See `Cache`."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, Any]:
+        """See `Cache.get_many`."""
+        if not self._context.enabled:
+            return dict.fromkeys(keys, MISSING)
+        runtime, full_keys = self._context.runtime(), [self._context.namespace.key(key) for key in keys]
+        found = await runtime.read_if_allowed(lambda: _read(runtime.node, full_keys))
+        return dict.fromkeys(keys, MISSING) if found is None else dict(zip(keys, found, strict=True))
+
+    async def set_many(self, values: Mapping[str, Any], ttl: float | None) -> bool:
+        """See `Cache.set_many`."""
+        if ttl is not None and not ttl > 0:
+            raise ValueError(f"ttl must be more than 0 seconds, not {ttl!r}")
+        if not self._context.enabled or not values:
+            return not values
+        commands: list[tuple[str | bytes | int, ...]] = []
+        for key, value in values.items():
+            ttl_ms = milliseconds(ttl or self._ttl_of(key))
+            entry = _entry(value, ttl_ms, self._context.settings.compress_bytes)
+            commands.append(("SET", self._context.namespace.key(key), entry.to_bytes(), "PX", ttl_ms))
+        node = self._context.runtime().node
+        try:
+            replies = await node.call_many(commands, budget=Budget(node.timeout))
+        except CacheError:
+            return False
+        return not any(isinstance(reply, ServerReplyError) for reply in replies)
+
+    def _ttl_of(self, key: str) -> float:
+        """The TTL of the cache type that the first part of a plain key belongs to."""
+        return self._context.settings.types.of_prefix(key.partition(":")[0]).ttl_seconds
+
+
+async def _read(node: Node, keys: Sequence[str]) -> list[Any]:
+    """The values of full keys, `MISSING` where there is none that can be used."""
     try:
         replies = await node.call("MGET", *keys, budget=Budget(node.timeout)) if keys else []
     except CacheError:
@@ -39,39 +78,20 @@ async def read_values(node: Node, keys: Sequence[str]) -> list[Any]:
     return [_value(stored) for stored in replies]
 
 
-async def write_values(
-    node: Node, values: Mapping[str, Any], *, ttl_ms: Mapping[str, int], compress_bytes: int
-) -> bool:
-    """Store plain JSON values; False when Redis did not take all of them.
-
-    Raises:
-        UncacheableValueError: A value is not plain JSON; nothing was stored.
-    """
-    commands: list[tuple[str | bytes | int, ...]] = [
-        ("SET", key, _entry(value, ttl_ms[key], compress_bytes).to_bytes(), "PX", ttl_ms[key])
-        for key, value in values.items()
-    ]
-    try:
-        replies = await node.call_many(commands, budget=Budget(node.timeout))
-    except CacheError:
-        return False
-    return not any(isinstance(reply, ServerReplyError) for reply in replies)
-
-
 def _value(stored: bytes | None) -> Any:
     entry = parse(stored) if stored is not None else None
     if not isinstance(entry, Entry) or entry.schema != _json().fingerprint:
         return MISSING
     try:
-        return _json().decode(unpacked(entry.payload, entry.packing))
+        return _json().decode(unpacked(entry.payload, entry.compression))
     except UndecodableEntryError:
         return MISSING
 
 
 def _entry(value: Any, ttl_ms: int, compress_bytes: int) -> Entry:
     now = now_ms()
-    payload, packing = packed(_json().encode(value), from_bytes=compress_bytes)
-    return Entry(new_id(), now, now + ttl_ms, 0, _json().fingerprint, payload, packing=packing)
+    payload, compression = packed(_json().encode(value), from_bytes=compress_bytes)
+    return Entry(new_id(), now, now + ttl_ms, 0, _json().fingerprint, payload, compression=compression)
 
 
 @cache

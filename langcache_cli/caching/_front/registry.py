@@ -1,4 +1,4 @@
-"""The cached functions of this process: two that would share their keys are refused."""
+"""The cached functions of this process. Two that would share their keys are refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from langcache_cli.caching._functions.warmer import Warmer
 
 
 class Registry:
-    """Every cached function by ``prefix:function``."""
+    """The specs of cached functions, by ``prefix:function``."""
 
     def __init__(self) -> None:
         self._specs: dict[str, FunctionSpec] = {}
@@ -22,7 +22,7 @@ class Registry:
 
         Raises:
             TypeError: Another function has the same prefix and name: written elsewhere, or made
-                again by the same ``def`` with other variables around it.
+                by the same ``def`` with other enclosing variables.
         """
         known = self._specs.get(spec.keys.stem)
         if known is not None and not _interchangeable(known.function, spec.function):
@@ -32,27 +32,27 @@ class Registry:
             )
         self._specs[spec.keys.stem] = spec
 
-    def warmers(self) -> list[Warmer]:
-        """What there is to warm, in the order of the functions."""
+    def warmers(self) -> list[Warmer[Any]]:
+        """The warmers of the functions, in the order in which these were decorated."""
         return [spec.warmer for spec in self._specs.values() if spec.warmer is not None]
 
 
 def _interchangeable(known: Callable[..., Any], new: Callable[..., Any]) -> bool:
     known, new = inspect.unwrap(known), inspect.unwrap(new)
-    if known.__code__ is new.__code__:  # not a reload, which compiles anew
+    if known.__code__ is new.__code__:  # not a reload, which would compile it anew
         return _captured(known) == _captured(new)
     return _source(known) == _source(new)
 
 
 def _captured(function: Callable[..., Any]) -> list[int]:
-    """The variables around a function, by identity: they may decide what it returns."""
+    """The enclosing variables of a function, by identity: they may decide what it returns."""
     return [id(_contents(cell)) for cell in function.__closure__ or ()]
 
 
 def _contents(cell: CellType) -> Any:
     try:
         return cell.cell_contents
-    except ValueError:  # nothing in it yet: the function's own name, while it is being decorated
+    except ValueError:  # not bound yet: the function's own name, while it is being decorated
         return None
 
 

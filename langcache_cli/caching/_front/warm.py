@@ -14,7 +14,7 @@ from typing import Any
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._front.cache import Cache
 from langcache_cli.caching._front.cached_function import CachedFunction
-from langcache_cli.caching._functions.warmer import Arguments, Load
+from langcache_cli.caching._functions.warmer import Arguments, BatchLoader
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._loading.leases import Leases
 from langcache_cli.caching._protocol.store import Lease
@@ -52,7 +52,7 @@ async def warm(
     cache: Cache,
     function: CachedFunction[Any, Any],
     calls: Sequence[Arguments],
-    load: Load,
+    load: BatchLoader,
     *,
     missing_only: bool = False,
 ) -> WarmCounts:
@@ -80,7 +80,7 @@ class _Warm:
         self,
         cache: Cache,
         function: CachedFunction[Any, Any],
-        load: Load,
+        load: BatchLoader,
         *,
         missing_only: bool,
     ) -> None:
@@ -90,10 +90,10 @@ class _Warm:
         self.missing_only = missing_only
         self.runtime = cache.runtime()
         lifetime = cache.lifetime(function.spec)
-        self.leases = Leases(self.runtime, function.spec, lifetime, node=self.runtime.bulk_node)
+        self.leases = Leases(self.runtime, function.spec, lifetime, store=self.runtime.bulk_store)
 
     async def run(self, calls: Sequence[Arguments]) -> WarmCounts:
-        leases = await self.leases.of(self._names(calls))
+        leases = await self.leases.prepare(self._keys(calls))
         try:
             skipped = 0
             if self.missing_only:
@@ -106,13 +106,13 @@ class _Warm:
             return filled + WarmCounts(skipped=skipped)
         except BaseException:
             # the server may have heard us whatever we heard of it; entries that were claimed are served on
-            self.leases.release_soon(leases, entries=False)
+            self.leases.release_soon(leases, entries_too=False)
             raise
 
     async def _filled(self, leases: Sequence[Lease], calls: Sequence[Arguments]) -> WarmCounts:
         """Load and store under leases that were taken."""
         started = self.runtime.loop.time()
-        async with self.leases.kept(leases):
+        with self.leases.renewing(leases):
             values = await self.load(calls)
             if len(values) != len(calls):
                 raise ValueError(
@@ -121,13 +121,13 @@ class _Warm:
             seconds_each = (self.runtime.loop.time() - started) / len(leases)
             return await self._store(leases, values, seconds_each) + WarmCounts(read=len(leases))
 
-    def _names(self, calls: Sequence[Arguments]) -> list[KeyAndTags]:
+    def _keys(self, calls: Sequence[Arguments]) -> list[KeyAndTags]:
         spec, namespace = self.function.spec, self.cache.settings.namespace
-        names_of = spec.compiled_names(namespace)
+        keys_of = spec.compiled_keys(namespace)
         try:
-            return [names_of(**arguments) for arguments in calls]
+            return [keys_of(**arguments) for arguments in calls]
         except TypeError:
-            return [spec.names(namespace, **arguments) for arguments in calls]  # says what is wrong
+            return [spec.key_and_tags(namespace, **arguments) for arguments in calls]  # says what is wrong
 
     async def _store(self, leases: Sequence[Lease], values: Sequence[Any], load_seconds: float) -> WarmCounts:
         replies = await self.leases.store(leases, values, load_seconds)

@@ -1,38 +1,42 @@
-"""What there is to warm: for a cached function, the calls that are worth it and how to load many of them."""
+"""What `langcache warm --app` loads ahead of readers: calls of a function, and how to load many at once."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, TypeVar
 
-if TYPE_CHECKING:
-    from langcache_cli.caching._front.cached_function import CachedFunction
+F = TypeVar("F")
 
 Arguments = Mapping[str, Any]
-Calls = Callable[[], AsyncIterator[Sequence[Arguments]]]
-Load = Callable[[Sequence[Arguments]], Awaitable[Sequence[Any]]]
+"""The arguments of one call, by name."""
+
+CallBatches = Callable[[], AsyncIterator[Sequence[Arguments]]]
+"""An async generator function that yields batches of calls."""
+
+BatchLoader = Callable[[Sequence[Arguments]], Awaitable[Sequence[Any]]]
+"""Loads the values of some calls, in the same order."""
 
 
 @dataclass(frozen=True)
-class Warmer:
+class Warmer(Generic[F]):
     """How to warm one function.
 
     Attributes:
         function: The cached function.
-        calls: An async generator function: batches of the arguments of calls.
-        load: Given some of these calls, their values in the same order.
+        calls: Yields batches of the arguments of calls.
+        load: Loads the values of some of these calls.
     """
 
-    function: CachedFunction[Any, Any]
-    calls: Calls
-    load: Load
+    function: F
+    calls: CallBatches
+    load: BatchLoader
 
 
-def one_by_one(function: CachedFunction[Any, Any]) -> Load:
+def one_by_one(function: Callable[..., Awaitable[Any]]) -> BatchLoader:
     """Load each call with the function itself, one after the other: they may share a database session."""
 
     async def load(calls: Sequence[Arguments]) -> list[Any]:
-        return [await function.uncached(**call) for call in calls]
+        return [await function(**call) for call in calls]
 
     return load

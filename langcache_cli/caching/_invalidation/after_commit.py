@@ -1,7 +1,7 @@
-"""Invalidations that wait for a SQLAlchemy transaction to end: its commit runs them, a rollback drops them.
+"""Invalidations that wait for a SQLAlchemy transaction: its commit runs them, its rollback drops them.
 
-What is asked for inside a savepoint belongs to that savepoint. Invalidating earlier would let others load the
-old value once more; later, or not at all, would leave it standing.
+What is asked for inside a savepoint belongs to that savepoint. Invalidating before the commit would let other
+callers load the old value once more; not invalidating after it would leave the old value standing.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ Invalidate = Callable[[Sequence[Invalidation]], Awaitable[object]]
 
 
 class CommitHooks:
-    """What waits, for each session of one cache."""
+    """The waiting invalidations of every session that one cache was given."""
 
     def __init__(self, invalidate: Invalidate) -> None:
-        """Remember how to invalidate."""
+        """Use ``invalidate`` after a commit."""
         self._invalidate = invalidate
         self._sessions: WeakKeyDictionary[Any, _Waiting] = WeakKeyDictionary()
 
@@ -35,7 +35,9 @@ class CommitHooks:
         Raises:
             TypeError: It is not an async session of SQLAlchemy.
         """
-        current = getattr(session, "registry", lambda: session)()  # an async_scoped_session says which one
+        current = getattr(
+            session, "registry", lambda: session
+        )()  # the session behind an async_scoped_session
         inner = getattr(current, "sync_session", None)
         if inner is None:
             raise TypeError(
@@ -50,7 +52,7 @@ class CommitHooks:
 
 
 class _Waiting:
-    """The invalidations of one session, by the transaction or savepoint they were asked for in."""
+    """The invalidations of one session, by the transaction or savepoint in which they were asked for."""
 
     def __init__(self, invalidate: Invalidate) -> None:
         self._invalidate = invalidate
@@ -58,7 +60,7 @@ class _Waiting:
         self._commit_begun = False
 
     def listen_to(self, session: Any) -> None:
-        # By name: who has a session has imported SQLAlchemy, and nobody else should have to.
+        # imported by name: a caller with a session has imported SQLAlchemy, and no other caller needs it
         listen = importlib.import_module("sqlalchemy.event").listen
         listen(session, "after_transaction_create", self._begin)
         listen(session, "before_commit", self._before_commit)
@@ -66,7 +68,7 @@ class _Waiting:
         listen(session, "after_transaction_end", self._end)
 
     def _begin(self, _: Any, transaction: Any) -> None:
-        """What was asked for while there was no transaction belongs to the first one."""
+        """Give the first transaction what was asked for while there was none."""
         if transaction.parent is None:
             self._commit_begun = False
             if None in self.of:
@@ -77,15 +79,15 @@ class _Waiting:
             self._commit_begun = True
 
     def _after_commit(self, session: Any) -> None:
-        """A savepoint hands over to what is around it."""
+        """Move what belongs to a released savepoint to the transaction or savepoint around it."""
         transaction = _current(session)
         if transaction.parent is not None and transaction in self.of:
             self.of[_around(transaction)] += self.of.pop(transaction)
 
     def _end(self, _: Any, transaction: Any) -> None:
-        """Its connection is free again: nobody waits for a database while Redis is waited for.
+        """Invalidate once the transaction has returned its connection: none is held while Redis is asked.
 
-        A commit that failed is taken for one that was done: perhaps only the answer was lost.
+        A commit that failed counts as done: perhaps only its answer was lost.
         """
         invalidations = self.of.pop(transaction, [])
         if invalidations and transaction.parent is None and self._commit_begun:
@@ -98,7 +100,7 @@ def _current(session: Any) -> Any:
 
 
 def _around(savepoint: Any) -> Any:
-    """The savepoint or transaction that a savepoint was made in."""
+    """The savepoint or transaction in which a savepoint was made."""
     parent = savepoint.parent
     while not parent.nested and parent.parent is not None:
         parent = parent.parent

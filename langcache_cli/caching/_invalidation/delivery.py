@@ -1,9 +1,9 @@
-"""Sending what is in the outbox until Redis has confirmed it: from a timer, whether or not anybody calls."""
+"""Sending the contents of the outbox until Redis has confirmed them; timers do so in an idle process, too."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from itertools import islice
 from typing import Any
 
@@ -15,13 +15,13 @@ from langcache_cli.caching._wire.node import Node
 
 FIRST_RETRY_SECONDS = 0.05
 LAST_RETRY_SECONDS = 1.0
-"""Like the probes of the breaker, which each attempt sets off."""
+"""The same pauses as between the probes of the breaker, which each attempt triggers."""
 
 KEYS_PER_COMMAND = 500
 
 
 class Delivery:
-    """Empties the outbox on behalf of one event loop."""
+    """Fills and empties the outbox on behalf of one event loop."""
 
     def __init__(
         self,
@@ -29,39 +29,50 @@ class Delivery:
         node: Node,
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
-        on_delivered: Callable[[int], object],
+        count: Callable[[str, int], object],
     ) -> None:
         """Prepare.
 
         Args:
             outbox: What to send.
             node: Where to.
-            spawn: Runs the work in the background.
-            on_delivered: Told how many invalidations Redis has confirmed.
+            spawn: Runs an attempt in the background.
+            count: Called with ``deferred`` or ``delivered`` and a number of invalidations.
         """
         self._outbox = outbox
         self._node = node
         self._spawn = spawn
-        self._on_delivered = on_delivered
+        self._count = count
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._under_way = False
         self._stopped = False
         self._pause = 0.0
 
+    def defer(self, invalidations: Iterable[Invalidation]) -> None:
+        """Keep invalidations that Redis did not confirm, and send them until it does."""
+        self._count("deferred", self._outbox.defer(invalidations))
+        self.soon()
+
+    def defer_recent(self) -> None:
+        """Send what was confirmed in the last minute once more, because the server may be another one now."""
+        if number := self._outbox.defer_recent():
+            self._count("deferred", number)
+            self.soon()
+
     def soon(self) -> None:
-        """Send it, or go on trying; does nothing when there is nothing to send."""
+        """Schedule an attempt, unless there is nothing to send or one is scheduled."""
         if self._outbox and self._timer is None and not self._under_way and not self._stopped:
             self._timer = self._loop.call_later(self._pause, self._start)
 
     def stop(self) -> None:
-        """Try no more. What is left stays in the outbox, for the next event loop."""
+        """Make no further attempts. The contents stay in the outbox, for the next event loop."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
 
     async def now(self) -> None:
-        """Send it now.
+        """Send everything now.
 
         Raises:
             CacheError: Redis did not confirm all of it.
@@ -77,7 +88,7 @@ class Delivery:
                 self._confirm({item: waiting[item]})
 
     def _confirm(self, confirmed: dict[Invalidation, Waiting]) -> None:
-        self._on_delivered(self._outbox.delivered(confirmed))
+        self._count("delivered", self._outbox.delivered(confirmed))
 
     def _start(self) -> None:
         self._timer = None

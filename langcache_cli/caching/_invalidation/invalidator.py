@@ -1,4 +1,4 @@
-"""Removing entries, and the right to store any load of them that is under way."""
+"""Removing entries, and with them the right to store any load of them that is under way."""
 
 from __future__ import annotations
 
@@ -6,73 +6,96 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from langcache_cli.caching._errors import CacheUnavailableError
+from langcache_cli.caching._invalidation.delivery import Delivery
 from langcache_cli.caching._invalidation.outbox import Outbox
 from langcache_cli.caching._keys.selection import Invalidation, Selection
 from langcache_cli.caching._protocol.scanning import unlink
-from langcache_cli.caching._runtime.loop_runtime import Runtime
+from langcache_cli.caching._protocol.store import Store
 from langcache_cli.caching._wire.budget import Budget
+from langcache_cli.caching._wire.node import Node
 
 
 class Invalidator:
-    """Invalidates now if Redis confirms it, and later otherwise."""
+    """Invalidates on behalf of one event loop: now if Redis confirms it, and through the outbox otherwise."""
 
-    def __init__(self, outbox: Outbox, *, defers: bool) -> None:
-        """Keep what Redis does not confirm in ``outbox``; without ``defers`` raise instead."""
+    def __init__(
+        self,
+        store: Store,
+        outbox: Outbox,
+        *,
+        delivery: Delivery | None,
+        scanned: Node,
+        forget: Callable[[Sequence[Invalidation]], object],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            store: Removes keys.
+            outbox: Remembers what was confirmed.
+            delivery: Takes what Redis does not confirm; None raises instead.
+            scanned: Where the keys of selections are searched for and removed.
+            forget: Drops invalidations from the near cache.
+        """
+        self._store = store
         self._outbox = outbox
-        self._defers = defers
+        self._delivery = delivery
+        self._scanned = scanned
+        self._forget = forget
 
-    async def keys(self, runtime: Runtime, keys: Sequence[str]) -> int:
-        """Remove full keys, of entries or of tags; returns how many there were."""
-        store, budget = runtime.store, Budget(runtime.node.timeout)
-        return await self._confirmed(runtime, keys, lambda: store.invalidate(keys, budget))
+    async def remove_keys(self, keys: Sequence[str]) -> int:
+        """Remove full keys, of entries or of tags; returns how many there were.
 
-    async def selection(
-        self, runtime: Runtime, selection: Selection, *, keys_per_second: float | None = None
-    ) -> int:
-        """Remove the keys of a selection, so many a second at most; returns how many there were."""
-        # a request must not wait for a hung Redis: what it does not answer in time goes to the outbox
-        server = runtime.node if self._defers else runtime.bulk_node
+        Raises:
+            CacheUnavailableError: Redis did not confirm, and there is no delivery.
+        """
+        budget = Budget(self._store.node.timeout)
+        return await self._confirmed(keys, lambda: self._store.invalidate(keys, budget))
+
+    async def remove_selection(self, selection: Selection, *, keys_per_second: float | None = None) -> int:
+        """Remove the keys of a selection, at most so many a second; returns how many there were.
+
+        Raises:
+            CacheUnavailableError: Redis did not confirm, and there is no delivery.
+        """
         return await self._confirmed(
-            runtime, [selection], lambda: unlink(server, selection, keys_per_second=keys_per_second)
+            [selection], lambda: unlink(self._scanned, selection, keys_per_second=keys_per_second)
         )
 
-    async def all(self, runtime: Runtime, invalidations: Sequence[Invalidation]) -> None:
-        """Remove keys, of entries or of tags, and selections."""
+    async def remove_all(self, invalidations: Sequence[Invalidation]) -> None:
+        """Remove keys and selections.
+
+        Raises:
+            CacheUnavailableError: Redis did not confirm, and there is no delivery.
+        """
         selections = [item for item in invalidations if isinstance(item, Selection)]
         keys = [item for item in invalidations if isinstance(item, str)]
         try:
             if keys:
-                await self.keys(runtime, keys)
+                await self.remove_keys(keys)
             while selections:
-                await self.selection(runtime, selections[-1])
+                await self.remove_selection(selections[-1])
                 selections.pop()
         except asyncio.CancelledError:
-            if self._defers:
-                runtime.defer(selections)
+            if self._delivery is not None:
+                self._delivery.defer(selections)
             raise
 
-    async def _confirmed(
-        self, runtime: Runtime, what: Sequence[Invalidation], remove: Callable[[], Awaitable[int]]
-    ) -> int:
-        """Remove; what is not confirmed is kept, and counts as nothing removed.
-
-        Raises:
-            CacheUnavailableError: Not confirmed, and not to be kept.
-        """
+    async def _confirmed(self, what: Sequence[Invalidation], remove: Callable[[], Awaitable[int]]) -> int:
+        """Remove; what Redis does not confirm is deferred and counts as nothing removed."""
         try:
-            with runtime.node.confirming():
+            with self._store.node.confirming():
                 removed = await remove()
         except CacheUnavailableError:
-            if not self._defers:
+            if self._delivery is None:
                 raise
-            runtime.defer(what)
+            self._delivery.defer(what)
             return 0
         except asyncio.CancelledError:
-            # nobody knows whether Redis heard it, but the change behind it was made
-            if self._defers:
-                runtime.defer(what)
+            # Outcome unknown, and the change behind it was made: treat as unconfirmed.
+            if self._delivery is not None:
+                self._delivery.defer(what)
             raise
         finally:
-            runtime.forget(what)
+            self._forget(what)
         self._outbox.confirmed(what)
         return removed

@@ -1,7 +1,8 @@
-"""Invalidations that Redis has not confirmed, and those it confirmed a moment ago.
+"""Invalidations that Redis has not confirmed, and those that it confirmed in the last minute.
 
-What is here was invalidated as far as this process is concerned: it does not read the cache before
-Redis has confirmed all of it. A process that is killed loses its outbox, and with it the word to others.
+Whatever is in the outbox counts as invalidated in this process: it does not read the cache before Redis has
+confirmed all of it. A process that is killed loses its outbox; other processes then go on serving those
+entries.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from dataclasses import dataclass
 from langcache_cli.caching._keys.selection import Invalidation, Selection
 
 MAX_INVALIDATIONS = 10_000
-"""More than that become one: of the whole namespace."""
+"""Upper bound; beyond it the outbox holds one invalidation, of the whole namespace."""
 
 RECENT_SECONDS = 60.0
-"""A failover may lose what the old server confirmed in its last moments. After a new connection the
-invalidations of this time are sent again."""
+"""A failover may lose what the old server confirmed in its last moments: after a new
+connection, the confirmed invalidations of this time are sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Waiting:
 
     Attributes:
         number: Changes when it is asked for again.
-        count: For how many invalidations it stands.
+        count: How many invalidations it stands for.
     """
 
     number: int
@@ -35,22 +36,22 @@ class Waiting:
 
 
 class Outbox:
-    """What has to be invalidated before this process reads the cache again. Threads may share it."""
+    """What must be invalidated before this process reads the cache again. Threads may share it."""
 
     def __init__(self, everything: Selection, *, limit: int = MAX_INVALIDATIONS) -> None:
-        """Start empty; ``everything`` is what to invalidate when there is no room for more than ``limit``."""
+        """Start empty; ``everything`` takes the place of more than ``limit`` invalidations."""
         self._everything = everything
         self._limit = limit
         self.unconfirmed: dict[Invalidation, Waiting] = {}
-        """What waits, in the order in which it came. Not to be changed from outside."""
+        """The contents, in the order in which they came; read-only for others. Every hit tests it."""
         self._recent: dict[Invalidation, float] = {}
         self._replayed: dict[Invalidation, float] = {}
-        """When what is sent once more was confirmed first: its minute does not begin again."""
+        """When an invalidation that is sent again was first confirmed: its minute does not start anew."""
         self._number = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """How many invalidations wait; those that became one count one."""
+        """The number of invalidations; those merged into one count once."""
         return len(self.unconfirmed)
 
     def defer(self, invalidations: Iterable[Invalidation]) -> int:
@@ -63,14 +64,14 @@ class Outbox:
             return self._number - before
 
     def waiting(self) -> dict[Invalidation, Waiting]:
-        """What waits now, in the order in which it came."""
+        """A copy of the contents, in the order in which they came."""
         with self._lock:
             return dict(self.unconfirmed)
 
     def delivered(self, confirmed: Mapping[Invalidation, Waiting]) -> int:
-        """Redis has confirmed part of what `waiting` returned; returns for how many invalidations it stood.
+        """Drop items of `waiting` that Redis has confirmed; returns how many invalidations they stood for.
 
-        What was asked for again since then stays: it may have been stored once more in between.
+        An item that was asked for again since stays: its entry may have been stored in between.
         """
         with self._lock:
             gone = [item for item, seen in confirmed.items() if self.unconfirmed.get(item) == seen]
@@ -85,7 +86,7 @@ class Outbox:
             self._remember(invalidations)
 
     def defer_recent(self) -> int:
-        """The server may be another one now: invalidate once more what was confirmed in the last minute."""
+        """Put back what was confirmed in the last minute, because the server may be another one now."""
         with self._lock:
             oldest = time.monotonic() - RECENT_SECONDS
             recent = {item: since for item, since in self._recent.items() if since > oldest}

@@ -1,4 +1,4 @@
-"""Making entries of values that were just loaded."""
+"""Turning loaded values into entries."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any
 from langcache_cli.caching._clock import new_id, new_ids
 from langcache_cli.caching._errors import UncacheableValueError
 from langcache_cli.caching._functions.spec import FunctionSpec
-from langcache_cli.caching._protocol.entry import Entry, entry_format, header_end
+from langcache_cli.caching._protocol.entry import Entry, entry_format, optional_fields
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._values.compression import MAX_BYTES, packed
 
 PORTION_BYTES = 1024 * 1024
-"""So much is packed before it is stored: well within a lease, and no more of it in memory."""
+"""So many bytes of values are encoded before they are stored: well within a lease, and bounded in memory."""
 
 
 class EntryWriter:
-    """One load, of one value or of many."""
+    """Makes the entries of one load, of one value or of many."""
 
     def __init__(
         self, spec: FunctionSpec, lifetime: Lifetime, runtime: Runtime, *, load_seconds: float
     ) -> None:
-        """Note what its entries share.
+        """Note what the entries share.
 
         Args:
             spec: The function.
             lifetime: Of its entries.
-            runtime: Says what time it is, and what to compress.
-            load_seconds: How long it took for each value.
+            runtime: Its clock, and its settings for compression.
+            load_seconds: How long the load took for each value.
         """
         self._spec = spec
         self._lifetime = lifetime
@@ -38,26 +38,35 @@ class EntryWriter:
         self._load_us = round(load_seconds * 1e6)
 
     def entry(self, value: Any, tags: tuple[str, ...]) -> Entry | None:
-        """The entry of a value.
+        """The entry of a value; None, with a log line, for a value that would not come back the same.
 
-        Returns:
-            None if it would not survive; then there is a word in the log.
+        Args:
+            value: What was loaded.
+            tags: Versions of the tags from before the load began.
         """
         try:
-            payload, packing = packed(self._spec.codec.encode(value), from_bytes=self._compress_bytes)
+            payload, compression = packed(self._spec.codec.encode(value), from_bytes=self._compress_bytes)
         except UncacheableValueError as error:
             self._spec.warn_uncacheable(error)
             return None
         (ttl_ms,) = self._lifetime.ttls_ms(1)
-        schema, ends = self._spec.codec.fingerprint, self._now_ms + ttl_ms
-        return Entry(new_id(), self._now_ms, ends, self._load_us, schema, payload, tags, packing=packing)
+        return Entry(
+            id=new_id(),
+            created_ms=self._now_ms,
+            fresh_until_ms=self._now_ms + ttl_ms,
+            load_us=self._load_us,
+            schema=self._spec.codec.fingerprint,
+            payload=payload,
+            tags=tags,
+            compression=compression,
+        )
 
-    def stored(
+    def encoded(
         self, values: Sequence[Any], tags: Sequence[tuple[str, ...]]
     ) -> Iterator[tuple[list[bytes | None], list[int]]]:
-        """The bytes of the entries of many values, None as for `entry`; and how long to keep each, in ms.
+        """The bytes of the entries of many values, None as for `entry`, and how long to keep each, in ms.
 
-        They come in portions of some `PORTION_BYTES`, so that leases can be renewed in between.
+        They come in portions of about `PORTION_BYTES`, so that leases can be renewed in between.
         """
         shared = entry_format(self._now_ms, self._load_us, self._spec.codec.fingerprint)
         now_ms, stale_ms = self._now_ms, self._lifetime.stale_ms
@@ -66,9 +75,9 @@ class EntryWriter:
         ids = [entry_id.encode("ascii") for entry_id in new_ids(len(values))]
         entries: list[bytes | None] = []
         first, n_bytes = 0, 0
-        encode, packed_from = self._spec.codec.encode, self._compress_bytes or MAX_BYTES
+        encode, compress_from = self._spec.codec.encode, self._compress_bytes or MAX_BYTES
         for value, versions, entry_id, ttl_ms in zip(values, tags, ids, ttls_ms, strict=True):
-            # a hundred thousand times in a warm: no call that need not be
+            # runs a hundred thousand times in a warm: no call that can be avoided
             try:
                 payload = encode(value)
             except UncacheableValueError as error:
@@ -76,9 +85,9 @@ class EntryWriter:
                 entries.append(None)
             else:
                 end = b""
-                if versions or len(payload) >= packed_from:
-                    payload, packing = packed(payload, from_bytes=packed_from)
-                    end = header_end(versions, packing)
+                if versions or len(payload) >= compress_from:
+                    payload, compression = packed(payload, from_bytes=compress_from)
+                    end = optional_fields(versions, compression)
                 entries.append(shared % (entry_id, now_ms + ttl_ms, end, payload))
                 n_bytes += len(payload)
                 if n_bytes >= PORTION_BYTES:

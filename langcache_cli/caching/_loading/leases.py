@@ -1,36 +1,25 @@
-"""The steps of a load (see `_store`) for many entries of a function together, each in one round trip."""
+"""The leases of many entries of one function: taken, renewed and given back together."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from itertools import chain, compress
 from typing import Any
 
 from langcache_cli.caching._clock import new_ids
-from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._loading.entry_writer import EntryWriter
-from langcache_cli.caching._protocol.entry import (
-    MAX_HEADER_BYTES,
-    Entry,
-    Placeholder,
-    header_end,
-    placeholder_format,
-)
+from langcache_cli.caching._protocol.entry import MAX_HEADER_BYTES, Entry, Placeholder
 from langcache_cli.caching._protocol.lifetime import Lifetime
-from langcache_cli.caching._protocol.scripts import Column
-from langcache_cli.caching._protocol.store import REJECTED_BYTES, Lease, Seen, Store
+from langcache_cli.caching._protocol.store import Lease, Seen, Store, confirmed
 from langcache_cli.caching._runtime.loop_runtime import Runtime
-from langcache_cli.caching._single_flight.lease_renewal import RENEWALS_PER_LEASE
+from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.node import Node
 
 
 class Leases:
-    """Takes, keeps and gives back leases of one function's entries."""
+    """The steps of a load of many entries; each step is one round trip. Raises like `Store`."""
 
     def __init__(
         self,
@@ -38,7 +27,7 @@ class Leases:
         spec: FunctionSpec,
         lifetime: Lifetime,
         *,
-        node: Node,
+        store: Store,
         budget: Budget | None = None,
     ) -> None:
         """Prepare.
@@ -47,152 +36,86 @@ class Leases:
             runtime: Of the running event loop.
             spec: The function.
             lifetime: Of its entries.
-            node: What to talk to.
-            budget: For all steps together; None lets each take the server's own time.
+            store: Where they are.
+            budget: For all steps together; None allows each step the node's own time.
         """
         self._runtime = runtime
         self._spec = spec
         self._lifetime = lifetime
-        self._node = node
+        self._store = store
         self._budget = budget
-        self._store = Store(node, lease_seconds=runtime.settings.lease_seconds, now_ms=runtime.now_ms)
 
-    async def of(self, names: Sequence[KeyAndTags]) -> list[Lease]:
+    async def prepare(self, keys: Sequence[KeyAndTags]) -> list[Lease]:
         """Leases, not taken yet, with the versions that their tags have before anything is loaded."""
-        tags = list(dict.fromkeys(chain.from_iterable([one[1:] for one in names])))
-        ttl_ms = self._lifetime.longest_ms + self._runtime.longest_load_ms
-        budget = self._budget or Budget(self._node.timeout)
-        versions = dict(zip(tags, await self._store.versions(tags, ttl_ms, budget), strict=True))
-        ids = new_ids(len(names))
+        tags = list(dict.fromkeys(chain.from_iterable([one[1:] for one in keys])))
+        tokens = new_ids(len(keys))
         if not tags:
-            return [Lease(key, token) for (key,), token in zip(names, ids, strict=True)]
+            return [Lease(key, token) for (key,), token in zip(keys, tokens, strict=True)]
+        ttl_ms = self._lifetime.longest_ms + self._runtime.longest_load_ms
+        versions = dict(zip(tags, await self._store.tag_versions(tags, ttl_ms, self._budget), strict=True))
         return [
             Lease(one[0], token, tuple([versions[tag] for tag in one[1:]]))
-            for one, token in zip(names, ids, strict=True)
+            for one, token in zip(keys, tokens, strict=True)
         ]
 
     async def claim(self, leases: Sequence[Lease]) -> None:
-        """Take every lease, whoever has it; entries are served meanwhile."""
-        for reply in await self._run(
-            "claim", leases, self._placeholders(leases), self._times_ms(leases), _tokens(leases)
-        ):
-            _require(reply)
+        """Take every lease, from any load that has it; entries are served meanwhile."""
+        confirmed(await self._store.claim(leases, self._budget))
 
     async def acquire(self, leases: Sequence[Lease]) -> list[bool]:
-        """Take the leases of keys that hold nothing usable; returns for each whether it was taken."""
-        placeholders, none_rejected = self._placeholders(leases), [b""] * len(leases)
-        headers = [MAX_HEADER_BYTES - 1] * len(leases)
-        found = await self._run(
-            "acquire", leases, placeholders, self._times_ms(leases), none_rejected, headers
-        )
-        unusable = {
-            index: bytes(_require(stored)[:REJECTED_BYTES])
+        """Take the leases of keys without a usable value; True for each that was taken."""
+        header = MAX_HEADER_BYTES
+        found = confirmed(await self._store.acquire(leases, self._budget, n_bytes=header))
+        unusable = [
+            index
             for index, stored in enumerate(found)
-            if _require(stored) is not None and not self._usable(Seen(stored, leases[index].tags))
-        }
-        again = [leases[index] for index in unusable]
-        retaking = [placeholders[index] for index in unusable]
-        rejected = list(unusable.values())
-        headers = headers[: len(again)]
-        replies = await self._run("acquire", again, retaking, self._times_ms(again), rejected, headers)
-        for index, reply in zip(unusable, replies, strict=True):
-            found[index] = _require(reply)
-        return [reply is None for reply in found]
+            if stored is not None and not self._usable(Seen(stored, leases[index].tags))
+        ]
+        again, rejected = [leases[index] for index in unusable], [found[index] for index in unusable]
+        replies = await self._store.acquire(again, self._budget, rejected=rejected, n_bytes=header)
+        for index, reply in zip(unusable, confirmed(replies), strict=True):
+            found[index] = reply
+        return [stored is None for stored in found]
 
-    @contextlib.asynccontextmanager
-    async def kept(self, leases: Sequence[Lease]) -> AsyncIterator[None]:
-        """Renew the leases meanwhile, but no longer than a load may take."""
-        renewals = self._runtime.loop.create_task(self._renew(leases), name="langcache-renewals")
-        try:
-            yield
-        finally:
-            renewals.cancel()
-            await asyncio.wait([renewals])
+    def renewing(self, leases: Sequence[Lease]) -> LeaseRenewal:
+        """A context manager that prolongs leases, for as long as a load may take."""
+        return self._runtime.renewing(self._store, leases)
 
     async def commit(self, pairs: Sequence[tuple[Lease, Entry]]) -> list[Any]:
         """Store entries: 1 for each that was, 0 for one that was invalidated meanwhile, or an error."""
         leases, entries = [lease for lease, _ in pairs], [entry for _, entry in pairs]
-        kept_ms = list(map(self._lifetime.kept_ms, entries))
-        return await self._run(
-            "commit", leases, _tokens(leases), [entry.to_bytes() for entry in entries], kept_ms
-        )
+        encoded, kept_ms = [entry.to_bytes() for entry in entries], list(map(self._lifetime.kept_ms, entries))
+        return await self._store.commit(leases, encoded, kept_ms, self._budget)
 
     async def store(self, leases: Sequence[Lease], values: Sequence[Any], load_seconds: float) -> list[Any]:
-        """`commit` values that were just loaded; None for one that would not survive."""
-        loaded = EntryWriter(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
+        """`commit` values that were just loaded; None for one that would not come back the same."""
+        writer = EntryWriter(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
         replies: list[Any] = []
-        for entries, kept_ms in loaded.stored(values, [lease.tags for lease in leases]):
+        for entries, kept_ms in writer.encoded(values, [lease.tags for lease in leases]):
             portion = leases[len(replies) : len(replies) + len(entries)]
             survives = [entry is not None for entry in entries]
             storable, stored_ms = list(compress(portion, survives)), list(compress(kept_ms, survives))
             stored = [entry for entry in entries if entry is not None]
-            found = iter(await self._run("commit", storable, _tokens(storable), stored, stored_ms))
+            found = iter(await self._store.commit(storable, stored, stored_ms, self._budget))
             replies += [next(found) if survived else None for survived in survives]
         return replies
 
     async def withdraw(self, leases: Sequence[Lease]) -> None:
-        """Take old entries from their readers after the leases were lost; whoever has them now keeps them."""
-        for reply in await self._run("withdraw", leases, self._placeholders(leases), self._times_ms(leases)):
-            _require(reply)
-        self._runtime.forget(_keys(leases))
+        """Stop serving old entries after their leases were lost; the loads that have them keep them."""
+        confirmed(await self._store.withdraw(leases, self._budget))
+        self._runtime.forget([lease.key for lease in leases])
 
-    def release_soon(self, leases: Sequence[Lease], *, entries: bool = True) -> None:
-        """Give leases back without making anybody wait for it.
-
-        Args:
-            leases: Those that are ours still; others are left alone.
-            entries: Whether claimed entries go, too; False lets them be served on.
-        """
-        if leases:
-            columns = _tokens(leases), [int(entries)] * len(leases)
-            self._runtime.spawn(self._node.run_many("release", _keys(leases), *columns))
+    def release_soon(self, leases: Sequence[Lease], *, entries_too: bool = True) -> None:
+        """Give leases back in the background; see `Store.release`."""
+        self._runtime.release_soon(self._store, leases, entries_too=entries_too)
 
     def entry(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
         """The entry of a loaded value; None for one that would not come back the same."""
-        loaded = EntryWriter(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
-        return loaded.entry(value, lease.tags)
+        writer = EntryWriter(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
+        return writer.entry(value, lease.tags)
 
     def _usable(self, seen: Seen) -> bool:
-        entry = seen.parse()
-        return isinstance(entry, Placeholder) or (
-            isinstance(entry, Entry) and entry.schema == self._spec.codec.fingerprint
+        found = seen.parse()
+        return isinstance(found, Placeholder) or (
+            isinstance(found, Entry) and found.schema == self._spec.codec.fingerprint
         )
-
-    async def _renew(self, leases: Sequence[Lease]) -> None:
-        settings = self._runtime.settings
-        ends = self._runtime.loop.time() + settings.load_timeout
-        while self._runtime.loop.time() < ends:
-            await asyncio.sleep(settings.lease_seconds / RENEWALS_PER_LEASE)
-            with contextlib.suppress(CacheError):
-                times_ms = self._times_ms(leases)
-                await self._node.run_many("renew", _keys(leases), _tokens(leases), times_ms)
-
-    def _placeholders(self, leases: Sequence[Lease]) -> list[bytes]:
-        shared = placeholder_format(self._runtime.now_ms())
-        return [
-            shared % (token.encode("ascii"), header_end(tags) if tags else b"") for _, token, tags in leases
-        ]
-
-    def _times_ms(self, leases: Sequence[Lease]) -> list[int]:
-        return [self._store.lease_ms] * len(leases)
-
-    async def _run(self, name: str, leases: Sequence[Lease], *columns: Column) -> list[Any]:
-        """Run a script on the keys of some leases, in one round trip."""
-        if not leases:
-            return []
-        return await self._node.run_many(name, _keys(leases), *columns, budget=self._budget)
-
-
-def _keys(leases: Sequence[Lease]) -> list[str]:
-    return [lease.key for lease in leases]
-
-
-def _tokens(leases: Sequence[Lease]) -> list[str]:
-    return [lease.token for lease in leases]
-
-
-def _require(reply: Any) -> Any:
-    """The reply, unless it says that leases cannot be had at all: a read-only or full server."""
-    if isinstance(reply, ServerReplyError):
-        raise reply
-    return reply

@@ -1,6 +1,7 @@
-"""Running the function behind the cache: with the right to store its value, or without.
+"""Running the function behind the cache, with the right to store its value or without.
 
-Whatever Redis does, the function runs at most once for each load, and its exceptions are its caller's.
+Whatever Redis does, the function runs at most once for each load, and its exceptions reach its caller
+unchanged.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from typing import Any
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._loading.entry_writer import EntryWriter
-from langcache_cli.caching._loading.remote_load import watch
+from langcache_cli.caching._loading.remote_load import wait_for_change
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.lifetime import Lifetime
-from langcache_cli.caching._protocol.store import Lease, Seen, new_lease
+from langcache_cli.caching._protocol.store import Lease, Seen, confirmed, new_lease
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._statistics.counters import Label
@@ -26,10 +27,11 @@ from langcache_cli.caching._wire.budget import Budget
 logger = logging.getLogger("langcache_cli.caching")
 
 Origin = Callable[[], Awaitable[Any]]
+"""Runs the function with the arguments of one call."""
 
 
 class Load:
-    """One call: where its value is stored, what to run for it, and what Redis may still cost it."""
+    """What one call may have to do: where its value is stored, what to run, what Redis may still cost."""
 
     def __init__(
         self,
@@ -51,174 +53,126 @@ class Load:
         self.budget = Budget(runtime.node.timeout)
 
     async def look(self) -> Seen:
-        """What is stored now."""
+        """Look up what is stored now; raises like `Store.read`."""
         return await self.runtime.store.read(self.key, self.budget, tags=self.tags)
 
-    async def if_vacant(self, lease: Lease, rejected: bytes) -> LoadResult:
-        """Take the lease, unless somebody else has it or an entry is there; load and store."""
+    # -- with a lease --
+
+    async def load_if_absent(self, lease: Lease, rejected: bytes) -> LoadResult:
+        """Acquire the lease, load and store; return what is there if the lease cannot be had.
+
+        Args:
+            lease: The lease to take.
+            rejected: The unusable value under the key, or its beginning; ``b""`` for none.
+        """
         try:
-            lease = await self._tagged(lease)
-            found = await self.runtime.store.acquire(lease, self.budget, rejected=rejected)
+            lease = await self._with_tags(lease)
+            replies = await self.runtime.store.acquire([lease], self.budget, rejected=[rejected])
+            (found,) = confirmed(replies)
         except CacheError:
-            self.runtime.release_soon(lease)  # it may have heard us all the same
+            self._release_soon(lease)  # Outcome unknown: Redis may have given the lease.
             acquired = False
         except asyncio.CancelledError:
-            self.runtime.release_soon(lease)  # the server may have heard us
+            self._release_soon(lease)
             raise
         else:
             if found is not None:
                 return LoadResult(found=found)
             acquired = True
-        if not acquired:
-            return LoadResult(await self.bypassing())
+        if not acquired:  # outside the handler: an error of the function has nothing to do with Redis
+            return LoadResult(await self.bypass())
         self.count("misses")
         try:
-            value, entry = await self._load(lease)
-            return await self._stored(lease, value, entry)
+            value, entry = await self._run_leased(lease)
+            return await self._store_or_supersede(lease, value, entry)
         except BaseException:
-            self.runtime.release_soon(lease)
+            self._release_soon(lease)
             raise
 
-    async def if_elected(self, lease: Lease, seen: Entry) -> LoadResult:
-        """Take the lease of an entry that is served meanwhile, unless somebody else has it; load and store.
+    async def load_if_elected(self, lease: Lease, seen: Entry) -> LoadResult:
+        """Acquire the lease of an entry that is served meanwhile, load and store.
 
-        When the load fails the lease is kept: nobody tries again before it ends.
+        When the load fails the lease is kept: no process tries again before it ends.
         """
         try:
-            lease = await self._tagged(lease)
-            elected = await self.runtime.store.elect(lease, seen.id, self.budget)
+            lease = await self._with_tags(lease)
+            (elected,) = confirmed(await self.runtime.store.elect([lease], [seen.id], self.budget))
         except CacheError:
             elected = False
         if not elected:
             return LoadResult(found=b"")
         try:
-            value, entry = await self._load(lease)
+            value, entry = await self._run_leased(lease)
         except Exception as error:
             logger.warning("%s failed; its stored value is served: %r", self.spec.name, error)
             raise
-        return await self._stored(lease, value, entry)
+        return await self._store_or_supersede(lease, value, entry)
 
-    async def in_any_case(self, lease: Lease) -> LoadResult:
-        """Take the lease from whoever has it; load and store."""
+    async def replace(self, lease: Lease) -> LoadResult:
+        """Claim the lease from any load that has it, load and store: an explicit refresh."""
         confirming = self.runtime.node.confirming
         try:
             with confirming():
-                lease = await self._tagged(lease)
-                entry_stays = await self.runtime.store.claim(lease, self.budget)
+                lease = await self._with_tags(lease)
+                (entry_stays,) = confirmed(await self.runtime.store.claim([lease], self.budget))
         except CacheError as error:
             return LoadResult(failure=error)
         except asyncio.CancelledError:
-            self.runtime.release_soon(lease)  # as above
+            self._release_soon(lease)
             raise
         try:
-            value, entry = await self._load(lease)
+            value, entry = await self._run_leased(lease)
         except BaseException:
             if not entry_stays:
-                self.runtime.release_soon(lease)
+                self._release_soon(lease)
             raise
         try:
             with confirming():
                 if not await self._store(lease, entry):
                     # Another refresh may have claimed the old entry after us: it must not outlive this call.
                     await self.runtime.store.invalidate([self.key], self.budget)
-        except CacheError as error:  # for the call that asked for the refresh, not for those who joined
-            self._not_stored(lease)
+        except CacheError as error:  # raised by the call that asked for the refresh, not by those that joined
+            self._give_up_storing(lease)
             return LoadResult(value, entry, failure=error)
         except asyncio.CancelledError:
-            self.runtime.release_soon(lease)
+            self._release_soon(lease)
             raise
         return LoadResult(value, entry)
 
-    async def _load(self, lease: Lease) -> tuple[Any, Entry | None]:
-        """Run the function while keeping the lease; its value, and the entry to store."""
-        heartbeat = self.runtime.keep(lease)
-        started = self.runtime.loop.time()
-        try:
-            value = await self.run()
-        finally:
-            heartbeat.stop()
-        return value, self._encode(lease, value, load_seconds=self.runtime.loop.time() - started)
-
-    async def _tagged(self, lease: Lease) -> Lease:
-        """The lease with the versions of its tags, as they are before the load begins."""
-        if not self.tags:
-            return lease
-        ttl_ms = self.lifetime.longest_ms + self.runtime.longest_load_ms
-        versions = await self.runtime.store.versions(self.tags, ttl_ms, self.budget)
-        return lease._replace(tags=versions)
-
-    async def _stored(self, lease: Lease, value: Any, entry: Entry | None) -> LoadResult:
-        try:
-            if entry is not None and not await self._store(lease, entry):
-                return await self.superseded(LoadResult(value, entry))
-            if entry is None:
-                await self._store(lease, None)
-        except CacheError:
-            self._not_stored(lease)
-        return LoadResult(value, entry)
-
-    def _not_stored(self, lease: Lease) -> None:
-        """Let the next call try again, instead of waiting for a lease under which nobody loads."""
-        self.count("unstored")
-        self.runtime.release_soon(lease)
-
     async def superseded(self, refused: LoadResult) -> LoadResult:
-        """What is returned for a value that an invalidation has kept from being stored.
+        """What a call returns whose value was refused because of an invalidation.
 
-        Another load may have begun after the invalidation, and read the database before this one did. What
-        it stores is what the next calls get. If it is older, returning ours would let this process see
-        values go backwards.
+        Another load may have begun after the invalidation and read the database earlier than this one. Its
+        value is what the next calls get. If it is older, returning ours would let this process see values go
+        backwards.
         """
         seen = await self.look()
         if isinstance(successor := seen.parse(), Placeholder):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.runtime.settings.load_timeout):
-                    await watch(self.runtime.store, successor, self.key)
+                    await wait_for_change(self.runtime.store, successor, self.key)
             seen = await self.look()
         found = seen.parse() if self.runtime.may_read() else None
         if isinstance(found, Entry) and (decoded := self.spec.decode(found)):
             return LoadResult(decoded[0], found)
         return refused
 
-    async def _store(self, lease: Lease, entry: Entry | None) -> bool:
-        if entry is None:
-            await self.runtime.store.release(lease, self.budget)
-            return False
-        ttl_ms = self.lifetime.kept_ms(entry)
-        stored = await self.runtime.store.commit(lease, entry, ttl_ms, self.budget)
-        self.runtime.forget([self.key])  # whoever has this value must not find an older one afterwards
-        if stored:
-            self.count("bytes_written", len(entry.payload))
-        else:
-            self.count("refused")
-        return stored
+    # -- without a lease --
 
-    def _encode(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
-        loaded = EntryWriter(self.spec, self.lifetime, self.runtime, load_seconds=load_seconds)
-        entry = loaded.entry(value, lease.tags)
-        if entry is None:
-            self.uncacheable()
-        return entry
-
-    def uncacheable(self) -> None:
-        """Count a value that cannot be stored, and let calls of this key run side by side for a while."""
-        self.count("uncacheable")
-        self.runtime.uncacheable.add(self.key)
-
-    async def bypassing(self) -> Any:
+    async def bypass(self) -> Any:
         """The value of the function, because Redis cannot be used."""
         self.count("bypassed")
         return await self.run()
 
-    async def alone(self) -> Any:
+    async def run_without_lease(self) -> Any:
         """The value of the function, without the right to store it."""
         self.count("misses")
         return await self.run()
 
-    async def unstored(self) -> LoadResult:
-        """`alone`, for others too."""
+    async def share_without_lease(self) -> LoadResult:
+        """`run_without_lease` for all calls of this process that wait for the value."""
         started = self.runtime.loop.time()
-        value = await self.alone()
+        value = await self.run_without_lease()
         seconds = self.runtime.loop.time() - started
         return LoadResult(value, self._encode(new_lease(self.key), value, load_seconds=seconds))
 
@@ -236,6 +190,70 @@ class Load:
         self.runtime.statistics.time(self.label, "load", seconds)
         return value
 
+    # -- counting --
+
     def count(self, counter: str, amount: int = 1, *, seconds: float | None = None) -> None:
         """Count for the function of this call."""
         self.runtime.record(self.label, counter, amount, key=self.key, seconds=seconds)
+
+    def count_uncacheable(self) -> None:
+        """Count a value that cannot be stored, and let calls of this key run side by side for a while."""
+        self.count("uncacheable")
+        self.runtime.uncacheable.add(self.key)
+
+    # -- steps --
+
+    async def _with_tags(self, lease: Lease) -> Lease:
+        """The lease with the versions of its tags, as they are before the load begins."""
+        if not self.tags:
+            return lease
+        ttl_ms = self.lifetime.longest_ms + self.runtime.longest_load_ms
+        versions = await self.runtime.store.tag_versions(self.tags, ttl_ms, self.budget)
+        return lease._replace(tags=versions)
+
+    async def _run_leased(self, lease: Lease) -> tuple[Any, Entry | None]:
+        """Run the function while its lease is renewed; returns the value, and the entry to store."""
+        started = self.runtime.loop.time()
+        with self.runtime.renewing(self.runtime.store, [lease]):
+            value = await self.run()
+        return value, self._encode(lease, value, load_seconds=self.runtime.loop.time() - started)
+
+    async def _store_or_supersede(self, lease: Lease, value: Any, entry: Entry | None) -> LoadResult:
+        try:
+            if entry is not None and not await self._store(lease, entry):
+                return await self.superseded(LoadResult(value, entry))
+            if entry is None:
+                await self._store(lease, None)
+        except CacheError:
+            self._give_up_storing(lease)
+        return LoadResult(value, entry)
+
+    async def _store(self, lease: Lease, entry: Entry | None) -> bool:
+        """Store the entry, or give the lease back if there is none; True if it was stored."""
+        store = self.runtime.store
+        if entry is None:
+            confirmed(await store.release([lease], self.budget))
+            return False
+        kept_ms = self.lifetime.kept_ms(entry)
+        (stored,) = confirmed(await store.commit([lease], [entry.to_bytes()], [kept_ms], self.budget))
+        self.runtime.forget([self.key])  # a caller that has this value must not find an older one afterwards
+        if stored:
+            self.count("bytes_written", len(entry.payload))
+        else:
+            self.count("refused")
+        return bool(stored)
+
+    def _give_up_storing(self, lease: Lease) -> None:
+        """Let the next call try again at once, instead of waiting for a lease without a load."""
+        self.count("unstored")
+        self._release_soon(lease)
+
+    def _release_soon(self, lease: Lease) -> None:
+        self.runtime.release_soon(self.runtime.store, [lease])
+
+    def _encode(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
+        writer = EntryWriter(self.spec, self.lifetime, self.runtime, load_seconds=load_seconds)
+        entry = writer.entry(value, lease.tags)
+        if entry is None:
+            self.count_uncacheable()
+        return entry

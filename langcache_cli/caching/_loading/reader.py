@@ -1,6 +1,6 @@
-"""Calls that find what they look for: most of them, so nothing is made for them but the value.
+"""The fast path: calls that find a plain entry. Nothing is made for them but the value.
 
-Everything else, from a miss to an entry that has to be renewed, is handed on to `Call`.
+Every other call, from a miss to an entry that must be renewed, continues in `Call`.
 """
 
 from __future__ import annotations
@@ -13,28 +13,36 @@ from typing import Any, NamedTuple
 
 from langcache_cli.caching._errors import CacheError, UndecodableEntryError
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
+from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._loading.call import Call
-from langcache_cli.caching._loading.load import Load
+from langcache_cli.caching._loading.hit_counter import HitCounter
+from langcache_cli.caching._loading.load import Load, Origin
 from langcache_cli.caching._near.tracking import NearCache
-from langcache_cli.caching._protocol.entry import MAX_HEADER_BYTES, PACKING, TAGS, Entry, parse, plain_header
+from langcache_cli.caching._protocol.entry import (
+    COMPRESSION_GROUP,
+    MAX_HEADER_BYTES,
+    TAGS_GROUP,
+    Entry,
+    parse,
+    plain_header,
+)
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import seen_in
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._statistics.counters import Label
-from langcache_cli.caching._statistics.events import CacheEvent
 from langcache_cli.caching._values.compression import ZLIB, unpacked
 
 NOTHING = object()
-"""Is no value."""
+"""Sentinel: take the slow path."""
 
 
 class NearFill(NamedTuple):
-    """What is needed to keep in the process what a look-up finds.
+    """What is needed to keep the result of a look-up in the near cache.
 
     Attributes:
         since: `NearMemory.moment` before it.
         asked_at: When it was about to be sent.
-        ttl: Given how long the entry lives, in milliseconds.
+        ttl: Will hold the remaining TTL of the entry in milliseconds.
     """
 
     since: int
@@ -51,26 +59,26 @@ class Reader:
         Raises:
             TypeError: The function's return annotation cannot be used.
         """
+        self.runtime = runtime
+        self.spec = spec
         self.label = label
         self.lifetime = lifetime
-        self._runtime = runtime
-        self._spec = spec
-        self._codec = spec.resolve()
-        self._decode = self._codec.decode
-        self._namespace = runtime.settings.namespace
-        self._names = spec.compiled_names(self._namespace)
-        self._match_header = plain_header(spec.codec.fingerprint)
-        self._tagged = spec.is_tagged
-        self._serves_at_once = not (lifetime.stale_seconds or lifetime.early_refresh)
         self.near = runtime.near() if spec.local_seconds else None
-        self._tally = runtime.statistics.tally(label)
+        self._codec = spec.resolve()
+        self._hits = HitCounter(runtime, label)
+        self._namespace = runtime.settings.namespace
+        self._tagged = spec.is_tagged
+        self._renews = lifetime.renews
+        # bound once: each is used by every call
+        self._decode = self._codec.decode
+        self._keys = spec.compiled_keys(self._namespace)
+        self._match_header = plain_header(self._codec.fingerprint)
+        self._count_hit = self._hits.count
         self._node = runtime.node
-        self._publisher = runtime.publisher
-        self._look_up = runtime.node.try_lookup
+        self._try_lookup = runtime.node.try_lookup
         self._clock = runtime.node.clock
-        self._board = runtime.running_loads
+        self._running_loads = runtime.running_loads
         self._unconfirmed = runtime.outbox.unconfirmed
-        self._events = runtime.events
 
     async def answer(
         self,
@@ -89,147 +97,133 @@ class Reader:
             key_args: ``args`` without the instance of a method, which is not part of the key.
         """
         try:
-            names = self._names(*key_args, **kwargs)
+            keys = self._keys(*key_args, **kwargs)
         except TypeError:
-            names = self._spec.names(self._namespace, *key_args, **kwargs)  # which says what is wrong
-        began, started = self._board.started, monotonic()
-        if (near := self.near) is not None and near.get(names[0], started) is not None:
+            keys = self.spec.key_and_tags(self._namespace, *key_args, **kwargs)  # raises with an explanation
+        loads_before, started = self._running_loads.started, monotonic()
+        if (near := self.near) is not None and near.get(keys[0], started) is not None:
             await near.poll()
-            value = self._near_value(near, names[0], monotonic())
+            value = self._near_value(near, keys[0], monotonic())
             if value is not NOTHING:
                 return value
         clock_started = started - self._clock.busy
-        fill = self._fill(near, names[0]) if near is not None else None
-        pending = None if self._unconfirmed else self._look_up(names)
+        fill = self._start_fill(near, keys[0]) if near is not None else None
+        pending = None if self._unconfirmed else self._try_lookup(keys)
         if pending is None:
-            call = self.call(EntryKeys(names[0], names[1:]), functools.partial(function, *args, **kwargs))
+            call = self.call(EntryKeys(keys[0], keys[1:]), functools.partial(function, *args, **kwargs))
             return await call.answer()
-        seen, due = None, False
+        seen, renewal_due = None, False
         try:
             found = await pending
         except CacheError:
             pass
         else:
-            # asked again: a new connection may lead to a server that has forgotten invalidations
+            # checked again: a new connection may lead to a server that has lost invalidations
             if not self._unconfirmed:
-                due = not self._serves_at_once and self._renewal_is_due(found)
-                value = NOTHING if due else self._value(found, names, started, fill)
+                renewal_due = self._renews and self._draw_renewal(found)
+                value = NOTHING if renewal_due else self._plain_value(found, keys, started, fill)
                 if value is not NOTHING:
                     return value
                 seen = seen_in(found, tagged=self._tagged)
         call = self.call(
-            EntryKeys(names[0], names[1:]), functools.partial(function, *args, **kwargs), began=began
+            EntryKeys(keys[0], keys[1:]),
+            functools.partial(function, *args, **kwargs),
+            loads_before=loads_before,
         )
         call.load.budget.left = self._node.time_left(clock_started)
-        return await call.go_on(seen, started, due=due)
+        return await call.go_on(seen, started, renewal_due=renewal_due)
 
-    def call(
-        self, address: EntryKeys, origin: Callable[[], Awaitable[Any]], *, began: int | None = None
-    ) -> Call:
-        """One call, to be answered or refreshed in all the ways there are.
+    def near_answer(self, near: NearCache, key_args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """The value of one call from the near cache, without a turn of the event loop; or `NOTHING`."""
+        started = monotonic()
+        if near.must_poll(started):
+            return NOTHING
+        try:
+            keys = self._keys(*key_args, **kwargs)
+        except TypeError:
+            return NOTHING
+        return self._near_value(near, keys[0], started)
+
+    def call(self, address: EntryKeys, origin: Origin, *, loads_before: int | None = None) -> Call:
+        """One call, to be answered or refreshed on the slow path.
 
         Args:
             address: Where its value is stored.
             origin: What a miss runs.
-            began: How many loads there had been on the board when it began; None for now.
+            loads_before: `RunningLoads.started` when the call began; None for now.
         """
-        load = Load(self._runtime, self._spec, self.label, address, origin, lifetime=self.lifetime)
-        return Call(load, began=began)
+        load = Load(self.runtime, self.spec, self.label, address, origin, lifetime=self.lifetime)
+        return Call(load, self._hits, loads_before=loads_before)
 
     def retire(self) -> None:
-        """Nothing is counted any more: the event loop is about to end."""
-        self._runtime.statistics.retire(self._tally)
+        """Count no more: the event loop is about to end."""
+        self._hits.retire()
 
-    def _value(self, found: Any, names: tuple[str, ...], started: float, fill: NearFill | None) -> Any:
-        """That of an entry which can be served without another thought, counted; or `NOTHING`."""
+    def _plain_value(self, found: Any, keys: KeyAndTags, started: float, fill: NearFill | None) -> Any:
+        """The value of a valid entry that is not leased, counted as a hit; or `NOTHING`."""
         stored = found[0] if self._tagged else found
         if not stored:
             return NOTHING
         header = self._match_header(stored, 0, MAX_HEADER_BYTES)
         if header is None:
             return NOTHING
-        extra = header.lastindex
+        optional = header.lastindex
         if self._tagged:
             versions = found[1:]
-            if None in versions or header[TAGS] != b",".join(versions):
+            if None in versions or header[TAGS_GROUP] != b",".join(versions):
                 return NOTHING
-        elif extra is not None and header[TAGS] is not None:
+        elif optional is not None and header[TAGS_GROUP] is not None:
             return NOTHING
         payload = stored[header.end() :]
         n_bytes = len(payload)
         try:
-            if extra == PACKING:
+            if optional == COMPRESSION_GROUP:
                 payload = unpacked(payload, ZLIB)
             value = self._decode(payload)
         except UndecodableEntryError:
             return NOTHING
         if fill is not None:
-            self._keep(names, payload, value, fill)
-        seconds = monotonic() - started
-        self._tally.count_hit(n_bytes, seconds)
-        if self._events.hooks or self._publisher.timer is None:
-            self._counted(names[0], "bytes_read", n_bytes, seconds)
+            self._keep_near(keys, payload, value, fill)
+        self._count_hit(keys[0], n_bytes, monotonic() - started)
         return value
 
-    def _renewal_is_due(self, found: Any) -> bool:
-        """Whether what was found is an entry whose successor should be loaded, as far as it can tell."""
+    def _draw_renewal(self, found: Any) -> bool:
+        """True if a look-up found an entry whose successor this call should load."""
         stored = found[0] if self._tagged else found
         entry = parse(stored) if stored else None
-        return isinstance(entry, Entry) and self.lifetime.renewal_is_due(entry, self._runtime.now_ms())
-
-    def near_answer(self, near: NearCache, key_args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """The value of one call, if it is in this process and nobody has to wait for it; or `NOTHING`."""
-        started = monotonic()
-        if near.must_poll(started):
-            return NOTHING
-        try:
-            names = self._names(*key_args, **kwargs)
-        except TypeError:
-            return NOTHING
-        return self._near_value(near, names[0], started)
+        return isinstance(entry, Entry) and self.lifetime.draw_renewal(entry, self.runtime.now_ms())
 
     def _near_value(self, near: NearCache, key: str, started: float) -> Any:
-        """That of an entry in this process, counted; or `NOTHING`."""
+        """The value of an entry in the near cache, counted as a hit; or `NOTHING`."""
         kept = None if self._unconfirmed else near.get(key, started)
         if kept is None or kept.codec is not self._codec:
             return NOTHING
         try:
             value = kept.value if kept.payload is None else self._decode(kept.payload)
-        except UndecodableEntryError:  # a validator of the application's takes it no more
+        except UndecodableEntryError:  # the application's own validators accept it no longer
             near.near.drop([key])
             return NOTHING
-        seconds = monotonic() - started
-        self._tally.count_near_hit(seconds)
-        if self._events.hooks or self._publisher.timer is None:
-            self._counted(key, "near", 1, seconds)
+        self._hits.count_near(key, monotonic() - started)
         return value
 
-    def _counted(self, key: str, name: str, amount: int, seconds: float) -> None:
-        """See that the numbers of a hit are delivered in time, and tell the hooks; asked only if need be."""
-        if self._publisher.timer is None:
-            self._publisher.soon()
-        if self._events.hooks:
-            self._events.tell(CacheEvent(name, self.label, key, amount, None))
-            self._events.tell(CacheEvent("hits", self.label, key, 1, seconds))
-
-    def _fill(self, near: NearCache, key: str) -> NearFill | None:
-        """Ask how long the entry lives that is about to be looked up over the same connection."""
-        out = self._node.out
-        if out is None or not near.follows(out) or self._unconfirmed:
+    def _start_fill(self, near: NearCache, key: str) -> NearFill | None:
+        """Ask for the TTL of the entry that is about to be looked up, over the same connection."""
+        connection = self._node.connection
+        if connection is None or not near.follows(connection) or self._unconfirmed:
             return None
-        return NearFill(near.near.moment, monotonic(), out.request([("PTTL", key)]).future)
+        return NearFill(near.near.moment, monotonic(), connection.request([("PTTL", key)]).future)
 
-    def _keep(self, names: tuple[str, ...], payload: bytes, value: Any, fill: NearFill) -> None:
-        """Keep an entry in this process, no longer than it lives in Redis."""
+    def _keep_near(self, keys: KeyAndTags, payload: bytes, value: Any, fill: NearFill) -> None:
+        """Keep an entry in the near cache, no longer than it lives in Redis."""
         if self.near is None or not fill.ttl.done() or fill.ttl.exception() is not None:
             return
         (ttl_ms,) = fill.ttl.result()
         if not isinstance(ttl_ms, int) or ttl_ms <= 0:
             return
         fresh_seconds = ttl_ms / 1000 - self.lifetime.stale_seconds
-        ends = fill.asked_at + min(self._spec.local_seconds, fresh_seconds)
+        ends = fill.asked_at + min(self.spec.local_seconds, fresh_seconds)
         self.near.keep(
-            *(names, payload, value),
+            *(keys, payload, value),
             asked_at=fill.asked_at,
             ends=ends,
             since=fill.since,

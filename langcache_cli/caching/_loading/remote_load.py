@@ -1,7 +1,7 @@
 """Waiting for a load that another process has begun.
 
-Nobody holds a connection or a place in a queue: the key is looked at again and again, at random
-moments, until it shows something else. If the other process was killed, its lease ends by itself.
+The key is polled at random moments until it shows something else: no connection is held, and there is no
+queue. If the other process was killed, its lease ends by itself.
 """
 
 from __future__ import annotations
@@ -15,24 +15,22 @@ from langcache_cli.caching._protocol.store import Store
 from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._wire.budget import Budget
 
-FIRST_LOOK_SECONDS = 0.005
-LAST_LOOK_SECONDS = 0.1
-"""Looks start close together, because most loads are quick, and slow down to ten a second: that is how
-much later than the first caller the others can have the value."""
+FIRST_PAUSE_SECONDS = 0.005
+LAST_PAUSE_SECONDS = 0.1
+"""The pause grows by half from the first to the last: most loads are quick. Waiters get the value at most one
+pause later than the call that loaded it."""
 
 
-async def watch(store: Store, placeholder: Placeholder, key: str) -> LoadResult:
-    """Wait until ``key`` no longer shows ``placeholder``.
-
-    It is bounded by whoever waits for it, and by the lease of the load.
+async def wait_for_change(store: Store, placeholder: Placeholder, key: str) -> LoadResult:
+    """Wait until ``key`` no longer shows ``placeholder``. It has no time limit but that of the lease.
 
     Returns:
         What the key shows then, as ``found``; a ``failure`` when Redis could not be asked.
     """
-    pause = FIRST_LOOK_SECONDS
+    pause = FIRST_PAUSE_SECONDS
     while True:
-        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - to spread, not to hide
-        pause = min(1.5 * pause, LAST_LOOK_SECONDS)
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load; no secret depends on it
+        pause = min(1.5 * pause, LAST_PAUSE_SECONDS)
         try:
             seen = await store.read(key, Budget(store.node.timeout))
         except CacheError as error:

@@ -1,4 +1,4 @@
-"""Loading the successor of an entry that is still served: when it is stale, or ahead of its end."""
+"""Loading the successor of an entry that is still served: after its TTL, or ahead of its end."""
 
 from __future__ import annotations
 
@@ -10,59 +10,49 @@ from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.store import new_lease
 
 
-async def renewed(load: Load, entry: Entry, value: Any, *, due: bool = False) -> Any:
+async def renewed(load: Load, entry: Entry, value: Any, *, due: bool) -> Any:
     """The value to return for an entry that was found: its own, or that of its successor.
 
-    At most one call of the fleet loads it. A function that takes a database session does so in that call,
-    which then returns the new value, or the old one if it fails; others do so in the background.
+    At most one call of the fleet loads the successor. If the function takes a database session, that call
+    waits for the load and returns the new value, or the old one if the load fails; otherwise the load runs in
+    the background.
 
     Args:
         load: Of the call.
         entry: What it found.
         value: Its value.
-        due: Whether the dice have been thrown already, and say that it should be loaded.
+        due: The decision of `Lifetime.draw_renewal` for this look-up.
     """
-    if not _is_due(load, entry, due=due):
+    if not load.lifetime.renews:
         return value
-    runtime, lease = load.runtime, new_lease(load.key)
-    work = load.if_elected(lease, entry)
-    ends_with_starter = load.spec.takes_session
+    runtime, now_ms = load.runtime, load.runtime.now_ms()
+    if load.lifetime.stale_seconds and now_ms >= entry.fresh_until_ms:
+        load.count("stale")
+    if not due or runtime.is_leased(entry, now_ms) or runtime.running_loads.is_renewing(load.key):
+        return value
+    lease = new_lease(load.key)
     flight = runtime.running_loads.start(
         lease.token,
-        work,
+        load.load_if_elected(lease, entry),
         renews=load.key,
-        in_background=not ends_with_starter,
-        ends_with_starter=ends_with_starter,
+        in_background=not load.spec.takes_session,
+        ends_with_starter=load.spec.takes_session,
     )
     if flight.in_background:
         return value
     try:
-        landing = await flight.result()
+        result = await flight.wait_as_starter()
     except Exception:
         if await _was_invalidated(load, {entry.id, lease.token}):
             raise
         return value  # the error was counted and logged where it was raised
-    return value if landing.found is not None else landing.value
+    return value if result.found is not None else result.value
 
 
 async def _was_invalidated(load: Load, ids: set[str]) -> bool:
-    """Whether the entry that is about to be served for want of a better one has gone meanwhile."""
+    """True if the entry that is about to be served instead of a new value has been invalidated meanwhile."""
     try:
         found = (await load.look()).parse()
     except CacheError:
         return False
     return found is None or found.id not in ids
-
-
-def _is_due(load: Load, entry: Entry, *, due: bool) -> bool:
-    lifetime, runtime = load.lifetime, load.runtime
-    if not (lifetime.stale_seconds or lifetime.early_refresh):
-        return False
-    now_ms = runtime.now_ms()
-    if lifetime.stale_seconds and now_ms >= entry.fresh_until_ms:
-        load.count("stale")
-    return (
-        (due or lifetime.renewal_is_due(entry, now_ms))
-        and not runtime.is_leased(entry, now_ms)
-        and not runtime.running_loads.is_renewing(load.key)
-    )

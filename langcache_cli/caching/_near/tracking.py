@@ -18,8 +18,8 @@ from typing import Any
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._keys.selection import Invalidation
 from langcache_cli.caching._near.memory import Kept, NearMemory
-from langcache_cli.caching._wire.connection import knows_pushes
-from langcache_cli.caching._wire.write_batch import BatchedConnection
+from langcache_cli.caching._wire.batched_connection import BatchedConnection
+from langcache_cli.caching._wire.connection import SUPPORTS_PUSH
 
 logger = logging.getLogger("langcache_cli.caching")
 
@@ -53,11 +53,11 @@ class NearCache:
     def follow(self, out: BatchedConnection) -> None:
         """Begin anew over a connection that has just been made, or over which nothing was tracked so far."""
         self.end()
-        if not knows_pushes:
+        if not SUPPORTS_PUSH:
             self._refused("it needs hiredis 3.2 or newer")
             return
         self._out = out
-        out.link.listen(partial(self._pushed, out), partial(self._lost, out))
+        out.listen(partial(self._pushed, out), partial(self._lost, out))
         prefixes = [part for prefix in self._prefixes for part in ("PREFIX", prefix)]
         commands = [("HELLO", 3), ("CLIENT", "TRACKING", "ON", "BCAST", *prefixes)]
         out.request(commands).future.add_done_callback(partial(self._begun, out))

@@ -1,11 +1,10 @@
-r"""What stands under one key: a header line that a person can read, then the payload.
+r"""The bytes under one key: a header line that a person can read, then the payload.
 
 An entry is ``lc1 entry id=... leased=... created=... fresh=... load_us=... schema=...\n{json}``.
 While a load runs and there is no value, the key holds a placeholder, ``lc1 lease id=... created=...``,
 with the lease token as its id. Both end with ``tags=...`` if the function has tags: their versions, read
-before the load began. The header of a payload that is compressed ends with ``zip=zlib``. Times are
-milliseconds since 1970 (UTC). The id and ``leased`` have fixed places, which the Lua scripts rely on.
-Fields that this version does not know are skipped.
+before the load began. The header of a compressed payload ends with ``zip=zlib``. Times are milliseconds
+since 1970 (UTC). `header` has the fields with fixed places. Unknown fields are skipped.
 """
 
 from __future__ import annotations
@@ -34,10 +33,10 @@ class Entry(NamedTuple):
         fresh_until_ms: The end of its TTL.
         load_us: How long the load took, in microseconds.
         schema: Fingerprint of the type that wrote it.
-        payload: The value as JSON, packed as ``packing`` says.
+        payload: The value as JSON, compressed as ``compression`` says.
         tags: Versions of the function's tags from before the load began. Valid while they are unchanged.
-        leased_until_ms: Until when, on the server's clock, somebody loads its successor; 0 for nobody.
-        packing: ``zlib``, or empty for as it is.
+        leased_until_ms: Until when, on the server's clock, its successor is being loaded; 0 for not at all.
+        compression: ``zlib``, or empty for none.
     """
 
     id: str
@@ -48,25 +47,25 @@ class Entry(NamedTuple):
     payload: bytes
     tags: tuple[str, ...] = ()
     leased_until_ms: int = 0
-    packing: str = ""
+    compression: str = ""
 
     def to_bytes(self) -> bytes:
         """The bytes to store."""
         return entry_format(self.created_ms, self.load_us, self.schema, self.leased_until_ms) % (
             self.id.encode("ascii"),
             self.fresh_until_ms,
-            header_end(self.tags, self.packing),
+            optional_fields(self.tags, self.compression),
             self.payload,
         )
 
 
 class Placeholder(NamedTuple):
-    """The lease of a load that is under way.
+    """The lease of a load under way.
 
     Attributes:
-        id: The token; whoever holds it may store one entry while the key still shows it.
+        id: The token: its holder may store one entry while the key still shows it.
         created_ms: When the load began.
-        tags: As for an entry. Once they have changed, nobody may wait for this load any more.
+        tags: As for an entry. Once they have changed, no caller may wait for this load.
     """
 
     id: str
@@ -75,11 +74,11 @@ class Placeholder(NamedTuple):
 
     def to_bytes(self) -> bytes:
         """The bytes to store."""
-        return placeholder_format(self.created_ms) % (self.id.encode("ascii"), header_end(self.tags))
+        return placeholder_format(self.created_ms) % (self.id.encode("ascii"), optional_fields(self.tags))
 
 
 def parse(stored: bytes) -> Entry | Placeholder | None:
-    """What the bytes under a key are; None for anything this package did not write."""
+    """The entry or placeholder in the bytes under a key; None for anything this package did not write."""
     header = _HEADER.match(stored, 0, MAX_HEADER_BYTES)
     if header is None:
         return None
@@ -98,18 +97,18 @@ def parse(stored: bytes) -> Entry | Placeholder | None:
         payload=stored[header.end() :],
         tags=tags,
         leased_until_ms=int(header["leased"]),
-        packing=header["zip"].decode("ascii") if header["zip"] else "",
+        compression=header["zip"].decode("ascii") if header["zip"] else "",
     )
 
 
-TAGS, PACKING = 1, 2
+TAGS_GROUP, COMPRESSION_GROUP = 1, 2
 
 
 def plain_header(schema: str) -> Callable[[bytes, int, int], re.Match[bytes] | None]:
-    """What matches the header of an entry whose payload is a value of ``schema``, and not leased.
+    """A fast match for the header of an entry written with ``schema`` and not leased; `parse` reads the rest.
 
-    Group `TAGS` holds the versions of its tags, group `PACKING` how it is packed; ``lastindex`` says which of
-    them there is. `parse` makes out all others.
+    Group `TAGS_GROUP` holds the versions of its tags, group `COMPRESSION_GROUP` its compression;
+    ``lastindex`` is the last of the two that is present.
     """
     return re.compile(
         rb"lc1 entry id=[0-9a-f]{16} leased=0{13} created=[0-9]{1,15} fresh=[0-9]{1,15} load_us=[0-9]{1,15}"
@@ -119,19 +118,19 @@ def plain_header(schema: str) -> Callable[[bytes, int, int], re.Match[bytes] | N
 
 
 def entry_format(created_ms: int, load_us: int, schema: str, leased_until_ms: int = 0) -> bytes:
-    """What entries of one load share: ``%`` adds the id, the end of the TTL, `header_end` and the payload."""
+    """A template for entries of one load; ``%`` adds id, end of the TTL, `optional_fields` and payload."""
     shared = (leased_until_ms, created_ms, load_us, schema.encode("ascii"))
     return b"lc1 entry id=%%b leased=%013d created=%d fresh=%%d load_us=%d schema=%b%%b\n%%b" % shared
 
 
 def placeholder_format(created_ms: int) -> bytes:
-    """What placeholders of one moment share: ``%`` adds the id and `header_end`."""
+    """A template for placeholders of one moment; ``%`` adds the id and `optional_fields`."""
     return b"lc1 lease id=%%b created=%d%%b" % created_ms
 
 
-def header_end(tags: tuple[str, ...], packing: str = "") -> bytes:
-    """The fields that most entries do without."""
-    if not tags and not packing:
+def optional_fields(tags: tuple[str, ...], compression: str = "") -> bytes:
+    """The end of a header: fields that most entries do without."""
+    if not tags and not compression:
         return b""
     tagged = f" tags={','.join(tags)}" if tags else ""
-    return f"{tagged}{f' zip={packing}' if packing else ''}".encode("ascii")
+    return f"{tagged}{f' zip={compression}' if compression else ''}".encode("ascii")

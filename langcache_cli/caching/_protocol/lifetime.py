@@ -1,4 +1,4 @@
-"""How long entries are fresh, how long they are kept after that, and when to load their successors."""
+"""How long entries are fresh, how long they are kept after that, and when their successors are loaded."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Lifetime:
     Attributes:
         ttl_seconds: How long an entry is fresh.
         stale_seconds: How much longer it is served while one call loads its successor, or fails to.
-        early_refresh: The beta of XFetch: 0 never loads before the end, 1 is the usual, more is earlier.
-        jitter: Each entry's TTL is shorter by a random part of this size, so that entries stored
-            together do not end together.
+        early_refresh: The beta of XFetch: 0 never loads ahead, 1 is the usual value, more loads earlier.
+        jitter: Each entry's TTL is shorter by a random part of up to this size, so that entries stored
+            together do not expire together.
     """
 
     ttl_seconds: float
@@ -27,42 +27,47 @@ class Lifetime:
     jitter: float = 0.0
 
     def ttls_ms(self, count: int) -> list[int]:
-        """The TTLs of so many entries, in milliseconds."""
-        ttl_ms, shorter = self.ttl_seconds * 1000, self.ttl_seconds * 1000 * self.jitter
-        some = random.random  # to spread, not to hide
-        return [max(1, round(ttl_ms - shorter * some())) for _ in range(count)]
+        """The TTLs of ``count`` new entries, in milliseconds."""
+        ttl_ms, spread_ms = self.ttl_seconds * 1000, self.ttl_seconds * 1000 * self.jitter
+        draw = random.random  # spreads load; no secret depends on it
+        return [max(1, round(ttl_ms - spread_ms * draw())) for _ in range(count)]
 
     @property
     def stale_ms(self) -> int:
         """How long an entry is kept after its TTL."""
         return round(self.stale_seconds * 1000)
 
+    @property
+    def renews(self) -> bool:
+        """True if entries are served while their successors are loaded."""
+        return bool(self.stale_seconds or self.early_refresh)
+
     def kept_ms(self, entry: Entry) -> int:
-        """How long a new entry is kept: fresh, and stale after that."""
+        """The physical TTL of a new entry: fresh, then stale."""
         return entry.fresh_until_ms - entry.created_ms + self.stale_ms
 
     def has_ended(self, entry: Entry, now_ms: int) -> bool:
-        """Whether an entry may not be served any more, if the clocks agree."""
+        """True if an entry may not be served any more, provided that the clocks agree."""
         return now_ms >= entry.fresh_until_ms + self.stale_ms
 
     @property
     def longest_ms(self) -> int:
-        """How long an entry can be kept at most."""
+        """Upper bound for the physical TTL of an entry."""
         return milliseconds(self.ttl_seconds) + self.stale_ms
 
-    def renewal_is_due(self, entry: Entry, now_ms: int) -> bool:
-        """Whether the successor of an entry should be loaded now, by one call of all that see it.
+    def draw_renewal(self, entry: Entry, now_ms: int) -> bool:
+        """Decide whether the successor of an entry should be loaded now. Each call is a new random draw.
 
-        Before its end that is a matter of chance, which grows with the time that a load takes: Vattani et
-        al., Optimal Probabilistic Cache Stampede Prevention (VLDB 2015).
+        Before the end of the TTL the probability grows with the time that a load takes (XFetch: Vattani et
+        al., Optimal Probabilistic Cache Stampede Prevention, VLDB 2015); after it the answer is always yes.
         """
         if self.early_refresh:
-            # 1 - random() is never 0, whose logarithm there is not
+            # 1 - random() is in (0, 1], where the logarithm is defined
             ahead_us = -self.early_refresh * entry.load_us * math.log(1 - random.random())  # noqa: S311
             now_ms += round(ahead_us / 1000)
         return now_ms >= entry.fresh_until_ms
 
 
 def milliseconds(seconds: float) -> int:
-    """A time in the unit of Redis, which refuses 0."""
+    """Seconds in the unit of Redis, at least 1: Redis refuses a TTL of 0."""
     return max(1, round(seconds * 1000))

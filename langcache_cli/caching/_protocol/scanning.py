@@ -1,7 +1,4 @@
-"""Clearing many keys by pattern: SCAN and UNLINK, never outside the namespace.
-
-No path leads to FLUSHDB.
-"""
+"""Finding and removing the keys of a selection: SCAN and UNLINK, never FLUSHDB."""
 
 from __future__ import annotations
 
@@ -10,26 +7,31 @@ from collections.abc import AsyncIterator
 
 from langcache_cli.caching._keys.selection import Selection
 from langcache_cli.caching._protocol.pace import Pace
+from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.node import Node
-from langcache_cli.caching._wire.write_batch import BatchedConnection
 
 KEYS_PER_SCAN = 300
-"""Keep the server busy while the last ones travel. More would be no quicker, and starve its other clients."""
+"""Enough to keep the server busy while the previous keys travel. More is no quicker and
+delays its other clients."""
 
 KEYS_PER_UNLINK = 128
-"""Fewer at a time are worse for others where Redis uses glibc's allocator. It puts off merging what was freed
-until a kilobyte is asked for, which the pointers to so many arguments are; merging what was freed in a tenth
-of a second takes 10 ms, in which nobody is served."""
+"""With fewer, a Redis that uses glibc's allocator stalls: glibc puts off merging freed
+chunks until a kilobyte is allocated, as it is for the pointers to 128 arguments. Merging what a tenth of a
+second has freed takes 10 ms, in which the server serves no client."""
 
 SCANS_PER_UNLINK = 10
-"""Where few keys are selected, those found do not wait for more than so many searches."""
+"""Upper bound for the searches after which keys that were found are removed, where few keys are selected."""
 
 START = b"0"
 """The cursor that begins a search, and that ends it."""
 
 
 async def scan(node: Node, selection: Selection) -> AsyncIterator[list[bytes]]:
-    """Yield batches of the selected keys; ones that come and go meanwhile may be missing."""
+    """Yield batches of the selected keys. Keys that come or go meanwhile may be missing.
+
+    Raises:
+        CacheUnavailableError: The server went away.
+    """
     search = _Search(node, selection)
     while not search.ended:
         if found := search.selected(await search.step(KEYS_PER_SCAN)):
@@ -37,14 +39,17 @@ async def scan(node: Node, selection: Selection) -> AsyncIterator[list[bytes]]:
 
 
 async def unlink(node: Node, selection: Selection, *, keys_per_second: float | None = None) -> int:
-    """Remove the selected keys and return how many there were.
+    """Remove the selected keys and return their number.
 
-    Every load of such a key that was under way when this began is refused when it wants to store.
+    A load of such a key that was under way when this began is refused when it wants to store.
 
     Args:
-        node: Where they are.
-        selection: Which.
-        keys_per_second: How many to remove in a second at most; None for as many as there are.
+        node: The server.
+        selection: The keys.
+        keys_per_second: Upper bound for the rate; None for none.
+
+    Raises:
+        CacheUnavailableError: The server went away; some keys may have been removed.
     """
     pace, search = Pace(keys_per_second), _Search(node, selection)
     step, enough = pace.step(KEYS_PER_SCAN), pace.gathered(KEYS_PER_UNLINK)
@@ -55,8 +60,9 @@ async def unlink(node: Node, selection: Selection, *, keys_per_second: float | N
         while searching is not None:
             keys = await searching
             searching = None if search.ended else asyncio.create_task(search.step(step))
+            # two turns of the loop: the next search is sent, and Redis works while this one is sorted
             await asyncio.sleep(0)
-            await asyncio.sleep(0)  # by now it is on its way: Redis searches on while we sort what it found
+            await asyncio.sleep(0)
             selected = search.selected(keys)
             found += selected
             scans += 1
@@ -70,11 +76,13 @@ async def unlink(node: Node, selection: Selection, *, keys_per_second: float | N
         under_way = [task for task in (searching, removing) if task is not None]
         for task in under_way:
             task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)  # looks at failures that nobody waits for
+        await asyncio.gather(
+            *under_way, return_exceptions=True
+        )  # retrieves failures that no caller waits for
 
 
 class _Search:
-    """One pass over all keys. It begins anew over another connection: there a cursor may mean other keys."""
+    """One pass over all keys. Over a new connection it begins anew: there a cursor may mean other keys."""
 
     def __init__(self, node: Node, selection: Selection) -> None:
         self._node = node
@@ -84,10 +92,10 @@ class _Search:
         self.ended = False
 
     async def step(self, count: int) -> list[bytes]:
-        """Some of the keys that match the pattern, of about so many keys."""
+        """Look at about ``count`` keys and return those that match the pattern."""
         asked, pattern = self._cursor, self._selection.pattern
         cursor, keys = await self._node.call("SCAN", asked, "MATCH", pattern, "COUNT", count)
-        connection = self._node.out
+        connection = self._node.connection
         if asked != START and connection is not self._connection:
             self._cursor = START
         else:
@@ -97,6 +105,6 @@ class _Search:
         return found
 
     def selected(self, keys: list[bytes]) -> list[bytes]:
-        """Those that are meant."""
+        """Those of ``keys`` that the selection means: its pattern may be wider."""
         only = self._selection.only
         return keys if only is None else [key for key in keys if only.match(key)]

@@ -1,4 +1,4 @@
-"""The steps that must be atomic, as Lua scripts: each takes keys that have nothing to do with each other."""
+"""The atomic steps, as Lua scripts. Each takes any number of keys and decides about every key by itself."""
 
 from __future__ import annotations
 
@@ -8,25 +8,33 @@ from functools import cache
 from hashlib import sha1
 from importlib.resources import files
 from itertools import chain
+from typing import Any
 
-Argument = bytes | str | int
+from langcache_cli.caching._errors import ServerReplyError
+from langcache_cli.caching._protocol import header
+from langcache_cli.caching._wire.budget import Budget
+from langcache_cli.caching._wire.connection import Argument
+from langcache_cli.caching._wire.node import Node
+
 Column = Sequence[Argument]
-"""What a script needs to know about its keys: one thing about each of them."""
+"""One argument of a script for each of its keys."""
 
 KEYS_PER_RUN = 100
-"""A script on so many takes the server about half a millisecond, in which it serves nobody else."""
+"""A run of so many keys takes the server about half a millisecond, in which it serves no other client."""
 
 BYTES_PER_RUN = 128 * 1024
-"""The server holds a command in memory until it has all of it."""
+"""Upper bound for the arguments of one run: the server holds a command in memory until it is complete."""
+
+STEPS = ("acquire", "claim", "commit", "elect", "release", "renew", "tag", "withdraw")
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Some of the keys of a script, with what it needs to know about them.
+    """Some of the keys of a script, with their arguments.
 
     Attributes:
-        n_keys: How many.
-        arguments: The keys, then for each of them in turn what the columns say.
+        n_keys: The number of keys.
+        arguments: The keys, then the arguments of the first key, of the second, and so on.
     """
 
     n_keys: int
@@ -35,32 +43,69 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A Lua script and the name that Redis knows it by once it has run."""
+    """A Lua script and its SHA-1, by which a server that has run it knows it."""
 
     source: str
     digest: str
 
     def by_digest(self, run: Run) -> tuple[Argument, ...]:
-        """The command that runs it for some keys when the server has it; ``NOSCRIPT`` otherwise."""
+        """The command that runs it on a server that knows it; elsewhere the reply is ``NOSCRIPT``."""
         return ("EVALSHA", self.digest, run.n_keys, *run.arguments)
 
     def by_source(self, run: Run) -> tuple[Argument, ...]:
-        """The command that runs it in any case."""
+        """The command that runs it on any server."""
         return ("EVAL", self.source, run.n_keys, *run.arguments)
 
 
 @cache
-def script(name: str) -> Script:
-    """The script in ``lua/{name}.lua``."""
-    source = (files("langcache_cli.caching._protocol") / "lua" / f"{name}.lua").read_text("utf-8")
+def script(step: str) -> Script:
+    """``lua/{step}.lua`` behind the table of header fields and the functions that all steps share."""
+    folder = files("langcache_cli.caching._protocol") / "lua"
+    own, shared = ((folder / f"{name}.lua").read_text("utf-8") for name in (step, "shared"))
+    source = header.LUA + shared + own
     return Script(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
+async def run_script(
+    node: Node, step: str, keys: Sequence[str], *columns: Column, budget: Budget | None = None
+) -> list[Any]:
+    """Run a step on any number of keys, in one round trip.
+
+    Args:
+        node: The server.
+        step: One of `STEPS`.
+        keys: The keys.
+        columns: The arguments: each column holds one argument for every key.
+        budget: Upper bound for the time; without it the node's own.
+
+    Returns:
+        One result for each key; error replies in their place.
+
+    Raises:
+        CacheUnavailableError: Not all replies came within the budget, or the breaker is open.
+    """
+    lua, budget = script(step), budget or Budget(node.timeout)
+    portions = list(runs(keys, columns))
+    replies = await node.call_many(list(map(lua.by_digest, portions)), budget=budget)
+    unknown = [index for index, reply in enumerate(replies) if _is_noscript(reply)]
+    if unknown:
+        # EVAL makes the server remember the digest, which the runs after the first one use
+        again = [lua.by_digest(portions[index]) for index in unknown]
+        again[0] = lua.by_source(portions[unknown[0]])
+        for index, reply in zip(unknown, await node.call_many(again, budget=budget), strict=True):
+            replies[index] = reply
+    results: list[Any] = []
+    for portion, reply in zip(portions, replies, strict=True):
+        results += reply if isinstance(reply, list) else [reply] * portion.n_keys
+    node.raise_if_not_serving(results)
+    return results
+
+
 def runs(keys: Sequence[str], columns: Sequence[Column]) -> Iterator[Run]:
-    """Keys in portions that do not keep the server from its other clients for long."""
-    for at in range(0, len(keys), KEYS_PER_RUN):
-        until = at + KEYS_PER_RUN
-        yield from _halved(keys[at:until], [column[at:until] for column in columns])
+    """Split keys into runs of at most `KEYS_PER_RUN` keys and about `BYTES_PER_RUN` bytes."""
+    for start in range(0, len(keys), KEYS_PER_RUN):
+        end = start + KEYS_PER_RUN
+        yield from _halved(keys[start:end], [column[start:end] for column in columns])
 
 
 def _halved(keys: Sequence[str], columns: Sequence[Column]) -> Iterator[Run]:
@@ -73,4 +118,9 @@ def _halved(keys: Sequence[str], columns: Sequence[Column]) -> Iterator[Run]:
 
 
 def _n_bytes(column: Column) -> int:
-    return sum(map(len, column)) if isinstance(column[0], bytes) else 0  # type: ignore[arg-type] # bytes, all
+    """The size of a column of values; texts and numbers are short and count nothing."""
+    return sum(map(len, column)) if isinstance(column[0], bytes) else 0  # type: ignore[arg-type] # all are bytes
+
+
+def _is_noscript(reply: Any) -> bool:
+    return isinstance(reply, ServerReplyError) and reply.code == "NOSCRIPT"

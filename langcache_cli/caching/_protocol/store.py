@@ -1,11 +1,13 @@
-"""The steps of the protocol that keeps stale values out (design, section 8), on one key each.
+"""The protocol that keeps stale values out, step by step, for any number of keys.
 
-A load may store its value only while the key still shows the token that it took before it began.
-Invalidation removes the key, and the token with it: whatever was being loaded stays unstored.
+A load may store its value only while the key still shows the token that the load took before it began.
+Invalidation removes the key, and the token with it: a load under way can no longer be stored.
 
-A tag is a key that holds a random version. What is stored records the versions of its tags from before
-its load began, and is valid while they are the same: removing the tag invalidates all of it at once.
-A tag that was evicted does the same, so losing it costs misses and never correctness.
+A tag is a key that holds a random version. An entry records the versions of its tags from before its load
+began, and is valid while they are unchanged: removing the tag invalidates all its entries at once. An evicted
+tag does the same, so losing one costs misses and never correctness.
+
+Every step is one script run (`scripts`); one key is a list of one.
 """
 
 from __future__ import annotations
@@ -16,16 +18,21 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from langcache_cli.caching._clock import new_id, new_ids, now_ms
-from langcache_cli.caching._protocol.entry import Entry, Placeholder, parse
+from langcache_cli.caching._errors import ServerReplyError
+from langcache_cli.caching._protocol.entry import (
+    Entry,
+    Placeholder,
+    optional_fields,
+    parse,
+    placeholder_format,
+)
+from langcache_cli.caching._protocol.scripts import Column, run_script
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP
 from langcache_cli.caching._wire.node import Node
 
-ALL_BYTES = -1
-"""The index of the last byte of any value."""
-
 REJECTED_BYTES = 256
-"""How much of an unusable value is enough to recognise it: our headers carry a random id well before."""
+"""How much of an unusable value identifies it: the random id in a header ends well before."""
 
 
 class Lease(NamedTuple):
@@ -43,45 +50,47 @@ class Lease(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What a look-up found.
+    """The result of a look-up.
 
     Attributes:
         stored: The bytes under the key; None for nothing.
-        tags: The versions that its tags had at that moment; None for those that had none.
+        tags: The versions that its tags had at that moment; None for a tag without one.
     """
 
     stored: bytes | None
     tags: tuple[str | None, ...] = ()
 
     def parse(self) -> Entry | Placeholder | None:
-        """What is there and valid: nothing whose tags have changed since its load began."""
+        """The valid entry or placeholder; None for nothing, foreign bytes, or changed tags."""
         found = parse(self.stored) if self.stored else None
         return found if found is not None and found.tags == self.tags else None
 
     @property
     def outdated(self) -> bool:
-        """Whether it was valid once, before a tag of it was invalidated."""
+        """True for an entry or placeholder that lost its validity when a tag was invalidated."""
         found = parse(self.stored) if self.stored else None
         return found is not None and found.tags != self.tags
 
 
 class Store:
-    """Reads and writes entries on one server. Every method raises like `Node.call`."""
+    """Reads and writes entries on one server.
+
+    Steps return one result for each lease, error replies in their place (see `confirmed`). Every method
+    raises `CacheUnavailableError` like `Node.call`; a budget of None allows each step the node's own time.
+    """
 
     def __init__(self, node: Node, *, lease_seconds: float, now_ms: Callable[[], int] = now_ms) -> None:
-        """Use ``server``; leases last ``lease_seconds`` from their last renewal."""
+        """Use ``node``; leases last ``lease_seconds`` from their last renewal."""
         self.node = node
-        self.now_ms = now_ms
-        self.lease_seconds = lease_seconds
         self.lease_ms = max(1, round(lease_seconds * 1000))
+        self._now_ms = now_ms
 
     async def read(self, key: str, budget: Budget, *, tags: Sequence[str] = ()) -> Seen:
-        """What is stored under ``key``, and the versions of its ``tags`` (keys) at the same moment."""
-        found = await self.node.lookup((key, *tags), budget=budget)
-        return seen_in(found, tagged=bool(tags))
+        """Look up ``key`` and the versions of its ``tags`` (keys), all at the same moment."""
+        return seen_in(await self.node.lookup((key, *tags), budget=budget), tagged=bool(tags))
 
     async def read_many(self, addresses: Sequence[tuple[str, Sequence[str]]], budget: Budget) -> list[Seen]:
-        """`read` for many keys, each with its tags, at once."""
+        """`read` for many keys, each with its tags."""
         wanted = tuple(dict.fromkeys(name for key, tags in addresses for name in (key, *tags)))
         look_up = partial(self.node.lookup, budget=budget)
         batches = [wanted[at : at + KEYS_PER_LOOKUP] for at in range(0, len(wanted), KEYS_PER_LOOKUP)]
@@ -90,79 +99,139 @@ class Store:
             found.update(zip(names, values if len(names) > 1 else [values], strict=True))
         return [Seen(found[key], tuple(_version(found[tag]) for tag in tags)) for key, tags in addresses]
 
-    async def versions(self, tags: Sequence[str], ttl_ms: int, budget: Budget) -> tuple[str, ...]:
-        """The versions of ``tags`` (keys), which get new ones if they have none.
+    async def tag_versions(
+        self, tags: Sequence[str], ttl_ms: int, budget: Budget | None = None
+    ) -> tuple[str, ...]:
+        """The versions of ``tags`` (keys); a tag without one gets a new one.
 
         Args:
             tags: Their keys.
-            ttl_ms: How long they must live at least, which is as long as what is about to be stored.
-            budget: What this may cost.
+            ttl_ms: How long they must live at least: as long as the entries about to be stored.
+            budget: Upper bound for the time.
+
+        Raises:
+            ServerReplyError: The server refuses to write.
         """
         if not tags:
             return ()
-        ids, ttls_ms = new_ids(len(tags)), [ttl_ms] * len(tags)
-        found = await self.node.run_many("tag", tags, ids, ttls_ms, budget=budget)
-        for version in found:
-            if isinstance(version, Exception):
-                raise version
-        return tuple(_text(version) for version in found)
+        columns = new_ids(len(tags)), [ttl_ms] * len(tags)
+        return tuple(map(_text, confirmed(await run_script(self.node, "tag", tags, *columns, budget=budget))))
 
-    async def acquire(self, lease: Lease, budget: Budget, *, rejected: bytes = b"") -> bytes | None:
-        """Take the lease if the key is empty or still holds the ``rejected`` value.
+    async def acquire(
+        self,
+        leases: Sequence[Lease],
+        budget: Budget | None = None,
+        *,
+        rejected: Sequence[bytes] | None = None,
+        n_bytes: int | None = None,
+    ) -> list[Any]:
+        """Take leases of keys that are empty or still hold a value that the caller found unusable.
 
-        Returns:
-            None when taken, else what is stored there.
-        """
-        found: bytes | None = await self.node.run(
-            "acquire", lease.key, *self.taking(lease), rejected[:REJECTED_BYTES], ALL_BYTES, budget=budget
-        )
-        return found
-
-    async def claim(self, lease: Lease, budget: Budget) -> bool:
-        """Take the lease from whoever has it.
+        Args:
+            leases: The leases.
+            budget: Upper bound for the time.
+            rejected: The unusable value of each key, or its beginning; ``b""`` for none.
+            n_bytes: How much of a stored value to return; None for all of it.
 
         Returns:
-            True when there is an entry, which is served until it is replaced.
+            For each key None when its lease was taken, else the stored bytes.
         """
-        taking = self.taking(lease)
-        return bool(await self.node.run("claim", lease.key, *taking, lease.token, budget=budget))
+        unusable = [value[:REJECTED_BYTES] for value in rejected or [b""] * len(leases)]
+        last = [-1 if n_bytes is None else n_bytes - 1] * len(leases)
+        return await self._run("acquire", leases, *self._taking(leases), unusable, last, budget=budget)
 
-    async def elect(self, lease: Lease, entry_id: str, budget: Budget) -> bool:
-        """Take the lease of an entry that is served meanwhile; False when another call has it."""
-        return bool(
-            await self.node.run("elect", lease.key, entry_id, lease.token, self.lease_ms, budget=budget)
-        )
+    async def claim(self, leases: Sequence[Lease], budget: Budget | None = None) -> list[Any]:
+        """Take leases from any load that has them; 1 for each entry that is served until it is replaced."""
+        return await self._run("claim", leases, *self._taking(leases), _tokens(leases), budget=budget)
 
-    async def renew(self, lease: Lease, budget: Budget) -> bool:
-        """Prolong the lease; False when it is lost."""
-        return bool(await self.node.run("renew", lease.key, lease.token, self.lease_ms, budget=budget))
+    async def elect(self, leases: Sequence[Lease], entry_ids: Sequence[str], budget: Budget) -> list[Any]:
+        """Take leases of entries that are served meanwhile; 0 for each that another load has."""
+        columns = entry_ids, _tokens(leases), self._lease_times(leases)
+        return await self._run("elect", leases, *columns, budget=budget)
 
-    async def commit(self, lease: Lease, entry: Entry, ttl_ms: int, budget: Budget) -> bool:
-        """Store the entry if the key still shows the token; False when it was invalidated meanwhile."""
-        return bool(
-            await self.node.run("commit", lease.key, lease.token, entry.to_bytes(), ttl_ms, budget=budget)
-        )
+    async def renew(self, leases: Sequence[Lease], budget: Budget | None = None) -> list[Any]:
+        """Prolong leases; 0 for each that was lost."""
+        return await self._run("renew", leases, _tokens(leases), self._lease_times(leases), budget=budget)
 
-    async def release(self, lease: Lease, budget: Budget) -> None:
-        """Give the lease back, if it is still ours; an entry that was claimed goes, too."""
-        await self.node.run("release", lease.key, lease.token, 1, budget=budget)
+    async def commit(
+        self,
+        leases: Sequence[Lease],
+        entries: Sequence[bytes],
+        ttls_ms: Sequence[int],
+        budget: Budget | None = None,
+    ) -> list[Any]:
+        """Store entries under keys that still show their tokens; 0 for each that was invalidated."""
+        return await self._run("commit", leases, _tokens(leases), entries, ttls_ms, budget=budget)
+
+    async def release(
+        self, leases: Sequence[Lease], budget: Budget | None = None, *, entries_too: bool = True
+    ) -> list[Any]:
+        """Give leases back where the keys still show them; 1 for each key that was removed.
+
+        Args:
+            leases: The leases.
+            budget: Upper bound for the time.
+            entries_too: Remove entries that were claimed, too; False leaves them to be served.
+        """
+        columns = _tokens(leases), [int(entries_too)] * len(leases)
+        return await self._run("release", leases, *columns, budget=budget)
+
+    async def withdraw(self, leases: Sequence[Lease], budget: Budget | None = None) -> list[Any]:
+        """Stop serving old entries whose leases were lost to another load, which keeps them."""
+        return await self._run("withdraw", leases, *self._taking(leases), budget=budget)
 
     async def invalidate(self, keys: Sequence[str], budget: Budget) -> int:
-        """Remove entries, and the right to store any load of them that is under way."""
+        """Remove entries, and with them the right to store any load of them that is under way."""
         removed: int = await self.node.call("UNLINK", *keys, budget=budget)
         return removed
 
-    def taking(self, lease: Lease) -> tuple[bytes, int]:
-        """What the scripts that take a lease are given: its placeholder, and how long it lasts."""
-        return Placeholder(lease.token, self.now_ms(), lease.tags).to_bytes(), self.lease_ms
+    async def _run(
+        self, step: str, leases: Sequence[Lease], *columns: Column, budget: Budget | None
+    ) -> list[Any]:
+        if not leases:
+            return []
+        return await run_script(self.node, step, [lease.key for lease in leases], *columns, budget=budget)
+
+    def _taking(self, leases: Sequence[Lease]) -> tuple[Column, Column]:
+        """The placeholders of leases, and how long the leases last."""
+        shared = placeholder_format(self._now_ms())
+        placeholders = [
+            shared % (token.encode("ascii"), optional_fields(tags) if tags else b"")
+            for _, token, tags in leases
+        ]
+        return placeholders, self._lease_times(leases)
+
+    def _lease_times(self, leases: Sequence[Lease]) -> list[int]:
+        return [self.lease_ms] * len(leases)
+
+
+def confirmed(replies: list[Any]) -> list[Any]:
+    """The replies of a step, none of which is an error.
+
+    Raises:
+        ServerReplyError: The first that is: the server is full, read-only or failing.
+    """
+    for reply in replies:
+        if isinstance(reply, ServerReplyError):
+            raise reply
+    return replies
 
 
 def seen_in(found: Any, *, tagged: bool) -> Seen:
-    """What the look-up of a key, or of a key and its tags, has found."""
+    """The result of the look-up of a key, or of a key and its tags."""
     if not tagged:
         return Seen(found)
     stored, *versions = found
     return Seen(stored, tuple(map(_version, versions)))
+
+
+def new_lease(key: str) -> Lease:
+    """A lease not taken yet, with a token of its own."""
+    return Lease(key, new_id())
+
+
+def _tokens(leases: Sequence[Lease]) -> list[str]:
+    return [lease.token for lease in leases]
 
 
 def _version(stored: bytes | None) -> str | None:
@@ -171,8 +240,3 @@ def _version(stored: bytes | None) -> str | None:
 
 def _text(version: bytes) -> str:
     return version.decode("ascii", "replace")
-
-
-def new_lease(key: str) -> Lease:
-    """A lease not taken yet, with a token nobody else has."""
-    return Lease(key, new_id())

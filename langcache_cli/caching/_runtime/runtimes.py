@@ -1,4 +1,4 @@
-"""One runtime for each event loop that a cache is used from; none outlives its loop."""
+"""One runtime for each event loop that uses a cache; none outlives its loop."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ logger = logging.getLogger("langcache_cli.caching")
 
 
 class Runtimes:
-    """The runtimes of one cache, by event loop; loops may run in several threads at a time."""
+    """The runtimes of one cache, by event loop. Loops may run in several threads at a time."""
 
     def __init__(self, make: Callable[[], Runtime]) -> None:
-        """Remember how to make the runtime of a loop; called in that loop."""
+        """Use ``make``, called in the loop, for each new runtime."""
         self._make = make
         self._all: list[Runtime] = []
         self.latest: Runtime | None = None
-        """The one that was asked for last."""
+        """The runtime that was asked for last."""
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -36,7 +36,7 @@ class Runtimes:
         return latest
 
     async def aclose(self) -> None:
-        """End the runtime of the running event loop, if there is one."""
+        """Close the runtime of the running event loop, if there is one."""
         loop = asyncio.get_running_loop()
         with self._lock:
             ending = [runtime for runtime in self._all if runtime.loop is loop]

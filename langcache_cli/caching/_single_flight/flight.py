@@ -1,7 +1,7 @@
-"""One load per key inside a process: whoever needs it waits for the same task.
+"""One load under way, and the calls of this process that wait for it.
 
-A load is found by its token, and the token is what Redis shows for the key. So a call that begins
-after an invalidation can never join a load that began before it: that token is gone.
+A load is found by its token, which is what Redis shows for the key. A call that begins after an invalidation
+can therefore never join a load that began before it: that token is gone.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """How a flight ended.
+    """How a load ended.
 
     Attributes:
-        value: What the function returned, for the call that led.
-        entry: The same as bytes, for those who joined; None if it could not be encoded.
+        value: What the function returned, for the call that started the load.
+        entry: The same as bytes, for the calls that joined; None if it could not be encoded.
         found: What Redis held when the lease was asked for; then nothing was loaded.
-        failure: Why Redis does not hold the value, if the call that led is to be told.
+        failure: Why Redis does not hold the value, if the call that started the load must raise it.
     """
 
     value: Any = None
@@ -35,7 +35,7 @@ class LoadResult:
 
 
 class Flight(Generic[R]):
-    """A load under way, and those who wait for it."""
+    """A load in a task of its own, and the calls that wait for it."""
 
     def __init__(
         self,
@@ -46,65 +46,64 @@ class Flight(Generic[R]):
         in_background: bool = False,
         ends_with_starter: bool = False,
     ) -> None:
-        """Start ``work`` in a task of its own, with the context variables of the caller.
+        """Start ``work`` with the context variables of the caller.
 
         Args:
             work: The load.
-            token: What others find it by.
+            token: How other calls find it.
             at_end: Called when it has ended.
-            in_background: It goes on when nobody waits for it.
-            ends_with_starter: It uses what belongs to the call that began it, and ends with that call.
+            in_background: Go on when no call waits for it.
+            ends_with_starter: Cancel it with the call that started it, whose database session it uses.
         """
         self.token = token
         self.in_background = in_background
         self.began = asyncio.get_running_loop().time()
-        self._tied = ends_with_starter
+        self._ends_with_starter = ends_with_starter
         self._task = asyncio.create_task(work, name=f"langcache-load-{token}")
         self._task.add_done_callback(_retrieve)
         self._task.add_done_callback(lambda _: at_end())
         self._waiting = 0
-        self._leader_left = False
+        self._starter_left = False
 
     @property
     def task(self) -> asyncio.Task[R]:
-        """What runs the load."""
+        """The task that runs the load."""
         return self._task
 
-    async def result(self) -> R:
-        """Wait for the end as the call that began it.
+    async def wait_as_starter(self) -> R:
+        """Wait for the end, as the call that started the load.
 
         Raises:
             BaseException: Whatever the load raised.
         """
-        await self._wait(leading=True)
+        await self._wait(as_starter=True)
         return self._task.result()
 
     async def join(self) -> R | None:
-        """Wait for the end of a load that another call began.
+        """Wait for the end of a load that another call started.
 
         Returns:
-            None when it was cancelled, or failed after that call had left, perhaps with the session it used.
+            None if it was cancelled, or failed after its starter had left, perhaps with the session it used.
 
         Raises:
             Exception: Whatever the load raised.
         """
-        await self._wait(leading=False)
-        if self._task.cancelled() or (self._leader_left and self._task.exception() is not None):
+        await self._wait(as_starter=False)
+        if self._task.cancelled() or (self._starter_left and self._task.exception() is not None):
             return None
         return self._task.result()
 
-    async def _wait(self, *, leading: bool) -> None:
+    async def _wait(self, *, as_starter: bool) -> None:
         """Wait for the end. A cancelled waiter harms no other; the last one to leave cancels the load."""
         self._waiting += 1
         try:
-            # not for the task itself: its cancellation would look like that of whoever waits
+            # asyncio.wait, not the task itself: a cancelled task would look like a cancelled waiter
             await asyncio.wait([self._task])
         except asyncio.CancelledError:
-            self._leader_left |= leading
+            self._starter_left |= as_starter
             unwanted = self._waiting == 1 and not self.in_background
-            if (unwanted or (leading and self._tied)) and not self._task.done():
-                # Wait for the end: the function may be using the caller's session, which the caller is
-                # about to close.
+            if (unwanted or (as_starter and self._ends_with_starter)) and not self._task.done():
+                # Wait for its end: the function may be using the caller's session, which is about to close.
                 self._task.cancel()
                 await asyncio.wait([self._task])
             raise
@@ -113,16 +112,16 @@ class Flight(Generic[R]):
 
 
 class Joinable(Protocol):
-    """What others can wait for: the load of one key."""
+    """The load of one key, as other calls see it."""
 
     @property
     def token(self) -> str:
-        """That of its lease."""
+        """The token of its lease."""
         ...
 
     @property
     def began(self) -> float:
-        """When, on the clock of the event loop."""
+        """When it began, on the clock of the event loop."""
         ...
 
     async def join(self) -> LoadResult | None:
@@ -131,7 +130,7 @@ class Joinable(Protocol):
 
 
 class FlightPart:
-    """One key of a load that loads many."""
+    """One key of a load of many keys."""
 
     def __init__(self, flight: Flight[list[LoadResult | Exception]], number: int, token: str) -> None:
         self.token = token
@@ -141,16 +140,16 @@ class FlightPart:
 
     async def join(self) -> LoadResult | None:
         """Wait for the end of the whole load; see `Flight.join`."""
-        landings = await self._flight.join()
-        if landings is None:
+        results = await self._flight.join()
+        if results is None:
             return None
-        landing = landings[self._number]
-        if isinstance(landing, Exception):
-            raise landing
-        return landing
+        result = results[self._number]
+        if isinstance(result, Exception):
+            raise result
+        return result
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:
-    """Look at the outcome, which all who waited for it may have stopped waiting for."""
+    """Mark the outcome as retrieved: all waiters may have been cancelled, and asyncio must not log it."""
     if not task.cancelled():
         task.exception()

@@ -1,35 +1,47 @@
-"""Keeping a lease alive while its load runs."""
+"""Prolonging leases while their load runs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
-from langcache_cli.caching._protocol.store import Lease
-from langcache_cli.caching._wire.budget import Budget
-
-if TYPE_CHECKING:
-    from langcache_cli.caching._runtime.loop_runtime import Runtime
+from langcache_cli.caching._protocol.store import Lease, Store
 
 RENEWALS_PER_LEASE = 3
-"""A lease survives two renewals that went missing."""
+"""A lease survives two renewals that were lost."""
 
 
 class LeaseRenewal:
-    """Renews a lease from a timer: a load that is quicker than that costs nothing."""
+    """Prolongs leases from a timer, so a quick load costs no command. A context manager.
 
-    def __init__(self, runtime: Runtime, lease: Lease) -> None:
-        self._runtime = runtime
-        self._lease = lease
-        self._interval = runtime.settings.lease_seconds / RENEWALS_PER_LEASE
-        self._ends = runtime.loop.time() + runtime.settings.load_timeout
-        self._timer = runtime.loop.call_later(self._interval, self._beat)
+    After ``load_timeout`` seconds it stops: a load that hangs must not block other processes for ever.
+    """
 
-    def stop(self) -> None:
-        """No more renewals."""
+    def __init__(
+        self,
+        store: Store,
+        leases: Sequence[Lease],
+        *,
+        load_timeout: float,
+        spawn: Callable[[Coroutine[Any, Any, Any]], object],
+    ) -> None:
+        """Prepare; ``spawn`` runs a renewal in the background."""
+        self._store = store
+        self._leases = leases
+        self._load_timeout = load_timeout
+        self._spawn = spawn
+        self._interval = store.lease_ms / 1000 / RENEWALS_PER_LEASE
+        self._loop = asyncio.get_running_loop()
+
+    def __enter__(self) -> None:
+        self._ends = self._loop.time() + self._load_timeout
+        self._timer = self._loop.call_later(self._interval, self._renew)
+
+    def __exit__(self, *_: object) -> None:
         self._timer.cancel()
 
-    def _beat(self) -> None:
-        if self._runtime.loop.time() >= self._ends:
-            return  # a load that hangs must not block others for ever: its lease may run out
-        self._runtime.spawn(self._runtime.store.renew(self._lease, Budget(self._runtime.node.timeout)))
-        self._timer = self._runtime.loop.call_later(self._interval, self._beat)
+    def _renew(self) -> None:
+        if self._loop.time() < self._ends:
+            self._spawn(self._store.renew(self._leases))
+            self._timer = self._loop.call_later(self._interval, self._renew)

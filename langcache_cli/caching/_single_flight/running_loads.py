@@ -1,4 +1,4 @@
-"""Which loads are under way in this process: found by their token, by their key, or by when they began."""
+"""The loads under way in one event loop: found by token, by key, or by when they began."""
 
 from __future__ import annotations
 
@@ -11,34 +11,35 @@ from langcache_cli.caching._single_flight.flight import Flight, FlightPart, Join
 
 
 class RunningLoads:
-    """The loads of one event loop."""
+    """A registry of loads, which enter it when they start and leave it when they end."""
 
-    def __init__(self, *, keep: Callable[[Flight[LoadResult]], object]) -> None:
-        """Start without any; ``keep`` is told of those that go on when nobody waits for them."""
-        self._keep = keep
+    def __init__(self, *, on_background: Callable[[Flight[LoadResult]], object]) -> None:
+        """Start empty; ``on_background`` is called with each load that goes on when no call waits for it."""
+        self._on_background = on_background
         self._by_token: dict[str, Joinable] = {}
         self._latest: dict[str, tuple[int, Joinable]] = {}
         self._renewing: set[str | None] = set()
         self.started = 0
-        """How many loads there have been."""
+        """The number of loads so far. A call notes it when it begins, see `started_since`."""
 
     def __len__(self) -> int:
         return len(self._by_token)
 
     def with_token(self, token: str) -> Joinable | None:
-        """The load that holds the lease of this token."""
+        """The load that holds the lease with this token, if it runs in this event loop."""
         return self._by_token.get(token)
 
     def started_since(self, started: int, key: str) -> Joinable | None:
-        """The load of ``key`` that began after the first ``started`` ones, if it still runs.
+        """The load of ``key`` that began after the first ``started`` loads, if it still runs.
 
-        Who has begun before it may have its value without asking Redis: it was read later than that.
+        A call that noted ``started`` when it began may join that load without asking Redis: the load reads
+        the database later than the call began.
         """
         number, flight = self._latest.get(key, (0, None))
         return flight if number > started else None
 
     def is_renewing(self, key: str) -> bool:
-        """Whether a load is about to replace the entry under ``key``."""
+        """True while a load is about to replace the entry under ``key``."""
         return key in self._renewing
 
     def start(
@@ -51,29 +52,33 @@ class RunningLoads:
         in_background: bool = False,
         ends_with_starter: bool = False,
     ) -> Flight[LoadResult]:
-        """Start a load that others can join by its token.
+        """Start a load that other calls can join by its token.
 
         Args:
-            token: That of its lease.
+            token: The token of its lease.
             work: The load.
-            fills: The key, if there was nothing under it.
+            fills: The key, if it holds no value.
             renews: The key, if its value is served meanwhile.
-            in_background: It goes on when nobody waits for it, until the runtime is closed.
-            ends_with_starter: It uses what belongs to the call that began it, and ends with that call.
+            in_background: Go on when no call waits for it, until the runtime is closed.
+            ends_with_starter: Cancel it with the call that starts it, whose database session it uses.
         """
 
         def at_end() -> None:
             self._renewing.discard(renews)
-            self._forget(token, fills, flight)
+            self._remove(token, fills, flight)
 
         if renews is not None:
             self._renewing.add(renews)
         flight = Flight(
-            work, token=token, at_end=at_end, in_background=in_background, ends_with_starter=ends_with_starter
+            work,
+            token=token,
+            at_end=at_end,
+            in_background=in_background,
+            ends_with_starter=ends_with_starter,
         )
-        self._announce(token, fills, flight)
+        self._add(token, fills, flight)
         if in_background:
-            self._keep(flight)
+            self._on_background(flight)
         return flight
 
     def start_many(
@@ -83,25 +88,25 @@ class RunningLoads:
         *,
         ends_with_starter: bool,
     ) -> Flight[list[LoadResult | Exception]]:
-        """Start the load of many keys under which there was nothing; others can join each by its token."""
+        """Start one load of many keys without values; other calls can join each key by its token."""
 
         def at_end() -> None:
             for lease, part in parts:
-                self._forget(lease.token, lease.key, part)
+                self._remove(lease.token, lease.key, part)
 
         flight = Flight(work, token=new_id(), at_end=at_end, ends_with_starter=ends_with_starter)
         parts = [(lease, FlightPart(flight, number, lease.token)) for number, lease in enumerate(leases)]
         for lease, part in parts:
-            self._announce(lease.token, lease.key, part)
+            self._add(lease.token, lease.key, part)
         return flight
 
-    def _announce(self, token: str, fills: str | None, flight: Joinable) -> None:
+    def _add(self, token: str, fills: str | None, flight: Joinable) -> None:
         self._by_token[token] = flight
         self.started += 1
         if fills is not None:
             self._latest[fills] = self.started, flight
 
-    def _forget(self, token: str, fills: str | None, flight: Joinable) -> None:
+    def _remove(self, token: str, fills: str | None, flight: Joinable) -> None:
         self._by_token.pop(token, None)
         if fills is not None and self._latest.get(fills, (0, None))[1] is flight:
             del self._latest[fills]

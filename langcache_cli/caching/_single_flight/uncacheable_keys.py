@@ -1,4 +1,4 @@
-"""Keys whose values could not be stored: waiting for each other's loads would bring their calls nothing."""
+"""Keys whose values could not be stored: their calls gain nothing from waiting for each other's loads."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ MAX_KEYS = 10_000
 
 
 class UncacheableKeys:
-    """Remembers them for a while."""
+    """A set that forgets each key after a minute."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
 
     def __contains__(self, key: str) -> bool:
-        """Whether the last value of this key could not be stored."""
+        """True if the last value of this key could not be stored."""
         until = self._until.get(key)
         return until is not None and monotonic() < until
 

@@ -1,13 +1,13 @@
-"""Stops asking a server that does not answer, and says when to try again."""
+"""A circuit breaker: stops requests to a server that does not answer, and schedules recovery probes."""
 
 from __future__ import annotations
 
 FAILURES_TO_OPEN = 3
-"""In a row. One lost connection is an accident: servers close idle connections and are restarted."""
+"""In a row. A single lost connection is normal: servers close idle connections and are restarted."""
 
 FIRST_PROBE_SECONDS = 0.05
 LAST_PROBE_SECONDS = 1.0
-"""Probes start close together, because most outages are short, and slow down to one a second."""
+"""The pause between probes doubles from the first to the last: most outages are short."""
 
 
 class Breaker:
@@ -20,19 +20,19 @@ class Breaker:
         self._next_probe = 0.0
 
     def succeeded(self) -> None:
-        """The server answered."""
+        """Record that the server answered."""
         self.open = False
         self._failures = 0
         self._probe_delay = FIRST_PROBE_SECONDS
 
     def failed(self, now: float) -> bool:
-        """The server did not answer.
+        """Record that the server did not answer.
 
         Args:
-            now: Seconds on the clock that `probe_due` is asked with.
+            now: Seconds, on the clock that is passed to `probe_due`.
 
         Returns:
-            Whether this failure opened the breaker.
+            True if this failure opened the breaker.
         """
         self._failures += 1
         if self.open or self._failures < FAILURES_TO_OPEN:
@@ -42,7 +42,7 @@ class Breaker:
         return True
 
     def probe_due(self, now: float) -> bool:
-        """Whether a probe should be sent now; asking moves the next one back."""
+        """True if a probe should be sent now; a True also schedules the next one."""
         if not self.open or now < self._next_probe:
             return False
         self._probe_delay = min(2 * self._probe_delay, LAST_PROBE_SECONDS)

@@ -1,13 +1,10 @@
-"""How long Redis may keep a call waiting."""
+"""The time that Redis may add to one call."""
 
 from __future__ import annotations
 
 
 class Budget:
-    """The seconds that Redis may still cost one call, over all its operations.
-
-    Those in which the event loop was busy with something else do not count.
-    """
+    """Seconds left for all Redis operations of one call; a busy event loop is not charged to it."""
 
     __slots__ = ("left",)
 

@@ -1,37 +1,35 @@
-"""One connection that all callers of an event loop share.
+"""One Redis connection, shared by all callers of an event loop.
 
-Requests are written as they come and answered in order, so a caller that is cancelled or has run
-out of time just stops listening: it cannot leave a half-read reply behind for somebody else, which
-is how pooled connections come to return another key's value. There is no task that could outlive
-its loop, and no pool to run dry.
+Requests are written as they come and answered in order. A caller that is cancelled or runs out of time stops
+waiting and leaves no half-read reply behind, which is how a pooled connection comes to return the value of
+another key. No task can outlive the event loop, and there is no pool to run dry.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import hiredis
 
-from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._errors import ConnectionLostError, ServerReplyError
-from langcache_cli.caching._wire.redis_py_client import close_socket
 from langcache_cli.caching._wire.replies import Replies
 
 Argument = bytes | str | int
+"""One word of a command."""
+
 PushNotification = getattr(hiredis, "PushNotification", None)
-knows_pushes = PushNotification is not None
-"""Whether this hiredis can tell what the server says of its own accord from the reply to a request."""
+SUPPORTS_PUSH = PushNotification is not None
+"""False with hiredis before 3.2, which cannot tell a push message from the reply to a request."""
 
 Receiver = Callable[[Any], object]
-"""Is given a reply, or a `ConnectionLostError`."""
+"""Called with the reply to one request, or with a `ConnectionLostError`."""
 
 
 class RedisConnection(asyncio.Protocol):
-    """A connected, authenticated Redis connection. Use `connect`."""
+    """A connected, authenticated connection. `connect` in `handshake` makes one."""
 
     def __init__(self) -> None:
         self._reader = hiredis.Reader(replyError=ServerReplyError)
@@ -43,13 +41,13 @@ class RedisConnection(asyncio.Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether requests can still be answered."""
+        """True while requests can be answered."""
         return self._transport is not None and not self._transport.is_closing()
 
-    def send(self, packed: bytes, receivers: Sequence[Receiver]) -> None:
-        """Send what `pack` made of commands; each of ``receivers`` is given the reply to one of them.
+    def send(self, encoded: bytes, receivers: Sequence[Receiver]) -> None:
+        """Send encoded commands; each of ``receivers`` is called with the reply to one of them.
 
-        A reply is a `ServerReplyError` if Redis says so, a `ConnectionLostError` if the connection ends.
+        An error reply is a `ServerReplyError`; a connection that ends first gives a `ConnectionLostError`.
 
         Raises:
             ConnectionLostError: The connection has ended; nothing was sent.
@@ -57,10 +55,10 @@ class RedisConnection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             raise ConnectionLostError("the connection has ended")
         self._waiting += receivers
-        self._transport.write(packed)
+        self._transport.write(encoded)
 
     def listen(self, on_push: Callable[[list[Any]], object], on_end: Callable[[], object]) -> None:
-        """Be told what the server says without being asked, and once when the connection has ended."""
+        """Call ``on_push`` with each push message, and ``on_end`` once when the connection ends."""
         self._on_push, self._on_end = on_push, on_end
 
     def abort(self) -> None:
@@ -74,12 +72,12 @@ class RedisConnection(asyncio.Protocol):
         self._fail(ConnectionLostError("the connection was closed"))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Asyncio calls this once connected."""
-        # not by isinstance: those of uvloop are transports by what they do
+        """Callback of asyncio: the connection is established."""
+        # no isinstance check: uvloop's transports are no subclasses of asyncio's
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Asyncio calls this with each piece of the reply stream."""
+        """Callback of asyncio: a piece of the reply stream."""
         try:
             self._reader.feed(data)
             while (reply := self._reader.gets()) is not False:
@@ -88,15 +86,15 @@ class RedisConnection(asyncio.Protocol):
                 elif self._waiting:
                     self._waiting.popleft()(reply)
                 else:
-                    self.abort()  # nobody asked for this: it would be taken for the reply to a later request
+                    self.abort()  # unrequested: it would be taken for the reply to a later request
                     return
         except hiredis.ProtocolError:
             self.abort()  # not a Redis server, or the stream is damaged
         if not self._waiting and self._on_push is None and self._reader.has_data():
-            self.abort()  # as above, as soon as it begins
+            self.abort()  # the beginning of an unrequested reply
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Asyncio calls this when the connection ends, however it ends."""
+        """Callback of asyncio: the connection has ended, for whatever reason."""
         self._transport = None
         self._fail(ConnectionLostError(str(exc) if exc else "the server closed the connection"))
 
@@ -111,71 +109,32 @@ class RedisConnection(asyncio.Protocol):
                 receive(error)
 
 
-def pack(command: Sequence[Argument]) -> bytes:
-    """The bytes of a command.
+def encode_command(command: Sequence[Argument]) -> bytes:
+    """The bytes of a command in RESP.
 
     Raises:
         UnicodeEncodeError: A text with lone surrogates, which no key can hold.
     """
-    packed: bytes = hiredis.pack_command(tuple(command))  # type: ignore[arg-type] # stub: one item
-    return packed
+    encoded: bytes = hiredis.pack_command(tuple(command))  # type: ignore[arg-type] # the stub allows one item only
+    return encoded
 
 
-async def ask(link: RedisConnection, commands: Sequence[Sequence[Argument]]) -> list[Any]:
-    """The replies to some commands, error replies included."""
+async def ask(connection: RedisConnection, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+    """The replies to commands, error replies included. It has no time limit of its own.
+
+    Raises:
+        ConnectionLostError: The connection ended before the last reply.
+    """
     replies = Replies(asyncio.get_running_loop(), len(commands))
-    link.send(b"".join(map(pack, commands)), [replies.receive] * len(commands))
+    connection.send(b"".join(map(encode_command, commands)), [replies.receive] * len(commands))
     return await replies.future
 
 
-async def connect(address: RedisAddress) -> RedisConnection:
-    """Connect, authenticate and choose the database.
-
-    Takes as long as the network does; the caller bounds it. Cancelled, it leaves no socket open.
-
-    Raises:
-        OSError: No connection.
-        ServerReplyError: Wrong user or password (``WRONGPASS``, ``NOAUTH``), no such database.
-    """
-    loop = asyncio.get_running_loop()
-    if address.path:
-        _, link = await loop.create_unix_connection(RedisConnection, address.path)
-    else:
-        tls = _tls_context(address) if address.tls else None
-        _, link = await loop.create_connection(RedisConnection, address.host, address.port, ssl=tls)
-    try:
-        await _greet(link, address)
-    except BaseException:
-        link.abort()
-        raise
-    return link
-
-
-async def _greet(link: RedisConnection, address: RedisAddress) -> None:
-    commands: list[tuple[Argument, ...]] = []
-    if address.password is not None:
-        user = (address.username,) if address.username else ()
-        commands.append(("AUTH", *user, address.password))
-    if address.db:
-        commands.append(("SELECT", address.db))
-    commands.append(("PING",))  # the only one of the three that says whether data is still loading
-    for command, reply in zip(commands, await ask(link, commands), strict=True):
-        may_not_ping = command == ("PING",) and isinstance(reply, ServerReplyError) and reply.code == "NOPERM"
-        if isinstance(reply, ServerReplyError) and not may_not_ping:  # a cache does without PING
-            raise reply
-
-
-def _tls_context(address: RedisAddress) -> ssl.SSLContext:
-    """TLS as redis-py's URL options describe it, so that one URL means the same to both."""
-    options = address.options
-    context = ssl.create_default_context(
-        cafile=options.get("ssl_ca_certs"), capath=options.get("ssl_ca_path")
-    )
-    if options.get("ssl_check_hostname", "true").lower() in ("false", "0", "no"):
-        context.check_hostname = False
-    if options.get("ssl_cert_reqs", "required") == "none":
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if certificate := options.get("ssl_certfile"):
-        context.load_cert_chain(certificate, options.get("ssl_keyfile"))
-    return context
+def close_socket(transport: asyncio.BaseTransport) -> None:
+    """Close the socket of a transport whose event loop has closed; the transport itself needs the loop."""
+    inner = getattr(transport, "_sock", None)
+    if inner is not None:
+        inner.close()
+        # or the finalisers of the transport and of its writer warn about an unclosed transport
+        transport._sock = None  # type: ignore[attr-defined]  # noqa: SLF001
+        transport._closing = True  # type: ignore[attr-defined]  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""The one connection to a server: made when it is needed, shared by all who need it, made anew when lost."""
+"""Establishing the one connection to a server: on demand, one attempt at a time, anew when it is lost."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any, TypeVar
 
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._errors import ConnectionLostError
+from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.externals import Connect, Connection
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.lookup_batch import LookupBatch
 from langcache_cli.caching._wire.replies import answer, fail
-from langcache_cli.caching._wire.write_batch import BatchedConnection
 
 T = TypeVar("T")
 
 
 class Connector:
-    """Connects, one attempt at a time."""
+    """Holds the current connection, and makes the next one."""
 
     def __init__(
         self,
@@ -27,114 +27,119 @@ class Connector:
         connect: Connect,
         clock: IdleClock,
         timeout: float,
-        open_lookup: Callable[[], LookupBatch],
+        new_lookup_batch: Callable[[], LookupBatch],
         on_connect: Callable[[BatchedConnection], object] | None,
     ) -> None:
-        """Connect to nothing yet.
+        """Prepare; nothing is connected yet.
 
         Args:
             address: The server.
             connect: Opens a connection.
-            clock: What times are measured on.
-            timeout: Seconds that an attempt may take.
-            open_lookup: Makes a look-up without keys.
-            on_connect: Given each new connection, before anything is sent over it.
+            clock: Measures all times.
+            timeout: Seconds that one attempt may take.
+            new_lookup_batch: Makes a look-up batch without keys.
+            on_connect: Called with each new connection before anything is sent over it.
         """
-        self.out: BatchedConnection | None = None
-        """The connection, if there is one; it may have ended."""
+        self.current: BatchedConnection | None = None
+        """The latest connection; it may have ended."""
         self._address = address
-        self._connect_to = connect
+        self._open = connect
         self._clock = clock
         self._timeout = timeout
-        self._open_lookup = open_lookup
+        self._new_lookup_batch = new_lookup_batch
         self._on_connect = on_connect
-        self._connecting: asyncio.Task[BatchedConnection] | None = None
+        self._attempt: asyncio.Task[BatchedConnection] | None = None
         self._loop = asyncio.get_running_loop()
 
     @property
-    def busy(self) -> bool:
-        """Whether an attempt is under way."""
-        return self._connecting is not None
+    def connecting(self) -> bool:
+        """True while an attempt is under way."""
+        return self._attempt is not None
 
-    async def connected(self, ends: float) -> BatchedConnection:
-        """A new connection; callers that need one at the same time share one attempt to connect.
+    async def connected(self, deadline: float) -> BatchedConnection:
+        """A new connection. Callers that need one at the same time share one attempt.
+
+        Args:
+            deadline: When to give up waiting, on the clock.
 
         Raises:
-            OSError: There is none; `TimeoutError` when the clock shows ``ends``.
-            ServerReplyError: The server wants none.
+            OSError: No connection; `TimeoutError` at the deadline.
+            ServerReplyError: The server refused it.
         """
-        connecting = self._connecting or self._start(self._connect(), "langcache-connect")
-        # not for the task itself: its cancellation would look like that of the caller
+        attempt = self._attempt or self._start(self._connect(), "langcache-connect")
+        # Waits for a future, not for the task: a cancelled task would look like a cancelled caller.
         ended: asyncio.Future[None] = self._loop.create_future()
-        connecting.add_done_callback(lambda _: answer(ended, None))
-        await in_time(ended, self._clock, ends)
-        if connecting.cancelled():
+        attempt.add_done_callback(lambda _: answer(ended, None))
+        await within(ended, self._clock, deadline)
+        if attempt.cancelled():
             raise ConnectionLostError("the attempt to connect was given up")
-        return connecting.result()
+        return attempt.result()
 
-    def connect_soon(self, on_success: Callable[[], object]) -> None:
-        """Connect in the background; nobody hears of a failure."""
-        self._start(self._probe(on_success), "langcache-probe")
+    def probe(self, on_success: Callable[[], object]) -> None:
+        """Connect in the background. Failures are ignored; the breaker schedules the next probe."""
+        self._start(self._connect_and(on_success), "langcache-probe")
 
-    def cut(self) -> None:
-        """Drop the connection; the next who needs one makes a new one."""
-        if self.out is not None:
-            self.out.link.abort()
+    def drop(self) -> None:
+        """Drop the connection; the next caller makes a new one."""
+        if self.current is not None:
+            self.current.abort()
 
     def abandon(self) -> list[asyncio.Task[BatchedConnection]]:
         """Drop the connection for good. Works after the loop has closed, too.
 
         Returns:
-            What is under way and should be cancelled if the loop still runs.
+            The attempt under way, which should be cancelled if the loop still runs.
         """
-        self.cut()
-        self.out = None
-        return [self._connecting] if self._connecting is not None else []
+        self.drop()
+        self.current = None
+        return [self._attempt] if self._attempt is not None else []
 
     def _start(
         self, work: Coroutine[Any, Any, BatchedConnection], name: str
     ) -> asyncio.Task[BatchedConnection]:
-        connecting = self._loop.create_task(work, name=name)
-        self._connecting = connecting
-        connecting.add_done_callback(self._ended)  # however it ends: one that never began has no `finally`
-        return connecting
+        attempt = self._loop.create_task(work, name=name)
+        self._attempt = attempt
+        attempt.add_done_callback(
+            self._ended
+        )  # a callback: a task cancelled before it began runs no `finally`
+        return attempt
 
-    def _ended(self, connecting: asyncio.Task[BatchedConnection]) -> None:
-        if self._connecting is connecting:
-            self._connecting = None
-        if not connecting.cancelled():
-            connecting.exception()  # looks at a failure that all who waited for may have stopped waiting for
+    def _ended(self, attempt: asyncio.Task[BatchedConnection]) -> None:
+        if self._attempt is attempt:
+            self._attempt = None
+        if not attempt.cancelled():
+            attempt.exception()  # marks it as retrieved: all callers may have stopped waiting
 
     async def _connect(self) -> BatchedConnection:
         try:
-            link = await self._within_timeout(self._connect_to(self._address))
+            connection = await self._within_timeout(self._open(self._address))
         except UnicodeError as error:
             raise OSError(f"{self._address.host!r} is not a host name") from error
-        self._connecting = None
-        self.cut()  # one that was made while the breaker opened
-        out = BatchedConnection(link, self._open_lookup)
+        self._attempt = None
+        self.drop()  # another attempt may have succeeded while the breaker opened
+        batched = BatchedConnection(connection, self._new_lookup_batch)
         if self._on_connect is not None:
-            self._on_connect(out)
-        self.out = out
-        return out
+            self._on_connect(batched)
+        self.current = batched
+        return batched
 
-    async def _probe(self, on_success: Callable[[], object]) -> BatchedConnection:
-        out = await self._connect()
+    async def _connect_and(self, on_success: Callable[[], object]) -> BatchedConnection:
+        connection = await self._connect()
         on_success()
-        return out
+        return connection
 
-    async def _within_timeout(self, connecting: Awaitable[Connection]) -> Connection:
+    async def _within_timeout(self, opening: Awaitable[Connection]) -> Connection:
         async with asyncio.timeout(None) as timeout:
             timer = self._clock.call_after(self._timeout, lambda: timeout.reschedule(self._loop.time()))
             try:
-                return await connecting
+                return await opening
             finally:
                 timer.cancel()
 
 
-async def in_time(reply: asyncio.Future[T], clock: IdleClock, ends: float) -> T:
-    """What a future is given before ``clock`` shows ``ends``; `TimeoutError` after that."""
-    timer = clock.call_after(ends - clock.time(), lambda: fail(reply, TimeoutError()))
+async def within(reply: asyncio.Future[T], clock: IdleClock, deadline: float) -> T:
+    """The result of a future; `TimeoutError` once ``clock`` shows ``deadline``."""
+    timer = clock.call_after(deadline - clock.time(), lambda: fail(reply, TimeoutError()))
     try:
         return await reply
     finally:

@@ -1,4 +1,4 @@
-"""What a cache takes from outside: connections, and the time of day. Tests give it others."""
+"""What a cache takes from outside the process: connections and the time of day. Tests replace both."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import Any, Protocol
 
 from langcache_cli.caching._clock import now_ms
 from langcache_cli.caching._config.redis_address import RedisAddress
-from langcache_cli.caching._wire.connection import Receiver, connect
+from langcache_cli.caching._wire.connection import Receiver
+from langcache_cli.caching._wire.handshake import connect
 
 
 class Connection(Protocol):
-    """What `RedisConnection` offers to those who use it."""
+    """The part of `RedisConnection` that the core uses."""
 
     @property
     def alive(self) -> bool:
-        """Whether requests can still be answered."""
+        """True while requests can be answered."""
         ...
 
-    def send(self, packed: bytes, receivers: Sequence[Receiver]) -> None:
-        """Send packed commands; each receiver is given the reply to one, or a `ConnectionLostError`.
+    def send(self, encoded: bytes, receivers: Sequence[Receiver]) -> None:
+        """Send encoded commands; each receiver is called with the reply to one, or a `ConnectionLostError`.
 
         Raises:
             ConnectionLostError: The connection has ended; nothing was sent.
@@ -28,11 +29,11 @@ class Connection(Protocol):
         ...
 
     def listen(self, on_push: Callable[[list[Any]], object], on_end: Callable[[], object]) -> None:
-        """Be told what the server says without being asked, and once when the connection has ended."""
+        """Call ``on_push`` with each push message, and ``on_end`` once when the connection ends."""
         ...
 
     def abort(self) -> None:
-        """Drop the connection; those who wait for replies are given a `ConnectionLostError`."""
+        """Drop the connection; requests under way fail with a `ConnectionLostError`."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What a failure to talk to Redis means to the caller."""
+"""From a connection failure or an error reply to the error that the caller gets."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from langcache_cli.caching._errors import (
 )
 
 NOT_SERVING = frozenset({"LOADING", "MASTERDOWN", "WRONGPASS", "NOAUTH"})
-"""Replies that mean: this server cannot be used now, whatever the command."""
+"""Error codes by which a server says that it cannot be used now, whatever the command."""
 
 
 def unavailable(error: BaseException, address: RedisAddress) -> CacheUnavailableError:
-    """The error to raise: that of a server that cannot be used."""
+    """The error to raise for a server that cannot be used."""
     target = str(address)
     code = error.code if isinstance(error, ServerReplyError) else ""
     if code in ("WRONGPASS", "NOAUTH") or (code == "ERR" and "AUTH" in str(error)):

@@ -1,7 +1,7 @@
 """A clock that stands still while the event loop is busy: it measures the wait for Redis and nothing else.
 
-A loop that is too busy to send a request, or to read the reply, makes every server look slow. Taking that
-for an outage would send the calls to their functions, and add to its load.
+A loop too busy to send a request or to read the reply makes every server look slow. Taken for an outage, that
+would send all calls to their functions and add to the load.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import asyncio
 from collections.abc import Callable
 
 TICK_SECONDS = 0.01
-"""As much is charged of each stretch in which the loop is busy."""
+"""At most so much of one busy stretch of the loop is counted."""
 
-NOTHING_SECONDS = 0.001
-"""Too short to wait for once more."""
+RESOLUTION_SECONDS = 0.001
+"""A timer due within this time runs now: waiting for it would cost another turn of the loop."""
 
 
 class IdleClock:
-    """Seconds in which the event loop was free. It ticks while it is used; an idle process runs no timer.
+    """Seconds in which the event loop was free. It ticks only while timers are set or it is read.
 
-    One tick serves all timers, so setting and cancelling one costs next to nothing.
+    One tick serves all timers, so setting and cancelling a timer costs next to nothing.
     """
 
     def __init__(self) -> None:
@@ -28,29 +28,29 @@ class IdleClock:
         self._tick_handle: asyncio.TimerHandle | None = None
         self._due = 0.0
         self.busy = 0.0
-        """Seconds that did not count, since it was made."""
+        """Seconds not counted since the clock was made."""
 
     @property
     def ticking(self) -> bool:
-        """Whether it is used."""
+        """True while a tick is scheduled."""
         return self._tick_handle is not None
 
     def time(self) -> float:
-        """Never more behind than the loop was busy; starts anywhere."""
+        """Seconds; the origin is arbitrary."""
         now = self._loop.time()
         if self._tick_handle is None:
-            self._set(now + TICK_SECONDS)
+            self._schedule(now + TICK_SECONDS)
         return min(now, self._due) - self.busy
 
     def call_after(self, seconds: float, expire: Callable[[], object]) -> Timer:
-        """Call ``expire`` after so many seconds of this clock, unless the timer is cancelled."""
+        """Call ``expire`` after ``seconds`` of this clock, unless the timer is cancelled."""
         timer = Timer(self._timers, self.time() + seconds, expire)
         self._timers[timer] = None
-        if timer.ends + self.busy < self._due - NOTHING_SECONDS:
-            self._set(timer.ends + self.busy)
+        if timer.ends + self.busy < self._due - RESOLUTION_SECONDS:
+            self._schedule(timer.ends + self.busy)
         return timer
 
-    def _set(self, due: float) -> None:
+    def _schedule(self, due: float) -> None:
         if self._tick_handle is not None:
             self._tick_handle.cancel()
         self._due = due
@@ -59,18 +59,18 @@ class IdleClock:
     def _tick(self) -> None:
         self._tick_handle = None
         now = self._loop.time()
-        self.busy += max(0.0, now - self._due)  # the loop's clock may be coarse: timers can be early
+        self.busy += max(0.0, now - self._due)  # negative when a coarse loop clock fires a timer early
         time = now - self.busy
-        for timer in [timer for timer in self._timers if timer.ends - time <= NOTHING_SECONDS]:
+        for timer in [timer for timer in self._timers if timer.ends - time <= RESOLUTION_SECONDS]:
             timer.cancel()
             timer.expire()
         if self._timers:
             next_end = min(timer.ends for timer in self._timers)
-            self._set(min(now + TICK_SECONDS, next_end + self.busy))
+            self._schedule(min(now + TICK_SECONDS, next_end + self.busy))
 
 
 class Timer:
-    """Something that happens when a `IdleClock` shows ``ends``."""
+    """A callback that runs when an `IdleClock` shows ``ends``."""
 
     __slots__ = ("_timers", "ends", "expire")
 
@@ -80,5 +80,5 @@ class Timer:
         self.expire = expire
 
     def cancel(self) -> None:
-        """It does not happen any more."""
+        """Drop the callback; does nothing once it has run."""
         self._timers.pop(self, None)

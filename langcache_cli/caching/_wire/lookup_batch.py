@@ -1,4 +1,4 @@
-"""Look-ups that travel together, and how those who asked get their answers."""
+"""Look-ups of one turn of the event loop, sent as one MGET."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 from langcache_cli.caching._keys.tags import KeyAndTags
-from langcache_cli.caching._wire.connection import pack
+from langcache_cli.caching._wire.connection import encode_command
 from langcache_cli.caching._wire.replies import fail
 
 KEYS_PER_LOOKUP = 256
-"""An MGET of more would keep the server from its other clients."""
+"""Upper bound for the keys of one MGET: a larger one would delay the other clients of the server."""
 
 
 class LookupBatch:
-    """One MGET for many callers, each of whom gets the values of its own keys."""
+    """One MGET for many callers, each of which gets the values of its own keys."""
 
     __slots__ = ("_callers", "_new_future", "_places", "_settle", "full")
 
@@ -25,42 +25,42 @@ class LookupBatch:
         """Start without keys.
 
         Args:
-            loop: That of the callers.
-            settle: Makes of the reply what the callers are told: the values, or an error.
+            loop: The event loop of the callers.
+            settle: Turns the raw reply into the values, or into the error that all callers get.
         """
         self._new_future = loop.create_future
         self._settle = settle
         self._places: dict[str, int] = {}
         self._callers: list[tuple[int | list[int], asyncio.Future[Any]]] | None = []
         self.full = False
-        """Whether more keys should go into another one."""
+        """True when further keys belong into another batch."""
 
     @property
     def count(self) -> int:
-        """How many keys it asks for; each once."""
+        """The number of distinct keys."""
         return len(self._places)
 
-    def packed(self) -> bytes:
-        """The command."""
-        return pack(("MGET", *self._places))
+    def encode(self) -> bytes:
+        """The bytes of the command."""
+        return encode_command(("MGET", *self._places))
 
-    def add(self, names: KeyAndTags) -> asyncio.Future[Any]:
-        """The values of ``names``: of one the value, of several a list; None for nothing."""
+    def add(self, keys: KeyAndTags) -> asyncio.Future[Any]:
+        """A future for the values of ``keys``: the value of a single key, else a list; None for no value."""
         places = self._places
         place: int | list[int]
-        if len(names) == 1:
-            place = places.setdefault(names[0], len(places))
+        if len(keys) == 1:
+            place = places.setdefault(keys[0], len(places))
         else:
-            place = [places.setdefault(name, len(places)) for name in names]
+            place = [places.setdefault(key, len(places)) for key in keys]
         self.full = len(places) >= KEYS_PER_LOOKUP
         caller = self._new_future()
         self._callers.append((place, caller))  # type: ignore[union-attr] # nothing is added after the reply
         return caller
 
     def receive(self, reply: Any) -> None:
-        """Give everyone what they asked for, or the error; what comes after the first reply is ignored."""
+        """Resolve the futures of all callers. Only the first reply, or time-out, counts."""
         callers, self._callers = self._callers, None
-        self.full = True  # when its time was up before it was sent
+        self.full = True  # it may time out before it was sent
         if callers is None:
             return
         values = self._settle(reply)

@@ -1,4 +1,4 @@
-"""A plain redis-py client, for what a backend wants to do with Redis besides caching."""
+"""A redis-py client for what an application does with Redis besides caching."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from langcache_cli.caching._config.settings import CacheSettings
+from langcache_cli.caching._wire.connection import close_socket
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -14,8 +15,8 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 
 
 def new_client(settings: CacheSettings) -> Redis:
-    """A client for the configured Redis, in redis-py's own defaults but for a bounded connect."""
-    from redis.asyncio import Redis  # noqa: PLC0415 - the cache itself does without; it takes 100 ms to import
+    """A client for the configured Redis with redis-py's own defaults, except for a bounded connect."""
+    from redis.asyncio import Redis  # noqa: PLC0415 - takes 100 ms to import, and the cache does without
 
     return Redis.from_url(
         settings.redis_url.get_secret_value(), socket_connect_timeout=CONNECT_TIMEOUT_SECONDS
@@ -36,13 +37,3 @@ def abandon_client(client: Redis) -> None:
         writer, connection._writer, connection._reader = connection._writer, None, None  # noqa: SLF001
         if isinstance(writer, asyncio.StreamWriter):
             close_socket(writer.transport)
-
-
-def close_socket(transport: asyncio.BaseTransport) -> None:
-    """Close the file of a connection whose loop is gone; its transport can no longer do it."""
-    inner = getattr(transport, "_sock", None)
-    if inner is not None:
-        inner.close()
-        # or the finalisers of the transport and of its writer warn about what has just been done
-        transport._sock = None  # type: ignore[attr-defined]  # noqa: SLF001
-        transport._closing = True  # type: ignore[attr-defined]  # noqa: SLF001

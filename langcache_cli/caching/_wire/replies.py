@@ -1,4 +1,4 @@
-"""Replies of Redis on their way to those who wait for them."""
+"""Handing replies of Redis to the futures that wait for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Replies:
-    """The replies to several commands, handed over together."""
+    """Collects the replies to several commands for one caller."""
 
     __slots__ = ("_missing", "_replies", "future")
 
@@ -15,10 +15,10 @@ class Replies:
         self._missing = count
         self._replies: list[Any] = []
         self.future: asyncio.Future[list[Any]] = loop.create_future()
-        """Holds them in order, error replies included; fails if the connection ends."""
+        """The replies in order, error replies included; fails if the connection ends first."""
 
     def receive(self, reply: Any) -> None:
-        """Take the next one, or the error that ends it all."""
+        """Take the next reply, or the error that ends the connection."""
         if isinstance(reply, ConnectionError):
             fail(self.future, reply)
             return
@@ -28,8 +28,8 @@ class Replies:
             answer(self.future, self._replies)
 
 
-def is_reply_to_mget(values: object, count: int) -> bool:
-    """Whether it is a value or nothing for each of so many keys."""
+def is_mget_reply(values: object, count: int) -> bool:
+    """True for a list of ``count`` items, each of them bytes or None."""
     return (
         isinstance(values, list)
         and len(values) == count
@@ -38,13 +38,13 @@ def is_reply_to_mget(values: object, count: int) -> bool:
 
 
 def answer(caller: asyncio.Future[Any], reply: Any) -> None:
-    """Give a caller its reply, unless it was cancelled."""
+    """Resolve a caller's future, unless the caller was cancelled."""
     if not caller.done():
         caller.set_result(reply)
 
 
 def fail(caller: asyncio.Future[Any], error: Exception) -> None:
-    """Tell a caller that no reply will come, unless it was cancelled."""
+    """Fail a caller's future, unless the caller was cancelled."""
     if not caller.done():
         caller.set_exception(error)
-        caller.exception()  # whoever waited may be gone: not an error to report
+        caller.exception()  # marks it as retrieved: asyncio must not log it if the caller has gone

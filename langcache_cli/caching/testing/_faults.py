@@ -10,8 +10,9 @@ from typing import Any
 
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._errors import ConnectionLostError
-from langcache_cli.caching._wire.connection import Receiver, connect
+from langcache_cli.caching._wire.connection import Receiver
 from langcache_cli.caching._wire.externals import Connect, Connection, Externals
+from langcache_cli.caching._wire.handshake import connect
 
 
 class _Mode(Enum):

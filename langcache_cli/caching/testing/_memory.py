@@ -11,8 +11,9 @@ import hiredis
 
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._errors import ConnectionLostError, ServerReplyError
+from langcache_cli.caching._protocol import header
 from langcache_cli.caching._protocol.entry import Entry, Placeholder, parse
-from langcache_cli.caching._protocol.scripts import script
+from langcache_cli.caching._protocol.scripts import STEPS, script
 from langcache_cli.caching._wire.connection import Receiver
 from langcache_cli.caching.testing._glob import glob
 
@@ -32,9 +33,8 @@ class MemoryServer:
         """Start empty; keys end by ``now_ms``."""
         self._now_ms = now_ms
         self._items: dict[bytes, _Item] = {}
-        names = ("acquire", "claim", "commit", "elect", "release", "renew", "tag", "withdraw")
         self._scripts: dict[bytes, Callable[..., Any]] = {
-            script(name).digest.encode(): getattr(self, f"_{name}") for name in names
+            script(step).digest.encode(): getattr(self, f"_{step}") for step in STEPS
         }
         self._commands: dict[bytes, Callable[..., Any]] = {
             b"PING": lambda: b"PONG",
@@ -175,7 +175,8 @@ class MemoryServer:
         entry = self._entry(key)
         if entry is None or not entry.leased_until_ms:
             return 0
-        self._set(key, placeholder[:13] + entry.id.encode() + placeholder[29:], int(lease_ms))
+        placeholder = placeholder[: header.ID_START] + entry.id.encode() + placeholder[header.ID_END :]
+        self._set(key, placeholder, int(lease_ms))
         return 1
 
     def _tag(self, key: bytes, version: bytes, ttl_ms: bytes) -> bytes:
@@ -196,8 +197,8 @@ class MemoryServer:
 
     def _lease(self, key: bytes, token: bytes, lease_ms: int) -> None:
         data = self._get(key) or b""
-        leased = b" leased=%013d" % (self._now_ms() + lease_ms)
-        self._items[key].value = data[:13] + token + leased + data[50:]
+        leased = f"{header.LEASED}{self._now_ms() + lease_ms:0{header.LEASED_DIGITS}d}".encode("ascii")
+        self._items[key].value = data[: header.ID_START] + token + leased + data[header.LEASED_END :]
         self._expire_at_least(key, lease_ms)
 
 

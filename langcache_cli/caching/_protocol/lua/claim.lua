@@ -1,36 +1,27 @@
--- claim: take the right to replace entries, whoever else is loading them.
+-- claim: take the right to replace entries, from any load that has it.
 -- KEYS     the entries
--- ARGV     for each of them: placeholder to store when there is no entry worth keeping; lease,
---          milliseconds; the token: becomes the id of the entry that is there
--- Result   for each: 1 when the old entry goes on being served meanwhile, 0 when the placeholder was
---          stored, or an error
--- Atomic because every earlier load of a key must lose its right in the same step in which the
--- caller gains it: its value may be older than what the caller is about to read.
-local now -- of all keys: TIME is asked once, and only if there is an entry
-local function lease_end(lease)
-  if not now then
-    local time = redis.call('TIME')
-    now = time[1] * 1000 + math.floor(time[2] / 1000)
-  end
-  return string.format('%013.0f', now + lease)
-end
+-- ARGV     per key: placeholder to store when there is no entry to keep; lease, milliseconds; the token:
+--          becomes the id of the entry that is there
+-- Result   per key: 1 when the old entry goes on being served, 0 when the placeholder was stored, or an error
+-- Atomic because every earlier load of a key must lose its right in the step in which the caller gains it:
+-- its value may be older than what the caller is about to read.
+local now -- for all keys: TIME is called once, and only if there is an entry
 local function claim(key, placeholder, lease, token)
   local stored = redis.pcall('SET', key, placeholder, 'PX', lease, 'NX')
   if stored then
     return stored.err and stored or 0
   end
-  local header = redis.pcall('GETRANGE', key, 0, 49)
-  if type(header) == 'table' and not string.find(header.err, 'WRONGTYPE') then
+  local header = redis.pcall('GETRANGE', key, 0, LEASED_END - 1)
+  if is_refusal(header) then
     return header
   end
-  if type(header) == 'string' and string.find(header, '^lc1 entry id=%x+ leased=%d+$') then
-    stored = redis.pcall('SETRANGE', key, 13, token .. ' leased=' .. lease_end(lease))
+  if type(header) == 'string' and string.find(header, ENTRY_HEADER) then
+    now = now or server_ms()
+    stored = redis.pcall('SETRANGE', key, ID_START, token .. lease_field(now + lease))
     if type(stored) == 'table' then
       return stored
     end
-    if redis.call('PTTL', key) < tonumber(lease) then
-      redis.call('PEXPIRE', key, lease) -- readers do not serve it past its end; they see that one loads
-    end
+    outlive(key, tonumber(lease))
     return 1
   end
   stored = redis.pcall('SET', key, placeholder, 'PX', lease)

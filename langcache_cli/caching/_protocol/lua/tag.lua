@@ -1,17 +1,17 @@
--- tag: the versions of tags, which get one if they have none.
+-- tag: read the versions of tags; a tag without one gets a new one.
 -- KEYS     the tags
--- ARGV     for each of them: the version to give it, random; how long it must live at least,
---          milliseconds: as long as any entry that records it
--- Result   for each: its version, or an error
--- It gets twice that time, so that few calls have to prolong it: whoever keeps entries in the memory of
--- their process hear of that as of a change, and drop them.
--- Atomic because two callers that both saw none must not go on with different versions.
+-- ARGV     per key: the random version to give it; how long it must live at least, milliseconds: as long as
+--          any entry that records it
+-- Result   per key: its version, or an error
+-- A tag gets twice that time, so that few calls have to prolong it: to a near cache a prolonged tag counts as
+-- changed.
+-- Atomic because two callers that both found none must not go on with different versions.
 local function version_of(tag, version, ttl)
   local current = redis.pcall('GET', tag)
-  if type(current) == 'table' and not string.find(current.err, 'WRONGTYPE') then
+  if is_refusal(current) then
     return current
   end
-  if type(current) == 'string' and #current == 16 and not string.find(current, '[^0-9a-f]') then
+  if type(current) == 'string' and #current == ID_END - ID_START and not string.find(current, '[^0-9a-f]') then
     if redis.call('PTTL', tag) < ttl then
       redis.call('PEXPIRE', tag, 2 * ttl)
     end

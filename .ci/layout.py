@@ -1,0 +1,66 @@
+"""Checks the layout: no circle of imports (those for type checkers included), and sizes that one can hold in mind.
+
+Limits: 16 modules in a folder, 300 lines in a file, 50 lines in a function, docstring included. Exits with 1 and one
+line for each offence; prints the figures either way.
+"""
+
+import ast
+import graphlib
+import sys
+from collections import Counter
+from pathlib import Path
+
+import grimp
+
+PACKAGE = "langcache_cli"
+MAX_MODULES, MAX_LINES, MAX_FUNCTION_LINES = 16, 300, 50
+DELEGATES_ONLY = {"langcache_cli/caching/_front/cache.py"}
+"""Longer: one class that only delegates. Its docstring gives the reason."""
+
+
+def circles() -> list[str]:
+    """Circles of imports, taken apart one by one."""
+    graph = grimp.build_graph(PACKAGE, exclude_type_checking_imports=False)
+    imports = {module: set(graph.find_modules_directly_imported_by(module)) for module in graph.modules}
+    found = []
+    while True:
+        try:
+            graphlib.TopologicalSorter(imports).prepare()
+        except graphlib.CycleError as error:
+            circle = error.args[1]
+            found.append(f"circle of imports: {' <- '.join(circle)}")
+            imports[circle[1]].discard(circle[0])
+        else:
+            return found
+
+
+def sizes(files: list[Path]) -> list[str]:
+    """Folders, files and functions over the limits."""
+    found = []
+    for folder, count in Counter(path.parent for path in files).items():
+        if count > MAX_MODULES:
+            found.append(f"{folder}: {count} modules, more than {MAX_MODULES}")
+    for path in files:
+        text = path.read_text("utf-8")
+        lines = text.count("\n")
+        if lines > MAX_LINES and path.as_posix() not in DELEGATES_ONLY:
+            found.append(f"{path}: {lines} lines, more than {MAX_LINES}")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > MAX_FUNCTION_LINES:
+                    found.append(f"{path}:{node.lineno}: {node.name}() has {length} lines")
+    return found
+
+
+def main() -> int:
+    files = sorted(Path(PACKAGE).rglob("*.py"))
+    rings, offences = circles(), sizes(files)
+    for line in (*rings, *offences):
+        print(line)
+    print(f"{len(files)} modules, {len(rings)} circles, {len(offences)} over a limit of size")
+    return 1 if rings or offences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

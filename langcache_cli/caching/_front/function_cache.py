@@ -1,0 +1,35 @@
+"""The part of `Cache` that a cached function uses.
+
+A protocol: `Cache` makes cached functions, and they must not import it in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from langcache_cli.caching._config.settings import CacheSettings
+from langcache_cli.caching._functions.spec import FunctionSpec
+from langcache_cli.caching._loading.reader import Reader
+
+
+class FunctionCache(Protocol):
+    """Where the entries of a cached function are."""
+
+    @property
+    def settings(self) -> CacheSettings:
+        """The settings of the cache."""
+        ...
+
+    @property
+    def enabled(self) -> bool:
+        """False sends every call straight to its function."""
+        ...
+
+    def reader(self, spec: FunctionSpec, /) -> Reader:
+        """The reader of a function on the running event loop."""
+        ...
+
+    async def invalidate_keys(self, keys: Sequence[str], spec: FunctionSpec | None = None) -> int:
+        """Remove full keys; returns how many there were."""
+        ...

@@ -1,0 +1,71 @@
+"""Removing what is cached: by key, pattern, type or tag, now or when a transaction commits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langcache_cli.caching._front.context import Context
+from langcache_cli.caching._functions.spec import FunctionSpec
+from langcache_cli.caching._invalidation.after_commit import CommitHooks
+from langcache_cli.caching._keys.selection import Invalidation, Selection
+
+
+class Removal:
+    """Checks what is to be removed, and passes it to the invalidator of the event loop. See `Cache`."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._commit_hooks = CommitHooks(self._invalidate_all)
+
+    async def keys(self, keys: Sequence[str], spec: FunctionSpec | None) -> int:
+        """See `Cache.invalidate_keys`."""
+        self._context.namespace.require_inside(*keys)
+        if not self._context.enabled or not keys:
+            return 0
+        runtime = self._context.runtime()
+        removed = await runtime.invalidator.remove_keys(keys)
+        if spec is not None:
+            runtime.record(self._context.label(spec), "invalidated", removed)
+        return removed
+
+    async def plain_keys(self, keys: Sequence[str]) -> int:
+        """See `Cache.delete`."""
+        return await self.keys([self._context.namespace.key(key) for key in keys], None)
+
+    async def pattern(self, pattern: str, keys_per_second: float | None) -> int:
+        """See `Cache.invalidate`."""
+        return await self._selection(self._context.namespace.matching(pattern), keys_per_second)
+
+    async def type(self, name: str, keys_per_second: float | None) -> int:
+        """See `Cache.invalidate_type`."""
+        return await self._selection(self._context.namespace.of_type(name), keys_per_second)
+
+    async def tags(self, tags: Sequence[str]) -> int:
+        """See `Cache.invalidate_tags`."""
+        if not self._context.enabled or not tags:
+            return 0
+        keys = [self._context.namespace.tag(tag) for tag in tags]
+        return await self._context.runtime().invalidator.remove_keys(keys)
+
+    def after_commit(
+        self,
+        session: Any,
+        *,
+        keys: Sequence[str],
+        tags: Sequence[str],
+        patterns: Sequence[str],
+        types: Sequence[str],
+    ) -> None:
+        """See `Cache.after_commit`."""
+        self._commit_hooks.add(session, self._context.namespace.invalidations(keys, tags, patterns, types))
+
+    async def _selection(self, selection: Selection, keys_per_second: float | None) -> int:
+        if not self._context.enabled:
+            return 0
+        invalidator = self._context.runtime().invalidator
+        return await invalidator.remove_selection(selection, keys_per_second=keys_per_second)
+
+    async def _invalidate_all(self, invalidations: Sequence[Invalidation]) -> None:
+        if self._context.enabled:
+            await self._context.runtime().invalidator.remove_all(invalidations)

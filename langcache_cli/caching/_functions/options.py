@@ -1,0 +1,85 @@
+"""The options of a cached function, written down once: name, type, default, meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Required, TypedDict
+
+from langcache_cli.caching._config.settings import TEN_YEARS_SECONDS
+
+MAX_EARLY_REFRESH = 100
+"""More would load at almost every call."""
+
+
+class CachedOptions(TypedDict, total=False):
+    """The keyword arguments of `cached`. Only ``key_prefix`` is required."""
+
+    key_prefix: Required[str]
+    """Second part of every key; also decides the cache type."""
+
+    ttl: float | None
+    """Seconds that a value is fresh. Default: the TTL of the cache type."""
+
+    stale_ttl: float
+    """Seconds after that in which the old value is still served, while one call of the fleet
+    loads a new one, or fails to. That load runs in the background, or, in a function that takes a database
+    session, as part of the call that starts it. An invalidated value is never served. Default: 0."""
+
+    early_refresh: float
+    """Load a new value before the old one ends, likelier the nearer the end and the
+    longer a load takes (XFetch). 0 never does, 1 is the usual value. Default: 0."""
+
+    tags: Sequence[str]
+    """Templates such as ``"word:{word_id}"`` of the labels by which `invalidate_tags`
+    invalidates entries together. Their parameters must be part of the key. Default: none."""
+
+    local_ttl: float
+    """Seconds that an entry may also be kept in the memory of the process, where a hit costs
+    a few microseconds. A change by another process is seen once Redis has pushed it, usually within a
+    millisecond. Default: 0."""
+
+    key: str | None
+    """Template for the rest of the key, such as ``"user:{user_id}"``. Default: all arguments
+    but ``self``, database sessions and ignored ones."""
+
+    ignore: Sequence[str]
+    """Parameters that do not change the value. Default: none."""
+
+
+def require_known(options: CachedOptions) -> None:
+    """Refuse what is not an option of `cached`.
+
+    Raises:
+        TypeError: An option is unknown, or ``key_prefix`` is missing.
+    """
+    known = CachedOptions.__annotations__
+    if unknown := sorted(options.keys() - known.keys()):
+        raise TypeError(f"cached() has no option {unknown[0]!r}; it takes {', '.join(known)}")
+    if "key_prefix" not in options:
+        raise TypeError("cached() needs key_prefix, the second part of every key: cached(key_prefix='words')")
+
+
+def require_usable_times(name: str, options: CachedOptions) -> None:
+    """Refuse times that mean nothing.
+
+    Args:
+        name: The function, for the message.
+        options: Its options.
+
+    Raises:
+        TypeError: A time is negative, too long, or a ``ttl`` of 0.
+    """
+    ttl = options.get("ttl")
+    if ttl is not None and not ttl > 0:
+        raise TypeError(f"{name}: ttl must be more than 0 seconds, not {ttl!r}")
+    for option, seconds in (
+        ("stale_ttl", options.get("stale_ttl", 0)),
+        ("local_ttl", options.get("local_ttl", 0)),
+    ):
+        if not 0 <= seconds <= TEN_YEARS_SECONDS:
+            raise TypeError(f"{name}: {option} must be 0 seconds or more, not {seconds!r}")
+    early_refresh = options.get("early_refresh", 0)
+    if not 0 <= early_refresh <= MAX_EARLY_REFRESH:
+        raise TypeError(
+            f"{name}: early_refresh must be between 0 (never) and {MAX_EARLY_REFRESH}, not {early_refresh!r}"
+        )

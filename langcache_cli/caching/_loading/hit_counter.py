@@ -1,0 +1,43 @@
+"""Counting the hits of one function on one event loop."""
+
+from __future__ import annotations
+
+from langcache_cli.caching._runtime.loop_runtime import Runtime
+from langcache_cli.caching._statistics.counters import Label
+from langcache_cli.caching._statistics.events import CacheEvent
+
+
+class HitCounter:
+    """Counts hits without a lock, and passes them to the event hooks."""
+
+    def __init__(self, runtime: Runtime, label: Label) -> None:
+        """Start a tally, which is part of the runtime's statistics until `retire`."""
+        self._statistics = runtime.statistics
+        self._publisher = runtime.publisher
+        self._events = runtime.events
+        self._label = label
+        self._tally = runtime.statistics.tally(label)
+
+    def count(self, key: str, n_bytes: int, seconds: float) -> None:
+        """Count a hit that read ``n_bytes`` from Redis and took ``seconds``."""
+        self._tally.count_hit(n_bytes, seconds)
+        if self._events.hooks or self._publisher.timer is None:
+            self._publish(key, "bytes_read", n_bytes, seconds)
+
+    def count_near(self, key: str, seconds: float) -> None:
+        """Count a hit from the near cache that took ``seconds``."""
+        self._tally.count_near_hit(seconds)
+        if self._events.hooks or self._publisher.timer is None:
+            self._publish(key, "near", 1, seconds)
+
+    def retire(self) -> None:
+        """Count no more: the event loop is about to end."""
+        self._statistics.retire(self._tally)
+
+    def _publish(self, key: str, counter: str, amount: int, seconds: float) -> None:
+        """Schedule the delivery of the numbers, and call the event hooks. Most hits need neither."""
+        if self._publisher.timer is None:
+            self._publisher.soon()
+        if self._events.hooks:
+            self._events.tell(CacheEvent(counter, self._label, key, amount, None))
+            self._events.tell(CacheEvent("hits", self._label, key, 1, seconds))

@@ -1,0 +1,63 @@
+"""Opening a connection: TCP, TLS or a unix socket, then login and the choice of the database."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+from langcache_cli.caching._config.redis_address import RedisAddress
+from langcache_cli.caching._errors import ServerReplyError
+from langcache_cli.caching._wire.connection import Argument, RedisConnection, ask
+
+
+async def connect(address: RedisAddress) -> RedisConnection:
+    """Connect, authenticate and select the database.
+
+    It has no time limit of its own. Cancelled, it leaves no socket open.
+
+    Raises:
+        OSError: No connection.
+        ServerReplyError: Wrong user or password (``WRONGPASS``, ``NOAUTH``), no such database.
+    """
+    loop = asyncio.get_running_loop()
+    if address.path:
+        _, connection = await loop.create_unix_connection(RedisConnection, address.path)
+    else:
+        tls = _tls_context(address) if address.tls else None
+        _, connection = await loop.create_connection(RedisConnection, address.host, address.port, ssl=tls)
+    try:
+        await _greet(connection, address)
+    except BaseException:
+        connection.abort()
+        raise
+    return connection
+
+
+async def _greet(connection: RedisConnection, address: RedisAddress) -> None:
+    commands: list[tuple[Argument, ...]] = []
+    if address.password is not None:
+        user = (address.username,) if address.username else ()
+        commands.append(("AUTH", *user, address.password))
+    if address.db:
+        commands.append(("SELECT", address.db))
+    commands.append(("PING",))  # AUTH and SELECT succeed while the server still loads its data; PING does not
+    for command, reply in zip(commands, await ask(connection, commands), strict=True):
+        may_not_ping = command == ("PING",) and isinstance(reply, ServerReplyError) and reply.code == "NOPERM"
+        if isinstance(reply, ServerReplyError) and not may_not_ping:  # the cache itself never needs PING
+            raise reply
+
+
+def _tls_context(address: RedisAddress) -> ssl.SSLContext:
+    """TLS as redis-py reads the options of a URL, so that one URL means the same to both."""
+    options = address.options
+    context = ssl.create_default_context(
+        cafile=options.get("ssl_ca_certs"), capath=options.get("ssl_ca_path")
+    )
+    if options.get("ssl_check_hostname", "true").lower() in ("false", "0", "no"):
+        context.check_hostname = False
+    if options.get("ssl_cert_reqs", "required") == "none":
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if certificate := options.get("ssl_certfile"):
+        context.load_cert_chain(certificate, options.get("ssl_keyfile"))
+    return context
