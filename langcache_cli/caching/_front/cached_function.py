@@ -37,7 +37,7 @@ class CachedFunction(Generic[P, T]):
         self._instance = instance
         self._is_unbound = spec.keys.takes_instance and instance is None
         self._owner: type[Any] | None = None
-        if instance is None:  # a bound one is made for every access to a method, and thrown away
+        if instance is None:  # a bound one is made at every access to a method, and must be cheap
             functools.update_wrapper(self, function)
 
     @property
@@ -122,11 +122,11 @@ class CachedFunction(Generic[P, T]):
         sessions, ignored ones) may be left out.
 
         Returns:
-            Whether there was anything to remove. When Redis does not confirm, this process goes straight to
-            the functions until it has; other processes may serve the entry until then.
+            True if there was anything to remove. If Redis does not confirm, this process bypasses the cache
+            until it does; other processes may serve the entry until then.
 
         Raises:
-            CacheUnavailableError: Redis did not confirm, and the cache was told not to defer.
+            CacheUnavailableError: Redis did not confirm, and the cache does not defer.
             TypeError: An argument that the key needs is missing or unknown.
         """
         cache = self._cache()

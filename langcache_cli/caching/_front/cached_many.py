@@ -105,7 +105,7 @@ class CachedMany(Generic[P, T]):
         """Bind to an instance, as a method is."""
         if instance is None:
             return self
-        bound = copy.copy(self)  # made for every access to a method, and thrown away
+        bound = copy.copy(self)  # at every access to a method: cheaper than a new object with its checks
         function = self._function.__get__(instance, owner)
         vars(bound).update(_function=function, _signature=self._signature_of_methods)
         return bound

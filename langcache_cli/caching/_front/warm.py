@@ -22,12 +22,12 @@ from langcache_cli.caching._protocol.store import Lease
 
 @dataclass(frozen=True, slots=True)
 class WarmCounts:
-    """What became of the calls that were to be warmed.
+    """What became of the calls to warm.
 
     Attributes:
         read: Values that were loaded.
         written: Entries that were stored.
-        skipped: Calls left alone, because an entry or somebody else's load was there.
+        skipped: Calls left alone, because an entry or the load of another call was there.
         refused: Values not stored, because of an invalidation meanwhile. Nothing is wrong.
         failed: Values that cannot be cached, or that Redis would not take.
     """
@@ -105,7 +105,7 @@ class _Warm:
             filled = await self._filled(leases, calls) if leases else WarmCounts()
             return filled + WarmCounts(skipped=skipped)
         except BaseException:
-            # the server may have heard us whatever we heard of it; entries that were claimed are served on
+            # Outcome unknown: Redis may have given the leases. Claimed entries go on being served.
             self.leases.release_soon(leases, entries_too=False)
             raise
 

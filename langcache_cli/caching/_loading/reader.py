@@ -110,8 +110,7 @@ class Reader:
         fill = self._start_fill(near, keys[0]) if near is not None else None
         pending = None if self._unconfirmed else self._try_lookup(keys)
         if pending is None:
-            call = self.call(EntryKeys(keys[0], keys[1:]), functools.partial(function, *args, **kwargs))
-            return await call.answer()
+            return await self._slow_call(keys, function, args, kwargs).answer()
         seen, renewal_due = None, False
         try:
             found = await pending
@@ -125,11 +124,7 @@ class Reader:
                 if value is not NOTHING:
                     return value
                 seen = seen_in(found, tagged=self._tagged)
-        call = self.call(
-            EntryKeys(keys[0], keys[1:]),
-            functools.partial(function, *args, **kwargs),
-            loads_before=loads_before,
-        )
+        call = self._slow_call(keys, function, args, kwargs, loads_before=loads_before)
         call.load.budget.left = self._node.time_left(clock_started)
         return await call.go_on(seen, started, renewal_due=renewal_due)
 
@@ -154,6 +149,18 @@ class Reader:
         """
         load = Load(self.runtime, self.spec, self.label, address, origin, lifetime=self.lifetime)
         return Call(load, self._hits, loads_before=loads_before)
+
+    def _slow_call(
+        self,
+        keys: KeyAndTags,
+        function: Callable[..., Awaitable[Any]],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        *,
+        loads_before: int | None = None,
+    ) -> Call:
+        origin = functools.partial(function, *args, **kwargs)
+        return self.call(EntryKeys(keys[0], keys[1:]), origin, loads_before=loads_before)
 
     def retire(self) -> None:
         """Count no more: the event loop is about to end."""

@@ -83,20 +83,8 @@ class Runtime:
             every_seconds=settings.stats_flush_seconds if publish_statistics else None,
             spawn=self.spawn,
         )
-        self._delivery = Delivery(
-            outbox,
-            self.node,
-            spawn=self.spawn,
-            count=lambda counter, number: self.record(OUTBOX, counter, number),
-        )
-        self.invalidator = Invalidator(
-            self.store,
-            outbox,
-            delivery=self._delivery if defer_invalidations else None,
-            # A request must not wait for a hung Redis; what it does not answer in time goes to the outbox.
-            scanned=self.node if defer_invalidations else self.bulk_node,
-            forget=self.forget,
-        )
+        self._delivery = self._new_delivery()
+        self.invalidator = self._new_invalidator(defers=defer_invalidations)
         self._client: Redis | None = None
         self.running_loads = RunningLoads(on_background=lambda flight: self.background.adopt(flight.task))
         self.readers: dict[FunctionSpec, Any] = {}
@@ -104,6 +92,24 @@ class Runtime:
         self.uncacheable = UncacheableKeys()
         self._until_loop_ends: AsyncGenerator[None, None] | None = None
         self._near: NearCache | None = None
+
+    def _new_delivery(self) -> Delivery:
+        return Delivery(
+            self.outbox,
+            self.node,
+            spawn=self.spawn,
+            count=lambda counter, number: self.record(OUTBOX, counter, number),
+        )
+
+    def _new_invalidator(self, *, defers: bool) -> Invalidator:
+        return Invalidator(
+            self.store,
+            self.outbox,
+            delivery=self._delivery if defers else None,
+            # A request must not wait for a hung Redis; what it does not answer in time goes to the outbox.
+            scanned=self.node if defers else self.bulk_node,
+            forget=self.forget,
+        )
 
     # -- reading --
 

@@ -19,35 +19,35 @@ if TYPE_CHECKING:
     from langcache_cli.operations.warm import WarmReport
 
 
+Levels = Annotated[list[str], typer.Option(help="Only this level, A1 to C2. Repeatable.", metavar="LEVEL")]
+Languages = Annotated[list[str], typer.Option(help="Only this language. Repeatable.", metavar="CODE")]
+Limit = Annotated[
+    int,
+    typer.Option(help="Words on a page of a level list, as the backend asks for them.", min=1, max=2**31 - 1),
+]
+MissingOnly = Annotated[bool, typer.Option("--missing-only", help="Leave entries alone that are there.")]
+Application = Annotated[
+    str | None,
+    typer.Option(
+        "--app",
+        help="Run the warmers of this application instead. The attribute opens what they need.",
+        metavar="MODULE[:ATTRIBUTE]",
+    ),
+]
+Verify = Annotated[int, typer.Option(help="Read back this many entries and compare.", metavar="N", min=0)]
+
+
 def warm(
     ctx: typer.Context,
-    level: Annotated[
-        list[str], typer.Option(help="Only this level, A1 to C2. Repeatable.", metavar="LEVEL")
-    ] = [],  # noqa: B006 - typer's way to say 'none given'
-    language: Annotated[list[str], typer.Option(help="Only this language. Repeatable.", metavar="CODE")] = [],  # noqa: B006 - as above
-    limit: Annotated[
-        int,
-        typer.Option(
-            help="Words on a page of a level list, as the backend asks for them.", min=1, max=2**31 - 1
-        ),
-    ] = 250,
+    level: Levels = [],  # noqa: B006 - typer's way to say 'none given'
+    language: Languages = [],  # noqa: B006 - as above
+    limit: Limit = 250,
     sample: Sample = False,
-    missing_only: Annotated[
-        bool, typer.Option("--missing-only", help="Leave entries alone that are there.")
-    ] = False,
-    app: Annotated[
-        str | None,
-        typer.Option(
-            "--app",
-            help="Run the warmers of this application instead. The attribute opens what they need.",
-            metavar="MODULE[:ATTRIBUTE]",
-        ),
-    ] = None,
+    missing_only: MissingOnly = False,
+    app: Application = None,
     rate: Rate = None,
     dry_run: DryRun = False,
-    verify: Annotated[
-        int, typer.Option(help="Read back this many entries and compare.", metavar="N", min=0)
-    ] = 0,
+    verify: Verify = 0,
 ) -> None:
     """Fill the cache from the database.
 
