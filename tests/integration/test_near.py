@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 
 from langcache_cli.caching import Cache
 from langcache_cli.caching._near.memory import NearMemory
-from langcache_cli.caching._near.tracking import PROOF_SECONDS
+from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS
 from tests.harness.polling import aeventually
 from tests.harness.proxy import FaultProxy
 from tests.harness.redis_server import RedisServer
@@ -274,7 +274,7 @@ class TestTrouble:
                 if await database.read(1) == [1, 1]:
                     break
                 latest = began - silent_since
-            assert 0 < latest <= PROOF_SECONDS
+            assert 0 < latest <= MAX_LAG_SECONDS
             if trouble == "stopped":
                 server.resume()
 
@@ -317,7 +317,7 @@ async def test_an_idle_process_sends_no_sign_of_life(database, redis_server):
     near = database.cache.runtime().near()
     await aeventually(lambda: near._timer is None)
     before = calls_of(redis_server, "ping")
-    await asyncio.sleep(3 * PROOF_SECONDS)
+    await asyncio.sleep(3 * MAX_LAG_SECONDS)
     assert calls_of(redis_server, "ping") == before
     assert await database.read(1) == [1, 0]
 

@@ -24,7 +24,7 @@ entries = st.builds(
     payload=st.binary() | st.sampled_from([b"", b"\n", b"null", b"\n\n", b"lc1 entry id="]),
     tags=TAGS,
     leased_until_ms=st.integers(0, 10**13 - 1),
-    packing=st.sampled_from(["", "zlib"]),
+    compression=st.sampled_from(["", "zlib"]),
 )
 placeholders = st.builds(Placeholder, id=IDS, created_ms=TIMES, tags=TAGS)
 
@@ -64,7 +64,7 @@ def test_a_plain_header_is_that_of_an_entry_which_nobody_has_leased(entry):
     if header is not None:
         assert entry.to_bytes()[header.end() :] == entry.payload
         assert (header[1] or b"").decode() == ",".join(entry.tags)
-        assert (header[2] or b"").decode() == entry.packing
+        assert (header[2] or b"").decode() == entry.compression
     other = f"{int(entry.schema, 16) ^ 1:08x}"
     assert plain_header(other)(entry.to_bytes(), 0, MAX_HEADER_BYTES) is None
 

@@ -16,12 +16,12 @@ from langcache_cli.caching._config.settings import TEN_YEARS_SECONDS
 from langcache_cli.caching._errors import UndecodableEntryError
 from langcache_cli.caching._functions.warmer import Warmer
 from langcache_cli.caching._keys.builder import KeyBuilder, listed
-from langcache_cli.caching._keys.compiled import compile_names
+from langcache_cli.caching._keys.compiled import compile_keys
 from langcache_cli.caching._keys.tags import KeyAndTags, TagTemplates
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._values.codec import Codec
-from langcache_cli.caching._values.compression import unpacked
+from langcache_cli.caching._values.compression import decompress
 
 logger = logging.getLogger("langcache_cli.caching")
 
@@ -135,7 +135,7 @@ class FunctionSpec:
         """
         names = self._compiled_names.get(namespace)
         if names is None:
-            names = compile_names(self.keys, self._tags, namespace) or partial(self.names, namespace)
+            names = compile_keys(self.keys, self._tags, namespace) or partial(self.names, namespace)
             self._compiled_names[namespace] = names
         return names
 
@@ -149,7 +149,7 @@ class FunctionSpec:
         if entry.schema != self.codec.fingerprint:
             return None
         try:
-            return (self.codec.decode(unpacked(entry.payload, entry.packing)),)
+            return (self.codec.decode(decompress(entry.payload, entry.compression)),)
         except UndecodableEntryError:
             return None
 

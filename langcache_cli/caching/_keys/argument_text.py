@@ -1,9 +1,8 @@
-"""Arguments as text: two different arguments never read the same.
+"""The text of an argument in a key. It is injective: two different arguments never have the same text.
 
-Plain words and numbers stay as typed. Every other kind of value gets a form that no string can
-take: strings that would look like one are quoted, and whatever could act as a separator, a glob
-or a control character is percent-escaped. The rules depend on nothing that differs between
-Python versions, because processes of different versions share one cache.
+Plain words and numbers stay as they are. Values of other types get a form that no string can have: a string
+that looks like one is quoted. Separators, glob characters and control characters are percent-escaped. The
+text is the same in all Python versions, because processes of different versions share a cache.
 """
 
 from __future__ import annotations
@@ -21,28 +20,28 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
-# ':' separates arguments, the rest of the first row is special in Redis patterns, braces choose a
-# cluster slot, '%' escapes; then control characters, surrogates, and what is invisible or reorders text.
+# ':' separates arguments, the other characters before the braces are special in Redis patterns, braces choose
+# a cluster slot, '%' escapes. Then control characters, surrogates, and invisible or reordering characters.
 _UNSAFE = re.compile(
     "[:*?\\[\\]\\\\^{}%\x00-\x1f\x7f-\x9f\ud800-\udfff"
     "\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
 _PLAIN = re.compile(r"(?!(?:None|True|False|inf|nan)\Z)[^\W\d_][\w ,.!-]*").fullmatch
-"""Most words: they stay as they are. The rules below give the same, and take longer."""
+"""Fast path for most words: `_string` returns them unchanged, but takes longer."""
 
 _NUMBER_LIKE = re.compile(r"[-+]?[0-9][0-9.eE+-]*", re.ASCII)
 _RESERVED = frozenset({"", "None", "True", "False", "inf", "-inf", "nan"})
 _INNER_UNSAFE = re.compile("['(),=]")
 _LONG_INT_BITS = 1024
-"""Python refuses to write longer ints in decimal, from a length on that differs between processes."""
+"""Longer ints are written in hex: Python limits decimal digits, and the limit differs between processes."""
 
 
 def argument_text(value: object) -> str:
-    """The text of one argument inside a key; in a pattern it matches nothing but itself.
+    """The text of one argument in a key. In a Redis pattern it matches only itself.
 
     Raises:
-        TypeError: The value has no stable form (an object with a default ``repr``, an open file,
-            a set of mixed types, something that contains itself, a dataclass with an unset field).
+        TypeError: The value has no stable form: an object with a default ``repr``, an open file, a set of
+            mixed types, a value that contains itself, a dataclass with an unset field.
     """
     if type(value) is str and _PLAIN(value):
         return value
@@ -57,12 +56,12 @@ def argument_text(value: object) -> str:
 
 
 def escape(text: str) -> str:
-    """Percent-escape what may not stand in a key; everything else stays readable."""
+    """Percent-escape the characters that a key must not contain."""
     return _UNSAFE.sub(_percent, text)
 
 
 def _percent(match: re.Match[str]) -> str:
-    # surrogatepass: a lone surrogate is legal in a str, has no UTF-8 form, and must not collide
+    # surrogatepass: a str may contain lone surrogates, which have no UTF-8 form
     return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass"))
 
 
@@ -77,7 +76,7 @@ def _quoted(text: str) -> str:
 
 
 def _structured(value: object) -> str:
-    """The text of a value that is, or stands inside, something other than a plain string."""
+    """The text of a value of another type, or of any value in a container, where strings are quoted."""
     for kind, render in _RENDERERS:
         if isinstance(value, kind):
             return render(value)
@@ -114,7 +113,9 @@ def _path(value: PurePath) -> str:
 
 
 def _enum(value: Enum) -> str:
-    member = value.name if value.name is not None else repr(value.value)  # unnamed flag combinations
+    member = (
+        value.name if value.name is not None else repr(value.value)
+    )  # a combination of flags without a name
     return _tagged("enum", f"{_class_name(value)},{_quoted(member)[1:-1]}")
 
 
@@ -132,7 +133,7 @@ def _dict(value: dict[Any, Any]) -> str:
 
 
 def _tuple(value: tuple[Any, ...]) -> str:
-    # a named tuple is a tuple with a class of its own: keep the two apart
+    # A named tuple equals a plain tuple, but is of another class: the texts must differ.
     return _tagged("tuple" if type(value) is tuple else _class_name(value), _items(value))
 
 
@@ -144,12 +145,12 @@ def _set(value: set[Any] | frozenset[Any]) -> str:
 
 
 def _zone(value: dt.datetime | dt.time) -> str:
-    """Tells apart zones that share an offset: Europe/Berlin in winter is not +01:00."""
+    """The zone, if isoformat does not identify it: Europe/Berlin in winter is not the fixed offset +01:00."""
     zone, fold = value.tzinfo, ",fold" if value.fold else ""
     if zone is None:
         return fold
     if zone.utcoffset(None) is not None:
-        return ""  # a fixed offset, which isoformat shows in full: no hour of it is ever repeated
+        return ""  # a fixed offset: isoformat shows it in full, and fold has no meaning
     name = zone.key if isinstance(zone, ZoneInfo) and zone.key else str(value.tzname())
     return f",{_quoted(name)}{fold}"
 

@@ -11,10 +11,10 @@ from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._protocol.entry import Entry, entry_format, header_end
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._runtime.loop_runtime import Runtime
-from langcache_cli.caching._values.compression import MAX_BYTES, packed
+from langcache_cli.caching._values.compression import MAX_DECOMPRESSED_BYTES, compress
 
 PORTION_BYTES = 1024 * 1024
-"""So much is packed before it is stored: well within a lease, and no more of it in memory."""
+"""Compress and store this much at a time: well within a lease, and no more of it in memory."""
 
 
 class EntryWriter:
@@ -44,13 +44,15 @@ class EntryWriter:
             None if it would not survive; then there is a word in the log.
         """
         try:
-            payload, packing = packed(self._spec.codec.encode(value), from_bytes=self._compress_bytes)
+            payload, compression = compress(self._spec.codec.encode(value), min_bytes=self._compress_bytes)
         except UncacheableValueError as error:
             self._spec.warn_uncacheable(error)
             return None
         (ttl_ms,) = self._lifetime.ttls_ms(1)
         schema, ends = self._spec.codec.fingerprint, self._now_ms + ttl_ms
-        return Entry(new_id(), self._now_ms, ends, self._load_us, schema, payload, tags, packing=packing)
+        return Entry(
+            new_id(), self._now_ms, ends, self._load_us, schema, payload, tags, compression=compression
+        )
 
     def stored(
         self, values: Sequence[Any], tags: Sequence[tuple[str, ...]]
@@ -66,7 +68,7 @@ class EntryWriter:
         ids = [entry_id.encode("ascii") for entry_id in new_ids(len(values))]
         entries: list[bytes | None] = []
         first, n_bytes = 0, 0
-        encode, packed_from = self._spec.codec.encode, self._compress_bytes or MAX_BYTES
+        encode, min_bytes = self._spec.codec.encode, self._compress_bytes or MAX_DECOMPRESSED_BYTES
         for value, versions, entry_id, ttl_ms in zip(values, tags, ids, ttls_ms, strict=True):
             # a hundred thousand times in a warm: no call that need not be
             try:
@@ -76,9 +78,9 @@ class EntryWriter:
                 entries.append(None)
             else:
                 end = b""
-                if versions or len(payload) >= packed_from:
-                    payload, packing = packed(payload, from_bytes=packed_from)
-                    end = header_end(versions, packing)
+                if versions or len(payload) >= min_bytes:
+                    payload, compression = compress(payload, min_bytes=min_bytes)
+                    end = header_end(versions, compression)
                 entries.append(shared % (entry_id, now_ms + ttl_ms, end, payload))
                 n_bytes += len(payload)
                 if n_bytes >= PORTION_BYTES:

@@ -16,13 +16,20 @@ from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._loading.call import Call
 from langcache_cli.caching._loading.load import Load
 from langcache_cli.caching._near.tracking import NearCache
-from langcache_cli.caching._protocol.entry import MAX_HEADER_BYTES, PACKING, TAGS, Entry, parse, plain_header
+from langcache_cli.caching._protocol.entry import (
+    COMPRESSION,
+    MAX_HEADER_BYTES,
+    TAGS,
+    Entry,
+    parse,
+    plain_header,
+)
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import seen_in
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._statistics.counters import Label
 from langcache_cli.caching._statistics.events import CacheEvent
-from langcache_cli.caching._values.compression import ZLIB, unpacked
+from langcache_cli.caching._values.compression import ZLIB, decompress
 
 NOTHING = object()
 """Is no value."""
@@ -158,8 +165,8 @@ class Reader:
         payload = stored[header.end() :]
         n_bytes = len(payload)
         try:
-            if extra == PACKING:
-                payload = unpacked(payload, ZLIB)
+            if extra == COMPRESSION:
+                payload = decompress(payload, ZLIB)
             value = self._decode(payload)
         except UndecodableEntryError:
             return NOTHING

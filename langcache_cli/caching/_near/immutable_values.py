@@ -22,7 +22,7 @@ _ATOMS = frozenset(
 _HARMLESS = (FunctionType, BuiltinFunctionType, staticmethod, classmethod)
 
 
-def shareable_bytes(value: Any) -> int | None:
+def size_if_immutable(value: Any) -> int | None:
     """How much memory a value takes that cannot be changed, all the way down; None if it can be.
 
     Those are plain values, and tuples, named tuples, frozen sets and frozen dataclasses of such.
@@ -67,7 +67,7 @@ def _writes_to_dict(attribute: Any) -> bool:
 
 def _with_all(n_bytes: int, parts: Iterable[Any]) -> int | None:
     for part in parts:
-        part_bytes = shareable_bytes(part)
+        part_bytes = size_if_immutable(part)
         if part_bytes is None:
             return None
         n_bytes += part_bytes

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from langcache_cli.caching._near.immutable_values import shareable_bytes
+from langcache_cli.caching._near.immutable_values import size_if_immutable
 
 OVERHEAD_BYTES = 600
 """What an entry takes besides its content and its key: objects, and its places in dictionaries."""
@@ -99,7 +99,7 @@ class NearMemory:
         if since < self._all_dropped or any(self._dropped.get(name, 0) > since for name in names):
             return
         key, tags = names[0], names[1:]
-        value_bytes = shareable_bytes(value)
+        value_bytes = size_if_immutable(value)
         n_bytes = len(key) + OVERHEAD_BYTES + (len(payload) if value_bytes is None else value_bytes)
         n_bytes += sum([len(tag) + TAG_BYTES for tag in tags])
         if n_bytes > self._max_bytes:

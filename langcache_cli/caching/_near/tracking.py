@@ -23,7 +23,7 @@ from langcache_cli.caching._wire.write_batch import BatchedConnection
 
 logger = logging.getLogger("langcache_cli.caching")
 
-PROOF_SECONDS = 0.2
+MAX_LAG_SECONDS = 0.2
 """The longest lag there can be: the last request that was answered must not be older than that."""
 
 HEARTBEAT_SECONDS = 0.05
@@ -76,7 +76,7 @@ class NearCache:
 
     def get(self, key: str, now: float) -> Kept | None:
         """What is under ``key`` if it can be read_if_allowed at ``now``, by `time.monotonic`."""
-        if not self._on or now - self._proven_at > PROOF_SECONDS:
+        if not self._on or now - self._proven_at > MAX_LAG_SECONDS:
             return None
         kept = self.near.get(key, now)
         if kept is not None:

@@ -34,10 +34,10 @@ class Entry(NamedTuple):
         fresh_until_ms: The end of its TTL.
         load_us: How long the load took, in microseconds.
         schema: Fingerprint of the type that wrote it.
-        payload: The value as JSON, packed as ``packing`` says.
+        payload: The value as JSON, compressed as ``compression`` says.
         tags: Versions of the function's tags from before the load began. Valid while they are unchanged.
         leased_until_ms: Until when, on the server's clock, somebody loads its successor; 0 for nobody.
-        packing: ``zlib``, or empty for as it is.
+        compression: ``zlib``, or empty if the payload is not compressed.
     """
 
     id: str
@@ -48,14 +48,14 @@ class Entry(NamedTuple):
     payload: bytes
     tags: tuple[str, ...] = ()
     leased_until_ms: int = 0
-    packing: str = ""
+    compression: str = ""
 
     def to_bytes(self) -> bytes:
         """The bytes to store."""
         return entry_format(self.created_ms, self.load_us, self.schema, self.leased_until_ms) % (
             self.id.encode("ascii"),
             self.fresh_until_ms,
-            header_end(self.tags, self.packing),
+            header_end(self.tags, self.compression),
             self.payload,
         )
 
@@ -98,18 +98,18 @@ def parse(stored: bytes) -> Entry | Placeholder | None:
         payload=stored[header.end() :],
         tags=tags,
         leased_until_ms=int(header["leased"]),
-        packing=header["zip"].decode("ascii") if header["zip"] else "",
+        compression=header["zip"].decode("ascii") if header["zip"] else "",
     )
 
 
-TAGS, PACKING = 1, 2
+TAGS, COMPRESSION = 1, 2
 
 
 def plain_header(schema: str) -> Callable[[bytes, int, int], re.Match[bytes] | None]:
     """What matches the header of an entry whose payload is a value of ``schema``, and not leased.
 
-    Group `TAGS` holds the versions of its tags, group `PACKING` how it is packed; ``lastindex`` says which of
-    them there is. `parse` makes out all others.
+    Group `TAGS` holds the versions of its tags, group `COMPRESSION` its compression; ``lastindex`` says which
+    of them there is. `parse` makes out all others.
     """
     return re.compile(
         rb"lc1 entry id=[0-9a-f]{16} leased=0{13} created=[0-9]{1,15} fresh=[0-9]{1,15} load_us=[0-9]{1,15}"
@@ -129,9 +129,9 @@ def placeholder_format(created_ms: int) -> bytes:
     return b"lc1 lease id=%%b created=%d%%b" % created_ms
 
 
-def header_end(tags: tuple[str, ...], packing: str = "") -> bytes:
+def header_end(tags: tuple[str, ...], compression: str = "") -> bytes:
     """The fields that most entries do without."""
-    if not tags and not packing:
+    if not tags and not compression:
         return b""
     tagged = f" tags={','.join(tags)}" if tags else ""
-    return f"{tagged}{f' zip={packing}' if packing else ''}".encode("ascii")
+    return f"{tagged}{f' zip={compression}' if compression else ''}".encode("ascii")

@@ -9,7 +9,7 @@ from langcache_cli.caching._front.cache import Cache
 from langcache_cli.caching._wire.externals import Externals
 from langcache_cli.caching.testing._clock import FakeClock
 from langcache_cli.caching.testing._faults import Faults
-from langcache_cli.caching.testing._memory import MemoryServer
+from langcache_cli.caching.testing._memory_server import MemoryServer
 
 
 def memory_cache(*, clock: FakeClock | None = None, faults: Faults | None = None, **settings: Any) -> Cache:

@@ -232,7 +232,7 @@ def test_what_has_no_stable_form_is_refused(value, reason):
 def test_enums_made_of_unusual_names_do_not_run_into_each_other():
     odd = Enum("odd", {"a": 1, "b": 2})
     pair = argument_text([odd.a, odd.b])
-    imitation = pair.removeprefix("~list(~enum(tests.unit.test_arguments.odd,").removesuffix("))")
+    imitation = pair.removeprefix("~list(~enum(tests.unit.test_argument_text.odd,").removesuffix("))")
     assert argument_text([Enum("odd", {imitation: 1})[imitation]]) != pair
     assert ":" not in argument_text(Enum("odd", {"a:b": 1})["a:b"])
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from langcache_cli.caching import Cache, CacheSettings
-from langcache_cli.caching._keys.builder import MAX_KEY_BYTES, KeyBuilder, KeyTemplate, shorten
+from langcache_cli.caching._keys.builder import KeyBuilder
+from langcache_cli.caching._keys.key_template import KeyTemplate
+from langcache_cli.caching._keys.shortening import MAX_KEY_BYTES, shorten
 from tests.unit.values import marks, texts, values
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from pydantic import BaseModel
 
-from langcache_cli.caching._near.immutable_values import shareable_bytes
+from langcache_cli.caching._near.immutable_values import size_if_immutable
 from langcache_cli.caching._near.memory import MAX_DROPPED, OVERHEAD_BYTES, TAG_BYTES, NearMemory
 
 ROOM = 10_000
@@ -237,20 +237,22 @@ LOOSE = [
 
 @pytest.mark.parametrize("value", FROZEN, ids=repr)
 def test_what_nobody_can_change_is_shared(value):
-    assert shareable_bytes(value) is not None
+    assert size_if_immutable(value) is not None
 
 
 @pytest.mark.parametrize("value", LOOSE, ids=lambda value: type(value).__name__)
 def test_what_somebody_can_change_is_not(value):
-    assert shareable_bytes(value) is None
+    assert size_if_immutable(value) is None
 
 
 def test_a_frozen_object_that_something_was_hung_on_is_not():
     value = FrozenWithDict("a")
     value.__dict__["more"] = []
-    assert shareable_bytes(value) is None
+    assert size_if_immutable(value) is None
 
 
 @given(st.recursive(st.text() | st.integers(), lambda inner: st.lists(inner).map(tuple)))
 def test_the_size_of_a_shared_value_grows_with_it(value):
-    assert shareable_bytes((value, "x" * 1000)) > shareable_bytes((value, "")) > shareable_bytes(value) > 0
+    assert (
+        size_if_immutable((value, "x" * 1000)) > size_if_immutable((value, "")) > size_if_immutable(value) > 0
+    )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from langcache_cli.caching import CacheSettings, PatternError, escape_pattern
 from langcache_cli.caching._keys.argument_text import argument_text
-from langcache_cli.caching._keys.selection import Selection, of_prefixes
+from langcache_cli.caching._keys.selection import Selection, select_prefixes
 from langcache_cli.caching._protocol.scanning import KEYS_PER_UNLINK, SCANS_PER_UNLINK, unlink
 from langcache_cli.caching.tooling import Namespace
 from tests.harness.redis_server import RedisServer
@@ -82,7 +82,7 @@ NAMES = st.text("ab_.-", min_size=1, max_size=4)
 
 @given(st.lists(NAMES, min_size=1, max_size=3), NAMES, st.sampled_from(["", ":", ":get", ":get:7"]))
 def test_the_selection_of_prefixes_finds_exactly_their_keys(prefixes, prefix, rest):
-    selection = of_prefixes("ca.he", prefixes)
+    selection = select_prefixes("ca.he", prefixes)
     key = f"ca.he:{prefix}{rest}"
     found = fnmatchcase(key, unescaped(selection.pattern)) and (
         selection.only is None or selection.only.match(key.encode()) is not None
@@ -91,7 +91,7 @@ def test_the_selection_of_prefixes_finds_exactly_their_keys(prefixes, prefix, re
 
 
 def test_a_dot_or_dash_in_a_name_is_no_wildcard():
-    selection = of_prefixes("a.b", ["x-y", "x.y"])
+    selection = select_prefixes("a.b", ["x-y", "x.y"])
     assert selection.only.match(b"a.b:x.y:f")
     assert not selection.only.match(b"a.b:xzy:f")
     assert not selection.only.match(b"azb:x.y:f")

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 import pytest
 from pydantic import BaseModel, Discriminator, Field, RootModel, Tag
 
-from langcache_cli.caching._values.ambiguous_unions import name_members
+from langcache_cli.caching._values.ambiguous_unions import disambiguate_unions
 from tests.unit.values import Colour, Lemma, Level, Point, Rank, Word
 
 
@@ -37,7 +37,7 @@ class Dog(BaseModel):
 
 
 def named(annotation: Any) -> Any:
-    return name_members(annotation, lambda member: None)
+    return disambiguate_unions(annotation, lambda member: None)
 
 
 PLAIN = [

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from pydantic import BaseModel, ConfigDict
 
-from langcache_cli.caching._values.strict_equality import same
+from langcache_cli.caching._values.strict_equality import strictly_equal
 from tests.unit.values import BERLIN, PARIS, Lemma, OpenLemma, Point, Rank, Size, Word, marks, values
 
 HOUR = dt.timezone(dt.timedelta(hours=1))
@@ -22,7 +22,7 @@ NOON = dt.datetime(2024, 1, 1, 12, tzinfo=HOUR)
 @given(values, values)
 def test_values_that_differ_anywhere_are_not_the_same(left, right):
     if marks(left) != marks(right):
-        assert not same(left, right)
+        assert not strictly_equal(left, right)
 
 
 @dataclasses.dataclass
@@ -64,9 +64,9 @@ def remembering() -> Remembering:
     ],
 )
 def test_equal_values_of_equal_types_are_the_same(left, right):
-    assert same(left, right)
-    assert same([left], [right])
-    assert same({"a": left}, {"a": right})
+    assert strictly_equal(left, right)
+    assert strictly_equal([left], [right])
+    assert strictly_equal({"a": left}, {"a": right})
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_equal_values_of_equal_types_are_the_same(left, right):
     ],
 )
 def test_what_merely_equals_is_not_the_same(left: Any, right: Any):
-    assert not same(left, right)
-    assert not same(right, left)
-    assert not same([left], [right])
-    assert not same({"a": (left,)}, {"a": (right,)})
+    assert not strictly_equal(left, right)
+    assert not strictly_equal(right, left)
+    assert not strictly_equal([left], [right])
+    assert not strictly_equal({"a": (left,)}, {"a": (right,)})

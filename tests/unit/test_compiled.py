@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from langcache_cli.caching._functions.spec import FunctionSpec, Options
 from langcache_cli.caching._keys.argument_text import _PLAIN, _string
 from langcache_cli.caching._keys.builder import KeyBuilder
-from langcache_cli.caching._keys.compiled import compile_names
+from langcache_cli.caching._keys.compiled import compile_keys
 from langcache_cli.caching._keys.tags import TagTemplates
 from tests.unit.values import values
 
@@ -74,7 +74,7 @@ def test_names_are_those_of_bound_arguments_and_so_are_the_errors(call, template
 @given(st.lists(ARGUMENTS, max_size=3), st.dictionaries(st.text("abc", min_size=1), ARGUMENTS, max_size=3))
 def test_a_function_of_any_number_of_arguments_is_bound(args, kwargs):
     spec = spec_of(everything)
-    assert compile_names(spec.keys, TagTemplates(()), "cache") is None
+    assert compile_keys(spec.keys, TagTemplates(()), "cache") is None
     assert outcome(compiled(spec), *args, **kwargs) == outcome(
         lambda *args, **kwargs: bound(spec, *args, **kwargs), *args, **kwargs
     )
