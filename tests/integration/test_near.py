@@ -23,7 +23,7 @@ SEEN_WITHIN_SECONDS = 1.0
 
 
 def near_of(cache: Cache) -> NearMemory:
-    return cache.runtime().near().near
+    return cache.runtime().near().memory
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ async def test_an_entry_ends_with_its_ttl_in_redis(cache, redis_server):
     database = Database(cache, ttl=2, local_ttl=60)
     await warmed(database, 1)
     (entry,) = near_of(cache)._entries.values()
-    assert entry.ends <= latest_end(redis_server, database.read.key_for(1))
+    assert entry.expires_at <= latest_end(redis_server, database.read.key_for(1))
     reads = database.reads[1]
     await aeventually(lambda: loads_again(database, reads), within=10)
 
@@ -172,14 +172,14 @@ async def test_an_entry_ends_with_its_local_ttl(cache):
     started = time.monotonic()
     await warmed(database, 1)
     (entry,) = near_of(cache)._entries.values()
-    assert started < entry.ends <= time.monotonic() + 0.05
+    assert started < entry.expires_at <= time.monotonic() + 0.05
 
 
 async def test_what_is_stale_or_about_to_be_renewed_is_not_served_from_here(cache, redis_server):
     database = Database(cache, ttl=1, stale_ttl=60, local_ttl=60)
     await warmed(database, 1)
     (entry,) = near_of(cache)._entries.values()
-    assert entry.ends <= latest_end(redis_server, database.read.key_for(1)) - 60
+    assert entry.expires_at <= latest_end(redis_server, database.read.key_for(1)) - 60
     database.versions[1] = 1
     await aeventually(lambda: sees(database, 1), within=10)
 

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from pydantic import BaseModel
 
 from langcache_cli.caching._near.immutable_values import size_if_immutable
-from langcache_cli.caching._near.memory import MAX_DROPPED, OVERHEAD_BYTES, TAG_BYTES, NearMemory
+from langcache_cli.caching._near.memory import MAX_CHANGES, OVERHEAD_BYTES, TAG_BYTES, NearMemory
 
 ROOM = 10_000
 
@@ -79,13 +79,21 @@ class Level(Enum):
     A1 = "A1"
 
 
-def keep(near: NearMemory, key: str, *tags: str, since: int | None = None, ends: float = 10.0) -> None:
-    near.keep((key, *tags), b"[1]", [1], ends=ends, since=near.moment if since is None else since)
+def keep(
+    near: NearMemory, key: str, *tags: str, generation: int | None = None, expires_at: float = 10.0
+) -> None:
+    near.keep(
+        (key, *tags),
+        b"[1]",
+        [1],
+        expires_at=expires_at,
+        generation=near.generation if generation is None else generation,
+    )
 
 
 def test_what_is_kept_is_found_until_it_ends():
     near = NearMemory(ROOM)
-    keep(near, "a", ends=10.0)
+    keep(near, "a", expires_at=10.0)
     assert near.get("a", 9.9).payload == b"[1]"
     assert near.get("a", 10.0) is None
     assert (len(near), near.n_bytes) == (0, 0)
@@ -109,20 +117,20 @@ def test_a_change_drops_a_key_and_a_tag_drops_all_of_its_keys():
     near.drop(["t", "unknown"])
     assert [near.get(key, 0) is not None for key in "abc"] == [False, False, True]
     near.drop(["c"])
-    assert (len(near), near.n_bytes, near._keys_of_tags) == (0, 0, {})
+    assert (len(near), near.n_bytes, near._keys_by_tag) == (0, 0, {})
 
 
 @pytest.mark.parametrize("change", ["key", "tag", "everything", "too many to remember"])
 def test_what_changed_between_a_look_up_and_its_reply_is_not_kept(change):
     near = NearMemory(ROOM)
-    before = near.moment
+    before = near.generation
     if change == "everything":
         near.clear()
     elif change == "too many to remember":
-        near.drop(str(number) for number in range(MAX_DROPPED + 1))
+        near.drop(str(number) for number in range(MAX_CHANGES + 1))
     else:
         near.drop(["a" if change == "key" else "t"])
-    keep(near, "a", "t", since=before)
+    keep(near, "a", "t", generation=before)
     assert near.get("a", 0) is None
     keep(near, "a", "t")
     assert near.get("a", 0) is not None
@@ -130,9 +138,9 @@ def test_what_changed_between_a_look_up_and_its_reply_is_not_kept(change):
 
 def test_a_change_of_something_else_keeps_nothing_from_being_kept():
     near = NearMemory(ROOM)
-    before = near.moment
+    before = near.generation
     near.drop(["b", "u"])
-    keep(near, "a", "t", since=before)
+    keep(near, "a", "t", generation=before)
     assert near.get("a", 0) is not None
 
 
@@ -148,8 +156,8 @@ def test_what_is_used_outlives_what_is_not():
 
 def test_what_is_too_large_is_not_kept():
     near = NearMemory(ROOM)
-    near.keep(("a",), b"x" * ROOM, [], ends=1.0, since=near.moment)
-    near.keep(("b",), b"x", "x" * ROOM, ends=1.0, since=near.moment)
+    near.keep(("a",), b"x" * ROOM, [], expires_at=1.0, generation=near.generation)
+    near.keep(("b",), b"x", "x" * ROOM, expires_at=1.0, generation=near.generation)
     assert (len(near), near.n_bytes) == (0, 0)
 
 
@@ -166,7 +174,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(key=keys, tags=tags, length=st.integers(0, 3000))
     def keep(self, key, tags, length):
-        self.near.keep((key, *tags), b"x" * length, [], ends=1.0, since=self.near.moment)
+        self.near.keep((key, *tags), b"x" * length, [], expires_at=1.0, generation=self.near.generation)
         if self.near.get(key, 0) is not None:
             self.truth[key] = tags
 
@@ -189,9 +197,9 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def books(self):
         entries = self.near._entries
-        assert self.near.n_bytes == sum(kept.n_bytes for kept in entries.values()) <= ROOM
-        indexed = {(tag, key) for tag, keys in self.near._keys_of_tags.items() for key in keys}
-        assert indexed == {(tag, key) for key, kept in entries.items() for tag in kept.tags}
+        assert self.near.n_bytes == sum(entry.n_bytes for entry in entries.values()) <= ROOM
+        indexed = {(tag, key) for tag, keys in self.near._keys_by_tag.items() for key in keys}
+        assert indexed == {(tag, key) for key, entry in entries.items() for tag in entry.tags}
 
 
 TestMachine = Machine.TestCase

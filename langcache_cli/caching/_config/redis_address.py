@@ -92,7 +92,7 @@ def _split(url: str) -> SplitResult:
 
 
 def _reject_misplaced_password(parts: SplitResult) -> None:
-    """Detect an unescaped ``/ ? #`` or ``@`` in a password, whose rest was parsed as path, query or fragment."""
+    """Detect an unescaped ``/ ? #`` or ``@`` in a password: the URL was split at it."""
     unix = parts.scheme == "unix"
     if unix and parts.netloc and not parts.netloc.endswith("@"):
         raise ValueError(f"a unix:// URL has three slashes before its path; {_EXPECTED}")

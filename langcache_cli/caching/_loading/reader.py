@@ -39,7 +39,7 @@ class NearFill(NamedTuple):
     """What is needed to keep in the process what a look-up finds.
 
     Attributes:
-        since: `NearMemory.moment` before it.
+        since: `NearMemory.generation` before it.
         asked_at: When it was about to be sent.
         ttl: Given how long the entry lives, in milliseconds.
     """
@@ -203,7 +203,7 @@ class Reader:
         try:
             value = kept.value if kept.payload is None else self._decode(kept.payload)
         except UndecodableEntryError:  # a validator of the application's takes it no more
-            near.near.drop([key])
+            near.memory.drop([key])
             return NOTHING
         seconds = monotonic() - started
         self._tally.count_near_hit(seconds)
@@ -222,9 +222,9 @@ class Reader:
     def _fill(self, near: NearCache, key: str) -> NearFill | None:
         """Ask how long the entry lives that is about to be looked up over the same connection."""
         out = self._node.out
-        if out is None or not near.follows(out) or self._unconfirmed:
+        if out is None or not near.is_tracking(out) or self._unconfirmed:
             return None
-        return NearFill(near.near.moment, monotonic(), out.request([("PTTL", key)]).future)
+        return NearFill(near.memory.generation, monotonic(), out.request([("PTTL", key)]).future)
 
     def _keep(self, names: tuple[str, ...], payload: bytes, value: Any, fill: NearFill) -> None:
         """Keep an entry in this process, no longer than it lives in Redis."""
@@ -237,8 +237,8 @@ class Reader:
         ends = fill.asked_at + min(self._spec.local_seconds, fresh_seconds)
         self.near.keep(
             *(names, payload, value),
-            asked_at=fill.asked_at,
-            ends=ends,
-            since=fill.since,
+            sent_at=fill.asked_at,
+            expires_at=ends,
+            generation=fill.since,
             codec=self._codec,
         )

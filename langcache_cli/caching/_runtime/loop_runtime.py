@@ -166,18 +166,18 @@ class Runtime:
         if self._near is None and self.settings.near_cache_bytes:
             self._near = NearCache(NearMemory(self.settings.near_cache_bytes), self.settings.namespace)
             if self.node.out is not None:
-                self._near.follow(self.node.out)
+                self._near.start_tracking(self.node.out)
         return self._near
 
     def forget(self, invalidations: Sequence[Invalidation]) -> None:
         """Drop from the near cache what this process has changed, before the server says so."""
         if self._near is not None:
-            self._near.forget(invalidations)
+            self._near.invalidate(invalidations)
 
     def _connected(self, out: BatchedConnection) -> None:
         """The server may be another one than before, or have lost its memory."""
         if self._near is not None:
-            self._near.follow(out)
+            self._near.start_tracking(out)
         count = self.outbox.defer_recent()
         if count:
             self.record(OUTBOX, "deferred", count)
@@ -253,7 +253,7 @@ class Runtime:
 
     def _end_readers(self) -> None:
         if self._near is not None:
-            self._near.end()
+            self._near.stop()
         for reader in self.readers.values():
             reader.retire()
         self.readers.clear()
