@@ -1,4 +1,4 @@
-"""Values as JSON and back: a hit has the value and the types of a miss, or nothing was stored."""
+"""Values as JSON and back: a decoded value has the value and types of the original, or encoding fails."""
 
 import ast
 import contextlib
@@ -233,11 +233,11 @@ PAIRS = [*SURVIVORS, *((annotation, value) for annotation, choices in AMBIGUOUS 
 
 
 NAMES = [f"{annotation}, {type(value).__name__}" for annotation, value in PAIRS]
-"""Not the values themselves: sets are written in another order in each process."""
+"""Without the values: the order of a set differs between processes."""
 
 
 def exact(value: Any) -> Any:
-    """What must survive: value, types, and the order of what iterates in order."""
+    """What a round trip must preserve: value, types, and the order of iteration."""
     if isinstance(value, dict):
         return type(value), [(exact(key), exact(item)) for key, item in value.items()]
     return marks(value)
@@ -250,7 +250,7 @@ def test_a_hit_has_the_value_and_the_types_of_a_miss(annotation, value):
 
 
 @pytest.mark.parametrize(("annotation", "value"), PAIRS, ids=NAMES)
-def test_another_process_reads_what_this_one_wrote(annotation, value):
+def test_another_codec_of_the_same_type_decodes_the_value(annotation, value):
     assert exact(Codec(annotation).decode(Codec(annotation).encode(value))) == exact(value)
 
 
@@ -267,23 +267,23 @@ OPEN = [
     list[Word] | list[Lemma],
     Word | str,
 ]
-"""Annotations that say little: values of every kind fit, few of them survive."""
+"""Vague annotations: they accept values of every kind, few of which round-trip."""
 
 
 @given(st.sampled_from(ANNOTATIONS), any_values)
-def test_a_value_of_any_other_type_comes_back_the_same_or_is_refused(annotation, value):
+def test_a_value_of_any_other_type_round_trips_or_is_rejected(annotation, value):
     exact_or_refused(annotation, value)
 
 
 @given(st.sampled_from(ANNOTATIONS), st.sampled_from(PAIRS).map(lambda pair: pair[1]))
-def test_a_value_of_a_similar_type_comes_back_the_same_or_is_refused(annotation, value):
+def test_a_value_of_a_similar_type_round_trips_or_is_rejected(annotation, value):
     exact_or_refused(annotation, value)
 
 
 @pytest.mark.parametrize("annotation", OPEN, ids=str)
 @settings(max_examples=40)
 @given(value=any_values)
-def test_a_value_behind_a_vague_annotation_comes_back_the_same_or_is_refused(annotation, value):
+def test_a_value_with_a_vague_annotation_round_trips_or_is_rejected(annotation, value):
     exact_or_refused(annotation, value)
 
 
@@ -322,7 +322,7 @@ MATCHING: list[tuple[Any, st.SearchStrategy[Any]]] = [
 )
 @settings(max_examples=40)
 @given(data=st.data())
-def test_values_of_the_annotated_type_are_never_refused(annotation, strategy, data):
+def test_values_of_the_annotated_type_are_never_rejected(annotation, strategy, data):
     codec = Codec(annotation)
     value = data.draw(strategy)
     assert exact(codec.decode(codec.encode(value))) == exact(value)
@@ -400,36 +400,36 @@ def with_a_note() -> Secretive:
     ],
     ids=lambda item: getattr(item, "__name__", type(item).__name__),
 )
-def test_what_would_come_back_changed_is_refused(annotation, value):
+def test_a_value_that_would_decode_differently_is_rejected(annotation, value):
     with pytest.raises(UncacheableValueError):
         Codec(annotation).encode(value)
 
 
 @pytest.mark.parametrize("annotation", [Any, list[Any], dict[str, Any]])
 @pytest.mark.parametrize("wrap", [lambda item: [item], lambda item: {"a": item}])
-def test_a_value_that_contains_itself_is_refused(annotation, wrap):
+def test_a_value_that_contains_itself_is_rejected(annotation, wrap):
     loop = wrap(None)
     loop[next(iter(loop), 0) if isinstance(loop, dict) else 0] = loop
     with pytest.raises(UncacheableValueError):
         Codec(annotation).encode(loop)
 
 
-def test_the_message_says_what_would_change():
+def test_the_message_shows_both_values():
     with pytest.raises(UncacheableValueError, match=r"come back as \[1\], not as \(1,\)"):
         Codec(Sequence[int]).encode((1,))
 
 
-def test_the_message_about_a_plain_value_says_to_annotate():
+def test_the_message_for_a_plain_value_suggests_an_annotation():
     with pytest.raises(UncacheableValueError, match="a UUID is not a plain JSON value; annotate"):
         Codec(Any).encode([AN_ID])
 
 
-def test_the_message_about_bytes_in_a_model_says_how_to_store_them():
+def test_the_message_for_bytes_in_a_model_suggests_a_configuration():
     with pytest.raises(UncacheableValueError, match="val_json_bytes='base64'"):
         Codec(PlainBinary).encode(PlainBinary(data=b"\xff"))
 
 
-def test_a_repr_that_fails_does_not_fail_the_call():
+def test_a_failing_repr_does_not_fail_the_call():
     class Shy(Translation):
         def __repr__(self) -> str:
             raise RuntimeError
@@ -438,7 +438,7 @@ def test_a_repr_that_fails_does_not_fail_the_call():
         Codec(Translation).encode(Shy(text="a"))
 
 
-def test_a_comparison_that_fails_does_not_fail_the_call():
+def test_a_failing_comparison_does_not_fail_the_call():
     class Odd(str):
         __slots__ = ()
 
@@ -468,7 +468,7 @@ class TestIterators:
         ],
     )
     @pytest.mark.parametrize("wrap", [lambda item: item, lambda item: [item], lambda item: {"a": item}])
-    def test_an_iterator_is_refused_without_having_been_read(self, annotation, wrap):
+    def test_an_iterator_is_rejected_without_being_consumed(self, annotation, wrap):
         numbers = (number for number in (1, 2, 3))
         with pytest.raises(UncacheableValueError):
             Codec(annotation).encode(wrap(numbers))
@@ -477,7 +477,7 @@ class TestIterators:
     @pytest.mark.parametrize(
         "hide", [lambda item: Open(name="a", x=item), Box, lambda item: Place("a", item)]
     )
-    def test_neither_is_one_inside_a_model_a_dataclass_or_a_tuple(self, hide):
+    def test_an_iterator_in_a_model_dataclass_or_tuple_is_not_consumed(self, hide):
         numbers = iter([1, 2, 3])
         with pytest.raises(UncacheableValueError, match="list_iterator is used up by reading it"):
             Codec(object).encode(hide(numbers))
@@ -516,7 +516,7 @@ class TestIterators:
             Box[Iterator[int]],
         ],
     )
-    def test_an_annotation_of_one_is_refused_when_the_function_is_decorated(self, annotation):
+    def test_an_annotation_with_an_iterator_is_rejected_at_decoration(self, annotation):
         with pytest.raises(TypeError, match="used up by reading it; return a list instead"):
             Codec(annotation)
 
@@ -542,12 +542,12 @@ class Page:
         Page,
     ],
 )
-def test_an_orm_class_is_refused_with_the_way_out(annotation):
+def test_an_orm_class_is_rejected_with_a_remedy(annotation):
     with pytest.raises(TypeError, match=r"WordRow is an ORM class.*from_attributes=True"):
         Codec(annotation)
 
 
-def test_the_way_out_works():
+def test_the_remedy_for_an_orm_class_works():
     class Cached(BaseModel, from_attributes=True):
         id: int
 
@@ -555,12 +555,12 @@ def test_the_way_out_works():
     assert codec.decode(codec.encode([Cached.model_validate(WordRow(id=7))])) == [Cached(id=7)]
 
 
-def test_a_type_that_pydantic_does_not_know_is_refused_by_name():
+def test_a_type_that_pydantic_does_not_support_is_rejected_by_name():
     with pytest.raises(TypeError, match="range cannot be cached"):
         Codec(range)
 
 
-def test_a_class_that_contains_itself_is_accepted():
+def test_a_recursive_class_is_accepted():
     value = Tree(children=[Tree(children=[])])
     codec = Codec(Tree)
     assert codec.decode(codec.encode(value)) == value
@@ -589,18 +589,18 @@ class TestDecoding:
         first, second = codec.decode(payload), codec.decode(payload)
         assert first is not second is not value
 
-    def test_changing_what_one_caller_got_does_not_show_in_what_another_gets(self):
+    def test_a_caller_may_modify_a_decoded_value(self):
         codec = Codec(dict[str, list[int]])
         payload = codec.encode({"a": [1]})
         codec.decode(payload)["a"].append(2)
         assert codec.decode(payload) == {"a": [1]}
 
     @given(st.sampled_from([item for item, _ in PAIRS]), st.binary() | st.text().map(str.encode))
-    def test_foreign_bytes_raise_nothing_but_undecodable(self, annotation, data):
+    def test_foreign_bytes_raise_only_undecodable(self, annotation, data):
         read(Codec(annotation), data)
 
     @given(st.sampled_from(PAIRS), st.data())
-    def test_truncated_or_damaged_payloads_raise_nothing_but_undecodable(self, pair, data):
+    def test_truncated_or_damaged_payloads_raise_only_undecodable(self, pair, data):
         annotation, value = pair
         payload = bytearray(Codec(annotation).encode(value))
         place = data.draw(st.integers(0, len(payload) - 1))
@@ -609,7 +609,7 @@ class TestDecoding:
         read(Codec(annotation), bytes(payload))
 
     @given(st.sampled_from(PAIRS), st.sampled_from(PAIRS))
-    def test_payloads_of_another_type_raise_nothing_but_undecodable(self, written, expected):
+    def test_payloads_of_another_type_raise_only_undecodable(self, written, expected):
         read(Codec(expected[0]), Codec(written[0]).encode(written[1]))
 
     @pytest.mark.parametrize("payload", [b"", b"[" * 100_000, b"\xff", b"{", b"[1", b'{"a":1}x'])
@@ -618,7 +618,7 @@ class TestDecoding:
         with pytest.raises(UndecodableEntryError):
             Codec(annotation).decode(payload)
 
-    def test_a_validator_that_fails_in_its_own_way_makes_an_entry_undecodable(self):
+    def test_a_validator_that_raises_makes_an_entry_undecodable(self):
         class Fragile(BaseModel):
             name: str
 
@@ -647,7 +647,7 @@ def test_members_of_a_union_have_the_same_names_in_every_process():
     assert Codec(annotation).encode(["a"]) == b'{"is":"list#1","value":["a"]}'
 
 
-def test_unions_that_json_tells_apart_stay_plain():
+def test_unions_that_json_distinguishes_are_encoded_plainly():
     assert Codec(int | str | None).encode("a") == b'"a"'
     assert Codec(Translation | None).encode(None) == b"null"
     assert Codec(Level | None).encode(Level.A1) == b'"A1"'
@@ -659,7 +659,7 @@ def test_computed_fields_and_aliases_are_not_stored():
     assert set(Codec(dict[str, Any]).decode(Codec(Entry).encode(entry))) == set(Entry.model_fields)
 
 
-def test_a_computed_field_that_was_already_computed_does_not_matter():
+def test_a_cached_computed_field_does_not_prevent_caching():
     entry = Entry(wordId=7, translations=[Translation(text="a")])
     assert entry.first == "a"
     codec = Codec(Entry)
@@ -669,7 +669,7 @@ def test_a_computed_field_that_was_already_computed_does_not_matter():
 FORBIDDEN = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "jsonpickle", "yaml"}
 
 
-def test_nothing_in_the_package_can_turn_stored_bytes_into_code():
+def test_no_module_imports_a_deserialiser_that_can_execute_code():
     package = files("langcache_cli")
     sources = list(Path(str(package)).rglob("*.py"))
     assert len(sources) > 20

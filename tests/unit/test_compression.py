@@ -1,4 +1,4 @@
-"""Large values are stored compressed, and come back whole or not at all."""
+"""Compression of large payloads; damaged ones are undecodable."""
 
 import zlib
 
@@ -14,13 +14,13 @@ payloads = st.binary(max_size=300) | st.binary(min_size=1, max_size=3).map(lambd
 
 
 @given(payloads, st.integers(0, 1000))
-def test_what_is_packed_comes_back(payload, min_bytes):
+def test_a_compressed_payload_decompresses_to_the_original(payload, min_bytes):
     stored, packing = compress(payload, min_bytes=min_bytes)
     assert decompress(stored, packing) == payload
     assert len(stored) <= len(payload)
 
 
-def test_only_what_is_large_and_becomes_smaller_is_packed():
+def test_only_large_and_compressible_payloads_are_compressed():
     assert compress(b"a" * 100, min_bytes=101) == (b"a" * 100, UNCOMPRESSED)
     assert compress(b"a" * 101, min_bytes=101)[1] == ZLIB
     assert compress(b"a" * 10_000, min_bytes=0) == (b"a" * 10_000, UNCOMPRESSED)
@@ -29,7 +29,7 @@ def test_only_what_is_large_and_becomes_smaller_is_packed():
 
 
 @given(st.binary(max_size=100))
-def test_foreign_bytes_are_undecodable_and_nothing_worse(data):
+def test_foreign_bytes_are_undecodable(data):
     try:
         decompress(data, ZLIB)
     except UndecodableEntryError:
@@ -38,19 +38,19 @@ def test_foreign_bytes_are_undecodable_and_nothing_worse(data):
 
 
 @given(st.data())
-def test_what_was_cut_off_or_added_to_is_undecodable(data):
+def test_a_truncated_or_extended_payload_is_undecodable(data):
     stored, _ = compress(b"Haus und Hof " * 100, min_bytes=1)
     for damaged in (stored[: data.draw(st.integers(0, len(stored) - 1))], stored + b"x"):
         with pytest.raises(UndecodableEntryError):
             decompress(damaged, ZLIB)
 
 
-def test_what_a_later_version_has_packed_is_undecodable():
+def test_an_unknown_compression_is_undecodable():
     with pytest.raises(UndecodableEntryError, match="zstd"):
         decompress(b"x", "zstd")
 
 
-def test_nobody_fills_our_memory_with_a_few_bytes(monkeypatch):
+def test_a_decompression_bomb_is_undecodable(monkeypatch):
     monkeypatch.setattr(compression, "MAX_DECOMPRESSED_BYTES", 10_000)
     with pytest.raises(UndecodableEntryError):
         decompress(zlib.compress(b"0" * 10_001), ZLIB)

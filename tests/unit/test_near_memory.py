@@ -1,4 +1,4 @@
-"""What is kept in the memory of the process: bounded, and gone as soon as it may have changed."""
+"""The memory of the near cache: bounded, and free of entries that may have changed."""
 
 import dataclasses
 import datetime as dt
@@ -91,7 +91,7 @@ def keep(
     )
 
 
-def test_what_is_kept_is_found_until_it_ends():
+def test_an_entry_is_found_until_it_expires():
     near = NearMemory(ROOM)
     keep(near, "a", expires_at=10.0)
     assert near.get("a", 9.9).payload == b"[1]"
@@ -99,7 +99,7 @@ def test_what_is_kept_is_found_until_it_ends():
     assert (len(near), near.n_bytes) == (0, 0)
 
 
-def test_the_tags_of_an_entry_count():
+def test_the_size_of_an_entry_includes_its_tags():
     near = NearMemory(ROOM)
     keep(near, "a")
     bare = near.n_bytes
@@ -109,7 +109,7 @@ def test_the_tags_of_an_entry_count():
     assert near.n_bytes == bare
 
 
-def test_a_change_drops_a_key_and_a_tag_drops_all_of_its_keys():
+def test_a_changed_tag_drops_all_of_its_entries():
     near = NearMemory(ROOM)
     keep(near, "a", "t")
     keep(near, "b", "t", "u")
@@ -121,7 +121,7 @@ def test_a_change_drops_a_key_and_a_tag_drops_all_of_its_keys():
 
 
 @pytest.mark.parametrize("change", ["key", "tag", "everything", "too many to remember"])
-def test_what_changed_between_a_look_up_and_its_reply_is_not_kept(change):
+def test_a_value_that_changed_during_its_look_up_is_not_kept(change):
     near = NearMemory(ROOM)
     before = near.generation
     if change == "everything":
@@ -136,7 +136,7 @@ def test_what_changed_between_a_look_up_and_its_reply_is_not_kept(change):
     assert near.get("a", 0) is not None
 
 
-def test_a_change_of_something_else_keeps_nothing_from_being_kept():
+def test_a_change_of_other_keys_does_not_matter():
     near = NearMemory(ROOM)
     before = near.generation
     near.drop(["b", "u"])
@@ -144,7 +144,7 @@ def test_a_change_of_something_else_keeps_nothing_from_being_kept():
     assert near.get("a", 0) is not None
 
 
-def test_what_is_used_outlives_what_is_not():
+def test_used_entries_outlive_unused_ones():
     near = NearMemory(20 * (OVERHEAD_BYTES + 10))
     keep(near, "used")
     for number in range(200):
@@ -154,7 +154,7 @@ def test_what_is_used_outlives_what_is_not():
     assert near.get("1", 0) is None
 
 
-def test_what_is_too_large_is_not_kept():
+def test_a_value_that_is_too_large_is_not_kept():
     near = NearMemory(ROOM)
     near.keep(("a",), b"x" * ROOM, [], expires_at=1.0, generation=near.generation)
     near.keep(("b",), b"x", "x" * ROOM, expires_at=1.0, generation=near.generation)
@@ -162,7 +162,7 @@ def test_what_is_too_large_is_not_kept():
 
 
 class Machine(RuleBasedStateMachine):
-    """Whatever happens, the books are right and the bound holds."""
+    """After any sequence of operations the index and the size are right, and the bound holds."""
 
     def __init__(self):
         super().__init__()
@@ -244,23 +244,23 @@ LOOSE = [
 
 
 @pytest.mark.parametrize("value", FROZEN, ids=repr)
-def test_what_nobody_can_change_is_shared(value):
+def test_an_immutable_value_has_a_size(value):
     assert size_if_immutable(value) is not None
 
 
 @pytest.mark.parametrize("value", LOOSE, ids=lambda value: type(value).__name__)
-def test_what_somebody_can_change_is_not(value):
+def test_a_mutable_value_has_none(value):
     assert size_if_immutable(value) is None
 
 
-def test_a_frozen_object_that_something_was_hung_on_is_not():
+def test_a_frozen_object_with_an_added_attribute_has_none():
     value = FrozenWithDict("a")
     value.__dict__["more"] = []
     assert size_if_immutable(value) is None
 
 
 @given(st.recursive(st.text() | st.integers(), lambda inner: st.lists(inner).map(tuple)))
-def test_the_size_of_a_shared_value_grows_with_it(value):
+def test_the_size_grows_with_the_value(value):
     assert (
         size_if_immutable((value, "x" * 1000)) > size_if_immutable((value, "")) > size_if_immutable(value) > 0
     )

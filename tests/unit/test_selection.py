@@ -29,7 +29,7 @@ def client(redis_server: RedisServer) -> redis.Redis:
 
 
 @given(names=st.sets(glob_text, min_size=2, max_size=12))
-def test_escaped_text_matches_itself_and_nothing_else(client, names):
+def test_an_escaped_text_matches_only_itself(client, names):
     client.flushdb()
     client.mset({f"cache:{name}:end": "" for name in names})
     for name in names:
@@ -37,7 +37,7 @@ def test_escaped_text_matches_itself_and_nothing_else(client, names):
 
 
 @given(names=st.sets(texts, min_size=2, max_size=12))
-def test_the_text_of_an_argument_is_a_pattern_that_matches_only_itself(client, names):
+def test_the_text_of_an_argument_matches_only_itself(client, names):
     keys = {name: f"cache:p:f:{argument_text(name)}" for name in names}
     client.flushdb()
     client.mset(dict.fromkeys(keys.values(), ""))
@@ -45,7 +45,7 @@ def test_the_text_of_an_argument_is_a_pattern_that_matches_only_itself(client, n
         assert client.keys(key) == [key.encode()]
 
 
-def test_plain_text_stays_readable():
+def test_plain_text_is_unchanged():
     assert escape_pattern("vocabulary_level:A1") == "vocabulary_level:A1"
 
 
@@ -71,7 +71,7 @@ def test_a_pattern_inside_the_namespace_is_accepted(pattern):
         "\\cache:*",
     ],
 )
-def test_a_pattern_that_could_match_other_keys_is_refused(pattern):
+def test_a_pattern_that_could_match_other_keys_is_rejected(pattern):
     for refuse in (INSIDE.matching, INSIDE.require_inside):
         with pytest.raises(PatternError, match=re.escape("does not begin with 'cache:'")):
             refuse(pattern)
@@ -81,7 +81,7 @@ NAMES = st.text("ab_.-", min_size=1, max_size=4)
 
 
 @given(st.lists(NAMES, min_size=1, max_size=3), NAMES, st.sampled_from(["", ":", ":get", ":get:7"]))
-def test_the_selection_of_prefixes_finds_exactly_their_keys(prefixes, prefix, rest):
+def test_a_selection_of_prefixes_matches_exactly_their_keys(prefixes, prefix, rest):
     selection = select_prefixes("ca.he", prefixes)
     key = f"ca.he:{prefix}{rest}"
     found = fnmatchcase(key, unescaped(selection.pattern)) and (
@@ -90,7 +90,7 @@ def test_the_selection_of_prefixes_finds_exactly_their_keys(prefixes, prefix, re
     assert found == (prefix in prefixes and rest.startswith(":"))
 
 
-def test_a_dot_or_dash_in_a_name_is_no_wildcard():
+def test_a_dot_or_dash_in_a_name_is_not_a_wildcard():
     selection = select_prefixes("a.b", ["x-y", "x.y"])
     assert selection.only.match(b"a.b:x.y:f")
     assert not selection.only.match(b"a.b:xzy:f")

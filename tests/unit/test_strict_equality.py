@@ -1,4 +1,4 @@
-"""Is what comes back the same as what went in? Checked against another way of telling values apart."""
+"""Strict equality, checked against an independent definition (`marks`)."""
 
 import dataclasses
 import datetime as dt
@@ -20,7 +20,7 @@ NOON = dt.datetime(2024, 1, 1, 12, tzinfo=HOUR)
 
 
 @given(values, values)
-def test_values_that_differ_anywhere_are_not_the_same(left, right):
+def test_values_that_differ_anywhere_are_not_equal(left, right):
     if marks(left) != marks(right):
         assert not strictly_equal(left, right)
 
@@ -63,7 +63,7 @@ def remembering() -> Remembering:
         (deque([1], 3), deque([1], 3)),
     ],
 )
-def test_equal_values_of_equal_types_are_the_same(left, right):
+def test_equal_values_of_equal_types_are_strictly_equal(left, right):
     assert strictly_equal(left, right)
     assert strictly_equal([left], [right])
     assert strictly_equal({"a": left}, {"a": right})
@@ -108,7 +108,7 @@ def test_equal_values_of_equal_types_are_the_same(left, right):
         (object(), object()),
     ],
 )
-def test_what_merely_equals_is_not_the_same(left: Any, right: Any):
+def test_values_that_are_only_loosely_equal_are_not_strictly_equal(left: Any, right: Any):
     assert not strictly_equal(left, right)
     assert not strictly_equal(right, left)
     assert not strictly_equal([left], [right])
