@@ -1,82 +1,12 @@
 """The memory of the near cache: bounded, and free of entries that may have changed."""
 
-import dataclasses
-import datetime as dt
-import functools
-from decimal import Decimal
-from enum import Enum
-from typing import Any, NamedTuple
-from uuid import UUID
-
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from pydantic import BaseModel
 
-from langcache_cli.caching._near.immutable_values import size_if_immutable
 from langcache_cli.caching._near.memory import MAX_CHANGES, OVERHEAD_BYTES, TAG_BYTES, NearMemory
 
 ROOM = 10_000
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Frozen:
-    name: str
-    parts: Any = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class FrozenWithDict:
-    name: str
-    parts: Any = ()
-
-    @property
-    def first(self) -> str:
-        return self.name[0]
-
-    @classmethod
-    def empty(cls) -> "FrozenWithDict":
-        return cls("")
-
-
-@dataclasses.dataclass(frozen=True)
-class FrozenButForItsProperty:
-    name: str
-
-    @functools.cached_property
-    def letters(self) -> list[str]:
-        return list(self.name)
-
-
-class Pair(NamedTuple):
-    left: object
-    right: object
-
-
-class PairWithDict(Pair):
-    pass
-
-
-class Extended(Frozen):
-    __slots__ = ("note",)
-
-
-class ExtendedWithDict(Frozen):
-    pass
-
-
-@dataclasses.dataclass
-class Loose:
-    name: str
-
-
-class Model(BaseModel, frozen=True):
-    name: str
-
-
-class Level(Enum):
-    A1 = "A1"
 
 
 def keep(
@@ -203,64 +133,3 @@ class Machine(RuleBasedStateMachine):
 
 
 TestMachine = Machine.TestCase
-
-FROZEN = [
-    None,
-    True,
-    1,
-    1.5,
-    "Haus",
-    b"x",
-    Decimal("1.0"),
-    UUID(int=1),
-    dt.date(2026, 1, 1),
-    dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
-    dt.timedelta(1),
-    Level.A1,
-    (),
-    (1, ("a", None)),
-    frozenset({1, 2}),
-    Pair(1, "b"),
-    Frozen("a", (1, Frozen("b"))),
-    FrozenWithDict("a", (1, Frozen("b"))),
-]
-LOOSE = [
-    [],
-    {},
-    set(),
-    ([],),
-    Frozen("a", []),
-    FrozenButForItsProperty("a"),
-    FrozenWithDict("a", []),
-    Extended("a"),
-    ExtendedWithDict("a"),
-    Loose("a"),
-    Model(name="a"),
-    Pair(1, {}),
-    PairWithDict(1, "b"),
-    bytearray(b"x"),
-    object(),
-]
-
-
-@pytest.mark.parametrize("value", FROZEN, ids=repr)
-def test_an_immutable_value_has_a_size(value):
-    assert size_if_immutable(value) is not None
-
-
-@pytest.mark.parametrize("value", LOOSE, ids=lambda value: type(value).__name__)
-def test_a_mutable_value_has_none(value):
-    assert size_if_immutable(value) is None
-
-
-def test_a_frozen_object_with_an_added_attribute_has_none():
-    value = FrozenWithDict("a")
-    value.__dict__["more"] = []
-    assert size_if_immutable(value) is None
-
-
-@given(st.recursive(st.text() | st.integers(), lambda inner: st.lists(inner).map(tuple)))
-def test_the_size_grows_with_the_value(value):
-    assert (
-        size_if_immutable((value, "x" * 1000)) > size_if_immutable((value, "")) > size_if_immutable(value) > 0
-    )

@@ -82,12 +82,12 @@ def _structured(value: object) -> str:
             return render(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value)]
-        return _tagged(_class_name(value), _fields((name, getattr(value, name)) for name in names))
+        return _typed(_class_name(value), _fields((name, getattr(value, name)) for name in names))
     raise TypeError(f"a value of type {type(value).__qualname__} has no stable form")
 
 
-def _tagged(tag: str, content: str) -> str:
-    return f"~{tag}({content})"
+def _typed(kind: str, content: str) -> str:
+    return f"~{kind}({content})"
 
 
 def _class_name(value: object) -> str:
@@ -104,24 +104,24 @@ def _items(values: Iterable[object]) -> str:
 
 def _int(value: int) -> str:
     if value.bit_length() > _LONG_INT_BITS:
-        return _tagged("int", int.__format__(value, "x"))
+        return _typed("int", int.__format__(value, "x"))
     return int.__repr__(value)
 
 
 def _path(value: PurePath) -> str:
-    return _tagged("winpath" if isinstance(value, PureWindowsPath) else "path", _quoted(str(value)))
+    return _typed("winpath" if isinstance(value, PureWindowsPath) else "path", _quoted(str(value)))
 
 
 def _enum(value: Enum) -> str:
     member = (
         value.name if value.name is not None else repr(value.value)
     )  # a combination of flags without a name
-    return _tagged("enum", f"{_class_name(value)},{_quoted(member)[1:-1]}")
+    return _typed("enum", f"{_class_name(value)},{_quoted(member)[1:-1]}")
 
 
 def _model(value: BaseModel) -> str:
     extra = value.model_extra or {}
-    return _tagged(_class_name(value), _fields([*_model_fields(value), *sorted(extra.items())]))
+    return _typed(_class_name(value), _fields([*_model_fields(value), *sorted(extra.items())]))
 
 
 def _model_fields(value: BaseModel) -> list[tuple[str, object]]:
@@ -134,14 +134,14 @@ def _dict(value: dict[Any, Any]) -> str:
 
 def _tuple(value: tuple[Any, ...]) -> str:
     # A named tuple equals a plain tuple, but is of another class: the texts must differ.
-    return _tagged("tuple" if type(value) is tuple else _class_name(value), _items(value))
+    return _typed("tuple" if type(value) is tuple else _class_name(value), _items(value))
 
 
 def _set(value: set[Any] | frozenset[Any]) -> str:
     if len({type(item) for item in value}) > 1:
         raise TypeError("a set of mixed types has no stable form")
-    tag = "frozenset" if isinstance(value, frozenset) else "set"
-    return _tagged(tag, ",".join(sorted(map(_structured, value))))
+    kind = "frozenset" if isinstance(value, frozenset) else "set"
+    return _typed(kind, ",".join(sorted(map(_structured, value))))
 
 
 def _zone(value: dt.datetime | dt.time) -> str:
@@ -155,8 +155,8 @@ def _zone(value: dt.datetime | dt.time) -> str:
     return f",{_quoted(name)}{fold}"
 
 
-def _moment(tag: str) -> Callable[[Any], str]:
-    return lambda value: _tagged(tag, escape(value.isoformat()) + _zone(value))
+def _time(kind: str) -> Callable[[Any], str]:
+    return lambda value: _typed(kind, escape(value.isoformat()) + _zone(value))
 
 
 # Order matters: a bool is an int, a datetime is a date, an Enum may be a str.
@@ -166,17 +166,17 @@ _RENDERERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
     (int, _int),
     (float, float.__repr__),
     (str, lambda value: _quoted(str.__str__(value))),
-    (bytes, lambda value: _tagged("bytes", value.hex())),
+    (bytes, lambda value: _typed("bytes", value.hex())),
     (PurePath, _path),
-    (uuid.UUID, lambda value: _tagged("uuid", str(value))),
-    (Decimal, lambda value: _tagged("decimal", str(value))),
-    (dt.datetime, _moment("datetime")),
-    (dt.date, lambda value: _tagged("date", value.isoformat())),
-    (dt.time, _moment("time")),
-    (dt.timedelta, lambda value: _tagged("timedelta", f"{value.days},{value.seconds},{value.microseconds}")),
+    (uuid.UUID, lambda value: _typed("uuid", str(value))),
+    (Decimal, lambda value: _typed("decimal", str(value))),
+    (dt.datetime, _time("datetime")),
+    (dt.date, lambda value: _typed("date", value.isoformat())),
+    (dt.time, _time("time")),
+    (dt.timedelta, lambda value: _typed("timedelta", f"{value.days},{value.seconds},{value.microseconds}")),
     (tuple, _tuple),
-    (list, lambda value: _tagged("list", _items(value))),
-    (dict, lambda value: _tagged("dict", _dict(value))),
+    (list, lambda value: _typed("list", _items(value))),
+    (dict, lambda value: _typed("dict", _dict(value))),
     ((set, frozenset), _set),
     (BaseModel, _model),
 )

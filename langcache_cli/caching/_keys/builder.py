@@ -45,7 +45,7 @@ class KeyBuilder:
         if not re.fullmatch(NAME_PATTERN, prefix):
             raise TypeError(f"key_prefix {prefix!r}: use 1 to 64 letters, digits and _.-")
         if not hasattr(function, "__name__"):
-            raise TypeError(f"{function!r} has no name to make keys of; decorate an 'async def' function")
+            raise TypeError(f"{function!r} has no name to build keys from; decorate an 'async def' function")
         self.prefix = prefix
         self.function_name = function.__name__
         self.stem = f"{prefix}:{self.function_name}"
@@ -105,7 +105,7 @@ class KeyBuilder:
         bound.apply_defaults()
         missing = [name for name in self.in_key if name not in bound.arguments]
         if missing:
-            raise TypeError(f"{self.function_name}() needs {listed(missing)} to know its key")
+            raise TypeError(f"{self.function_name}() needs {listed(missing)} to build its key")
         return bound.arguments
 
     def _text(self, name: str, value: object) -> str:

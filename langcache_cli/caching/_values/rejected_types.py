@@ -39,7 +39,9 @@ def reject_type(annotation: Any, seen: tuple[Any, ...] = ()) -> None:
     if annotation in seen:
         return
     if kind in _CONSUMED_BY_ITERATION:
-        raise TypeError(f"{annotation_text(annotation)} is used up by reading it; return a list instead")
+        raise TypeError(
+            f"{annotation_text(annotation)} is consumed by iterating over it; return a list instead"
+        )
     if isinstance(kind, type) and (hasattr(kind, "__mapper__") or hasattr(kind, "__table__")):
         raise TypeError(
             f"{kind.__qualname__} is an ORM class, tied to its session and database row; return a pydantic "
@@ -57,7 +59,9 @@ def reject_iterators(value: Any) -> None:
         ValueError: The value is, or contains, an iterator such as a generator or an open file.
     """
     if hasattr(type(value), "__next__") or hasattr(type(value), "__anext__"):
-        raise ValueError(f"a {type(value).__qualname__} is used up by reading it; return a list instead")
+        raise ValueError(
+            f"a {type(value).__qualname__} is consumed by iterating over it; return a list instead"
+        )
     for item in _contents(value):
         reject_iterators(item)
 

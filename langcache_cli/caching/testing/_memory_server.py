@@ -63,7 +63,9 @@ class MemoryServer:
         name, *arguments = command
         known = self._commands.get(name)
         if known is None:
-            return ServerReplyError(f"ERR unknown command '{name.decode()}': this Redis is a dictionary")
+            return ServerReplyError(
+                f"ERR unknown command '{name.decode()}': the memory server does not support it"
+            )
         return known(*arguments)
 
     # -- plain commands --
