@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 NAME_PATTERN = r"[A-Za-z0-9_.-]{1,64}"
-"""Regular expression of a whole name. Excludes ``:`` and every character special in a Redis pattern."""
+"""Regular expression of a whole name. Excludes ``:`` and the wildcards of Redis patterns."""

@@ -77,7 +77,7 @@ class CacheSettings(BaseSettings):
     compress_bytes: int = Field(default=8192, ge=0, le=2**30)
     """Compress values whose JSON has at least this many bytes; 0 disables compression."""
     near_cache_bytes: int = Field(default=16 * 1024 * 1024, ge=0, le=2**40)
-    """Size of the near cache of each event loop; 0 disables near caching."""
+    """Upper bound for the memory of the near cache, for each event loop; 0 disables near caching."""
     stats_flush_seconds: float = Field(default=5.0, gt=0, le=3600)
     """Interval at which each process adds its counters to those in Redis."""
     extra_types: dict[Name, TypeSettings] = Field(default={}, validation_alias="LANGCACHE_TYPES")

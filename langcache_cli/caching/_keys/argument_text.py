@@ -113,9 +113,7 @@ def _path(value: PurePath) -> str:
 
 
 def _enum(value: Enum) -> str:
-    member = (
-        value.name if value.name is not None else repr(value.value)
-    )  # a combination of flags without a name
+    member = value.name if value.name is not None else repr(value.value)  # flags: combinations have no name
     return _typed("enum", f"{_class_name(value)},{_quoted(member)[1:-1]}")
 
 

@@ -76,7 +76,7 @@ class TagTemplates:
 def tag_text(value: object, name: str = "") -> str:
     """The text of an argument in a tag: ``f"{value}"``, as callers of `invalidate_tags` write it.
 
-    Unlike in keys nothing is escaped. Two arguments with the same text share a tag; that is safe.
+    Unlike in keys nothing is escaped: arguments with the same text are invalidated together.
 
     Raises:
         TypeError: The argument is of a type that tags do not support.

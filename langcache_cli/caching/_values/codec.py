@@ -52,7 +52,7 @@ class Codec:
 
         Raises:
             UncacheableValueError: It would not decode to an equal value of the same types. ``value`` itself
-                is unchanged; an iterator in it has not been consumed.
+                is unchanged.
         """
         try:
             if self._round_trip_is_proven is not None and self._round_trip_is_proven(value):
@@ -119,7 +119,7 @@ def _reason(error: BaseException) -> str:
         return "it contains itself, or is nested too deeply"
     if "invalid utf-8" in str(error):
         return (
-            "it contains bytes that are not UTF-8, in a class with its own pydantic configuration; "
+            "it contains bytes that are not UTF-8, in a class with JSON settings of its own; "
             "give that class model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64')"
         )
     return " ".join(str(error).split())[:300] or type(error).__name__

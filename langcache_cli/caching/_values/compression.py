@@ -16,7 +16,7 @@ MAX_RATIO = 0.9
 """Keep a payload uncompressed unless compression reduces it below this fraction of its size."""
 
 MAX_DECOMPRESSED_BYTES = 512 * 1024 * 1024
-"""Upper bound for one decompressed payload (that of a Redis value); guards against decompression bombs."""
+"""Upper bound for one decompressed payload, that of a Redis string; guards against decompression bombs."""
 
 
 def compress(payload: bytes, *, min_bytes: int) -> tuple[bytes, str]:

@@ -39,11 +39,7 @@ def proven_round_trip(annotation: Any) -> Callable[[Any], bool] | None:
     scope: dict[str, Any] = {"infinity": _INFINITY}
     try:
         condition = _condition(annotation, "value", scope, ())
-    except (
-        _UnprovenError,
-        NameError,
-        TypeError,
-    ):  # NameError and TypeError: the annotation cannot be resolved here
+    except (_UnprovenError, NameError, TypeError):  # the last two if an annotation cannot be resolved
         return None
     source = f"def is_proven(value):\n    return {condition}\n"
     exec(source, scope)  # noqa: S102 - consists of the conditions above and names of fields

@@ -214,7 +214,7 @@ class MemoryConnection:
 
     @property
     def alive(self) -> bool:
-        """Whether requests can still be answered."""
+        """False once the connection was closed."""
         return self._open
 
     def send(self, encoded: bytes, receivers: Sequence[Receiver]) -> None:
