@@ -15,8 +15,8 @@ payloads = st.binary(max_size=300) | st.binary(min_size=1, max_size=3).map(lambd
 
 @given(payloads, st.integers(0, 1000))
 def test_a_compressed_payload_decompresses_to_the_original(payload, min_bytes):
-    stored, packing = compress(payload, min_bytes=min_bytes)
-    assert decompress(stored, packing) == payload
+    stored, method = compress(payload, min_bytes=min_bytes)
+    assert decompress(stored, method) == payload
     assert len(stored) <= len(payload)
 
 
