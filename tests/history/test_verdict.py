@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from langcache_cli.caching._near.tracking import PROOF_SECONDS
+from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS
 from tests.history.journal import History, Journal
 from tests.history.verdict import violations
 
@@ -49,7 +49,7 @@ def test_acknowledgements_may_come_in_any_order():
 
 
 def test_what_is_near_may_lag_for_a_moment_but_not_where_it_was_invalidated():
-    lag_ns = round(PROOF_SECONDS * 1e9)
+    lag_ns = round(MAX_LAG_SECONDS * 1e9)
 
     def rules_of(*lines: tuple[Any, ...]) -> list[str]:
         history = History()

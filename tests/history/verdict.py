@@ -2,7 +2,7 @@
 
 - **Not stale**: a read that began after the invalidation of version v was acknowledged returns v or newer, in
   every process, whatever failed. After an invalidation went to the outbox that holds in its own process.
-  What is kept in the memory of processes may lag by `PROOF_SECONDS` in those that did not ask for it.
+  What is kept in the memory of processes may lag by `MAX_LAG_SECONDS` in those that did not ask for it.
 - **Not backwards**: a read that began after another of the same process had ended returns no older version.
   The other one does not count if Redis could not be used during it: its value may never have been stored.
 - **Nothing mixed**: a value is that of the function and the item that was asked for, of the right type, and a
@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from langcache_cli.caching._near.tracking import PROOF_SECONDS
+from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS
 from tests.history.journal import History, Read, Subject
 from tests.history.subjects import NEAR
 
@@ -69,7 +69,7 @@ def violations(history: History, newest: Mapping[Subject, int]) -> Iterator[Viol
     yield from (Violation("failed", *line.split(": ", 1)) for line in history.failed)
     for subject, reads in history.reads.items():
         is_near = subject[0] in NEAR
-        lag_ns = round(PROOF_SECONDS * 1e9) if is_near else 0
+        lag_ns = round(MAX_LAG_SECONDS * 1e9) if is_near else 0
         acknowledged = Floor((when + lag_ns, version) for when, version in history.acknowledged[subject])
         by_process: dict[int, list[Read]] = defaultdict(list)
         for read in reads:

@@ -104,7 +104,7 @@ class Worker:
             asyncio.create_task(self._keep_books()),
         ]
         if self.options.deaf:
-            NearCache._pushed = lambda *_: None
+            NearCache._on_push = lambda *_: None
         listening = asyncio.create_task(asyncio.to_thread(self._listen))
         await asyncio.wait([listening, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:

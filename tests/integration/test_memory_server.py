@@ -1,4 +1,4 @@
-"""The dictionary of `memory_cache` does what a real Redis does, command for command."""
+"""The server of `memory_cache` replies as a real Redis does, command for command."""
 
 import random
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Step:
     rejects: bool
 
     async def take(self, store: OneKey) -> object:
-        """What it returns, but for what is random or a time."""
+        """The result of the step, without random ids and times."""
         lease, budget = Lease(self.key, self.token), Budget(5)
         seen = await store.read(self.key, budget)
         match self.name:
@@ -58,7 +58,7 @@ async def shown(store: OneKey) -> list[object]:
 
 
 def _timeless(found):
-    """What must be equal, whenever it was written."""
+    """The parts of an entry that do not depend on the time."""
     if found is None:
         return None
     leased = isinstance(found, Entry) and found.leased_until_ms > 0
@@ -66,7 +66,7 @@ def _timeless(found):
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_every_step_of_the_protocol_ends_as_it_does_on_redis(open_cache, seed):
+async def test_every_step_of_the_protocol_has_the_same_result_as_on_redis(open_cache, seed):
     dice = random.Random(seed)
     async with memory_cache(lease_seconds=60) as memory:
         stores = open_cache(lease_seconds=60).runtime().store, memory.runtime().store
@@ -83,10 +83,10 @@ WORDS = st.text("abc^-:]", min_size=1, max_size=4)
 
 @settings(max_examples=150)
 @given(pattern=PATTERNS, words=st.lists(WORDS, min_size=1, max_size=6))
-def test_a_pattern_matches_what_it_matches_on_redis(redis_server: RedisServer, pattern, words):
+def test_a_pattern_matches_the_same_keys_as_on_redis(redis_server: RedisServer, pattern, words):
     well_formed = "[" not in pattern or _balanced(pattern)
     if not well_formed:
-        return  # Redis guesses; nobody should write it
+        return  # its meaning is undefined: Redis guesses
     redis_server.flush()
     for word in words:
         redis_server.command("SET", word, "1")
@@ -95,6 +95,6 @@ def test_a_pattern_matches_what_it_matches_on_redis(redis_server: RedisServer, p
 
 
 def _balanced(pattern: str) -> bool:
-    """No `[` without its `]`, no escape or odd range inside."""
+    """True if each `[` has its `]`, with no escape or range between them."""
     inside = pattern.split("[")[1:]
     return all("]" in part and not set("\\-^") & set(part.partition("]")[0]) for part in inside)

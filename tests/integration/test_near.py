@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 
 from langcache_cli.caching import Cache
 from langcache_cli.caching._near.memory import NearMemory
-from langcache_cli.caching._near.tracking import PROOF_SECONDS
+from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS
 from tests.harness.polling import aeventually
 from tests.harness.proxy import FaultProxy
 from tests.harness.redis_server import RedisServer
@@ -23,7 +23,7 @@ SEEN_WITHIN_SECONDS = 1.0
 
 
 def near_of(cache: Cache) -> NearMemory:
-    return cache.runtime().near().near
+    return cache.runtime().near().memory
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ async def test_an_entry_ends_with_its_ttl_in_redis(cache, redis_server):
     database = Database(cache, ttl=2, local_ttl=60)
     await warmed(database, 1)
     (entry,) = near_of(cache)._entries.values()
-    assert entry.ends <= latest_end(redis_server, database.read.key_for(1))
+    assert entry.expires_at <= latest_end(redis_server, database.read.key_for(1))
     reads = database.reads[1]
     await aeventually(lambda: loads_again(database, reads), within=10)
 
@@ -172,14 +172,14 @@ async def test_an_entry_ends_with_its_local_ttl(cache):
     started = time.monotonic()
     await warmed(database, 1)
     (entry,) = near_of(cache)._entries.values()
-    assert started < entry.ends <= time.monotonic() + 0.05
+    assert started < entry.expires_at <= time.monotonic() + 0.05
 
 
 async def test_what_is_stale_or_about_to_be_renewed_is_not_served_from_here(cache, redis_server):
     database = Database(cache, ttl=1, stale_ttl=60, local_ttl=60)
     await warmed(database, 1)
     (entry,) = near_of(cache)._entries.values()
-    assert entry.ends <= latest_end(redis_server, database.read.key_for(1)) - 60
+    assert entry.expires_at <= latest_end(redis_server, database.read.key_for(1)) - 60
     database.versions[1] = 1
     await aeventually(lambda: sees(database, 1), within=10)
 
@@ -274,7 +274,7 @@ class TestTrouble:
                 if await database.read(1) == [1, 1]:
                     break
                 latest = began - silent_since
-            assert 0 < latest <= PROOF_SECONDS
+            assert 0 < latest <= MAX_LAG_SECONDS
             if trouble == "stopped":
                 server.resume()
 
@@ -317,7 +317,7 @@ async def test_an_idle_process_sends_no_sign_of_life(database, redis_server):
     near = database.cache.runtime().near()
     await aeventually(lambda: near._timer is None)
     before = calls_of(redis_server, "ping")
-    await asyncio.sleep(3 * PROOF_SECONDS)
+    await asyncio.sleep(3 * MAX_LAG_SECONDS)
     assert calls_of(redis_server, "ping") == before
     assert await database.read(1) == [1, 0]
 

@@ -1,4 +1,4 @@
-"""What applications test themselves with: a cache without a server, a clock, and faults."""
+"""The test kit for applications: a cache without a server, a clock, and fault injection."""
 
 import asyncio
 
@@ -41,7 +41,7 @@ async def test_a_memory_cache_works_like_one_with_redis(clock):
         assert (total["hits"], total["misses"]) == (2, 52)
 
 
-async def test_an_entry_ends_when_the_clock_says_so(clock):
+async def test_an_entry_expires_by_the_clock_of_the_test(clock):
     async with memory_cache(clock=clock) as cache:
         versions = {1: 0}
 
@@ -68,7 +68,7 @@ async def test_stale_serving_and_tags_can_be_tested_without_waiting(clock):
         assert await read(1) == 0
         versions[1] = 1
         clock.advance(61)
-        assert await read(1) == 0  # stale, and refreshed behind it
+        assert await read(1) == 0  # stale; refreshed in the background
 
         async def refreshed() -> bool:
             return await read(1) == 1
@@ -79,7 +79,7 @@ async def test_stale_serving_and_tags_can_be_tested_without_waiting(clock):
         assert await read(1) == 2
 
 
-async def test_a_null_cache_keeps_nothing():
+async def test_a_null_cache_stores_nothing():
     async with null_cache() as cache:
         database = Database(cache)
         for _ in range(3):
@@ -138,7 +138,7 @@ async def test_faults_end_with_their_block(faults):
         await cache.ping()
 
 
-async def test_a_memory_cache_says_what_it_does_not_know():
+async def test_a_memory_cache_rejects_commands_that_it_does_not_support():
     async with memory_cache() as cache:
-        with pytest.raises(Exception, match="this Redis is a dictionary"):
+        with pytest.raises(Exception, match="the memory server does not support it"):
             await cache.runtime().node.call("LPUSH", "a", "b")

@@ -33,7 +33,7 @@ def test_another_prefix_is_a_type_of_its_own_with_the_default_ttl():
     assert BUILTIN.of_prefix("quiz") == CacheType("quiz", ("quiz",), 3)
 
 
-def test_a_name_wins_over_a_prefix():
+def test_a_name_takes_precedence_over_a_prefix():
     types = CacheTypes([CacheType("a", ("b",), 1), CacheType("b", ("c",), 2)], default_ttl_seconds=3)
     assert types.of_name_or_prefix("b").prefixes == ("c",)
     assert types.of_name_or_prefix("c").name == "b"
@@ -60,6 +60,6 @@ def test_it_is_a_mapping():
     assert dict(BUILTIN) == BUILTIN
 
 
-def test_of_two_types_that_claim_a_prefix_the_later_one_gets_it():
+def test_a_prefix_in_two_types_belongs_to_the_later_one():
     types = CacheTypes([CacheType("a", ("x",), 1), CacheType("b", ("x",), 2)], default_ttl_seconds=3)
     assert types.of_prefix("x").name == "b"

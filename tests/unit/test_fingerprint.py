@@ -1,4 +1,4 @@
-"""The shape of a type as eight digits: another for another shape, the same in every process."""
+"""Fingerprints of types: they change with the type, and are equal in all processes."""
 
 import dataclasses
 import datetime as dt
@@ -27,7 +27,7 @@ class Word(BaseModel):
 
 
 def named(kind: Any) -> Any:
-    """One class after another, all called the same: only their content may tell them apart."""
+    """Give classes the same name, so that their fingerprints can differ only by their content."""
     kind.__module__, kind.__qualname__ = "app", "Word"
     return kind
 
@@ -81,7 +81,7 @@ def shape_with(kind: Any) -> Any:
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_it_is_the_same_for_a_class_written_the_same(make):
+def test_it_is_equal_for_an_equal_definition(make):
     assert shape(make, text=str, rank=int | None) == shape(make, text=str, rank=Optional[int])  # noqa: UP045
 
 
@@ -122,13 +122,13 @@ def box(**fields: Any) -> Any:
     return named(kind)[int]
 
 
-def test_it_sees_the_fields_of_a_generic_dataclass():
+def test_it_changes_with_the_fields_and_parameters_of_a_generic_class():
     assert fingerprint(box(content=T)) != fingerprint(box(content=T, rank=int))
     assert fingerprint(Box[int]) != fingerprint(Box[str])
     assert fingerprint(Page[int]) != fingerprint(Page[str])
 
 
-def test_it_sees_through_aliases_and_new_types():
+def test_it_changes_with_the_type_behind_an_alias_or_new_type():
     def alias(kind: Any) -> Any:
         return TypeAliasType("Words", kind)
 
@@ -145,7 +145,7 @@ class Tree(BaseModel):
 
 
 @pytest.mark.parametrize("annotation", [JSON, list[JSON], Tree, dict[str, Tree]])
-def test_a_type_that_contains_itself_has_one(annotation):
+def test_a_recursive_type_has_a_fingerprint(annotation):
     assert re.fullmatch("[0-9a-f]{8}", fingerprint(annotation))
 
 
@@ -157,7 +157,7 @@ DIFFERENT = [
 ]
 
 
-def test_different_annotations_have_different_ones():
+def test_different_annotations_have_different_fingerprints():
     assert len({fingerprint(annotation) for annotation in DIFFERENT}) == len(DIFFERENT)
 
 
@@ -170,11 +170,11 @@ def test_different_annotations_have_different_ones():
         (list[Annotated[int, "x"]], list[int]),
     ],
 )
-def test_spellings_and_documentation_make_no_difference(left, right):
+def test_equivalent_spellings_and_metadata_have_the_same_fingerprint(left, right):
     assert fingerprint(left) == fingerprint(right)
 
 
-def test_defaults_and_methods_make_no_difference():
+def test_it_does_not_depend_on_defaults():
     assert fingerprint(model(text=(str, "a"))) == fingerprint(model(text=(str, "b"))) == shape_of_text()
 
 
@@ -224,6 +224,6 @@ def test_it_is_the_same_in_every_process():
     assert re.fullmatch("[0-9a-f]{8}\n", found.pop())
 
 
-def test_it_stays_what_it_was_when_entries_were_written():
+def test_known_fingerprints_do_not_change():
     known = {int: "75f99e80", Any: "2ebbbd1d", dict[str, list[dt.datetime | None]]: "54eeafd1"}
     assert {annotation: fingerprint(annotation) for annotation in known} == known

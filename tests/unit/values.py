@@ -1,4 +1,4 @@
-"""Values of every kind that may be an argument or be cached, and what makes two of them the same."""
+"""Values of every kind that can be an argument or cached, and an independent definition of equality."""
 
 import dataclasses
 import datetime as dt
@@ -81,7 +81,7 @@ Marks = tuple[Any, ...]
 
 
 def marks(value: Any) -> Marks:
-    """What tells a value apart from all others: equal for values that are the same, types included."""
+    """An identity of a value: equal exactly for values that are equal and of the same types."""
     if dataclasses.is_dataclass(value):
         return type(value), *(marks(getattr(value, field.name)) for field in dataclasses.fields(value))
     content = next((read(value) for kind, read in CONTENTS if isinstance(value, kind)), value)
@@ -113,7 +113,7 @@ def zone_marks(value: dt.datetime | dt.time) -> Marks:
     return ("rules", str(zone), value.fold) if offset is None else ("fixed", offset)
 
 
-# Few letters, most of them special: what could be confused turns up together.
+# Few letters, most of them special, so that ambiguous combinations are likely.
 special_text = st.text(
     st.sampled_from("~'(),=:%*?[]\\^{}#-+.eE01aNn \n\0é\ud800\u200b\U0001f600"), max_size=6
 )
@@ -163,7 +163,7 @@ zones = st.one_of(
 )
 moments = st.datetimes(timezones=zones, allow_imaginary=True) | st.sampled_from(
     [
-        dt.datetime(2024, 10, 27, 2, 30, tzinfo=BERLIN, fold=fold)  # the hour that comes twice
+        dt.datetime(2024, 10, 27, 2, 30, tzinfo=BERLIN, fold=fold)  # the repeated hour
         for fold in (0, 1)
     ]
     + [

@@ -1,1 +1,1 @@
-"""Settings: where Redis is, how long each cache type lives, what an operation may cost."""
+"""Configuration: the Redis address, the cache types and the settings read from the environment."""

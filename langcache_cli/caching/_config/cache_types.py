@@ -13,13 +13,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CacheType:
-    """A group of prefixes.
+    """A group of key prefixes.
 
     Attributes:
-        name: What ``langcache clear --type`` takes.
-        prefixes: The ``key_prefix`` values that belong to it.
-        ttl_seconds: How long its entries are fresh unless a function says otherwise.
-        cleared_when: What makes its entries wrong, in words, for people.
+        name: The argument of ``langcache clear --type``.
+        prefixes: The ``key_prefix`` values that belong to the type.
+        ttl_seconds: Default TTL of its entries, for functions without a ``ttl`` of their own.
+        cleared_when: The event that makes its entries outdated; shown to operators.
     """
 
     name: str
@@ -31,12 +31,14 @@ class CacheType:
 class CacheTypes(Mapping[str, CacheType]):
     """All cache types of an application, by name.
 
-    A prefix that no type claims is a type of its own, with the default TTL.
+    A prefix that belongs to no type is a type of its own, with the default TTL.
     """
 
     def __init__(self, types: Iterable[CacheType], *, default_ttl_seconds: int) -> None:
         self._by_name = {cache_type.name: cache_type for cache_type in types}
-        self._by_prefix = {prefix: item for item in self._by_name.values() for prefix in item.prefixes}
+        self._by_prefix = {
+            prefix: cache_type for cache_type in self._by_name.values() for prefix in cache_type.prefixes
+        }
         self._default_ttl_seconds = default_ttl_seconds
 
     def __getitem__(self, name: str) -> CacheType:
@@ -67,13 +69,13 @@ class CacheTypes(Mapping[str, CacheType]):
         return self._by_name.get(name) or self.of_prefix(name)
 
     def of_prefix(self, prefix: str) -> CacheType:
-        """The type that ``prefix`` belongs to, or one made of this prefix alone."""
-        known = self._by_prefix.get(prefix)
-        return known or CacheType(prefix, (prefix,), self._default_ttl_seconds)
+        """The type that ``prefix`` belongs to, or a type that consists of this prefix alone."""
+        cache_type = self._by_prefix.get(prefix)
+        return cache_type or CacheType(prefix, (prefix,), self._default_ttl_seconds)
 
 
 def builtin_types(*, translation_ttl: int = 86400, vocabulary_ttl: int = 3600) -> tuple[CacheType, ...]:
-    """The types of a language-learning backend (design, section 4)."""
+    """The types of a language-learning backend; the two TTLs are in seconds."""
     return (
         CacheType(
             "vocabulary", ("vocabulary", "vocabulary_level"), vocabulary_ttl, "an administrator edits words"

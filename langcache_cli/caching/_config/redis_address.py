@@ -1,4 +1,4 @@
-"""Where Redis is: one URL, taken apart once, shown only without its secret."""
+"""The Redis URL, parsed once. Its text form never contains the user, the password or the options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 SCHEMES = ("redis", "rediss", "unix")
 DEFAULT_PORT = 6379
 
-_PERCENT_ENCODE = (
+_EXPECTED = (
     "expected redis://:password@host:6379/0, with %2F %3F %23 and %40 for / ? # and @ inside the password"
 )
 
@@ -23,9 +23,9 @@ class RedisAddress:
         path: Path of the unix socket; empty for TCP.
         db: Database number.
         username: ACL user, or None for the default user.
-        password: The secret, or None.
-        tls: Whether the connection is encrypted (``rediss://``).
-        options: Options of the query part, such as ``ssl_ca_certs``; some of them are secrets.
+        password: The password, or None.
+        tls: True for an encrypted connection (``rediss://``).
+        options: The query parameters, such as ``ssl_ca_certs``; some of them are secrets.
     """
 
     host: str
@@ -39,14 +39,14 @@ class RedisAddress:
 
     @classmethod
     def parse(cls, url: str) -> RedisAddress:
-        """Take a URL apart.
+        """Parse a URL.
 
         Args:
             url: ``redis://[[user]:password@]host[:port][/db]``, ``rediss://...`` or
                 ``unix://[[user]:password@]/path/to/socket[?db=N]``.
 
         Raises:
-            ValueError: The URL is malformed. The message never repeats the URL, which may hold a secret.
+            ValueError: The URL is malformed. The message omits the URL, which may contain a secret.
         """
         parts = _split(url)
         options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
@@ -55,7 +55,7 @@ class RedisAddress:
             raise ValueError("a unix:// URL needs the path of a socket: unix:///run/redis/redis.sock")
         database = options.pop("db", None) or ("0" if unix else parts.path.strip("/") or "0")
         if not database.isascii() or not database.isdigit():
-            raise ValueError(f"the database must be a number, such as /0; {_PERCENT_ENCODE}")
+            raise ValueError(f"the database must be a number, such as /0; {_EXPECTED}")
         return cls(
             host="" if unix else parts.hostname or "localhost",
             port=parts.port or DEFAULT_PORT,
@@ -68,7 +68,7 @@ class RedisAddress:
         )
 
     def __str__(self) -> str:
-        """The address without user, password and options: safe to show anywhere."""
+        """The address without user, password and options; safe to log."""
         secret = "***@" if self.username or self.password else ""
         if self.path:
             return f"unix://{secret}{self.path}?db={self.db}"
@@ -79,12 +79,12 @@ class RedisAddress:
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # a bad port is only noticed when it is read
+        _ = parts.port  # urlsplit validates the port on first access only
     except ValueError:
-        raise ValueError(f"the port or host is malformed; {_PERCENT_ENCODE}") from None
+        raise ValueError(f"the port or host is malformed; {_EXPECTED}") from None
     if parts.scheme not in SCHEMES:
         allowed = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-        # without '://' the first word may be a user or a password
+        # Without '://' the text before the colon may be a user or a password: do not repeat it.
         got = repr(f"{parts.scheme}://") if f"{parts.scheme}://" in url.lower() else "no scheme"
         raise ValueError(f"it must begin with one of {allowed} (got {got})")
     _reject_misplaced_password(parts)
@@ -92,9 +92,9 @@ def _split(url: str) -> SplitResult:
 
 
 def _reject_misplaced_password(parts: SplitResult) -> None:
-    """Notice a password cut in two by a character of its own, before its end is taken for something else."""
+    """Detect an unescaped ``/ ? #`` or ``@`` in a password: the URL was split at it."""
     unix = parts.scheme == "unix"
     if unix and parts.netloc and not parts.netloc.endswith("@"):
-        raise ValueError(f"a unix:// URL has three slashes before its path; {_PERCENT_ENCODE}")
+        raise ValueError(f"a unix:// URL has three slashes before its path; {_EXPECTED}")
     if parts.fragment or "@" in parts.query or ("@" in parts.path and not unix):
-        raise ValueError(f"it has a '#' or '@' in the wrong place; {_PERCENT_ENCODE}")
+        raise ValueError(f"it has a '#' or '@' in the wrong place; {_EXPECTED}")

@@ -1,7 +1,7 @@
 """Settings of the cache, from the environment and ``.env``.
 
-The names of the backend (``REDIS_URL`` ...) are kept; what is new begins with ``LANGCACHE_``.
-A bad value fails at once, naming the variable, the value (unless it is a secret) and what is allowed.
+Variables that backends already have (``REDIS_URL`` ...) keep their names; others begin with ``LANGCACHE_``.
+An invalid value raises an error that names the variable, the value (unless secret) and what is allowed.
 """
 
 from __future__ import annotations
@@ -17,23 +17,21 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from langcache_cli.caching._config.cache_types import CacheType, CacheTypes, builtin_types
+from langcache_cli.caching._config.names import NAME_PATTERN
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._errors import ConfigurationError
 
-NAME = r"[A-Za-z0-9_.-]{1,64}"
-"""What a namespace, a prefix or a type may be called: nothing that a key or a pattern treats specially."""
-
 TEN_YEARS_SECONDS = 10 * 365 * 24 * 3600
-"""Longer is a mistake in the unit; Redis itself refuses times that overflow milliseconds."""
+"""Upper bound of every TTL: longer ones are mistakes in the unit, and Redis rejects millisecond overflows."""
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
-Name = Annotated[str, Field(pattern=f"^{NAME}$")]
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
 Seconds = Annotated[int, Field(ge=1, le=TEN_YEARS_SECONDS)]
 
 
 class TypeSettings(BaseModel, frozen=True, extra="forbid"):
-    """One entry of ``LANGCACHE_TYPES``: the prefixes of a type and its TTL in seconds."""
+    """One value in ``LANGCACHE_TYPES``: the prefixes of a type and its TTL in seconds."""
 
     prefixes: tuple[Name, ...] = Field(min_length=1)
     ttl: Seconds
@@ -41,10 +39,10 @@ class TypeSettings(BaseModel, frozen=True, extra="forbid"):
 
 
 class CacheSettings(BaseSettings):
-    """What a `Cache` needs to know. Frozen; secrets are masked in ``repr``.
+    """Settings of a `Cache`. Frozen; secrets are masked in ``repr``.
 
-    Make them with `load`: fields given by name, those that are not from the environment, then from
-    ``.env`` in the working folder. (Called directly, older pydantic-settings let the environment win.)
+    Create them with `load`. Fields passed by name override the environment, which overrides ``.env`` in the
+    working directory. (With the constructor, older pydantic-settings prefer the environment.)
     """
 
     model_config = SettingsConfigDict(
@@ -64,30 +62,31 @@ class CacheSettings(BaseSettings):
     redis_ttl_default: Seconds = Field(default=3600, validation_alias="REDIS_TTL_DEFAULT")
     redis_ttl_translation: Seconds = Field(default=86400, validation_alias="REDIS_TTL_TRANSLATION")
     redis_ttl_vocabulary: Seconds = Field(default=3600, validation_alias="REDIS_TTL_VOCABULARY")
-    # The others are LANGCACHE_ and their name. No alias for them: next to one, `populate_by_name` would
-    # take ENV and NAMESPACE as well, which mean something else on most machines.
+    # The fields below get their variable from env_prefix. With an alias, `populate_by_name` would also read
+    # ENV and NAMESPACE, which mean something else on most machines.
     env: Literal["dev", "prod"] | None = None
     namespace: Name = "cache"
     operation_timeout: float = Field(default=0.25, gt=0, le=60)
-    """Seconds that the cache may add to one call, connecting included."""
+    """Maximum delay in seconds that the cache may add to one call, connecting included."""
     lease_seconds: float = Field(default=2.0, ge=0.1, le=300)
-    """How long a load may go without a sign of life before others may take over."""
+    """Seconds after the last renewal of a lease until another process may start the load again."""
     load_timeout: float = Field(default=30.0, ge=0.1, le=3600)
-    """Seconds after which a load that still runs loses its lease. The load itself is not interrupted."""
+    """Seconds after which a running load loses its lease. The load itself is not interrupted."""
     ttl_jitter: float = Field(default=0.05, ge=0, le=0.5)
-    """Each TTL is shorter by up to this part, at random: what is stored together does not end together."""
+    """Each TTL is shortened by a random fraction up to this one: entries do not all expire at once."""
     compress_bytes: int = Field(default=8192, ge=0, le=2**30)
-    """Values that take more as JSON are stored compressed; 0 for none."""
+    """Compress values whose JSON has at least this many bytes; 0 disables compression."""
     near_cache_bytes: int = Field(default=16 * 1024 * 1024, ge=0, le=2**40)
-    """Memory for entries of functions with a ``local_ttl``, in each event loop; 0 for none."""
+    """Upper bound for the memory of the near cache, for each event loop; 0 disables near caching."""
     stats_flush_seconds: float = Field(default=5.0, gt=0, le=3600)
+    """Interval at which each process adds its counters to those in Redis."""
     extra_types: dict[Name, TypeSettings] = Field(default={}, validation_alias="LANGCACHE_TYPES")
-    """More cache types, as JSON: ``{"quiz": {"prefixes": ["quiz"], "ttl": 600}}``."""
+    """Additional cache types, as JSON: ``{"quiz": {"prefixes": ["quiz"], "ttl": 600}}``."""
 
     @field_validator("extra_types")
     @classmethod
     def _types_do_not_overlap(cls, value: dict[str, TypeSettings]) -> dict[str, TypeSettings]:
-        """A prefix in two types would be cleared with one of them and counted with the other."""
+        """Reject a prefix in two types: it would be cleared with one of them and counted with the other."""
         owners = {prefix: item.name for item in builtin_types() for prefix in item.prefixes}
         for name, item in value.items():
             if name in owners.values():
@@ -105,25 +104,25 @@ class CacheSettings(BaseSettings):
 
     @classmethod
     def load(cls, *, env_file: Path | str | None = ".env", **overrides: Any) -> Self:
-        """Read the settings, with errors that say what to change.
+        """Read the settings.
 
         Args:
-            env_file: A file of ``NAME=value`` lines that the environment overrides; None for none.
-            overrides: Fields by name; they win over the environment.
+            env_file: A file of ``NAME=value`` lines, overridden by the environment; None reads no file.
+            overrides: Fields by name; they override the environment.
 
         Raises:
-            ConfigurationError: A value is not allowed, or the file cannot be read.
+            ConfigurationError: A value is invalid, or the file cannot be read; the message says which.
         """
         return load_settings(cls, env_file=env_file, **overrides)
 
     @cached_property
     def address(self) -> RedisAddress:
-        """``redis_url``, taken apart; ``str()`` of it is safe to show."""
+        """``redis_url``, parsed; its ``str()`` is safe to log."""
         return RedisAddress.parse(self.redis_url.get_secret_value())
 
     @cached_property
     def types(self) -> CacheTypes:
-        """The cache types: those every installation has, and those of ``LANGCACHE_TYPES``."""
+        """The built-in cache types and those of ``LANGCACHE_TYPES``."""
         builtin = builtin_types(
             translation_ttl=self.redis_ttl_translation, vocabulary_ttl=self.redis_ttl_vocabulary
         )
@@ -135,19 +134,22 @@ class CacheSettings(BaseSettings):
 
 
 def load_settings(kind: type[Settings], *, env_file: Path | str | None, **overrides: Any) -> Settings:
-    """Build settings of ``kind``, turning every failure into a `ConfigurationError`.
+    """Create settings of class ``kind``.
 
     Args:
-        kind: A settings class; fields typed `SecretStr` are never shown.
+        kind: A settings class; messages omit the values of its `SecretStr` fields.
         env_file: See `CacheSettings.load`.
         overrides: Fields by name.
+
+    Raises:
+        ConfigurationError: A value is invalid, or the file cannot be read.
     """
     if env_file not in (None, ".env") and not os.access(Path(env_file), os.R_OK):
         raise ConfigurationError(f"the settings file {env_file} cannot be read", variable="--env-file")
     try:
         return kind(_env_file=env_file, **{_alias(kind, name): value for name, value in overrides.items()})
     except ValidationError as error:
-        raise _explain(kind, error) from None
+        raise _configuration_error(kind, error) from None
     except SettingsError as error:
         field = re.search(r'field "(\w+)"', str(error))
         variable = _variable(kind, field[1] if field else "")
@@ -156,7 +158,7 @@ def load_settings(kind: type[Settings], *, env_file: Path | str | None, **overri
         raise ConfigurationError(f"{env_file} cannot be read: {error}", variable=str(env_file)) from None
 
 
-def _explain(kind: type[BaseSettings], error: ValidationError) -> ConfigurationError:
+def _configuration_error(kind: type[BaseSettings], error: ValidationError) -> ConfigurationError:
     problem = error.errors(include_url=False, include_context=False)[0]
     name, *inside = (str(part) for part in problem["loc"] or ("settings",))
     variable = _variable(kind, name)
@@ -167,7 +169,7 @@ def _explain(kind: type[BaseSettings], error: ValidationError) -> ConfigurationE
 
 
 def _is_secret(kind: type[BaseSettings], name: str) -> bool:
-    """Whether a field holds a secret; when in doubt it does."""
+    """True if a field holds a secret, and for names that belong to no field."""
     return all(
         field.annotation in (SecretStr, SecretStr | None)
         for field_name, field in kind.model_fields.items()
@@ -184,7 +186,7 @@ def _variable(kind: type[BaseSettings], name: str) -> str:
 
 
 def _alias(kind: type[BaseSettings], name: str) -> str:
-    """The name of a field outside; older pydantic-settings rank its own name below the environment."""
+    """The alias of a field, if any: older pydantic-settings rank the plain name below the environment."""
     field = kind.model_fields.get(name)
     return next(iter(_aliases(field)), name) if field else name
 

@@ -16,7 +16,7 @@ from langcache_cli.caching._front.context import Context
 from langcache_cli.caching._protocol.entry import Entry, parse
 from langcache_cli.caching._protocol.lifetime import milliseconds
 from langcache_cli.caching._values.codec import Codec
-from langcache_cli.caching._values.compression import packed, unpacked
+from langcache_cli.caching._values.compression import compress, decompress
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.node import Node
 
@@ -83,14 +83,14 @@ def _value(stored: bytes | None) -> Any:
     if not isinstance(entry, Entry) or entry.schema != _json().fingerprint:
         return MISSING
     try:
-        return _json().decode(unpacked(entry.payload, entry.compression))
+        return _json().decode(decompress(entry.payload, entry.compression))
     except UndecodableEntryError:
         return MISSING
 
 
 def _entry(value: Any, ttl_ms: int, compress_bytes: int) -> Entry:
     now = now_ms()
-    payload, compression = packed(_json().encode(value), from_bytes=compress_bytes)
+    payload, compression = compress(_json().encode(value), min_bytes=compress_bytes)
     return Entry(new_id(), now, now + ttl_ms, 0, _json().fingerprint, payload, compression=compression)
 
 

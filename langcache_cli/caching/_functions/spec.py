@@ -13,12 +13,12 @@ from langcache_cli.caching._functions.options import CachedOptions, require_usab
 from langcache_cli.caching._functions.return_type import return_annotation
 from langcache_cli.caching._functions.warmer import Warmer
 from langcache_cli.caching._keys.builder import KeyBuilder, listed
-from langcache_cli.caching._keys.compiled import compile_names
+from langcache_cli.caching._keys.compiled import compile_keys
 from langcache_cli.caching._keys.tags import KeyAndTags, TagTemplates
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._values.codec import Codec
-from langcache_cli.caching._values.compression import unpacked
+from langcache_cli.caching._values.compression import decompress
 
 logger = logging.getLogger("langcache_cli.caching")
 
@@ -129,9 +129,7 @@ class FunctionSpec:
         """
         compiled = self._compiled_keys.get(namespace)
         if compiled is None:
-            compiled = compile_names(self.keys, self._tags, namespace) or partial(
-                self.key_and_tags, namespace
-            )
+            compiled = compile_keys(self.keys, self._tags, namespace) or partial(self.key_and_tags, namespace)
             self._compiled_keys[namespace] = compiled
         return compiled
 
@@ -145,7 +143,7 @@ class FunctionSpec:
         if entry.schema != self.codec.fingerprint:
             return None
         try:
-            return (self.codec.decode(unpacked(entry.payload, entry.compression)),)
+            return (self.codec.decode(decompress(entry.payload, entry.compression)),)
         except UndecodableEntryError:
             return None
 

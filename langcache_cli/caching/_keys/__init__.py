@@ -1,1 +1,1 @@
-"""From a call to the Redis keys of its entry and its tags."""
+"""Redis keys of entries and tags, and the sets of keys that an invalidation selects."""

@@ -1,9 +1,8 @@
-"""Arguments as text: two different arguments never read the same.
+"""The text of an argument in a key. It is injective: two different arguments never have the same text.
 
-Plain words and numbers stay as typed. Every other kind of value gets a form that no string can
-take: strings that would look like one are quoted, and whatever could act as a separator, a glob
-or a control character is percent-escaped. The rules depend on nothing that differs between
-Python versions, because processes of different versions share one cache.
+Plain words and numbers stay as they are. Values of other types get a form that no string can have: a string
+that looks like one is quoted. Separators, glob characters and control characters are percent-escaped. The
+text is the same in all Python versions, because processes of different versions share a cache.
 """
 
 from __future__ import annotations
@@ -21,28 +20,28 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
-# ':' separates arguments, the rest of the first row is special in Redis patterns, braces choose a
-# cluster slot, '%' escapes; then control characters, surrogates, and what is invisible or reorders text.
+# ':' separates arguments, the other characters before the braces are special in Redis patterns, braces choose
+# a cluster slot, '%' escapes. Then control characters, surrogates, and invisible or reordering characters.
 _UNSAFE = re.compile(
     "[:*?\\[\\]\\\\^{}%\x00-\x1f\x7f-\x9f\ud800-\udfff"
     "\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
 _PLAIN = re.compile(r"(?!(?:None|True|False|inf|nan)\Z)[^\W\d_][\w ,.!-]*").fullmatch
-"""Most words: they stay as they are. The rules below give the same, and take longer."""
+"""Fast path for most words: `_string` returns them unchanged, but takes longer."""
 
 _NUMBER_LIKE = re.compile(r"[-+]?[0-9][0-9.eE+-]*", re.ASCII)
 _RESERVED = frozenset({"", "None", "True", "False", "inf", "-inf", "nan"})
 _INNER_UNSAFE = re.compile("['(),=]")
 _LONG_INT_BITS = 1024
-"""Python refuses to write longer ints in decimal, from a length on that differs between processes."""
+"""Longer ints are written in hex: Python limits decimal digits, and the limit differs between processes."""
 
 
 def argument_text(value: object) -> str:
-    """The text of one argument inside a key; in a pattern it matches nothing but itself.
+    """The text of one argument in a key. In a Redis pattern it matches only itself.
 
     Raises:
-        TypeError: The value has no stable form (an object with a default ``repr``, an open file,
-            a set of mixed types, something that contains itself, a dataclass with an unset field).
+        TypeError: The value has no stable form: an object with a default ``repr``, an open file, a set of
+            mixed types, a value that contains itself, a dataclass with an unset field.
     """
     if type(value) is str and _PLAIN(value):
         return value
@@ -57,12 +56,12 @@ def argument_text(value: object) -> str:
 
 
 def escape(text: str) -> str:
-    """Percent-escape what may not stand in a key; everything else stays readable."""
+    """Percent-escape the characters that a key must not contain."""
     return _UNSAFE.sub(_percent, text)
 
 
 def _percent(match: re.Match[str]) -> str:
-    # surrogatepass: a lone surrogate is legal in a str, has no UTF-8 form, and must not collide
+    # surrogatepass: a str may contain lone surrogates, which have no UTF-8 form
     return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass"))
 
 
@@ -77,18 +76,18 @@ def _quoted(text: str) -> str:
 
 
 def _structured(value: object) -> str:
-    """The text of a value that is, or stands inside, something other than a plain string."""
+    """The text of a value of another type, or of any value in a container, where strings are quoted."""
     for kind, render in _RENDERERS:
         if isinstance(value, kind):
             return render(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value)]
-        return _tagged(_class_name(value), _fields((name, getattr(value, name)) for name in names))
+        return _typed(_class_name(value), _fields((name, getattr(value, name)) for name in names))
     raise TypeError(f"a value of type {type(value).__qualname__} has no stable form")
 
 
-def _tagged(tag: str, content: str) -> str:
-    return f"~{tag}({content})"
+def _typed(kind: str, content: str) -> str:
+    return f"~{kind}({content})"
 
 
 def _class_name(value: object) -> str:
@@ -105,22 +104,22 @@ def _items(values: Iterable[object]) -> str:
 
 def _int(value: int) -> str:
     if value.bit_length() > _LONG_INT_BITS:
-        return _tagged("int", int.__format__(value, "x"))
+        return _typed("int", int.__format__(value, "x"))
     return int.__repr__(value)
 
 
 def _path(value: PurePath) -> str:
-    return _tagged("winpath" if isinstance(value, PureWindowsPath) else "path", _quoted(str(value)))
+    return _typed("winpath" if isinstance(value, PureWindowsPath) else "path", _quoted(str(value)))
 
 
 def _enum(value: Enum) -> str:
-    member = value.name if value.name is not None else repr(value.value)  # unnamed flag combinations
-    return _tagged("enum", f"{_class_name(value)},{_quoted(member)[1:-1]}")
+    member = value.name if value.name is not None else repr(value.value)  # flags: combinations have no name
+    return _typed("enum", f"{_class_name(value)},{_quoted(member)[1:-1]}")
 
 
 def _model(value: BaseModel) -> str:
     extra = value.model_extra or {}
-    return _tagged(_class_name(value), _fields([*_model_fields(value), *sorted(extra.items())]))
+    return _typed(_class_name(value), _fields([*_model_fields(value), *sorted(extra.items())]))
 
 
 def _model_fields(value: BaseModel) -> list[tuple[str, object]]:
@@ -132,30 +131,30 @@ def _dict(value: dict[Any, Any]) -> str:
 
 
 def _tuple(value: tuple[Any, ...]) -> str:
-    # a named tuple is a tuple with a class of its own: keep the two apart
-    return _tagged("tuple" if type(value) is tuple else _class_name(value), _items(value))
+    # A named tuple equals a plain tuple, but is of another class: the texts must differ.
+    return _typed("tuple" if type(value) is tuple else _class_name(value), _items(value))
 
 
 def _set(value: set[Any] | frozenset[Any]) -> str:
     if len({type(item) for item in value}) > 1:
         raise TypeError("a set of mixed types has no stable form")
-    tag = "frozenset" if isinstance(value, frozenset) else "set"
-    return _tagged(tag, ",".join(sorted(map(_structured, value))))
+    kind = "frozenset" if isinstance(value, frozenset) else "set"
+    return _typed(kind, ",".join(sorted(map(_structured, value))))
 
 
 def _zone(value: dt.datetime | dt.time) -> str:
-    """Tells apart zones that share an offset: Europe/Berlin in winter is not +01:00."""
+    """The zone, if isoformat does not identify it: Europe/Berlin in winter is not the fixed offset +01:00."""
     zone, fold = value.tzinfo, ",fold" if value.fold else ""
     if zone is None:
         return fold
     if zone.utcoffset(None) is not None:
-        return ""  # a fixed offset, which isoformat shows in full: no hour of it is ever repeated
+        return ""  # a fixed offset: isoformat shows it in full, and fold has no meaning
     name = zone.key if isinstance(zone, ZoneInfo) and zone.key else str(value.tzname())
     return f",{_quoted(name)}{fold}"
 
 
-def _moment(tag: str) -> Callable[[Any], str]:
-    return lambda value: _tagged(tag, escape(value.isoformat()) + _zone(value))
+def _time(kind: str) -> Callable[[Any], str]:
+    return lambda value: _typed(kind, escape(value.isoformat()) + _zone(value))
 
 
 # Order matters: a bool is an int, a datetime is a date, an Enum may be a str.
@@ -165,17 +164,17 @@ _RENDERERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
     (int, _int),
     (float, float.__repr__),
     (str, lambda value: _quoted(str.__str__(value))),
-    (bytes, lambda value: _tagged("bytes", value.hex())),
+    (bytes, lambda value: _typed("bytes", value.hex())),
     (PurePath, _path),
-    (uuid.UUID, lambda value: _tagged("uuid", str(value))),
-    (Decimal, lambda value: _tagged("decimal", str(value))),
-    (dt.datetime, _moment("datetime")),
-    (dt.date, lambda value: _tagged("date", value.isoformat())),
-    (dt.time, _moment("time")),
-    (dt.timedelta, lambda value: _tagged("timedelta", f"{value.days},{value.seconds},{value.microseconds}")),
+    (uuid.UUID, lambda value: _typed("uuid", str(value))),
+    (Decimal, lambda value: _typed("decimal", str(value))),
+    (dt.datetime, _time("datetime")),
+    (dt.date, lambda value: _typed("date", value.isoformat())),
+    (dt.time, _time("time")),
+    (dt.timedelta, lambda value: _typed("timedelta", f"{value.days},{value.seconds},{value.microseconds}")),
     (tuple, _tuple),
-    (list, lambda value: _tagged("list", _items(value))),
-    (dict, lambda value: _tagged("dict", _dict(value))),
+    (list, lambda value: _typed("list", _items(value))),
+    (dict, lambda value: _typed("dict", _dict(value))),
     ((set, frozenset), _set),
     (BaseModel, _model),
 )

@@ -1,7 +1,7 @@
-"""Building the keys of a function with code made for it once: no binding of arguments, no dictionaries.
+"""Compiled key building: one generated function per decorated function, without binding its arguments.
 
-What the code cannot make out it leaves to `FunctionSpec.address`, which gives the same keys and says what
-is wrong with arguments that have none.
+It returns the keys that `KeyBuilder` and `TagTemplates` return. If it raises `TypeError`, call those: they
+produce the error message.
 """
 
 from __future__ import annotations
@@ -11,61 +11,63 @@ from inspect import Parameter
 from typing import Any
 
 from langcache_cli.caching._keys.argument_text import argument_text
-from langcache_cli.caching._keys.builder import MAX_KEY_BYTES, KeyBuilder, KeyTemplate, shorten
-from langcache_cli.caching._keys.tags import KeyAndTags, TagTemplates, printable, tag_stem, tag_text
+from langcache_cli.caching._keys.builder import KeyBuilder
+from langcache_cli.caching._keys.key_template import KeyTemplate
+from langcache_cli.caching._keys.shortening import MAX_KEY_BYTES, shorten
+from langcache_cli.caching._keys.tags import KeyAndTags, TagTemplates, encodable_key, tag_prefix, tag_text
 
 _MISSING = object()
 _SHORT_INT = 2**63
-"""Beyond it ints may be too long to be written in decimal."""
+"""Ints outside +-2**63 take the slow path, which handles those too long for Python to write in decimal."""
 
 
-def compile_names(keys: KeyBuilder, tags: TagTemplates, namespace: str) -> Callable[..., KeyAndTags] | None:
-    """Make a function that takes the arguments of a call and returns the names of what it looks up.
+def compile_keys(keys: KeyBuilder, tags: TagTemplates, namespace: str) -> Callable[..., KeyAndTags] | None:
+    """Compile a function that takes the arguments of a call and returns the keys of its entry and its tags.
 
-    It raises `TypeError` for arguments that it cannot make out, with a message that helps nobody.
+    The compiled function raises `TypeError`, without a useful message, for arguments it does not support.
 
     Returns:
-        None if the function takes any number of arguments, for which it pays to bind them in order.
+        None if the function takes ``*args`` or ``**kwargs``; its arguments must be bound for each call.
     """
     parameters = list(keys.signature.parameters.values())
     if any(parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD) for parameter in parameters):
         return None
-    helper = "_"
-    while any(parameter.name.startswith(helper) for parameter in parameters):
-        helper += "_"
-    source = _Source(helper)
+    mark = "_"
+    while any(parameter.name.startswith(mark) for parameter in parameters):
+        mark += "_"
+    source = _Source(mark)
     lines = [
-        f"def {helper}names({source.signature(parameters)}):",
-        *(f"    if {name} is {helper}missing: raise TypeError" for name in sorted(keys.required)),
-        *source.name("key", _key_template(keys, namespace), source.argument, "shorten"),
+        f"def {mark}keys({source.signature(parameters)}):",
+        *(f"    if {name} is {mark}missing: raise TypeError" for name in sorted(keys.required)),
+        *source.assign("key", _key_pieces(keys, namespace), source.argument, "shorten"),
     ]
-    names = [f"{helper}key"]
+    variables = [f"{mark}key"]
     for number, template in enumerate(tags.templates):
-        pieces = ((tag_stem(namespace), None), *template.pieces)
-        lines += source.name(f"tag{number}", pieces, source.tag_text, "printable")
-        names.append(f"{helper}tag{number}")
-    lines.append(f"    return ({', '.join(names)},)")
+        pieces = ((tag_prefix(namespace), None), *template.pieces)
+        lines += source.assign(f"tag{number}", pieces, source.tag_argument, "encodable_key")
+        variables.append(f"{mark}tag{number}")
+    lines.append(f"    return ({', '.join(variables)},)")
     scope: dict[str, Any] = {
-        f"{helper}missing": _MISSING,
-        f"{helper}text": argument_text,
-        f"{helper}tag_text": tag_text,
-        f"{helper}shorten": shorten,
-        f"{helper}printable": printable,
-        **{f"{helper}default_{item.name}": item.default for item in parameters},
+        f"{mark}missing": _MISSING,
+        f"{mark}text": argument_text,
+        f"{mark}tag_text": tag_text,
+        f"{mark}shorten": shorten,
+        f"{mark}encodable_key": encodable_key,
+        **{f"{mark}default_{item.name}": item.default for item in parameters},
     }
-    exec("\n".join(lines), scope)  # noqa: S102 - made of identifiers and escaped text
-    compiled: Callable[..., KeyAndTags] = scope[f"{helper}names"]
+    exec("\n".join(lines), scope)  # noqa: S102 - consists of identifiers and escaped text only
+    compiled: Callable[..., KeyAndTags] = scope[f"{mark}keys"]
     return compiled
 
 
 class _Source:
-    """Pieces of the source text; names of its own begin with ``helper``, as no parameter does."""
+    """Generates source text. Its own names begin with ``mark``, which no parameter begins with."""
 
-    def __init__(self, helper: str) -> None:
-        self._helper = helper
+    def __init__(self, mark: str) -> None:
+        self._mark = mark
 
     def signature(self, parameters: list[Parameter]) -> str:
-        """The parameters, all with defaults: those that are not part of the key may be left out."""
+        """The parameter list. All have defaults: arguments that are not part of the key may be omitted."""
         written: list[str] = []
         positional_only = [item for item in parameters if item.kind is Parameter.POSITIONAL_ONLY]
         for item in parameters:
@@ -73,41 +75,48 @@ class _Source:
                 written.append("*")
             without = item.default is Parameter.empty
             default = "missing" if without else f"default_{item.name}"
-            written.append(f"{item.name}={self._helper}{default}")
+            written.append(f"{item.name}={self._mark}{default}")
             if positional_only and item is positional_only[-1]:
                 written.append("/")
         return ", ".join(written)
 
-    def name(
+    def assign(
         self,
         variable: str,
         pieces: tuple[tuple[str, str | None], ...],
-        expression: Callable[[str], str],
-        finish: str,
+        argument: Callable[[str], str],
+        normalise: str,
     ) -> list[str]:
-        """Lines that put a Redis key into a variable; what is long or not ASCII is finished by a helper."""
+        """Lines that assign a Redis key to a variable.
+
+        Args:
+            variable: Its name, without the mark.
+            pieces: The template of the key.
+            argument: Returns the source text that formats a parameter.
+            normalise: Name of the function that is called for keys that are long or not ASCII.
+        """
         text = "".join(
-            _literal(literal) + (f"{{{expression(name)}}}" if name is not None else "")
+            _literal(literal) + (f"{{{argument(name)}}}" if name is not None else "")
             for literal, name in pieces
         )
-        variable = f"{self._helper}{variable}"
+        variable = f"{self._mark}{variable}"
         return [
             f'    {variable} = f"{text}"',
             f"    if len({variable}) > {MAX_KEY_BYTES} or not {variable}.isascii():",
-            f"        {variable} = {self._helper}{finish}({variable})",
+            f"        {variable} = {self._mark}{normalise}({variable})",
         ]
 
     def argument(self, name: str) -> str:
-        """The text of an argument in a key."""
+        """Source text that formats an argument in a key."""
         is_short = f"type({name}) is int and {-_SHORT_INT} < {name} < {_SHORT_INT}"
-        return f"{name} if {is_short} else {self._helper}text({name})"
+        return f"{name} if {is_short} else {self._mark}text({name})"
 
-    def tag_text(self, name: str) -> str:
-        """The text of an argument in a tag."""
-        return f"{name} if type({name}) is int or type({name}) is str else {self._helper}tag_text({name})"
+    def tag_argument(self, name: str) -> str:
+        """Source text that formats an argument in a tag."""
+        return f"{name} if type({name}) is int or type({name}) is str else {self._mark}tag_text({name})"
 
 
-def _key_template(keys: KeyBuilder, namespace: str) -> tuple[tuple[str, str | None], ...]:
+def _key_pieces(keys: KeyBuilder, namespace: str) -> tuple[tuple[str, str | None], ...]:
     template = keys.template or KeyTemplate(
         tuple((":" if number else "", name) for number, name in enumerate(keys.in_key))
     )
@@ -116,6 +125,6 @@ def _key_template(keys: KeyBuilder, namespace: str) -> tuple[tuple[str, str | No
 
 
 def _literal(text: str) -> str:
-    r"""Text inside an f-string with double quotes; ``\``, quotes and braces escaped."""
+    r"""Source text of ``text`` inside a double-quoted f-string, with ``\``, quotes and braces escaped."""
     escaped = text.encode("unicode_escape").decode("ascii").replace('"', '\\"')
     return escaped.replace("{", "{{").replace("}", "}}")

@@ -1,4 +1,4 @@
-"""The names that a cache may touch: its keys, its tags, and selections of its keys; nobody else's."""
+"""The part of the Redis keyspace that belongs to one cache. Keys and patterns outside of it are rejected."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from collections.abc import Sequence
 
 from langcache_cli.caching._config.cache_types import CacheTypes
 from langcache_cli.caching._errors import PatternError
-from langcache_cli.caching._keys.builder import shorten
-from langcache_cli.caching._keys.selection import Invalidation, Selection, of_prefixes
+from langcache_cli.caching._keys.selection import Invalidation, Selection, select_prefixes
+from langcache_cli.caching._keys.shortening import shorten
 from langcache_cli.caching._keys.tags import tag_key
 
 
 class Namespace:
-    """A namespace and the cache types in it."""
+    """A namespace and its cache types."""
 
     def __init__(self, name: str, types: CacheTypes) -> None:
         self.name = name
         self.types = types
 
     def key(self, plain: str) -> str:
-        """The full key of a plain value."""
+        """The full Redis key of a plain value."""
         return shorten(f"{self.name}:{plain}")
 
     def tag(self, tag: str) -> str:
-        """The key of a tag."""
+        """The Redis key of a tag."""
         return tag_key(self.name, tag)
 
     def require_inside(self, *texts: str) -> None:
-        """Refuse full keys and patterns that could be, or match, another application's.
+        """Check that full keys and patterns cannot match keys of another application.
 
         Raises:
             PatternError: One does not begin with the namespace.
@@ -40,7 +40,7 @@ class Namespace:
 
     @property
     def everything(self) -> Selection:
-        """All its keys."""
+        """All keys of the namespace."""
         return Selection(f"{self.name}:*")
 
     def matching(self, pattern: str) -> Selection:
@@ -58,11 +58,22 @@ class Namespace:
         Raises:
             UnknownCacheTypeError: There is no such type.
         """
-        return of_prefixes(self.name, self.types[name].prefixes)
+        return select_prefixes(self.name, self.types[name].prefixes)
 
     def invalidations(
         self, keys: Sequence[str], tags: Sequence[str], patterns: Sequence[str], types: Sequence[str]
     ) -> list[Invalidation]:
-        """What to remove, of all four kinds; raises as the other methods do."""
+        """Everything to invalidate, in one list.
+
+        Args:
+            keys: Full Redis keys.
+            tags: Tags.
+            patterns: Patterns that begin with the namespace.
+            types: Names of cache types.
+
+        Raises:
+            PatternError: A key or pattern does not begin with the namespace.
+            UnknownCacheTypeError: There is no such type.
+        """
         self.require_inside(*keys)
         return [*keys, *map(self.tag, tags), *map(self.matching, patterns), *map(self.of_type, types)]

@@ -1,4 +1,4 @@
-"""What can be invalidated: one key, or every key that a pattern selects."""
+"""What an invalidation applies to: one key, or all keys that a pattern selects."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_SPECIAL = re.compile(r"([*?\[\]\\^-])")
+_GLOB_CHARACTERS = re.compile(r"([*?\[\]\\^-])")
 
 
 def escape_pattern(text: str) -> str:
-    """Make ``text`` match only itself inside a Redis pattern."""
-    return _SPECIAL.sub(r"\\\1", text)
+    """Escape ``text`` so that it matches only itself inside a Redis pattern."""
+    return _GLOB_CHARACTERS.sub(r"\\\1", text)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Keys to find.
+    """A set of keys.
 
     Attributes:
-        pattern: A Redis glob, applied by the server.
-        only: What a key must begin with besides; None for nothing more.
+        pattern: A Redis glob, matched by the server.
+        only: Matched at the start of each key that the server returns; None if the pattern is exact.
     """
 
     pattern: str
     only: re.Pattern[bytes] | None = None
 
 
-def of_prefixes(namespace: str, prefixes: Sequence[str]) -> Selection:
-    """The keys of some prefixes, found in one pass: of several by a wide pattern, and an exact test."""
+def select_prefixes(namespace: str, prefixes: Sequence[str]) -> Selection:
+    """The keys of some prefixes in one scan. For several, a wider pattern and an exact match of each key."""
     if len(prefixes) == 1:
         return Selection(f"{escape_pattern(f'{namespace}:{prefixes[0]}:')}*")
-    common = os.path.commonprefix(list(prefixes))  # noqa: RUF071 - of characters is what is wanted
+    common = os.path.commonprefix(list(prefixes))  # noqa: RUF071 - a common prefix of characters is intended
     exact = "|".join(re.escape(f"{namespace}:{prefix}:") for prefix in prefixes)
     return Selection(f"{escape_pattern(f'{namespace}:{common}')}*", re.compile(exact.encode("utf-8")))
 
 
 Invalidation = str | Selection
-"""A full key (of an entry, or of a tag), or a selection of keys."""
+"""The full Redis key of an entry or a tag, or a selection of keys."""

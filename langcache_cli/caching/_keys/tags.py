@@ -1,4 +1,4 @@
-"""Tags: labels by which entries are invalidated together, and the Redis keys of their versions."""
+"""Tags: labels by which entries are invalidated together. Each tag is a Redis key that holds its version."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from types import NoneType
 from typing import Any
 from uuid import UUID
 
-from langcache_cli.caching._keys.builder import KeyTemplate, shorten
+from langcache_cli.caching._keys.key_template import KeyTemplate
+from langcache_cli.caching._keys.shortening import shorten
 
 KeyAndTags = tuple[str, ...]
 """The Redis key of an entry, followed by the Redis keys of its tags."""
 
 MAX_TAGS = 64
-"""Upper bound for the tags of one function; keeps the header of an entry within its bytes."""
+"""Upper bound for the tags of one function; keeps the header of an entry within its maximum length."""
 
 _PLAIN = (str, int, float, bool, NoneType, Enum, UUID, date, datetime, time, Decimal)
 
@@ -24,29 +25,29 @@ _PLAIN = (str, int, float, bool, NoneType, Enum, UUID, date, datetime, time, Dec
 def tag_key(namespace: str, tag: str) -> str:
     """The Redis key that holds the version of a tag.
 
-    It lies beside the namespace: no pattern of entries reaches it.
+    It is outside the namespace, so that no pattern of entries matches it.
     """
-    return printable(f"{tag_stem(namespace)}{tag}")
+    return encodable_key(f"{tag_prefix(namespace)}{tag}")
 
 
-def tag_stem(namespace: str) -> str:
-    """What the keys of all tags begin with."""
+def tag_prefix(namespace: str) -> str:
+    """The common prefix of the keys of all tags."""
     return f"{namespace}@tag:"
 
 
-def printable(key: str) -> str:
-    """The key of a tag in characters that a Redis key can hold, and not too many of them."""
+def encodable_key(key: str) -> str:
+    """The key of a tag with lone surrogates escaped, which have no UTF-8 form, and its length limited."""
     return shorten(key.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 class TagTemplates:
-    """The ``tags=`` of a function: what its entries are labelled with."""
+    """The ``tags=`` of a function."""
 
     def __init__(self, templates: Iterable[str]) -> None:
         """Parse templates such as ``"word:{word_id}"``, or plain text such as ``"words"``.
 
         Raises:
-            TypeError: A template is malformed, there are too many of them, or one string was given.
+            TypeError: A template is malformed, there are more than `MAX_TAGS`, or ``templates`` is a string.
         """
         if isinstance(templates, str):
             raise TypeError(f"tags must be a sequence of templates: write tags=({templates!r},)")
@@ -59,23 +60,26 @@ class TagTemplates:
 
     @property
     def names(self) -> frozenset[str]:
-        """The parameters that the templates mention."""
+        """The parameters in the templates."""
         return frozenset(name for template in self.templates for name in template.names)
 
     def keys(self, namespace: str, arguments: Mapping[str, Any]) -> tuple[str, ...]:
         """The Redis keys of the tags of one call.
 
         Raises:
-            TypeError: An argument has no plain text.
+            TypeError: An argument is of a type that tags do not support.
         """
         texts = {name: tag_text(arguments[name], name) for name in self.names}
         return tuple(tag_key(namespace, template.render(texts)) for template in self.templates)
 
 
 def tag_text(value: object, name: str = "") -> str:
-    """The argument as ``f"{value}"`` writes it, because that is how `invalidate_tags` is told of it.
+    """The text of an argument in a tag: ``f"{value}"``, as callers of `invalidate_tags` write it.
 
-    Unlike in keys nothing is escaped: two tags that come out the same are invalidated with each other.
+    Unlike in keys nothing is escaped: arguments with the same text are invalidated together.
+
+    Raises:
+        TypeError: The argument is of a type that tags do not support.
     """
     if not isinstance(value, _PLAIN):
         raise TypeError(

@@ -11,7 +11,7 @@ from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._protocol.entry import Entry, entry_format, optional_fields
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._runtime.loop_runtime import Runtime
-from langcache_cli.caching._values.compression import MAX_BYTES, packed
+from langcache_cli.caching._values.compression import MAX_DECOMPRESSED_BYTES, compress
 
 PORTION_BYTES = 1024 * 1024
 """So many bytes of values are encoded before they are stored: well within a lease, and bounded in memory."""
@@ -45,7 +45,7 @@ class EntryWriter:
             tags: Versions of the tags from before the load began.
         """
         try:
-            payload, compression = packed(self._spec.codec.encode(value), from_bytes=self._compress_bytes)
+            payload, compression = compress(self._spec.codec.encode(value), min_bytes=self._compress_bytes)
         except UncacheableValueError as error:
             self._spec.warn_uncacheable(error)
             return None
@@ -75,7 +75,7 @@ class EntryWriter:
         ids = [entry_id.encode("ascii") for entry_id in new_ids(len(values))]
         entries: list[bytes | None] = []
         first, n_bytes = 0, 0
-        encode, compress_from = self._spec.codec.encode, self._compress_bytes or MAX_BYTES
+        encode, min_bytes = self._spec.codec.encode, self._compress_bytes or MAX_DECOMPRESSED_BYTES
         for value, versions, entry_id, ttl_ms in zip(values, tags, ids, ttls_ms, strict=True):
             # runs a hundred thousand times in a warm: no call that can be avoided
             try:
@@ -85,8 +85,8 @@ class EntryWriter:
                 entries.append(None)
             else:
                 end = b""
-                if versions or len(payload) >= compress_from:
-                    payload, compression = packed(payload, from_bytes=compress_from)
+                if versions or len(payload) >= min_bytes:
+                    payload, compression = compress(payload, min_bytes=min_bytes)
                     end = optional_fields(versions, compression)
                 entries.append(shared % (entry_id, now_ms + ttl_ms, end, payload))
                 n_bytes += len(payload)

@@ -30,7 +30,7 @@ from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import seen_in
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._statistics.counters import Label
-from langcache_cli.caching._values.compression import ZLIB, unpacked
+from langcache_cli.caching._values.compression import ZLIB, decompress
 
 NOTHING = object()
 """Sentinel: take the slow path."""
@@ -40,13 +40,13 @@ class NearFill(NamedTuple):
     """What is needed to keep the result of a look-up in the near cache.
 
     Attributes:
-        since: `NearMemory.moment` before it.
-        asked_at: When it was about to be sent.
+        generation: `NearMemory.generation` before it.
+        sent_at: When it was about to be sent, by `time.monotonic`.
         ttl: Will hold the remaining TTL of the entry in milliseconds.
     """
 
-    since: int
-    asked_at: float
+    generation: int
+    sent_at: float
     ttl: asyncio.Future[list[Any]]
 
 
@@ -185,7 +185,7 @@ class Reader:
         n_bytes = len(payload)
         try:
             if optional == COMPRESSION_GROUP:
-                payload = unpacked(payload, ZLIB)
+                payload = decompress(payload, ZLIB)
             value = self._decode(payload)
         except UndecodableEntryError:
             return NOTHING
@@ -208,7 +208,7 @@ class Reader:
         try:
             value = kept.value if kept.payload is None else self._decode(kept.payload)
         except UndecodableEntryError:  # the application's own validators accept it no longer
-            near.near.drop([key])
+            near.memory.drop([key])
             return NOTHING
         self._hits.count_near(key, monotonic() - started)
         return value
@@ -216,9 +216,9 @@ class Reader:
     def _start_fill(self, near: NearCache, key: str) -> NearFill | None:
         """Ask for the TTL of the entry that is about to be looked up, over the same connection."""
         connection = self._node.connection
-        if connection is None or not near.follows(connection) or self._unconfirmed:
+        if connection is None or not near.is_tracking(connection) or self._unconfirmed:
             return None
-        return NearFill(near.near.moment, monotonic(), connection.request([("PTTL", key)]).future)
+        return NearFill(near.memory.generation, monotonic(), connection.request([("PTTL", key)]).future)
 
     def _keep_near(self, keys: KeyAndTags, payload: bytes, value: Any, fill: NearFill) -> None:
         """Keep an entry in the near cache, no longer than it lives in Redis."""
@@ -228,11 +228,11 @@ class Reader:
         if not isinstance(ttl_ms, int) or ttl_ms <= 0:
             return
         fresh_seconds = ttl_ms / 1000 - self.lifetime.stale_seconds
-        ends = fill.asked_at + min(self.spec.local_seconds, fresh_seconds)
+        expires_at = fill.sent_at + min(self.spec.local_seconds, fresh_seconds)
         self.near.keep(
             *(keys, payload, value),
-            asked_at=fill.asked_at,
-            ends=ends,
-            since=fill.since,
+            sent_at=fill.sent_at,
+            expires_at=expires_at,
+            generation=fill.generation,
             codec=self._codec,
         )

@@ -1,7 +1,7 @@
-"""Entries kept in the memory of the process: bounded in bytes, and dropped as soon as they may have changed.
+"""The memory of the near cache: entries by Redis key, bounded in bytes, dropped when they may have changed.
 
-What is kept of a value are its bytes: each hit makes a new one, which its caller may change. Only of values
-that nobody can change the value itself is kept.
+An entry holds the encoded bytes of its value, and each hit decodes a new object that its caller may modify.
+Only an immutable value is held itself and returned to all callers.
 """
 
 from __future__ import annotations
@@ -10,35 +10,36 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from langcache_cli.caching._near.immutable_values import shareable_bytes
+from langcache_cli.caching._keys.tags import KeyAndTags
+from langcache_cli.caching._near.immutable_values import size_if_immutable
 
 OVERHEAD_BYTES = 600
-"""What an entry takes besides its content and its key: objects, and its places in dictionaries."""
+"""Estimated memory of an entry besides its content and its key: objects and slots in dictionaries."""
 
 TAG_BYTES = 400
-"""What each tag of an entry takes besides its key, if no other entry has it."""
+"""Estimated memory of a tag besides its key, if it belongs to one entry only."""
 
-MAX_DROPPED = 10_000
-"""How many of the latest changes to remember. With more between a look-up and its reply it is not kept."""
+MAX_CHANGES = 10_000
+"""Number of recent changes to remember. After more during one look-up, its result is not kept."""
 
 
 @dataclass(slots=True)
-class Kept:
+class NearEntry:
     """An entry in the memory of the process.
 
     Attributes:
-        payload: The value as bytes; None if the value itself is there.
-        value: The value, if nobody can change it.
-        ends: When it must not be served any more.
-        codec: What has made the value of the bytes.
-        tags: Keys of its tags.
-        n_bytes: How much memory it takes, about.
-        used: Whether it was served since it was passed over for eviction.
+        payload: The encoded value; None if ``value`` is set.
+        value: The value, if it is immutable.
+        expires_at: End of its lifetime, on the clock passed to `NearMemory.get`.
+        codec: The codec that decoded the value.
+        tags: Redis keys of its tags.
+        n_bytes: Estimated memory that it takes.
+        used: True once it was served since `NearMemory` last considered it for eviction.
     """
 
     payload: bytes | None
     value: Any
-    ends: float
+    expires_at: float
     codec: object
     tags: tuple[str, ...]
     n_bytes: int
@@ -49,113 +50,113 @@ class NearMemory:
     """The entries of one event loop, by Redis key."""
 
     def __init__(self, max_bytes: int) -> None:
-        """Start empty; hold no more than ``max_bytes``."""
+        """Start empty, with an upper bound of ``max_bytes``."""
         self.n_bytes = 0
-        """How much memory the entries take, about."""
-        self.moment = 0
-        """Grows with each change that becomes known."""
+        """Estimated memory of all entries."""
+        self.generation = 0
+        """Incremented whenever keys or tags are known to have changed."""
         self._max_bytes = max_bytes
-        self._entries: dict[str, Kept] = {}
-        self._keys_of_tags: dict[str, set[str]] = {}
-        self._dropped: dict[str, int] = {}
-        """The latest changes, with their moments."""
-        self._all_dropped = 0
-        """The moment up to which everything must be taken for changed."""
+        self._entries: dict[str, NearEntry] = {}
+        self._keys_by_tag: dict[str, set[str]] = {}
+        self._changed: dict[str, int] = {}
+        """The generation of the last change of each key or tag, for recent changes."""
+        self._all_changed = 0
+        """The generation up to which every key must be considered changed."""
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, key: str, now: float) -> Kept | None:
-        """What is under ``key``, unless it has ended by ``now``, seconds on the clock of `keep`."""
-        kept = self._entries.get(key)
-        if kept is None:
+    def get(self, key: str, now: float) -> NearEntry | None:
+        """The entry under ``key``, unless it has expired at ``now`` (seconds)."""
+        entry = self._entries.get(key)
+        if entry is None:
             return None
-        if now >= kept.ends:
+        if now >= entry.expires_at:
             self._remove(key)
             return None
-        kept.used = True
-        return kept
+        entry.used = True
+        return entry
 
     def keep(
         self,
-        names: tuple[str, ...],
+        keys: KeyAndTags,
         payload: bytes,
         value: Any,
         *,
-        ends: float,
-        since: int,
+        expires_at: float,
+        generation: int,
         codec: object = None,
     ) -> None:
-        """Keep what a look-up has found, unless it may have changed since then.
+        """Keep the result of a look-up, unless it may have changed since the look-up was sent.
 
         Args:
-            names: Keys of the entry, and of its tags.
-            payload: Its value, as bytes.
-            value: Its value.
-            ends: When it must not be served any more.
-            since: The `moment` when it was asked for.
-            codec: What has made the value of the bytes; another may make another of them.
+            keys: Redis keys of the entry and of its tags.
+            payload: The encoded value.
+            value: The decoded value.
+            expires_at: End of the entry's lifetime, on the clock passed to `get`.
+            generation: `generation` at the time when the look-up was sent.
+            codec: The codec that decoded the value; another one may decode another value.
         """
-        if since < self._all_dropped or any(self._dropped.get(name, 0) > since for name in names):
+        if generation < self._all_changed or any(self._changed.get(key, 0) > generation for key in keys):
             return
-        key, tags = names[0], names[1:]
-        value_bytes = shareable_bytes(value)
+        key, tags = keys[0], keys[1:]
+        value_bytes = size_if_immutable(value)
         n_bytes = len(key) + OVERHEAD_BYTES + (len(payload) if value_bytes is None else value_bytes)
         n_bytes += sum([len(tag) + TAG_BYTES for tag in tags])
         if n_bytes > self._max_bytes:
             return
         self._remove(key)
         if value_bytes is None:
-            self._entries[key] = Kept(payload, None, ends, codec, tags, n_bytes)
+            self._entries[key] = NearEntry(payload, None, expires_at, codec, tags, n_bytes)
         else:
-            self._entries[key] = Kept(None, value, ends, codec, tags, n_bytes)
+            self._entries[key] = NearEntry(None, value, expires_at, codec, tags, n_bytes)
         self.n_bytes += n_bytes
         for tag in tags:
-            self._keys_of_tags.setdefault(tag, set()).add(key)
+            self._keys_by_tag.setdefault(tag, set()).add(key)
         while self.n_bytes > self._max_bytes:
             self._evict()
 
-    def drop(self, names: Iterable[str]) -> None:
-        """Keys or tags have changed: forget what they stand for, and what is being looked up of it."""
-        self.moment += 1
-        for name in names:
-            self._dropped[name] = self.moment
-            self._remove(name)
-            for key in self._keys_of_tags.pop(name, ()):
-                self._remove(key)
-        if len(self._dropped) > MAX_DROPPED:
-            self._dropped.clear()
-            self._all_dropped = self.moment
+    def drop(self, keys: Iterable[str]) -> None:
+        """Remove the entries of changed keys and tags; results of look-ups sent before are not kept."""
+        self.generation += 1
+        for key in keys:
+            self._changed[key] = self.generation
+            self._remove(key)
+            for tagged_key in self._keys_by_tag.pop(key, ()):
+                self._remove(tagged_key)
+        if len(self._changed) > MAX_CHANGES:
+            self._changed.clear()
+            self._all_changed = self.generation
 
     def clear(self) -> None:
-        """Everything may have changed."""
-        self.moment += 1
-        self._all_dropped = self.moment
-        self._dropped.clear()
+        """Remove everything: any key may have changed."""
+        self.generation += 1
+        self._all_changed = self.generation
+        self._changed.clear()
         self._entries.clear()
-        self._keys_of_tags.clear()
+        self._keys_by_tag.clear()
         self.n_bytes = 0
 
     def _evict(self) -> None:
-        """Remove the oldest entry that was not used since it was passed over (second chance)."""
+        """Remove the oldest unused entry; those before it become unused and the newest (second chance)."""
         while True:
             key = next(iter(self._entries))
-            kept = self._entries[key]
-            if not kept.used:
+            entry = self._entries[key]
+            if not entry.used:
                 self._remove(key)
                 return
-            kept.used = False
+            entry.used = False
             del self._entries[key]
-            self._entries[key] = kept
+            self._entries[key] = entry
 
     def _remove(self, key: str) -> None:
-        kept = self._entries.pop(key, None)
-        if kept is None:
+        entry = self._entries.pop(key, None)
+        if entry is None:
             return
-        self.n_bytes -= kept.n_bytes
-        for tag in kept.tags:
-            keys = self._keys_of_tags.get(tag)
+        self.n_bytes -= entry.n_bytes
+        for tag in entry.tags:
+            keys = self._keys_by_tag.get(tag)
             if keys is not None:
                 keys.discard(key)
                 if not keys:
-                    del self._keys_of_tags[tag]
+                    del self._keys_by_tag[tag]

@@ -1,9 +1,8 @@
-"""Keeping a near cache in step with Redis: the server says which keys have changed (``CLIENT TRACKING``).
+"""Coherence of the near cache: Redis pushes the keys that have changed (``CLIENT TRACKING``).
 
-It says so over the connection that looks them up, so everything comes in the order in which it happened
-there: whoever has the reply to a request knows of every change before it. That is what makes the lag
-bounded. An entry is served only while some request of the last moments has been answered; a connection that
-is lost, or only silent, ends it.
+Pushes arrive over the connection that also carries the look-ups, in the order in which the server sent them:
+the reply to a request proves that all earlier changes have been received. Entries are therefore served only
+while a recent request has been answered, which bounds their lag even if the connection fails silently.
 """
 
 from __future__ import annotations
@@ -17,156 +16,160 @@ from typing import Any
 
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._keys.selection import Invalidation
-from langcache_cli.caching._near.memory import Kept, NearMemory
+from langcache_cli.caching._keys.tags import KeyAndTags
+from langcache_cli.caching._near.memory import NearEntry, NearMemory
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.connection import SUPPORTS_PUSH
 
 logger = logging.getLogger("langcache_cli.caching")
 
-PROOF_SECONDS = 0.2
-"""The longest lag there can be: the last request that was answered must not be older than that."""
+MAX_LAG_SECONDS = 0.2
+"""Upper bound for the lag behind Redis: the last answered request must not have been sent longer ago."""
 
 HEARTBEAT_SECONDS = 0.05
-"""How often to ask for that proof while entries are served."""
+"""Interval of the pings that prove the connection while entries are served."""
 
 POLL_SECONDS = 0.005
-"""How long a task may go on with entries from memory before the event loop reads what has arrived."""
+"""Longest time that a task may be served from memory before the event loop reads received pushes."""
 
 
 class NearCache:
-    """A near cache that knows when to be read_if_allowed."""
+    """The near cache of one event loop: a `NearMemory` that is read only while its lag is bounded."""
 
-    def __init__(self, near: NearMemory, namespace: str) -> None:
-        """Prepare for keys of ``namespace``; nothing is served before `follow`."""
-        self.near = near
+    def __init__(self, memory: NearMemory, namespace: str) -> None:
+        """Prepare to track the keys of ``namespace``; nothing is served before `start_tracking`."""
+        self.memory = memory
         self._prefixes = (f"{namespace}:", f"{namespace}@tag:")
         self._loop = asyncio.get_running_loop()
-        self._out: BatchedConnection | None = None
-        self._on = False
+        self._connection: BatchedConnection | None = None
+        self._is_tracking = False
         self._proven_at = 0.0
+        """When the last answered request was sent; all changes before it have been received."""
         self._polled_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._used = False
-        self._pinged = False
-        self._warned = False
+        self._served_since_heartbeat = False
+        self._ping_is_pending = False
+        self._has_warned = False
 
-    def follow(self, out: BatchedConnection) -> None:
-        """Begin anew over a connection that has just been made, or over which nothing was tracked so far."""
-        self.end()
+    def start_tracking(self, connection: BatchedConnection) -> None:
+        """Start again, empty, over a connection that does not track anything yet."""
+        self.stop()
         if not SUPPORTS_PUSH:
-            self._refused("it needs hiredis 3.2 or newer")
+            self._warn("it needs hiredis 3.2 or newer")
             return
-        self._out = out
-        out.listen(partial(self._pushed, out), partial(self._lost, out))
+        self._connection = connection
+        connection.listen(partial(self._on_push, connection), partial(self._on_connection_lost, connection))
         prefixes = [part for prefix in self._prefixes for part in ("PREFIX", prefix)]
         commands = [("HELLO", 3), ("CLIENT", "TRACKING", "ON", "BCAST", *prefixes)]
-        out.request(commands).future.add_done_callback(partial(self._begun, out))
+        connection.request(commands).future.add_done_callback(partial(self._on_tracking_reply, connection))
 
-    def end(self) -> None:
-        """Serve nothing any more."""
-        self._out, self._on, self._pinged = None, False, False
-        self.near.clear()
+    def stop(self) -> None:
+        """Drop all entries and keep none until the next `start_tracking`."""
+        self._connection, self._is_tracking, self._ping_is_pending = None, False, False
+        self.memory.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def follows(self, out: BatchedConnection) -> bool:
-        """Whether it is told of what changes on the server at the other end of ``out``."""
-        return self._on and out is self._out
+    def is_tracking(self, connection: BatchedConnection) -> bool:
+        """True if the server pushes changes over ``connection``."""
+        return self._is_tracking and connection is self._connection
 
-    def get(self, key: str, now: float) -> Kept | None:
-        """What is under ``key`` if it can be read_if_allowed at ``now``, by `time.monotonic`."""
-        if not self._on or now - self._proven_at > PROOF_SECONDS:
+    def get(self, key: str, now: float) -> NearEntry | None:
+        """The entry under ``key`` if it may be served at ``now``, by `time.monotonic`."""
+        if not self._is_tracking or now - self._proven_at > MAX_LAG_SECONDS:
             return None
-        kept = self.near.get(key, now)
-        if kept is not None:
-            self._used = True
+        entry = self.memory.get(key, now)
+        if entry is not None:
+            self._served_since_heartbeat = True
             if self._timer is None:
-                self._beat()
-        return kept
+                self._heartbeat()
+        return entry
 
     def must_poll(self, now: float) -> bool:
-        """Whether it is time for `poll`."""
+        """True if `poll` must run before an entry is served at ``now``."""
         return now - self._polled_at > POLL_SECONDS
 
     async def poll(self) -> None:
-        """Let the event loop read what has arrived: a task that finds everything here waits for nothing."""
+        """Let the event loop read received pushes: a task whose calls are all near hits never suspends."""
         await asyncio.sleep(0)
-        await asyncio.sleep(0)  # what the first one has read is handled before this one ends
+        await asyncio.sleep(0)  # callbacks of data read during the first pass run before this one returns
         self._polled_at = monotonic()
 
     def keep(
         self,
-        names: tuple[str, ...],
+        keys: KeyAndTags,
         payload: bytes,
         value: Any,
         *,
-        asked_at: float,
-        ends: float,
-        since: int,
+        sent_at: float,
+        expires_at: float,
+        generation: int,
         codec: object,
     ) -> None:
-        """Keep what a look-up has found; see `NearMemory.keep`.
+        """Keep the result of a look-up; see `NearMemory.keep`.
 
         Args:
-            names: Keys of the entry, and of its tags.
-            payload: Its value, as bytes.
-            value: Its value.
-            asked_at: When the look-up was about to be sent.
-            ends: When the entry ends.
-            since: `NearMemory.moment` at that time.
-            codec: What has made the value of the bytes.
+            keys: Redis keys of the entry and of its tags.
+            payload: The encoded value.
+            value: The decoded value.
+            sent_at: When the look-up was about to be sent, by `time.monotonic`.
+            expires_at: End of the entry's lifetime, by `time.monotonic`.
+            generation: `NearMemory.generation` at ``sent_at``.
+            codec: The codec that decoded the value.
         """
-        if self._on:
-            self.near.keep(names, payload, value, ends=ends, since=since, codec=codec)
-            self._proven_at = max(self._proven_at, asked_at)
+        if self._is_tracking:
+            self.memory.keep(keys, payload, value, expires_at=expires_at, generation=generation, codec=codec)
+            self._proven_at = max(self._proven_at, sent_at)
 
-    def forget(self, invalidations: Sequence[Invalidation]) -> None:
-        """This process has changed something: drop it without waiting to be told."""
+    def invalidate(self, invalidations: Sequence[Invalidation]) -> None:
+        """Drop what this process has invalidated, without waiting for the push."""
         keys = [item for item in invalidations if isinstance(item, str)]
         if len(keys) == len(invalidations):
-            self.near.drop(keys)
+            self.memory.drop(keys)
         else:
-            self.near.clear()
+            self.memory.clear()
 
-    def _begun(self, out: BatchedConnection, replies: asyncio.Future[list[Any]]) -> None:
-        if out is not self._out or replies.cancelled() or replies.exception() is not None:
+    def _on_tracking_reply(self, connection: BatchedConnection, replies: asyncio.Future[list[Any]]) -> None:
+        if connection is not self._connection or replies.cancelled() or replies.exception() is not None:
             return
         errors = [reply for reply in replies.result() if isinstance(reply, ServerReplyError)]
         if errors:
-            self._refused(f"Redis does not offer CLIENT TRACKING to us: {errors[0]}")
-        self._on = not errors
+            self._warn(f"Redis rejected HELLO 3 or CLIENT TRACKING: {errors[0]}")
+        self._is_tracking = not errors
 
-    def _refused(self, reason: str) -> None:
-        if not self._warned:
-            self._warned = True
+    def _warn(self, reason: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
             logger.warning("the near cache is off, and every read goes to Redis: %s", reason)
 
-    def _pushed(self, out: BatchedConnection, message: list[Any]) -> None:
-        if out is not self._out or message[0] != b"invalidate":
+    def _on_push(self, connection: BatchedConnection, message: list[Any]) -> None:
+        if connection is not self._connection or message[0] != b"invalidate":
             return
-        if message[1] is None:  # FLUSHALL
-            self.near.clear()
+        if message[1] is None:  # FLUSHALL or FLUSHDB
+            self.memory.clear()
         else:
-            self.near.drop([key.decode("utf-8", "replace") for key in message[1]])
+            self.memory.drop([key.decode("utf-8", "replace") for key in message[1]])
 
-    def _lost(self, out: BatchedConnection) -> None:
-        if out is self._out:
-            self.end()
+    def _on_connection_lost(self, connection: BatchedConnection) -> None:
+        if connection is self._connection:
+            self.stop()
 
-    def _beat(self) -> None:
-        """Ask for a sign of life while entries are served; an idle process runs no timer."""
+    def _heartbeat(self) -> None:
+        """Ping while entries are served. An idle process runs no timer."""
         self._timer = None
-        if self._out is None or not self._used:
+        if self._connection is None or not self._served_since_heartbeat:
             return
-        self._used = False
-        if not self._pinged:
-            self._pinged = True
-            ping = self._out.request([("PING",)])
-            ping.future.add_done_callback(partial(self._alive, self._out, monotonic()))
-        self._timer = self._loop.call_later(HEARTBEAT_SECONDS, self._beat)
+        self._served_since_heartbeat = False
+        if not self._ping_is_pending:
+            self._ping_is_pending = True
+            ping = self._connection.request([("PING",)])
+            ping.future.add_done_callback(partial(self._on_pong, self._connection, monotonic()))
+        self._timer = self._loop.call_later(HEARTBEAT_SECONDS, self._heartbeat)
 
-    def _alive(self, out: BatchedConnection, asked_at: float, reply: asyncio.Future[list[Any]]) -> None:
-        if out is self._out and not reply.cancelled() and reply.exception() is None:
-            self._pinged = False
-            self._proven_at = max(self._proven_at, asked_at)
+    def _on_pong(
+        self, connection: BatchedConnection, sent_at: float, reply: asyncio.Future[list[Any]]
+    ) -> None:
+        if connection is self._connection and not reply.cancelled() and reply.exception() is None:
+            self._ping_is_pending = False
+            self._proven_at = max(self._proven_at, sent_at)

@@ -142,13 +142,13 @@ class Runtime:
         if self._near is None and self.settings.near_cache_bytes:
             self._near = NearCache(NearMemory(self.settings.near_cache_bytes), self.settings.namespace)
             if self.node.connection is not None:
-                self._near.follow(self.node.connection)
+                self._near.start_tracking(self.node.connection)
         return self._near
 
     def forget(self, invalidations: Sequence[Invalidation]) -> None:
         """Drop from the near cache what this process has changed, before Redis pushes the change."""
         if self._near is not None:
-            self._near.forget(invalidations)
+            self._near.invalidate(invalidations)
 
     # -- loading --
 
@@ -233,7 +233,7 @@ class Runtime:
     def _connected(self, connection: BatchedConnection) -> None:
         """Start over: the server may be another one than before, or have lost its data."""
         if self._near is not None:
-            self._near.follow(connection)
+            self._near.start_tracking(connection)
         self._delivery.defer_recent()
 
     async def _deliver_invalidations(self) -> None:
@@ -249,7 +249,7 @@ class Runtime:
 
     def _end_readers(self) -> None:
         if self._near is not None:
-            self._near.end()
+            self._near.stop()
         for reader in self.readers.values():
             reader.retire()
         self.readers.clear()

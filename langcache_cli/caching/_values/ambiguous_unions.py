@@ -1,7 +1,7 @@
-"""Unions whose members look alike in JSON: ``UUID | str``, ``tuple | list``, ``bytes | str``.
+"""Unions with members that JSON cannot distinguish: ``UUID | str``, ``tuple | list``, ``bytes | str``.
 
-JSON alone cannot say which member a value was, so these are written with their member's name:
-``{"is": "UUID", "value": "..."}``. Unions that JSON can tell apart (``int | str | None``) stay plain.
+Their values are encoded with the name of the member: ``{"is": "UUID", "value": "..."}``. Unions with members
+that JSON can distinguish (``int | str | None``) are encoded plainly.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, GetCoreSchemaHandler, RootModel, TypeAdapter, ValidationError
 from pydantic_core import CoreConfig, PydanticSerializationError, core_schema, from_json
 
-from langcache_cli.caching._values.strict_equality import same
+from langcache_cli.caching._values.strict_equality import strictly_equal
 
-_BYTES_AS_BASE64 = CoreConfig(val_json_bytes="base64")  # typed dicts do not inherit it
+_BYTES_AS_BASE64 = CoreConfig(val_json_bytes="base64")  # typed dicts do not inherit the config
 
 _STRINGS = (str, bytes, uuid.UUID, Decimal, dt.date, dt.time, dt.timedelta, PurePath)
-_SCALARS = {type(None): "null", bool: "bool", int: "int", float: "float"}  # pydantic keeps 1 and 1.0 apart
+_SCALARS = {type(None): "null", bool: "bool", int: "int", float: "float"}  # pydantic distinguishes 1 and 1.0
 _UNKNOWN = "unknown"
 
 
-def name_members(annotation: Any, adapter_for: Any) -> Any:
-    """The annotation with every ambiguous union in it replaced by one that names its members.
+def disambiguate_unions(annotation: Any, adapter_for: Any) -> Any:
+    """The annotation with each ambiguous union replaced by one whose values are encoded with a member name.
 
     Args:
         annotation: A return annotation.
@@ -40,31 +40,31 @@ def name_members(annotation: Any, adapter_for: Any) -> Any:
         return annotation
     if origin is Annotated:
         return _inside_annotated(annotation, adapter_for)
-    inner = [item if item is Ellipsis else name_members(item, adapter_for) for item in arguments]
+    inner = [item if item is Ellipsis else disambiguate_unions(item, adapter_for) for item in arguments]
     if origin in (Union, types.UnionType):
-        if _told_apart_by_json(arguments):
+        if _distinguished_by_json(arguments):
             return Union[tuple(inner)]  # noqa: UP007 - built from a tuple
         return Annotated[Any, _NamedUnion(arguments, adapter_for)]
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        inner[0] = arguments[0]  # a key of a JSON object has no room for a name
+        inner[0] = arguments[0]  # keys of a JSON object are strings: they cannot carry a member name
     return origin[tuple(inner)] if inner else annotation
 
 
 def _inside_annotated(annotation: Any, adapter_for: Any) -> Any:
-    meant, *metadata = get_args(annotation)
+    inner, *metadata = get_args(annotation)
     if any(getattr(item, "discriminator", None) for item in metadata):
-        return annotation  # a field of the members already tells them apart
-    named = name_members(meant, adapter_for)
-    return annotation if named is meant else Annotated[named, *metadata]
+        return annotation  # a field of the members already distinguishes them
+    unambiguous = disambiguate_unions(inner, adapter_for)
+    return annotation if unambiguous is inner else Annotated[unambiguous, *metadata]
 
 
-def _told_apart_by_json(members: tuple[Any, ...]) -> bool:
+def _distinguished_by_json(members: tuple[Any, ...]) -> bool:
     kinds = [_json_kind(member) for member in members]
     return len(set(kinds)) == len(kinds) and (_UNKNOWN not in kinds or {*kinds} <= {_UNKNOWN, "null"})
 
 
 def _json_kind(member: Any) -> str:
-    """What a member looks like in JSON."""
+    """The JSON type that values of a member become; unknown if it may be several."""
     if get_origin(member) is Annotated:
         return _json_kind(get_args(member)[0])
     kind = get_origin(member) or member
@@ -94,7 +94,7 @@ def _common_kind(choices: Iterable[Any]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _NamedUnion:
-    """Annotation that makes pydantic write and read a union with the names of its members."""
+    """Annotation that makes pydantic encode and decode a union with the names of its members."""
 
     members: tuple[Any, ...]
     adapter_for: Any
@@ -108,18 +108,20 @@ class _NamedUnion:
             name = _name(member)
             name = f"{name}#{index}" if name in adapters else name
             adapters[name] = self.adapter_for(member)
-            choices[name] = _named_member(handler.generate_schema(name_members(member, self.adapter_for)))
+            choices[name] = _named_member(
+                handler.generate_schema(disambiguate_unions(member, self.adapter_for))
+            )
         return core_schema.tagged_union_schema(
             choices,
             discriminator="is",
             serialization=core_schema.plain_serializer_function_ser_schema(
-                lambda value: _write(value, adapters)
+                lambda value: _encode(value, adapters)
             ),
         )
 
 
 def _name(member: Any) -> str:
-    """Short, and the same in every process and Python: the repr of an annotation is neither."""
+    """A name for a member, equal in all processes and Python versions, unlike the repr of an annotation."""
     if get_origin(member) is Annotated:
         return _name(get_args(member)[0])
     return str(getattr(get_origin(member) or member, "__name__", "value"))
@@ -131,16 +133,16 @@ def _named_member(schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
         "value": core_schema.typed_dict_field(schema),
     }
     return core_schema.no_info_after_validator_function(
-        lambda found: found["value"], core_schema.typed_dict_schema(fields, config=_BYTES_AS_BASE64)
+        lambda tagged: tagged["value"], core_schema.typed_dict_schema(fields, config=_BYTES_AS_BASE64)
     )
 
 
-def _write(value: Any, adapters: Mapping[str, TypeAdapter[Any]]) -> dict[str, Any]:
+def _encode(value: Any, adapters: Mapping[str, TypeAdapter[Any]]) -> dict[str, Any]:
     for name, adapter in adapters.items():
         try:
             payload = adapter.dump_json(value, round_trip=True, by_alias=False, warnings="error")
-            if same(adapter.validate_json(payload, by_alias=False, by_name=True), value):
+            if strictly_equal(adapter.validate_json(payload, by_alias=False, by_name=True), value):
                 return {"is": name, "value": from_json(payload)}
         except (ValidationError, PydanticSerializationError, ValueError):
             continue
-    raise ValueError(f"a {type(value).__qualname__} is no member of the union")
+    raise ValueError(f"a {type(value).__qualname__} is not a member of the union")

@@ -1,4 +1,4 @@
-"""Large values are stored compressed: less memory in Redis, and less to send."""
+"""Compression of large payloads, which saves memory in Redis and network traffic."""
 
 from __future__ import annotations
 
@@ -7,46 +7,49 @@ import zlib
 from langcache_cli.caching._errors import UndecodableEntryError
 
 ZLIB = "zlib"
-AS_IT_IS = ""
+UNCOMPRESSED = ""
 
-LEVEL = 1
-"""The quickest: twice the time of it saves another tenth."""
+ZLIB_LEVEL = 1
+"""The fastest level: slower ones take twice the time and save another tenth."""
 
-WORTH_IT = 0.9
-"""What does not become smaller than this part of itself stays as it is."""
+MAX_RATIO = 0.9
+"""Keep a payload uncompressed unless compression reduces it below this fraction of its size."""
 
-MAX_BYTES = 512 * 1024 * 1024
-"""What Redis can hold uncompressed: nobody shall fill our memory from there."""
+MAX_DECOMPRESSED_BYTES = 512 * 1024 * 1024
+"""Upper bound for one decompressed payload, that of a Redis string; guards against decompression bombs."""
 
 
-def packed(payload: bytes, *, from_bytes: int) -> tuple[bytes, str]:
-    """The bytes to store, and how they are packed.
+def compress(payload: bytes, *, min_bytes: int) -> tuple[bytes, str]:
+    """The payload to store and its compression: `ZLIB` or `UNCOMPRESSED`.
 
     Args:
         payload: A value as JSON.
-        from_bytes: Leave shorter ones alone; 0 leaves all alone.
+        min_bytes: Do not compress shorter payloads; 0 disables compression.
     """
-    if not from_bytes or len(payload) < from_bytes:
-        return payload, AS_IT_IS
-    smaller = zlib.compress(payload, LEVEL)
-    return (smaller, ZLIB) if len(smaller) < WORTH_IT * len(payload) else (payload, AS_IT_IS)
+    if not min_bytes or len(payload) < min_bytes:
+        return payload, UNCOMPRESSED
+    compressed = zlib.compress(payload, ZLIB_LEVEL)
+    if len(compressed) < MAX_RATIO * len(payload):
+        return compressed, ZLIB
+    return payload, UNCOMPRESSED
 
 
-def unpacked(payload: bytes, packing: str) -> bytes:
+def decompress(payload: bytes, compression: str) -> bytes:
     """The value as JSON.
 
     Raises:
-        UndecodableEntryError: It is damaged, too large, or packed by a later version.
+        UndecodableEntryError: The payload is damaged or too large, or the compression is unknown, as when a
+            later version wrote it.
     """
-    if packing == AS_IT_IS:
+    if compression == UNCOMPRESSED:
         return payload
-    if packing != ZLIB:
-        raise UndecodableEntryError(f"packed as {packing!r}, which this version does not know")
-    unpacking = zlib.decompressobj()
+    if compression != ZLIB:
+        raise UndecodableEntryError(f"compressed with {compression!r}, which this version does not support")
+    decompressor = zlib.decompressobj()
     try:
-        json = unpacking.decompress(payload, MAX_BYTES)
+        json = decompressor.decompress(payload, MAX_DECOMPRESSED_BYTES)
     except zlib.error as error:
         raise UndecodableEntryError(str(error)) from None
-    if not unpacking.eof or unpacking.unused_data:
-        raise UndecodableEntryError("cut off, too large, or followed by something else")
+    if not decompressor.eof or decompressor.unused_data:
+        raise UndecodableEntryError("truncated, too large, or followed by other data")
     return json

@@ -1,7 +1,7 @@
-"""A short name for the shape of a type, so that entries of an older shape are not read as the new one.
+"""Fingerprints of types. An entry is decoded only by a reader whose type has the fingerprint of the writer's.
 
-It is made from the annotation itself, not from pydantic's schemas: a backend and a command with
-different versions of pydantic or Python must agree on it.
+They are computed from the annotation, not from pydantic's schema: a backend and a command with different
+versions of pydantic or Python must agree on them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FINGERPRINT_BYTES = 4
 
 
 def fingerprint(annotation: Any) -> str:
-    """Eight hex digits that change when the fields, types or enum values behind ``annotation`` do."""
+    """Eight hex digits that change with the fields, types and enum values that ``annotation`` refers to."""
     text = _describe(annotation, ())
     return blake2b(text.encode("utf-8", "backslashreplace"), digest_size=FINGERPRINT_BYTES).hexdigest()
 
@@ -29,13 +29,13 @@ def field_types(kind: type[Any]) -> dict[str, Any]:
     """The fields of a model, dataclass, typed dict or named tuple; none for other classes.
 
     Raises:
-        NameError: An annotation refers to a name that does not exist yet.
+        NameError: An annotation refers to a name that is not defined yet.
     """
     if issubclass(kind, BaseModel):
         return {name: field.annotation for name, field in kind.model_fields.items()}
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         return {**dict.fromkeys(kind._fields, Any), **get_type_hints(kind)}
-    # not is_typeddict, which does not know those of typing_extensions, and pydantic wants these before 3.12
+    # Not is_typeddict: it rejects those of typing_extensions, which pydantic requires before Python 3.12.
     typed_dict = issubclass(kind, dict) and hasattr(kind, "__required_keys__")
     return get_type_hints(kind) if typed_dict or dataclasses.is_dataclass(kind) else {}
 
@@ -48,13 +48,13 @@ def _describe(annotation: Any, seen: tuple[Any, ...]) -> str:
         name = "Union" if origin in (Union, types.UnionType) else _describe(origin, seen)
         return f"{name}[{','.join(_describe(argument, seen) for argument in arguments)}]"
     if annotation in seen:
-        return _name(annotation)  # it contains itself: it is being described already
+        return _name(annotation)  # a recursive type: its description is under construction
     seen = (*seen, annotation)
     if isinstance(annotation, type):
         return _name(annotation) + _members(annotation, seen)
-    meant = getattr(annotation, "__value__", getattr(annotation, "__supertype__", None))
-    if meant is not None:  # `type Words = ...`, NewType("WordId", int)
-        return f"{_name(annotation)}={_describe(meant, seen)}"
+    aliased = getattr(annotation, "__value__", getattr(annotation, "__supertype__", None))
+    if aliased is not None:  # `type Words = ...`, NewType("WordId", int)
+        return f"{_name(annotation)}={_describe(aliased, seen)}"
     return annotation.__name__ if isinstance(annotation, TypeVar) else repr(annotation)
 
 
@@ -70,7 +70,7 @@ def _value(value: Any) -> str:
     try:
         return argument_text(value)
     except TypeError:
-        return type(value).__qualname__  # its repr may hold an address, which no other process shares
+        return type(value).__qualname__  # its repr may contain a memory address
 
 
 def _name(kind: Any) -> str:

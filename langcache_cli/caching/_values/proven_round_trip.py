@@ -1,8 +1,8 @@
-"""Values of which it is certain that they come back from JSON the same, without trying it out.
+"""Values whose JSON is known to decode to an equal value, so that the codec need not decode it to find out.
 
-That is so for plain values of exactly the annotated types, in lists and in dataclasses which say nothing
-about how they are built, checked or written. It is what most functions return, and trying it out takes far
-longer than writing it. Whatever is not recognised here is tried out by the codec.
+These are plain values of exactly the annotated types, in lists and in dataclasses that do not customise how
+they are built, validated or encoded: what most functions return. All other values are decoded again and
+compared when they are encoded, which takes far longer than encoding alone.
 """
 
 from __future__ import annotations
@@ -24,31 +24,45 @@ _PLAIN = {
     float: "type({0}) is float and -infinity < {0} < infinity",
     NoneType: "{0} is None",
 }
-_OWN_WAYS = (
+_CUSTOMISATIONS = (
     *("__post_init__", "__get_pydantic_core_schema__", "__pydantic_config__", "__pydantic_validator__"),
     *("__pydantic_serializer__", "__getattr__"),
 )
 
 
-def certain_survivors(annotation: Any) -> Callable[[Any], bool] | None:
-    """A test that is true of values which certainly come back the same; None if there are no such."""
+def proven_round_trip(annotation: Any) -> Callable[[Any], bool] | None:
+    """Compile a predicate that is true only for values whose round trip is proven.
+
+    Returns:
+        None if no value of this type has a proven round trip.
+    """
     scope: dict[str, Any] = {"infinity": _INFINITY}
     try:
         condition = _condition(annotation, "value", scope, ())
-    except (_UnknownError, NameError, TypeError):  # the last two of annotations that cannot be resolved here
+    except (_UnprovenError, NameError, TypeError):  # the last two if an annotation cannot be resolved
         return None
-    source = f"def survives(value):\n    return {condition}\n"
-    exec(source, scope)  # noqa: S102 - made of the conditions above and names of fields
-    survives: Callable[[Any], bool] = scope["survives"]
-    return survives
+    source = f"def is_proven(value):\n    return {condition}\n"
+    exec(source, scope)  # noqa: S102 - consists of the conditions above and names of fields
+    is_proven: Callable[[Any], bool] = scope["is_proven"]
+    return is_proven
 
 
-class _UnknownError(Exception):
-    """Nothing is certain about this type."""
+class _UnprovenError(Exception):
+    """No value of this type has a proven round trip."""
 
 
 def _condition(annotation: Any, value: str, scope: dict[str, Any], around: tuple[type, ...]) -> str:
-    """Source text that is true of ``value``, a piece of source text itself, if it survives."""
+    """Source text of a condition that is true if the round trip of a value is proven.
+
+    Args:
+        annotation: The type of the value.
+        value: Source text of the value.
+        scope: Globals of the condition; names are added to it.
+        around: The dataclasses that contain the value. A recursive one is not supported.
+
+    Raises:
+        _UnprovenError: No value of this type has a proven round trip.
+    """
     if annotation is None:
         annotation = NoneType
     if isinstance(annotation, type) and annotation in _PLAIN:
@@ -56,12 +70,12 @@ def _condition(annotation: Any, value: str, scope: dict[str, Any], around: tuple
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
         others = [member for member in arguments if member is not NoneType]
-        if len(others) != 1:  # which of several it becomes is pydantic's choice
-            raise _UnknownError
+        if len(others) != 1:  # pydantic chooses the member that a value decodes to
+            raise _UnprovenError
         return f"({value} is None or {_condition(others[0], value, scope, around)})"
     if origin is list:
         item = f"item{len(scope)}"
-        scope[item] = None  # keeps its name from being used again further inside
+        scope[item] = None  # reserves the name: nested lists use other ones
         inside = _condition(arguments[0], item, scope, around)
         return f"(type({value}) is list and all([{inside} for {item} in {value}]))"
     if isinstance(annotation, type) and _is_plain_dataclass(annotation) and annotation not in around:
@@ -73,13 +87,13 @@ def _condition(annotation: Any, value: str, scope: dict[str, Any], around: tuple
             for field in dataclasses.fields(annotation)
         ]
         return f"({' and '.join([f'type({value}) is {name}', *fields])})"
-    raise _UnknownError
+    raise _UnprovenError
 
 
 def _is_plain_dataclass(kind: type) -> bool:
     return (
         dataclasses.is_dataclass(kind)
-        and not any(hasattr(kind, name) for name in _OWN_WAYS)
+        and not any(hasattr(kind, name) for name in _CUSTOMISATIONS)
         and kind.__getattribute__ is object.__getattribute__
         and kind.__new__ is object.__new__
         and all(

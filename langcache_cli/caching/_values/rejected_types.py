@@ -1,4 +1,4 @@
-"""What can never be cached: what reading uses up, and what is tied to a database session."""
+"""Types and values that can never be cached: iterators, and objects tied to a database session."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from langcache_cli.caching._values.fingerprint import field_types
 
-_CONSUMED_BY_READING = (
+_CONSUMED_BY_ITERATION = (
     collections.abc.Iterator,
     collections.abc.Iterable,
     collections.abc.Generator,
@@ -25,17 +25,23 @@ _CONSUMED_BY_READING = (
 
 
 def reject_type(annotation: Any, seen: tuple[Any, ...] = ()) -> None:
-    """Refuse types that cannot survive, with the way out in the message.
+    """Reject an annotation whose values can never be cached.
+
+    Args:
+        annotation: A return annotation.
+        seen: The annotations around it, which it may refer to.
 
     Raises:
-        TypeError: An ORM class or an iterator, here or anywhere inside.
+        TypeError: It is, or contains, an ORM class or an iterator. The message says what to return instead.
     """
-    annotation = getattr(annotation, "__value__", annotation)  # what `type Words = ...` stands for
+    annotation = getattr(annotation, "__value__", annotation)  # the value of `type Words = ...`
     kind = get_origin(annotation) or annotation
     if annotation in seen:
         return
-    if kind in _CONSUMED_BY_READING:
-        raise TypeError(f"{readable(annotation)} is used up by reading it; return a list instead")
+    if kind in _CONSUMED_BY_ITERATION:
+        raise TypeError(
+            f"{annotation_text(annotation)} is consumed by iterating over it; return a list instead"
+        )
     if isinstance(kind, type) and (hasattr(kind, "__mapper__") or hasattr(kind, "__table__")):
         raise TypeError(
             f"{kind.__qualname__} is an ORM class, tied to its session and database row; return a pydantic "
@@ -47,18 +53,20 @@ def reject_type(annotation: Any, seen: tuple[Any, ...] = ()) -> None:
 
 
 def reject_iterators(value: Any) -> None:
-    """Refuse a value that storing would use up, before anything has been read from it.
+    """Reject a value that encoding would consume, before anything is read from it.
 
     Raises:
-        ValueError: The value is, or contains, an iterator: a generator, an open file.
+        ValueError: The value is, or contains, an iterator such as a generator or an open file.
     """
     if hasattr(type(value), "__next__") or hasattr(type(value), "__anext__"):
-        raise ValueError(f"a {type(value).__qualname__} is used up by reading it; return a list instead")
-    for item in _inside(value):
+        raise ValueError(
+            f"a {type(value).__qualname__} is consumed by iterating over it; return a list instead"
+        )
+    for item in _contents(value):
         reject_iterators(item)
 
 
-def _inside(value: Any) -> Iterable[Any]:
+def _contents(value: Any) -> Iterable[Any]:
     if isinstance(value, dict):
         return value.values()
     if isinstance(value, (list, tuple, set, frozenset, deque)):
@@ -70,6 +78,6 @@ def _inside(value: Any) -> Iterable[Any]:
     return ()
 
 
-def readable(annotation: Any) -> str:
-    """An annotation as it is written in a message."""
+def annotation_text(annotation: Any) -> str:
+    """An annotation in a message."""
     return getattr(annotation, "__qualname__", None) or str(annotation)

@@ -1,4 +1,4 @@
-"""For the unit tests of an application: a cache without a server, a clock to turn, faults to inject.
+"""For unit tests of applications: a cache without a server, a clock set by the test, and fault injection.
 
 ```python
 from langcache_cli.caching import set_default_cache

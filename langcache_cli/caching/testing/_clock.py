@@ -1,4 +1,4 @@
-"""A clock that stands still until a test turns it."""
+"""A clock that advances only when a test advances it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from langcache_cli.caching._clock import now_ms
 
 
 class FakeClock:
-    """The time of day for `memory_cache`: entries end when the test says so, not when time passes.
+    """The time of day of a `memory_cache`: entries expire when the test advances the clock.
 
-    Waiting for a load, budgets and leases under renewal go by the event loop, not by this clock.
+    Waiting for a load, budgets and the renewal of leases follow the event loop, not this clock.
     """
 
     def __init__(self) -> None:
-        """Begin now."""
+        """Start at the current time."""
         self._now_ms = now_ms()
 
     def now_ms(self) -> int:
@@ -20,5 +20,5 @@ class FakeClock:
         return self._now_ms
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; negative seconds set the clock back."""
+        """Advance the clock; negative ``seconds`` set it back."""
         self._now_ms += round(seconds * 1000)

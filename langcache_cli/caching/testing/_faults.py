@@ -1,4 +1,4 @@
-"""Faults between a cache and its Redis, switched on and off by a test."""
+"""Fault injection between a cache and its Redis."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ class _Mode(Enum):
 
 
 class Faults:
-    """Makes the Redis of a cache slow, silent or unreachable.
+    """Makes the Redis of a cache slow, unresponsive or unreachable, until `heal`.
 
-    Give it to `memory_cache`, or to a cache with a real Redis:
+    Pass it to `memory_cache`, or to a cache with a real Redis:
     ``Cache(settings, externals=faults.externals())``.
     """
 
     def __init__(self) -> None:
-        """Begin without a fault."""
+        """Start without a fault."""
         self._mode = _Mode.NONE
         self._delay_seconds = 0.0
 
     def fail(self) -> None:
-        """Refuse connections, and cut those that there are as soon as they are used."""
+        """Refuse new connections, and abort existing ones at their next use."""
         self._mode = _Mode.FAIL
 
     def drop(self) -> None:
-        """Let requests vanish: nothing is done, and no reply comes."""
+        """Discard requests: they are not executed, and there is no reply."""
         self._mode = _Mode.DROP
 
     def drop_replies(self) -> None:
-        """Carry requests out, and let the replies vanish."""
+        """Execute requests and discard their replies."""
         self._mode = _Mode.DROP_REPLIES
 
     def delay(self, seconds: float) -> None:
-        """Hold each reply back for some seconds."""
+        """Delay each reply, and each new connection, by ``seconds``."""
         self._delay_seconds = seconds
 
     def heal(self) -> None:
@@ -64,43 +64,47 @@ class Faults:
             self.heal()
 
     def externals(self, around: Externals | None = None) -> Externals:
-        """What to give a `Cache` so that it feels these faults."""
-        around = around or Externals(connect)
-        return Externals(self._around(around.connect), around.now_ms)
+        """The ``externals`` argument of a `Cache` that has these faults.
 
-    def _around(self, connect: Connect) -> Connect:
-        async def connect_through(address: RedisAddress) -> Connection:
+        Args:
+            around: Opens the real connections; by default to the Redis of the settings.
+        """
+        around = around or Externals(connect)
+        return Externals(self._faulty(around.connect), around.now_ms)
+
+    def _faulty(self, connect: Connect) -> Connect:
+        async def faulty_connect(address: RedisAddress) -> Connection:
             if self._mode is _Mode.FAIL:
-                raise ConnectionRefusedError("refused by a fault of the test")
+                raise ConnectionRefusedError("refused by an injected fault")
             await asyncio.sleep(self._delay_seconds)
             return _FaultyConnection(await connect(address), self)
 
-        return connect_through
+        return faulty_connect
 
-    def carry(self, connection: Connection, packed: bytes, receivers: Sequence[Receiver]) -> None:
-        """Send requests as the faults of the moment have it.
+    def send(self, connection: Connection, encoded: bytes, receivers: Sequence[Receiver]) -> None:
+        """Send encoded commands over a connection, subject to the current faults.
 
         Raises:
-            ConnectionLostError: The connection is cut.
+            ConnectionLostError: The fault aborted the connection.
         """
         if self._mode is _Mode.FAIL:
             connection.abort()
-            raise ConnectionLostError("cut by a fault of the test")
+            raise ConnectionLostError("aborted by an injected fault")
         if self._mode is _Mode.DROP:
             return
         if self._mode is _Mode.DROP_REPLIES:
-            receivers = [_nobody] * len(receivers)
+            receivers = [_discard] * len(receivers)
         elif self._delay_seconds:
-            receivers = [self._late(receive) for receive in receivers]
-        connection.send(packed, receivers)
+            receivers = [self._delayed(receive) for receive in receivers]
+        connection.send(encoded, receivers)
 
-    def _late(self, receive: Receiver) -> Receiver:
+    def _delayed(self, receive: Receiver) -> Receiver:
         loop, seconds = asyncio.get_running_loop(), self._delay_seconds
         return lambda reply: loop.call_later(seconds, receive, reply)
 
 
 class _FaultyConnection:
-    """A connection that goes through `Faults`."""
+    """A connection with injected faults."""
 
     def __init__(self, connection: Connection, faults: Faults) -> None:
         self._connection = connection
@@ -113,15 +117,14 @@ class _FaultyConnection:
     def alive(self) -> bool:
         return self._connection.alive
 
-    def send(self, packed: bytes, receivers: Sequence[Receiver]) -> None:
-        tracked = [self._tracked(receive) for receive in receivers]
-        self._faults.carry(self._connection, packed, tracked)
+    def send(self, encoded: bytes, receivers: Sequence[Receiver]) -> None:
+        self._faults.send(self._connection, encoded, [self._pending(receive) for receive in receivers])
 
     def listen(self, on_push: Callable[[list[Any]], object], on_end: Callable[[], object]) -> None:
         self._connection.listen(on_push, on_end)
 
-    def _tracked(self, receive: Receiver) -> Receiver:
-        """It, or the end of the connection: whichever comes first."""
+    def _pending(self, receive: Receiver) -> Receiver:
+        """A receiver that passes on the reply, unless `abort` has failed the request before."""
         number = self._number = self._number + 1
 
         def once(reply: Any) -> None:
@@ -139,5 +142,5 @@ class _FaultyConnection:
                 receive(ConnectionLostError("the connection was closed"))
 
 
-def _nobody(_reply: Any) -> None:
+def _discard(_reply: Any) -> None:
     pass

@@ -1,25 +1,25 @@
-"""Patterns as Redis understands them."""
+"""Redis glob patterns as regular expressions."""
 
 from __future__ import annotations
 
 import re
 
-_PIECES = re.compile(
-    r"\\(?P<plain>.)|\[(?P<none>\^?)(?P<set>(?:\\.|[^\]\\])*)\]|(?P<any>\*)|(?P<one>\?)|.", re.DOTALL
+_TOKEN = re.compile(
+    r"\\(?P<escaped>.)|\[(?P<negated>\^?)(?P<set>(?:\\.|[^\]\\])*)\]|(?P<any>\*)|(?P<one>\?)|.", re.DOTALL
 )
 
 
 def glob(pattern: str) -> re.Pattern[str]:
-    """A Redis pattern as a regular expression for the whole of a key."""
-    return re.compile(_PIECES.sub(_regex, pattern), re.DOTALL)
+    """The regular expression that matches the whole of each key that a Redis pattern matches."""
+    return re.compile(_TOKEN.sub(_regex, pattern), re.DOTALL)
 
 
-def _regex(piece: re.Match[str]) -> str:
-    if piece["any"]:
+def _regex(token: re.Match[str]) -> str:
+    if token["any"]:
         return ".*"
-    if piece["one"]:
+    if token["one"]:
         return "."
-    if piece["set"] is not None:
-        members = re.sub(r"([\[&~|])", r"\\\1", piece["set"])  # which mean nothing to Redis
-        return f"[{piece['none']}{members}]" if members else "(?!)"
-    return re.escape(piece["plain"] or piece[0])
+    if token["set"] is not None:
+        members = re.sub(r"([\[&~|])", r"\\\1", token["set"])  # special in sets of regular expressions only
+        return f"[{token['negated']}{members}]" if members else "(?!)"
+    return re.escape(token["escaped"] or token[0])

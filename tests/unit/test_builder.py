@@ -1,4 +1,4 @@
-"""From a function and its arguments to one Redis key."""
+"""The Redis keys of calls."""
 
 import functools
 import re
@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from langcache_cli.caching import Cache, CacheSettings
-from langcache_cli.caching._keys.builder import MAX_KEY_BYTES, KeyBuilder, KeyTemplate, shorten
+from langcache_cli.caching._keys.builder import KeyBuilder
+from langcache_cli.caching._keys.key_template import KeyTemplate
+from langcache_cli.caching._keys.shortening import MAX_KEY_BYTES, shorten
 from tests.unit.values import marks, texts, values
 
 
@@ -35,7 +37,7 @@ def key_of(function: Any, *args: Any, prefix: str = "p", **kwargs: Any) -> str:
     return KeyBuilder(function, prefix=prefix).key("cache", args, kwargs)
 
 
-class TestExamplesOfTheDesign:
+class TestExamples:
     def test_one_word(self):
         key = key_of(get_vocabulary_word, prefix="vocabulary", word_id=7)
         assert key == "cache:vocabulary:get_vocabulary_word:7"
@@ -79,7 +81,7 @@ def test_a_function_without_arguments_has_one_key():
     assert key_of(everything) == "cache:p:everything"
 
 
-def test_a_class_method_leaves_its_class_out():
+def test_the_class_of_a_class_method_is_not_part_of_the_key():
     async def make(cls: Any, name: str) -> None: ...
 
     assert key_of(make, "a") == "cache:p:make:a"
@@ -98,7 +100,7 @@ def bound_marks(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 @settings(max_examples=60)
 @given(st.lists(arguments(), min_size=2, max_size=6))
-def test_two_different_calls_never_share_a_key_and_equal_calls_always_do(calls):
+def test_two_calls_share_a_key_exactly_if_their_arguments_are_equal(calls):
     found = {key_of(anything, *args, **kwargs): bound_marks(args, kwargs) for args, kwargs in calls}
     assert len(found) == len({bound_marks(args, kwargs) for args, kwargs in calls})
     for args, kwargs in calls:
@@ -106,13 +108,13 @@ def test_two_different_calls_never_share_a_key_and_equal_calls_always_do(calls):
 
 
 @given(texts, texts, texts, texts)
-def test_text_never_runs_from_one_argument_into_the_next(left, right, other_left, other_right):
+def test_neighbouring_arguments_stay_separate(left, right, other_left, other_right):
     equal = (left, right) == (other_left, other_right)
     assert (key_of(translate_text, left, right) == key_of(translate_text, other_left, other_right)) == equal
 
 
 @given(arguments())
-def test_a_key_is_short_valid_and_has_nothing_that_redis_or_a_terminal_treats_specially(call):
+def test_a_key_is_short_and_free_of_special_characters(call):
     args, kwargs = call
     key = key_of(anything, *args, **kwargs)
     assert len(key.encode("utf-8")) <= MAX_KEY_BYTES
@@ -121,23 +123,23 @@ def test_a_key_is_short_valid_and_has_nothing_that_redis_or_a_terminal_treats_sp
 
 
 class TestLongKeys:
-    def test_a_key_of_200_bytes_stays_as_it_is(self):
+    def test_a_key_of_200_bytes_is_unchanged(self):
         key = "x" * 199 + "é"
         assert shorten(key[1:]) == key[1:]
         assert shorten(key) != key
 
     @given(st.text("aé日\U0001f600", min_size=60, max_size=400))
-    def test_a_digested_key_keeps_its_head_and_fits_whatever_the_alphabet(self, text):
+    def test_a_digested_key_keeps_its_head_and_is_short_in_any_alphabet(self, text):
         key = key_of(translate_text, text, prefix="translation")
         assert key.startswith("cache:translation:translate_text:" + text[:20])
         assert len(key.encode("utf-8")) <= MAX_KEY_BYTES
 
     @given(st.integers(0, 599), st.integers(0, 599))
-    def test_one_letter_anywhere_makes_another_key(self, place, other):
+    def test_a_different_letter_anywhere_changes_the_key(self, place, other):
         at, at_other = ("a" * n + "b" + "a" * (600 - n) for n in (place, other))
         assert (key_of(translate_text, at) == key_of(translate_text, at_other)) == (place == other)
 
-    def test_a_digested_key_says_so_in_a_way_that_no_argument_can_imitate(self):
+    def test_no_argument_can_imitate_a_digest(self):
         key = key_of(translate_text, "a" * 300)
         head, _, imitation = key.rpartition(":")
         assert head == "cache:p:translate_text"
@@ -175,7 +177,7 @@ class TestTemplates:
             "a\n:{word_id}",
         ],
     )
-    def test_a_template_that_could_mislead_is_refused_when_the_function_is_decorated(self, template):
+    def test_an_unsafe_template_is_rejected_at_decoration(self, template):
         async def get_word(self: Any, word_id: int, language: str) -> None: ...
 
         with pytest.raises(TypeError, match="template"):
@@ -186,7 +188,7 @@ class TestTemplates:
             KeyBuilder(translate_text, prefix="p", template="user:{user}")
 
     @given(texts, texts, texts, texts)
-    def test_values_in_a_template_never_run_into_each_other(self, left, right, other_left, other_right):
+    def test_neighbouring_values_in_a_template_stay_separate(self, left, right, other_left, other_right):
         keys = KeyBuilder(translate_text, prefix="p", template="v1:{text}:to:{target}.x")
         same = (left, right) == (other_left, other_right)
         key = keys.key("n", (left,), {"target": right})
@@ -202,8 +204,8 @@ class TestTemplates:
         assert keys.key("n", (), {}) == "n:p:translate_text:all"
 
 
-class TestRefusals:
-    def test_a_value_without_a_stable_form_names_function_parameter_and_way_out(self):
+class TestErrors:
+    def test_the_error_for_a_value_without_a_stable_form_names_the_parameter_and_a_remedy(self):
         with pytest.raises(
             TypeError, match=r"translate_text\(\): the argument 'source' .* ignore=\('source',\)"
         ):
@@ -217,20 +219,20 @@ class TestRefusals:
         with pytest.raises(TypeError, match=r"translate_text\(\): .*'wrod_id'"):
             key_of(translate_text, "a", wrod_id=7)
 
-    def test_too_many_arguments_are_refused(self):
+    def test_too_many_arguments_are_rejected(self):
         with pytest.raises(TypeError, match=r"translate_text\(\)"):
             key_of(translate_text, 1, 2, 3, 4)
 
-    def test_an_unknown_parameter_to_ignore_is_refused(self):
+    def test_an_unknown_parameter_to_ignore_is_rejected(self):
         with pytest.raises(TypeError, match=r"translate_text\(\) has no parameter 'sorce' to ignore"):
             KeyBuilder(translate_text, prefix="p", ignore=("sorce",))
 
     @pytest.mark.parametrize("prefix", ["", "a:b", "a*", "a b", "ä", "a\n", "x" * 65])
-    def test_a_prefix_that_could_mislead_is_refused(self, prefix):
+    def test_an_unsafe_prefix_is_rejected(self, prefix):
         with pytest.raises(TypeError, match="key_prefix"):
             KeyBuilder(translate_text, prefix=prefix)
 
-    def test_something_without_a_name_is_refused(self):
+    def test_a_callable_without_a_name_is_rejected(self):
         with pytest.raises(TypeError, match="no name"):
             KeyBuilder(functools.partial(translate_text, "a"), prefix="p")
 
@@ -240,7 +242,7 @@ class TestDecoratedFunctions:
     def cache(self) -> Cache:
         return Cache(CacheSettings.load(env_file=None, namespace="test"))
 
-    def test_a_function_tells_its_keys(self, cache):
+    def test_a_function_returns_its_keys(self, cache):
         translate = cache.cached(key_prefix="translation")(translate_text)
         assert (
             translate.key_for("Haus")
@@ -248,14 +250,14 @@ class TestDecoratedFunctions:
             == "test:translation:translate_text:Haus:en:de"
         )
 
-    def test_a_method_tells_its_keys_through_its_class_and_its_instance(self, cache):
+    def test_a_method_returns_its_keys_through_its_class_and_its_instance(self, cache):
         class Service:
             @cache.cached(key_prefix="vocabulary")
             async def get(self, word_id: int) -> None: ...
 
         assert Service.get.key_for(word_id=7) == Service().get.key_for(7) == "test:vocabulary:get:7"
 
-    def test_class_and_static_methods_tell_their_keys(self, cache):
+    def test_class_and_static_methods_return_their_keys(self, cache):
         class Service:
             @classmethod
             @cache.cached(key_prefix="vocabulary")

@@ -1,4 +1,4 @@
-"""Which parameters are database sessions, and stay out of keys."""
+"""Parameters that are database sessions are not part of keys."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """An application's own class: a login session."""
+    """An application's own class, such as a login session."""
 
 
 class OurSession(AsyncSession):
-    """An application's subclass of SQLAlchemy's."""
+    """An application's subclass of SQLAlchemy's session."""
 
 
 def needed() -> None: ...
@@ -88,29 +88,29 @@ def sessions_of(function: Callable[..., Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("annotation", DATABASE_SESSIONS)
-def test_a_session_is_left_out_when_annotations_are_text(annotation):
+def test_a_session_is_detected_in_a_textual_annotation(annotation):
     assert sessions_of(function_with(annotation)) == {"db"}
 
 
 @pytest.mark.parametrize("annotation", [item for item in DATABASE_SESSIONS if "nseen" not in item])
-def test_a_session_is_left_out_when_annotations_are_evaluated(annotation):
+def test_a_session_is_detected_in_an_evaluated_annotation(annotation):
     if "AsyncConnection" not in annotation or "sa_asyncio" in annotation:
         assert sessions_of(function_with(eval(annotation))) == {"db"}
 
 
 @pytest.mark.parametrize("annotation", OTHERS)
-def test_anything_else_is_an_argument_like_any_other(annotation):
+def test_other_annotations_are_not_sessions(annotation):
     assert sessions_of(function_with(annotation)) == set()
 
 
-def test_an_application_class_called_session_makes_two_keys():
+def test_an_application_class_named_session_is_part_of_the_key():
     async def get_profile(session: Session | str) -> None: ...
 
     keys = KeyBuilder(get_profile, prefix="p")
     assert keys.key("n", ("a",), {}) != keys.key("n", ("b",), {})
 
 
-def test_a_function_behind_another_decorator_is_read_where_it_was_written():
+def test_annotations_of_a_decorated_function_are_resolved_in_its_own_module():
     function = function_with("SessionDependency")
 
     @functools.wraps(function)
@@ -121,7 +121,7 @@ def test_a_function_behind_another_decorator_is_read_where_it_was_written():
     assert sessions_of(wrapper) == sessions_of(elsewhere) == {"db"}
 
 
-def test_a_session_can_be_part_of_the_key_when_a_template_asks_for_it():
+def test_a_template_can_include_a_session():
     function = function_with("AsyncSession")
     keys = KeyBuilder(function, prefix="p", template="{db}")
     assert keys.key("n", (7, "main"), {}) == "n:p:load:main"

@@ -1,4 +1,4 @@
-"""Code made for one function builds the keys that its arguments have anyway."""
+"""Compiled key building returns the same keys as binding the arguments."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._keys.argument_text import _PLAIN, _string
-from langcache_cli.caching._keys.compiled import compile_names
+from langcache_cli.caching._keys.compiled import compile_keys
 from langcache_cli.caching._keys.tags import TagTemplates
 from tests.unit.values import values
 
@@ -59,7 +59,7 @@ CALLS = st.tuples(
 
 
 @given(CALLS, st.sampled_from([None, "x:{third}:{first}", "{more}:all", "none"]), st.booleans())
-def test_names_are_those_of_bound_arguments_and_so_are_the_errors(call, template, tagged):
+def test_compiled_keys_and_errors_equal_those_of_bound_arguments(call, template, tagged):
     args, kwargs = call
     names_in_key = ("first", "third") if template == "x:{third}:{first}" else ()
     tags = TAGS if tagged and (template is None or names_in_key) else ("all",)
@@ -71,16 +71,16 @@ def test_names_are_those_of_bound_arguments_and_so_are_the_errors(call, template
 
 
 @given(st.lists(ARGUMENTS, max_size=3), st.dictionaries(st.text("abc", min_size=1), ARGUMENTS, max_size=3))
-def test_a_function_of_any_number_of_arguments_is_bound(args, kwargs):
+def test_a_function_with_variadic_arguments_is_not_compiled(args, kwargs):
     spec = spec_of(everything)
-    assert compile_names(spec.keys, TagTemplates(()), "cache") is None
+    assert compile_keys(spec.keys, TagTemplates(()), "cache") is None
     assert outcome(compiled(spec), *args, **kwargs) == outcome(
         lambda *args, **kwargs: bound(spec, *args, **kwargs), *args, **kwargs
     )
 
 
 @given(st.text())
-def test_a_plain_word_is_one_that_the_rules_leave_as_it_is(text):
+def test_the_fast_path_accepts_only_words_that_the_slow_path_leaves_unchanged(text):
     if _PLAIN(text):
         assert _string(text) == text
 
@@ -88,18 +88,18 @@ def test_a_plain_word_is_one_that_the_rules_leave_as_it_is(text):
 @pytest.mark.parametrize(
     "text", ["None", "True", "False", "inf", "nan", "", "1", "-inf", "a:b", "a\n", "~a", "a*"]
 )
-def test_what_means_something_is_not_plain(text):
+def test_reserved_and_special_texts_take_the_slow_path(text):
     assert not _PLAIN(text)
 
 
 @pytest.mark.parametrize(
     "text", ["Haus", "schön", "Hello world", "none", "Nonesuch", "get_word", "Wie geht's"[:3]]
 )
-def test_words_are_plain(text):
+def test_words_take_the_fast_path(text):
     assert _PLAIN(text)
 
 
-def test_a_name_with_quotes_and_braces_does_no_harm():
+def test_a_function_name_with_quotes_and_braces_is_escaped():
     async def odd(item: int) -> int: ...
 
     odd.__name__ = "a\"{item}\\'}\n"

@@ -1,4 +1,4 @@
-"""Arguments as text: different arguments never read the same, and nothing in them can act inside a key."""
+"""The text of arguments in keys: injective, and free of characters that are special in keys or patterns."""
 
 import dataclasses
 import datetime as dt
@@ -50,12 +50,12 @@ LOOK_ALIKES = [
 ]
 
 
-def test_look_alikes_read_differently():
+def test_similar_values_have_different_texts():
     assert len({argument_text(value) for value in LOOK_ALIKES}) == len(LOOK_ALIKES)
 
 
 @given(st.lists(values, min_size=2, max_size=8))
-def test_different_values_never_read_the_same_and_equal_values_always_do(drawn):
+def test_two_values_have_the_same_text_exactly_if_they_are_equal(drawn):
     known: dict[str, Any] = {}
     for value in drawn:
         assert known.setdefault(argument_text(value), marks(value)) == marks(value)
@@ -63,7 +63,7 @@ def test_different_values_never_read_the_same_and_equal_values_always_do(drawn):
 
 
 @given(values)
-def test_a_string_that_imitates_the_text_of_a_value_reads_differently(value):
+def test_a_string_equal_to_the_text_of_a_value_has_another_text(value):
     imitation = argument_text(value)
     if value != imitation:
         assert argument_text(imitation) != argument_text(value)
@@ -72,7 +72,7 @@ def test_a_string_that_imitates_the_text_of_a_value_reads_differently(value):
 
 
 @given(values)
-def test_no_text_has_a_separator_a_glob_a_brace_a_control_character_or_a_surrogate(value):
+def test_no_text_contains_a_separator_glob_brace_control_character_or_surrogate(value):
     text = argument_text(value)
     assert not re.search(r"[:*?\[\]\\^{}\x00-\x1f\x7f-\x9f]", text)
     assert not {unicodedata.category(letter) for letter in text} & {"Cc", "Cs", "Zl", "Zp"}
@@ -83,7 +83,7 @@ def test_no_text_has_a_separator_a_glob_a_brace_a_control_character_or_a_surroga
 @given(texts)
 @example("%")
 @example("a%3Ab")
-def test_escaping_can_be_undone_so_it_loses_nothing(text):
+def test_escaping_is_reversible(text):
     restored = re.sub(
         b"%([0-9A-F]{2})", lambda match: bytes.fromhex(match[1].decode()), escape(text).encode()
     )
@@ -93,7 +93,7 @@ def test_escaping_can_be_undone_so_it_loses_nothing(text):
 @pytest.mark.parametrize(
     "text", ["A1", "Hello world", "Straße", "de-DE", "user@example.org", "naïve 日本", "a/b"]
 )
-def test_plain_words_stay_as_typed(text):
+def test_plain_words_are_unchanged(text):
     assert argument_text(text) == text
 
 
@@ -119,7 +119,7 @@ def test_plain_words_stay_as_typed(text):
         (dt.date(2024, 1, 1), "~date(2024-01-01)"),
     ],
 )
-def test_the_forms_that_entries_in_redis_already_have(value, text):
+def test_the_text_of_existing_keys_does_not_change(value, text):
     assert argument_text(value) == text
 
 
@@ -156,29 +156,29 @@ class Number(int):
         (dt.datetime(2024, 1, 1, tzinfo=dt.UTC), dt.datetime(2024, 1, 1, tzinfo=ZoneInfo("UTC"))),
     ],
 )
-def test_values_that_mean_the_same_read_the_same(left, right):
+def test_equivalent_values_have_the_same_text(left, right):
     assert argument_text(left) == argument_text(right)
 
 
-def test_a_zone_with_rules_is_not_its_offset_of_the_moment():
+def test_a_zone_with_rules_differs_from_its_current_offset():
     winter = dt.datetime(2024, 1, 1, tzinfo=BERLIN)
     assert argument_text(winter) != argument_text(winter.replace(tzinfo=PARIS))
     assert argument_text(winter) != argument_text(winter.astimezone(dt.timezone(dt.timedelta(hours=1))))
 
 
 @pytest.mark.parametrize("zone", [None, BERLIN])
-def test_the_two_passes_of_a_repeated_hour_read_differently(zone):
+def test_the_two_occurrences_of_a_repeated_hour_have_different_texts(zone):
     first = dt.datetime(2024, 10, 27, 2, 30, tzinfo=zone)
     assert argument_text(first) != argument_text(first.replace(fold=1))
     assert argument_text(first.timetz()) != argument_text(first.replace(fold=1).timetz())
 
 
-def test_an_int_too_long_for_python_to_write_in_decimal_has_a_text_too():
+def test_an_int_beyond_the_decimal_limit_of_python_has_a_text():
     assert argument_text(10**5000) != argument_text(10**5000 + 1)
     assert argument_text(-(10**5000)) != argument_text(10**5000)
 
 
-def test_a_subclass_of_set_reads_as_the_set_that_it_equals():
+def test_a_subclass_of_set_has_the_text_of_an_equal_set():
     class Words(set[str]):
         pass
 
@@ -186,7 +186,7 @@ def test_a_subclass_of_set_reads_as_the_set_that_it_equals():
     assert argument_text(Words({"a"})) == argument_text({"a"}) != argument_text(["a"])
 
 
-def test_extra_fields_of_a_model_count():
+def test_extra_fields_of_a_model_are_part_of_its_text():
     class Query(BaseModel, extra="allow"):
         text: str
 
@@ -224,20 +224,20 @@ def a_list_in_itself() -> list[Any]:
         (Lemma.model_construct(), "incomplete"),
     ],
 )
-def test_what_has_no_stable_form_is_refused(value, reason):
+def test_a_value_without_a_stable_form_is_rejected(value, reason):
     with pytest.raises(TypeError, match=reason):
         argument_text(value)
 
 
-def test_enums_made_of_unusual_names_do_not_run_into_each_other():
+def test_enum_members_with_unusual_names_have_different_texts():
     odd = Enum("odd", {"a": 1, "b": 2})
     pair = argument_text([odd.a, odd.b])
-    imitation = pair.removeprefix("~list(~enum(tests.unit.test_arguments.odd,").removesuffix("))")
+    imitation = pair.removeprefix("~list(~enum(tests.unit.test_argument_text.odd,").removesuffix("))")
     assert argument_text([Enum("odd", {imitation: 1})[imitation]]) != pair
     assert ":" not in argument_text(Enum("odd", {"a:b": 1})["a:b"])
 
 
 @given(special_text, special_text)
-def test_neighbours_in_a_list_do_not_run_into_each_other(left, right):
+def test_neighbouring_items_of_a_list_stay_separate(left, right):
     assert argument_text([left + right]) != argument_text([left, right])
     assert (argument_text([left, right]) == argument_text([right, left])) == (left == right)

@@ -1,4 +1,4 @@
-"""One URL, taken apart; its password is never shown."""
+"""Redis URLs: parsing, errors, and passwords that are never shown."""
 
 import re
 from urllib.parse import quote
@@ -37,7 +37,7 @@ PASSWORD = "hunter2-secret"
         ("unix://user:secret@/run/redis.sock", {"username": "user", "password": "secret"}),
     ],
 )
-def test_the_parts_of_a_url(url, expected):
+def test_a_url_is_split_into_its_parts(url, expected):
     address = RedisAddress.parse(url)
     assert {name: getattr(address, name) for name in expected} == expected
 
@@ -54,7 +54,7 @@ def test_the_parts_of_a_url(url, expected):
         ("redis://host?password=secret&ssl_password=secret", "redis://host:6379/0"),
     ],
 )
-def test_what_is_shown(url, shown):
+def test_the_text_form_contains_no_secret(url, shown):
     assert str(RedisAddress.parse(url)) == shown
 
 
@@ -102,7 +102,7 @@ def test_a_malformed_url_says_what_is_expected(url, reason):
         f"redis://[{PASSWORD}@host",
     ],
 )
-def test_a_password_that_was_not_percent_encoded_is_noticed_and_not_shown(url):
+def test_a_password_that_is_not_percent_encoded_is_rejected_without_showing_it(url):
     with pytest.raises(ValueError, match="redis://") as caught:
         RedisAddress.parse(url)
     assert PASSWORD not in str(caught.value)
@@ -119,7 +119,7 @@ FORMS = [
 
 
 @given(st.sampled_from(FORMS), passwords)
-def test_an_encoded_password_arrives_whole_and_is_never_shown(form, password):
+def test_an_encoded_password_is_decoded_and_never_shown(form, password):
     hidden = "".join(re.split("[{}]+", form)) + "".join(dir(RedisAddress)) + "True False None ***@?db=0:6379"
     assume(password not in hidden)
     address = RedisAddress.parse(form.format(quote(password, safe="")))
@@ -131,7 +131,7 @@ def test_an_encoded_password_arrives_whole_and_is_never_shown(form, password):
 
 
 @given(st.sampled_from(FORMS), passwords)
-def test_a_raw_password_either_works_or_is_refused_without_being_shown(form, password):
+def test_a_raw_password_is_accepted_or_rejected_and_never_shown(form, password):
     assume(password not in form + "expected redis://:password@host:6379/0 must be one of rediss:// unix://")
     assume(password.strip() == password and len(set(password)) > 3)
     assert password not in shown_for(form.format(password))
@@ -144,7 +144,7 @@ def shown_for(url: str) -> str:
         return str(error)
 
 
-def test_options_may_hold_secrets_and_are_not_shown():
+def test_options_are_not_shown_because_they_may_be_secrets():
     address = RedisAddress.parse(f"rediss://host?ssl_password={PASSWORD}")
     assert address.options == {"ssl_password": PASSWORD}
     assert PASSWORD not in repr(address) + str(address)

@@ -1,4 +1,4 @@
-"""Values that certainly come back the same: whoever says so must be right."""
+"""The predicate for proven round trips: every value that it accepts must round-trip."""
 
 import dataclasses
 from typing import Annotated, Any, Generic, Literal, Optional, TypeVar
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langcache_cli.caching._values.codec import Codec
-from langcache_cli.caching._values.proven_round_trip import certain_survivors
-from langcache_cli.caching._values.strict_equality import same
+from langcache_cli.caching._values.proven_round_trip import proven_round_trip
+from langcache_cli.caching._values.strict_equality import strictly_equal
 
 T = TypeVar("T")
 
@@ -116,18 +116,18 @@ anything = (
     "annotation", [Word, Page, list[Word], Word | None, str, int, float, bool, None, list[list[str]]]
 )
 @given(value=anything)
-def test_what_certainly_survives_does(annotation, value):
+def test_a_proven_value_round_trips(annotation, value):
     codec = Codec(annotation)
-    if codec._survives(value):
-        assert same(codec.decode(codec.encode(value)), value)
+    if codec._round_trip_is_proven(value):
+        assert strictly_equal(codec.decode(codec.encode(value)), value)
 
 
 @given(pages)
-def test_they_are_written_as_values_are_that_were_tried_out(page):
+def test_the_fast_path_encodes_the_same_bytes(page):
     codec = Codec(Page)
-    if codec._survives(page):
+    if codec._round_trip_is_proven(page):
         quick = codec.encode(page)
-        codec._survives = None
+        codec._round_trip_is_proven = None
         assert codec.encode(page) == quick
 
 
@@ -140,8 +140,8 @@ def test_they_are_written_as_values_are_that_were_tried_out(page):
         (str | None, None),
     ],
 )
-def test_plain_values_survive_for_certain(annotation, value):
-    assert certain_survivors(annotation)(value)
+def test_plain_values_are_proven(annotation, value):
+    assert proven_round_trip(annotation)(value)
 
 
 @pytest.mark.parametrize(
@@ -156,8 +156,8 @@ def test_plain_values_survive_for_certain(annotation, value):
         (str, None),
     ],
 )
-def test_other_values_are_tried_out(annotation, value):
-    assert not certain_survivors(annotation)(value)
+def test_values_of_other_types_are_not_proven(annotation, value):
+    assert not proven_round_trip(annotation)(value)
 
 
 @pytest.mark.parametrize(
@@ -188,10 +188,10 @@ def test_other_values_are_tried_out(annotation, value):
     ],
     ids=str,
 )
-def test_of_types_with_ways_of_their_own_nothing_is_certain(annotation):
-    assert certain_survivors(annotation) is None
+def test_types_with_customisations_have_no_predicate(annotation):
+    assert proven_round_trip(annotation) is None
 
 
-def test_a_lone_surrogate_is_refused_all_the_same():
+def test_a_lone_surrogate_is_rejected():
     with pytest.raises(Exception, match="surrogates"):
         Codec(str).encode("\ud800")

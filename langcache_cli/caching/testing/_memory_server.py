@@ -1,4 +1,4 @@
-"""The part of Redis that the core uses, in a dictionary."""
+"""An in-memory server with the part of Redis that the core uses."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Hash = dict[bytes, int]
 @dataclass(slots=True)
 class _Item:
     value: bytes | Hash
-    ends_ms: int | None = None
+    expires_at_ms: int | None = None
 
 
 class MemoryServer:
-    """A dictionary that answers commands; several connections may share it."""
+    """Executes commands on a dictionary; several connections may share it."""
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
-        """Start empty; keys end by ``now_ms``."""
+        """Start empty; keys expire by ``now_ms`` (milliseconds since 1970, UTC)."""
         self._now_ms = now_ms
         self._items: dict[bytes, _Item] = {}
         self._scripts: dict[bytes, Callable[..., Any]] = {
@@ -40,7 +40,7 @@ class MemoryServer:
             b"PING": lambda: b"PONG",
             b"GET": self._get,
             b"MGET": lambda *keys: [self._get(key) for key in keys],
-            b"SET": lambda key, value, _, ends: self._set(key, value, int(ends)),
+            b"SET": lambda key, value, _px, ttl_ms: self._set(key, value, int(ttl_ms)),
             b"EXISTS": lambda *keys: sum(self._live(key) is not None for key in keys),
             b"UNLINK": lambda *keys: sum(self._remove(key) for key in keys),
             b"EVALSHA": self._run,
@@ -55,22 +55,24 @@ class MemoryServer:
         }
 
     async def connect(self, _: RedisAddress) -> MemoryConnection:
-        """A connection to it, whatever the address."""
+        """A connection to this server; the address is ignored."""
         return MemoryConnection(self)
 
-    def answer(self, command: list[bytes]) -> Any:
-        """Carry out one command; errors are returned."""
+    def execute(self, command: list[bytes]) -> Any:
+        """The reply to one command; errors are returned, not raised."""
         name, *arguments = command
         known = self._commands.get(name)
         if known is None:
-            return ServerReplyError(f"ERR unknown command '{name.decode()}': this Redis is a dictionary")
+            return ServerReplyError(
+                f"ERR unknown command '{name.decode()}': the memory server does not support it"
+            )
         return known(*arguments)
 
     # -- plain commands --
 
     def _live(self, key: bytes) -> _Item | None:
         item = self._items.get(key)
-        if item is not None and item.ends_ms is not None and item.ends_ms <= self._now_ms():
+        if item is not None and item.expires_at_ms is not None and item.expires_at_ms <= self._now_ms():
             del self._items[key]
             return None
         return item
@@ -97,19 +99,19 @@ class MemoryServer:
         item = self._live(key)
         if item is None:
             return 0
-        item.ends_ms = self._now_ms() + ttl_ms
+        item.expires_at_ms = self._now_ms() + ttl_ms
         return 1
 
     def _expire_at_least(self, key: bytes, ttl_ms: int) -> None:
         item = self._live(key)
-        if item is not None and (item.ends_ms or 0) < self._now_ms() + ttl_ms:
-            item.ends_ms = self._now_ms() + ttl_ms
+        if item is not None and (item.expires_at_ms or 0) < self._now_ms() + ttl_ms:
+            item.expires_at_ms = self._now_ms() + ttl_ms
 
     def _add(self, key: bytes, name: bytes, amount: bytes) -> int:
         item = self._live(key)
         if item is None:
             item = self._items[key] = _Item({})
-        assert isinstance(item.value, dict)  # noqa: S101 - only the ledger writes such keys
+        assert isinstance(item.value, dict)  # noqa: S101 - only the statistics use hashes
         item.value[name] = item.value.get(name, 0) + int(amount)
         return item.value[name]
 
@@ -118,7 +120,7 @@ class MemoryServer:
         fields = item.value if item is not None and isinstance(item.value, dict) else {}
         return [part for name, amount in fields.items() for part in (name, str(amount).encode())]
 
-    # -- the scripts: see the .lua files --
+    # -- scripts; the .lua files document them --
 
     def _run(self, digest: bytes, n_keys: bytes, *rest: bytes) -> list[Any]:
         keys, arguments = rest[: int(n_keys)], rest[int(n_keys) :]
@@ -203,7 +205,7 @@ class MemoryServer:
 
 
 class MemoryConnection:
-    """A connection to a `MemoryServer`: answers in the next turn of the event loop."""
+    """A connection to a `MemoryServer`; it replies in the next iteration of the event loop."""
 
     def __init__(self, server: MemoryServer) -> None:
         self._server = server
@@ -213,24 +215,24 @@ class MemoryConnection:
 
     @property
     def alive(self) -> bool:
-        """Whether requests can still be answered."""
+        """False once the connection was closed."""
         return self._open
 
-    def send(self, packed: bytes, receivers: Sequence[Receiver]) -> None:
-        """Carry out packed commands.
+    def send(self, encoded: bytes, receivers: Sequence[Receiver]) -> None:
+        """Execute encoded commands.
 
         Raises:
             ConnectionLostError: The connection was closed.
         """
         if not self._open:
             raise ConnectionLostError("the connection has ended")
-        self._reader.feed(packed)
+        self._reader.feed(encoded)
         for receive in receivers:
-            self._loop.call_soon(receive, self._server.answer(self._reader.gets()))
+            self._loop.call_soon(receive, self._server.execute(self._reader.gets()))
 
     def listen(self, on_push: Callable[[list[Any]], object], on_end: Callable[[], object]) -> None:
-        """There is nothing to be told: this server knows no ``CLIENT TRACKING``."""
+        """Do nothing: this server does not push, because it does not support ``CLIENT TRACKING``."""
 
     def abort(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self._open = False

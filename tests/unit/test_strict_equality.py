@@ -1,4 +1,4 @@
-"""Is what comes back the same as what went in? Checked against another way of telling values apart."""
+"""Strict equality, checked against an independent definition (`marks`)."""
 
 import dataclasses
 import datetime as dt
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from pydantic import BaseModel, ConfigDict
 
-from langcache_cli.caching._values.strict_equality import same
+from langcache_cli.caching._values.strict_equality import strictly_equal
 from tests.unit.values import BERLIN, PARIS, Lemma, OpenLemma, Point, Rank, Size, Word, marks, values
 
 HOUR = dt.timezone(dt.timedelta(hours=1))
@@ -20,9 +20,9 @@ NOON = dt.datetime(2024, 1, 1, 12, tzinfo=HOUR)
 
 
 @given(values, values)
-def test_values_that_differ_anywhere_are_not_the_same(left, right):
+def test_values_that_differ_anywhere_are_not_equal(left, right):
     if marks(left) != marks(right):
-        assert not same(left, right)
+        assert not strictly_equal(left, right)
 
 
 @dataclasses.dataclass
@@ -63,10 +63,10 @@ def remembering() -> Remembering:
         (deque([1], 3), deque([1], 3)),
     ],
 )
-def test_equal_values_of_equal_types_are_the_same(left, right):
-    assert same(left, right)
-    assert same([left], [right])
-    assert same({"a": left}, {"a": right})
+def test_equal_values_of_equal_types_are_strictly_equal(left, right):
+    assert strictly_equal(left, right)
+    assert strictly_equal([left], [right])
+    assert strictly_equal({"a": left}, {"a": right})
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ def test_equal_values_of_equal_types_are_the_same(left, right):
         (object(), object()),
     ],
 )
-def test_what_merely_equals_is_not_the_same(left: Any, right: Any):
-    assert not same(left, right)
-    assert not same(right, left)
-    assert not same([left], [right])
-    assert not same({"a": (left,)}, {"a": (right,)})
+def test_values_that_are_only_loosely_equal_are_not_strictly_equal(left: Any, right: Any):
+    assert not strictly_equal(left, right)
+    assert not strictly_equal(right, left)
+    assert not strictly_equal([left], [right])
+    assert not strictly_equal({"a": (left,)}, {"a": (right,)})

@@ -1,4 +1,4 @@
-"""Which unions JSON can tell apart, and what becomes of the others."""
+"""Unions: JSON distinguishes the members of some; the members of others are encoded with a name."""
 
 import datetime as dt
 import uuid
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 import pytest
 from pydantic import BaseModel, Discriminator, Field, RootModel, Tag
 
-from langcache_cli.caching._values.ambiguous_unions import name_members
+from langcache_cli.caching._values.ambiguous_unions import disambiguate_unions
 from tests.unit.values import Colour, Lemma, Level, Point, Rank, Word
 
 
@@ -37,7 +37,7 @@ class Dog(BaseModel):
 
 
 def named(annotation: Any) -> Any:
-    return name_members(annotation, lambda member: None)
+    return disambiguate_unions(annotation, lambda member: None)
 
 
 PLAIN = [
@@ -67,9 +67,9 @@ PLAIN = [
 ]
 
 
-# numbered: the text of a function in an annotation differs from process to process
+# Numbered: the repr of a function in an annotation differs between processes.
 @pytest.mark.parametrize("annotation", PLAIN, ids=range(len(PLAIN)))
-def test_what_json_tells_apart_is_left_alone(annotation):
+def test_unions_that_json_distinguishes_are_unchanged(annotation):
     assert named(annotation) == annotation
 
 
@@ -117,16 +117,16 @@ AMBIGUOUS = [
         lambda annotation: Annotated[annotation, "documented"],
     ],
 )
-def test_members_that_look_alike_are_named_wherever_the_union_is(annotation, inside):
+def test_ambiguous_members_are_named_at_every_level(annotation, inside):
     assert "_NamedUnion" in repr(named(inside(annotation)))
 
 
-def test_keys_of_a_dict_are_left_alone_because_they_have_no_room_for_a_name():
+def test_keys_of_a_dict_are_unchanged_because_they_cannot_carry_a_name():
     assert named(dict[uuid.UUID | str, int]) == dict[uuid.UUID | str, int]
     assert "_NamedUnion" in repr(get_args(named(dict[uuid.UUID | str, bytes | str]))[1])
 
 
-def test_shapes_without_unions_stay_what_they_are():
+def test_annotations_without_unions_are_unchanged():
     for annotation in (
         tuple[()],
         list,

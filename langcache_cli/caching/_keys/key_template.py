@@ -1,0 +1,60 @@
+"""Templates of keys and tags: literal text and ``{parameter}`` in turn, such as ``"user:{user_id}"``.
+
+Parameters must be separated by ``:``, which argument texts never contain: two calls cannot share a key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from string import Formatter
+
+_LITERAL = re.compile(r"[A-Za-z0-9_.:@-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTemplate:
+    """A parsed template.
+
+    Attributes:
+        pieces: Pairs of literal text and the parameter after it; None if the template ends with the text.
+    """
+
+    pieces: tuple[tuple[str, str | None], ...]
+
+    @classmethod
+    def parse(cls, template: str, *, what: str = "key") -> KeyTemplate:
+        """Parse ``"user:{user_id}"``; ``what`` names the kind of template in messages.
+
+        Raises:
+            TypeError: A replacement field that is not a plain ``{parameter}``, unsafe literal text, or two
+                parameters that are not separated by ``:``.
+        """
+        pieces: list[tuple[str, str | None]] = []
+        try:
+            parsed = list(Formatter().parse(template))
+        except ValueError as error:
+            raise TypeError(f"{what} template {template!r} is malformed: {error}") from None
+        for literal, name, spec, conversion in parsed:
+            if not _LITERAL.fullmatch(literal):
+                raise TypeError(
+                    f"{what} template {template!r}: use only letters, digits and _.:@- around {{...}}"
+                )
+            if name is not None and (spec or conversion or not name.isidentifier()):
+                raise TypeError(
+                    f"{what} template {template!r}: write {{parameter}}, nothing more inside the braces"
+                )
+            if pieces and name is not None and ":" not in literal:
+                raise TypeError(f"{what} template {template!r}: separate its parameters with ':'")
+            pieces.append((literal, name))
+        return cls(tuple(pieces))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters in the template, in order."""
+        return tuple(name for _, name in self.pieces if name is not None)
+
+    def render(self, texts: Mapping[str, str]) -> str:
+        """Replace each parameter by its text in ``texts``, which must be escaped already."""
+        return "".join(literal + (texts[name] if name is not None else "") for literal, name in self.pieces)

@@ -1,0 +1,57 @@
+"""Compression of large payloads; damaged ones are undecodable."""
+
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langcache_cli.caching._errors import UndecodableEntryError
+from langcache_cli.caching._values import compression
+from langcache_cli.caching._values.compression import UNCOMPRESSED, ZLIB, compress, decompress
+
+payloads = st.binary(max_size=300) | st.binary(min_size=1, max_size=3).map(lambda piece: piece * 1000)
+
+
+@given(payloads, st.integers(0, 1000))
+def test_a_compressed_payload_decompresses_to_the_original(payload, min_bytes):
+    stored, method = compress(payload, min_bytes=min_bytes)
+    assert decompress(stored, method) == payload
+    assert len(stored) <= len(payload)
+
+
+def test_only_large_and_compressible_payloads_are_compressed():
+    assert compress(b"a" * 100, min_bytes=101) == (b"a" * 100, UNCOMPRESSED)
+    assert compress(b"a" * 101, min_bytes=101)[1] == ZLIB
+    assert compress(b"a" * 10_000, min_bytes=0) == (b"a" * 10_000, UNCOMPRESSED)
+    noise = zlib.compress(bytes(range(256)) * 9)
+    assert compress(noise, min_bytes=1) == (noise, UNCOMPRESSED)
+
+
+@given(st.binary(max_size=100))
+def test_foreign_bytes_are_undecodable(data):
+    try:
+        decompress(data, ZLIB)
+    except UndecodableEntryError:
+        return
+    assert zlib.decompress(data) is not None
+
+
+@given(st.data())
+def test_a_truncated_or_extended_payload_is_undecodable(data):
+    stored, _ = compress(b"Haus und Hof " * 100, min_bytes=1)
+    for damaged in (stored[: data.draw(st.integers(0, len(stored) - 1))], stored + b"x"):
+        with pytest.raises(UndecodableEntryError):
+            decompress(damaged, ZLIB)
+
+
+def test_an_unknown_compression_is_undecodable():
+    with pytest.raises(UndecodableEntryError, match="zstd"):
+        decompress(b"x", "zstd")
+
+
+def test_a_decompression_bomb_is_undecodable(monkeypatch):
+    monkeypatch.setattr(compression, "MAX_DECOMPRESSED_BYTES", 10_000)
+    with pytest.raises(UndecodableEntryError):
+        decompress(zlib.compress(b"0" * 10_001), ZLIB)
+    assert decompress(zlib.compress(b"0" * 9_999), ZLIB) == b"0" * 9_999
