@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
+from langcache_cli.state_dir import default_state_dir
 
 if TYPE_CHECKING:
     from langcache_cli.caching import CacheSettings
@@ -124,7 +125,6 @@ class Invocation:
 
 def _sample(settings: CacheSettings) -> str:
     from langcache_cli.caching import ConfigurationError  # noqa: PLC0415 - as above
-    from langcache_cli.servers import default_state_dir  # noqa: PLC0415 - as above
     from langcache_cli.vocabulary import sample_database  # noqa: PLC0415 - as above
 
     if settings.env == "prod":

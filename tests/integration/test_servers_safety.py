@@ -34,8 +34,6 @@ from langcache_cli.servers import (
     stop,
 )
 from langcache_cli.servers.identity import birth_of
-from langcache_cli.servers.lock import exclusive
-from langcache_cli.servers.state import state_folder
 from tests.harness.polling import aeventually, eventually
 from tests.integration.servers_support import SECRET, LocalServers, client, listening, real_server
 
@@ -176,10 +174,10 @@ async def test_a_server_of_somebody_else_is_used_but_never_stopped(local, foreig
 async def test_a_stale_record_does_not_make_a_foreign_server_ours(local, foreign):
     await start(local.spec())
     await stop(local.spec())
-    folder = state_folder(foreign.state_dir, foreign.port)
+    folder = foreign.folder
     folder.create()
     started = await start(local.spec())
-    record = state_folder(foreign.state_dir, local.port).load()
+    record = local.spec().folder.load()
     psutil.Process(started.pid).kill()
     await aeventually(lambda: not local.running())
     folder.save(replace(record, port=foreign.port))
@@ -192,7 +190,7 @@ async def test_a_stale_record_does_not_make_a_foreign_server_ours(local, foreign
 async def test_a_pid_that_was_used_again_is_never_signalled(local, bystander):
     spec = local.spec()
     await start(spec)
-    folder = state_folder(spec.state_dir, spec.port)
+    folder = spec.folder
     record = folder.load()
     await stop(spec)
     folder.save(replace(record, pid=bystander.pid))
@@ -210,7 +208,7 @@ async def test_a_pid_that_was_used_again_is_never_signalled(local, bystander):
     "record", ["", "{", "[]", "null", '{"backend": "windmill"}', '{"backend": "binary"}', "\xff"]
 )
 async def test_a_record_that_cannot_be_read_is_no_record(local, record):
-    folder = state_folder(local.spec().state_dir, local.port)
+    folder = local.spec().folder
     folder.create()
     folder.record_file.write_text(record, encoding="latin-1")
 
@@ -306,7 +304,7 @@ async def test_a_server_that_still_loads_its_data_is_left_running_and_can_be_sto
 
 async def test_a_cancelled_start_leaves_nothing_running(local):
     local.python_server("import time\ntime.sleep(60)")
-    folder = state_folder(local.spec().state_dir, local.port)
+    folder = local.spec().folder
     starting = asyncio.create_task(start(local.spec()))
     await aeventually(folder.load)
 
@@ -351,8 +349,8 @@ async def test_a_running_server_needs_no_writable_folder(local, foreign):
 
 
 async def test_who_finds_the_lock_held_gives_up_in_time(local):
-    folder = state_folder(local.spec().state_dir, local.port)
-    async with exclusive(folder, wait_seconds=1):
+    folder = local.spec().folder
+    async with folder.locked(wait_seconds=1):
         with pytest.raises(LockBusyError):
             await start(local.spec(), wait_seconds=0.2)
 

@@ -111,7 +111,7 @@ def test_what_no_server_could_be_started_with_is_refused(options):
 
 @pytest.mark.parametrize("url", ["redis://localhost/x", "redis://localhost/-1", "redis://localhost/²"])
 def test_a_database_that_is_no_number_is_refused(url):
-    with pytest.raises(InvalidSpecError, match="not a number"):
+    with pytest.raises(InvalidSpecError, match="must be a number"):
         ServerSpec.from_url(url)
 
 
