@@ -66,8 +66,8 @@ OUTCOMES: Final[dict[str, tuple[ExitCode, str]]] = {
 }
 """Exit code and hint for each class of error; a subclass that is not listed is shown as its base.
 
-By name, because an import made to classify an error could itself fail. An attribute `hint` of the error replaces
-the hint given here.
+By name, because an import made to classify an error could itself fail. An attribute `hint` of the error
+replaces the hint given here.
 """
 
 _REPLIES: Final = {

