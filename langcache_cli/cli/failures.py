@@ -1,4 +1,4 @@
-"""From an exception to an exit code, a clear line, and what to type next."""
+"""Turn an exception into an exit code, one clear line, and a hint what to type next."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Failure:
     """How an error is shown.
 
     Attributes:
-        code: How the command ends.
+        code: The exit code.
         message: One sentence, without secrets.
         hint: What to type next; empty if the message says it.
     """
@@ -24,11 +24,11 @@ class Failure:
 
 
 class CommandError(Exception):
-    """A command ends with a code of its own choice.
+    """Ends the command with the given exit code.
 
     Attributes:
-        failure: How.
-        reported: The result has been printed; with ``--json`` no second document may follow it.
+        failure: The exit code, the message and the hint.
+        reported: True if the result was printed; with ``--json`` no second document may follow.
     """
 
     def __init__(self, code: ExitCode, message: str, hint: str = "", *, reported: bool = False) -> None:

@@ -15,7 +15,7 @@ from tests.integration.servers_support import SECRET, listening
 
 
 @pytest.fixture
-def nobody(tmp_path: Path) -> Iterator[ServerSpec]:
+def unused_port(tmp_path: Path) -> Iterator[ServerSpec]:
     port = ReservedPort()
     yield ServerSpec(host="127.0.0.1", port=port.number, password=SECRET, state_dir=tmp_path)
     port.release()
@@ -32,9 +32,9 @@ async def test_a_real_server_answers_and_tells_its_version(redis_server):
     assert int((await server_info(spec)).version.split(".")[0]) >= 6
 
 
-async def test_nobody_listening_is_nothing(nobody):
-    assert await probe(nobody) is ProbeResult.NOTHING
-    assert await server_info(nobody) is None
+async def test_a_port_without_a_listener_is_nothing(unused_port):
+    assert await probe(unused_port) is ProbeResult.NOTHING
+    assert await server_info(unused_port) is None
 
 
 async def test_the_right_password_answers_and_others_do_not(own_redis):
@@ -82,7 +82,7 @@ async def test_every_reply_has_its_meaning(reply, expected):
 
 async def test_silence_is_hanging_after_the_time_asked_for():
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()  # until the caller hangs up: newer Pythons wait for open connections
+        await reader.read()  # until the client closes: newer Pythons wait for open connections
         writer.close()
 
     async with listening(talk) as port:

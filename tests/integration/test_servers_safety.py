@@ -81,7 +81,7 @@ def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalServ
 
 @pytest.fixture
 def bystander(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is none of langcache's business."""
+    """A process that langcache did not start."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, cwd="/") as process:
         # what is started next must not have begun in the same tick of the clock
         eventually(lambda: birth_of_a_new_process() != birth_of(process.pid))
@@ -96,7 +96,7 @@ def birth_of_a_new_process() -> str | None:
 
 @pytest.fixture
 def foreign(own_redis, local):
-    """A server somebody else started, with a password, and the spec to reach it."""
+    """A server that langcache did not start, with a password, and the spec to reach it."""
     server = own_redis(password=SECRET)
     return local.spec(port=server.port)
 
@@ -116,7 +116,7 @@ def output_of(command: ShellCommand) -> str:
 
 
 def shown(error: BaseException) -> str:
-    """All that a person could get to see of an error."""
+    """All that a command can show of an error."""
     return "".join(traceback.format_exception(error)) + repr(error) + getattr(error, "hint", "")
 
 
@@ -184,7 +184,7 @@ async def test_state_and_data_are_for_this_user_only(local):
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-async def test_a_server_of_somebody_else_is_used_but_never_stopped(local, foreign):
+async def test_a_server_of_another_program_is_used_but_never_stopped(local, foreign):
     report = await start(foreign)
     assert (report.already_running, report.ours, report.backend) == (True, False, None)
 
@@ -372,7 +372,7 @@ async def test_a_running_server_needs_no_writable_folder(local, foreign):
     assert report.already_running is True
 
 
-async def test_who_finds_the_lock_held_gives_up_in_time(local):
+async def test_a_start_that_finds_the_lock_held_gives_up_in_time(local):
     folder = local.spec().folder
     async with folder.locked(wait_seconds=1):
         with pytest.raises(LockBusyError):

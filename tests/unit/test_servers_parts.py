@@ -120,7 +120,7 @@ def test_a_zombie_is_dead():
     with running("") as process:
         process.kill()
         eventually(lambda: identity.birth_of(process.pid) is None)
-        assert process.returncode is None  # nobody has waited for it
+        assert process.returncode is None  # it has not been waited for
 
 
 async def test_terminate_does_not_touch_a_process_with_another_birth():

@@ -139,7 +139,7 @@ def _status_rows(report: StatusReport) -> list[tuple[str, str]]:
     if report.ours:
         rows.append(("started by", f"langcache ({report.backend}), {report.started_at}"))
     elif report.version is not None:
-        rows.append(("started by", "somebody else"))
+        rows.append(("started by", "another program"))
     if report.pid is not None:
         rows.append(("process", str(report.pid)))
     if report.version is not None:
@@ -166,7 +166,7 @@ def logs(
 
     invocation: Invocation = ctx.obj
     if follow and invocation.json:
-        raise CommandError(ExitCode.USAGE, "--follow has no end, as a document must: leave --json out")
+        raise CommandError(ExitCode.USAGE, "--follow never ends with a JSON document: leave --json out")
     output, spec = Output(invocation), _spec(invocation, port)
     if follow:
         execute(_follow(output, spec, tail))
@@ -195,7 +195,7 @@ def shell(ctx: typer.Context, port: Port = None) -> None:
 
     if ctx.obj.json:
         raise CommandError(
-            ExitCode.USAGE, "the shell is redis-cli, which prints no document: leave --json out"
+            ExitCode.USAGE, "the shell is redis-cli, which prints no JSON document: leave --json out"
         )
     command = execute(shell_command(_spec(ctx.obj, port)))
     os.execvpe(command.argv[0], command.argv, command.env)  # noqa: S606 - a program found on this machine
