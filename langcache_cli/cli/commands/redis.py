@@ -166,7 +166,7 @@ def logs(
 
     invocation: Invocation = ctx.obj
     if follow and invocation.json:
-        raise CommandError(ExitCode.USAGE, "--follow never ends with a JSON document: leave --json out")
+        raise CommandError(ExitCode.USAGE, "--follow prints no JSON document: leave --json out")
     output, spec = Output(invocation), _spec(invocation, port)
     if follow:
         execute(_follow(output, spec, tail))
