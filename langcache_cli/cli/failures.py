@@ -1,8 +1,9 @@
-"""From an exception to an exit code, a clear line, and what to type next."""
+"""Turn an exception into an exit code, one clear line, and a hint what to type next."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from langcache_cli.cli.exit_codes import ExitCode
 
@@ -12,7 +13,7 @@ class Failure:
     """How an error is shown.
 
     Attributes:
-        code: How the command ends.
+        code: The exit code.
         message: One sentence, without secrets.
         hint: What to type next; empty if the message says it.
     """
@@ -23,11 +24,11 @@ class Failure:
 
 
 class CommandError(Exception):
-    """A command ends with a code of its own choice.
+    """Ends the command with the given exit code.
 
     Attributes:
-        failure: How.
-        reported: The result has been printed; with ``--json`` no second document may follow it.
+        failure: The exit code, the message and the hint.
+        reported: True if the result was printed; with ``--json`` no second document may follow.
     """
 
     def __init__(self, code: ExitCode, message: str, hint: str = "", *, reported: bool = False) -> None:
@@ -36,101 +37,94 @@ class CommandError(Exception):
         self.reported = reported
 
 
-START_REDIS = "Start a local one with 'langcache redis start', or set REDIS_URL."
-CHECK_REDIS_LOGIN = "Check the user and the password in REDIS_URL."
-CHECK_DATABASE = "Check DATABASE_URL and that the database server runs, or use --sample."
+OUTCOMES: Final[dict[str, tuple[ExitCode, str]]] = {
+    # langcache_cli.caching
+    "AuthenticationFailedError": (ExitCode.NO_PERMISSION, "Check the user and the password in REDIS_URL."),
+    "ServerLoadingError": (ExitCode.TRY_LATER, "Try again in a moment."),
+    "CacheUnavailableError": (
+        ExitCode.UNREACHABLE,
+        "Start a local one with 'langcache redis start', or set REDIS_URL.",
+    ),
+    "ConfigurationError": (ExitCode.BAD_CONFIGURATION, ""),
+    "PatternError": (ExitCode.USAGE, ""),
+    "UnknownCacheTypeError": (ExitCode.USAGE, "See 'langcache types'."),
+    # langcache_cli.vocabulary
+    "DatabaseAuthenticationError": (ExitCode.NO_PERMISSION, "Check the login in DATABASE_URL."),
+    "DatabaseUnavailableError": (
+        ExitCode.UNREACHABLE,
+        "Check DATABASE_URL and that the database server runs, or use --sample.",
+    ),
+    "DatabaseConfigurationError": (ExitCode.BAD_CONFIGURATION, "Check DATABASE_URL, or use --sample."),
+    # langcache_cli.servers; each has a hint
+    "PasswordRejectedError": (ExitCode.NO_PERMISSION, ""),
+    "NotOursError": (ExitCode.REFUSED, ""),
+    "LockBusyError": (ExitCode.TRY_LATER, ""),
+    "InvalidSpecError": (ExitCode.BAD_CONFIGURATION, ""),
+    "NotLocalError": (ExitCode.BAD_CONFIGURATION, ""),
+    "StateFolderError": (ExitCode.BAD_CONFIGURATION, ""),
+    "ServerError": (ExitCode.UNREACHABLE, ""),
+}
+"""Exit code and hint for each class of error; a subclass that is not listed is shown as its base.
 
+By name, because an import made to classify an error could itself fail. An attribute `hint` of the error
+replaces the hint given here.
+"""
 
-def explain(error: BaseException) -> Failure:
-    """How to show an error that a command did not handle itself."""
-    if isinstance(error, CommandError):
-        return error.failure
-    if isinstance(error, KeyboardInterrupt):
-        return Failure(ExitCode.INTERRUPTED, "interrupted")
-    # Imported here: an error in the arguments needs none of it.
-    failure = _of_cache(error) or _of_database(error) or _of_server(error)
-    if failure is not None:
-        return failure
-    if isinstance(error, OSError) and error.filename is not None:
-        return Failure(ExitCode.BAD_CONFIGURATION, f"{error.filename}: {error.strerror}")
-    name = type(error).__name__
-    return Failure(
-        ExitCode.BUG, f"{name}: {error}", "This is a bug. Run it again with --debug and report it."
-    )
-
-
-def _of_cache(error: BaseException) -> Failure | None:
-    from langcache_cli import caching  # noqa: PLC0415 - see explain
-
-    kinds: list[tuple[type[BaseException], ExitCode, str]] = [
-        (caching.AuthenticationFailedError, ExitCode.NO_PERMISSION, CHECK_REDIS_LOGIN),
-        (caching.ServerLoadingError, ExitCode.TRY_LATER, "Try again in a moment."),
-        (caching.CacheUnavailableError, ExitCode.UNREACHABLE, START_REDIS),
-        (caching.ConfigurationError, ExitCode.BAD_CONFIGURATION, ""),
-        (caching.PatternError, ExitCode.USAGE, ""),
-        (caching.UnknownCacheTypeError, ExitCode.USAGE, "See 'langcache types'."),
-    ]
-    reply = error if isinstance(error, caching.ServerReplyError) else error.__cause__
-    if isinstance(reply, caching.ServerReplyError) and reply.code in _REPLIES:
-        code = ExitCode.NO_PERMISSION if reply.code == "NOPERM" else ExitCode.UNREACHABLE
-        return Failure(code, f"Redis refused a command: {reply}", _REPLIES[reply.code])
-    if isinstance(error, caching.ServerReplyError):
-        return Failure(ExitCode.UNREACHABLE, f"Redis refused a command: {error}")
-    return _first(error, kinds)
-
-
-_REPLIES = {
+_REPLIES: Final = {
     "NOPERM": "Name another user in REDIS_URL, or grant this one the command with ACL SETUSER.",
     "READONLY": "REDIS_URL names a replica; set it to the primary.",
     "OOM": "Redis is full and evicts nothing; set maxmemory-policy allkeys-lru, or raise maxmemory.",
 }
 
 
-def _of_database(error: BaseException) -> Failure | None:
-    from langcache_cli import vocabulary  # noqa: PLC0415 - see explain
-
-    return _first(
-        error,
-        [
-            (
-                vocabulary.DatabaseAuthenticationError,
-                ExitCode.NO_PERMISSION,
-                "Check the login in DATABASE_URL.",
-            ),
-            (vocabulary.DatabaseUnavailableError, ExitCode.UNREACHABLE, CHECK_DATABASE),
-            (
-                vocabulary.DatabaseConfigurationError,
-                ExitCode.BAD_CONFIGURATION,
-                "Check DATABASE_URL, or use --sample.",
-            ),
-        ],
-    )
+def explain(error: BaseException) -> Failure:
+    """How to show an error that a command did not handle itself. Imports nothing and raises nothing."""
+    if isinstance(error, CommandError):
+        return error.failure
+    if isinstance(error, KeyboardInterrupt):
+        return Failure(ExitCode.INTERRUPTED, "interrupted")
+    failure = _of_reply(error) or _of_slow_server(error) or _of_own_error(error)
+    if failure is not None:
+        return failure
+    if isinstance(error, OSError) and error.filename is not None:
+        return Failure(ExitCode.BAD_CONFIGURATION, f"{error.filename}: {error.strerror}")
+    message = f"{type(error).__name__}: {_text(error)}"
+    return Failure(ExitCode.BUG, message, "This is a bug. Run it again with --debug and report it.")
 
 
-def _of_server(error: BaseException) -> Failure | None:
-    from langcache_cli import servers  # noqa: PLC0415 - see explain
-
-    if not isinstance(error, servers.ServerError):
+def _of_reply(error: BaseException) -> Failure | None:
+    """The failure if Redis refused a command, or if such a refusal is the cause of the error."""
+    reply = error if "ServerReplyError" in _own_kinds(error) else error.__cause__
+    if reply is None or "ServerReplyError" not in _own_kinds(reply):
         return None
-    kinds: list[tuple[type[BaseException], ExitCode, str]] = [
-        (servers.PasswordRejectedError, ExitCode.NO_PERMISSION, error.hint),
-        (servers.NotAnsweringError, _of_slow_server(error), error.hint),
-        (servers.NotOursError, ExitCode.REFUSED, error.hint),
-        (servers.LockBusyError, ExitCode.TRY_LATER, error.hint),
-        (servers.InvalidSpecError, ExitCode.BAD_CONFIGURATION, error.hint),
-        (servers.NotLocalError, ExitCode.BAD_CONFIGURATION, error.hint),
-        (servers.StateFolderError, ExitCode.BAD_CONFIGURATION, error.hint),
-        (servers.ServerError, ExitCode.UNREACHABLE, error.hint),
-    ]
-    return _first(error, kinds)
+    code = getattr(reply, "code", "")
+    if code not in _REPLIES and reply is not error:
+        return None
+    outcome = ExitCode.NO_PERMISSION if code == "NOPERM" else ExitCode.UNREACHABLE
+    return Failure(outcome, f"Redis refused a command: {_text(reply)}", _REPLIES.get(code, ""))
 
 
-def _of_slow_server(error: BaseException) -> ExitCode:
-    return ExitCode.TRY_LATER if getattr(error, "still_loading", False) else ExitCode.UNREACHABLE
-
-
-def _first(error: BaseException, kinds: list[tuple[type[BaseException], ExitCode, str]]) -> Failure | None:
-    for kind, code, hint in kinds:
-        if isinstance(error, kind):
-            return Failure(code, str(error), hint)
+def _of_slow_server(error: BaseException) -> Failure | None:
+    if "NotAnsweringError" in _own_kinds(error) and getattr(error, "still_loading", False):
+        return Failure(ExitCode.TRY_LATER, _text(error), getattr(error, "hint", ""))
     return None
+
+
+def _of_own_error(error: BaseException) -> Failure | None:
+    for kind in _own_kinds(error):
+        if kind in OUTCOMES:
+            code, hint = OUTCOMES[kind]
+            return Failure(code, _text(error), getattr(error, "hint", hint))
+    return None
+
+
+def _own_kinds(error: BaseException) -> list[str]:
+    """The names of its class and base classes, most specific first, of those that langcache defines."""
+    return [kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith("langcache_cli.")]
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an application's exception, for `warm --app`, may fail here
+        return "(its message cannot be shown)"

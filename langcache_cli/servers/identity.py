@@ -1,4 +1,10 @@
-"""Is this process still the one we started? A pid alone does not say: pids are used again."""
+"""Recognise and end a process that an earlier run of langcache started.
+
+psutil tells two processes with the same pid apart by `create_time`, but only within one Python process. On
+Linux that time is the boot time plus the start since boot, and the kernel's boot time moves when the clock is
+set: a stored `create_time` may not match the same process later. So `birth_of` stores the start since boot
+and the id of the boot instead; signals go through psutil, which checks the pid once more before each.
+"""
 
 from __future__ import annotations
 
@@ -14,43 +20,52 @@ from langcache_cli.servers.errors import StopFailedError
 
 _POLL_SECONDS: Final = 0.02
 _KILL_SECONDS: Final = 5.0
-_STARTTIME: Final = 19  # field 22 of /proc/PID/stat, counted from the one behind the name
+_STARTTIME: Final = 19  # field 22 of /proc/PID/stat, counted from the first one after the name
 
 
 def birth_of(pid: int) -> str | None:
-    """A mark no other process with this pid has or will have; None if there is none or it is dead (a zombie).
+    """A mark that no other process with this pid ever has; None if the process is gone or a zombie.
 
-    On Linux the boot's id and the start in clock ticks since boot, which no change of the clock can shift.
-    Elsewhere the creation time.
+    On Linux the boot id and the start in clock ticks since boot, elsewhere the creation time.
     """
-    return _birth_on_linux(pid) if sys.platform == "linux" else _birth_elsewhere(pid)
+    try:
+        process = psutil.Process(pid)
+        if process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
+            return None
+        return _ticks_of(pid) if sys.platform == "linux" else f"{process.create_time():.6f}"
+    except (psutil.Error, OSError):
+        return None
 
 
 def is_alive(pid: int | None, birth: str | None) -> bool:
-    """Does exactly this process still run?"""
+    """True if exactly this process still runs."""
     return pid is not None and birth is not None and birth_of(pid) == birth
 
 
 async def terminate(pid: int, birth: str, *, grace_seconds: float) -> bool:
-    """End exactly this process: SIGTERM, wait `grace_seconds`, then SIGKILL. True when it took SIGKILL.
+    """End exactly this process: SIGTERM, wait `grace_seconds`, then SIGKILL.
 
-    Never signals another process that got the pid. Cancelled while it waits, it leaves the process as it is.
+    Never signals another process that has the pid by now. If cancelled while waiting, it leaves the process
+    as it is.
+
+    Returns:
+        True if SIGKILL was needed.
 
     Raises:
-        StopFailedError: The process belongs to another user, or is still there seconds after SIGKILL.
+        StopFailedError: The process belongs to another user, or still exists seconds after SIGKILL.
     """
     if not _signal(pid, birth, kill=False) or await _gone_within(pid, birth, grace_seconds):
         return False
     if _signal(pid, birth, kill=True) and not await _gone_within(pid, birth, _KILL_SECONDS):
         raise StopFailedError(
-            f"Process {pid} is still there {_KILL_SECONDS:g} seconds after SIGKILL.",
+            f"Process {pid} still exists {_KILL_SECONDS:g} seconds after SIGKILL.",
             hint="It waits for a disk or a debugger; look at it with ps.",
         )
     return True
 
 
 def _signal(pid: int, birth: str, *, kill: bool) -> bool:
-    """False when the process is gone. psutil looks once more itself, right before it signals."""
+    """Send the signal; False if the process is gone."""
     try:
         process = psutil.Process(pid)
         if not is_alive(pid, birth):
@@ -67,6 +82,7 @@ def _signal(pid: int, birth: str, *, kill: bool) -> bool:
 
 
 async def _gone_within(pid: int, birth: str, seconds: float) -> bool:
+    # Not psutil's `wait`: it blocks, and it counts a zombie that init has not collected as running.
     deadline = time.monotonic() + seconds
     while is_alive(pid, birth):
         if time.monotonic() > deadline:
@@ -75,20 +91,8 @@ async def _gone_within(pid: int, birth: str, seconds: float) -> bool:
     return True
 
 
-def _birth_on_linux(pid: int) -> str | None:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
-    # The name stands in parentheses and may hold some itself.
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else f"{boot}:{fields[_STARTTIME]}"
-
-
-def _birth_elsewhere(pid: int) -> str | None:
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.6f}"
-    except psutil.Error:
-        return None
+def _ticks_of(pid: int) -> str:
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    # The name is in parentheses and may contain spaces and parentheses itself.
+    return f"{boot}:{stat.rpartition(')')[2].split()[_STARTTIME]}"

@@ -1,4 +1,4 @@
-"""Start, stop and look at the local server: what the `langcache redis` commands call."""
+"""Start, stop, restart and look at the local server: what the `langcache redis` commands call."""
 
 from __future__ import annotations
 
@@ -6,29 +6,28 @@ import time
 from pathlib import Path
 from typing import Final
 
-from langcache_cli.servers.backends import choose
-from langcache_cli.servers.lock import exclusive
-from langcache_cli.servers.ownership import may_run, ours
-from langcache_cli.servers.probe import ProbeResult, probe, server_info
-from langcache_cli.servers.ready import refusal, settled
+from langcache_cli.server_options import DEFAULT_WAIT_SECONDS, Backend
+from langcache_cli.servers import identity
+from langcache_cli.servers.compose import find_compose
+from langcache_cli.servers.errors import NotOursError, StopFailedError
+from langcache_cli.servers.probe import ProbeResult, probe, server_info, settled
 from langcache_cli.servers.reports import RestartReport, StartReport, StatusReport, StopReport
 from langcache_cli.servers.spec import ServerSpec
-from langcache_cli.servers.starting import bring_up
-from langcache_cli.servers.state import Backend, ServerRecord, StateFolder, state_folder
-from langcache_cli.servers.stopping import require_nothing, take_down
+from langcache_cli.servers.starting import refusal, start_with
+from langcache_cli.servers.state import ServerRecord
 
-WAIT_SECONDS: Final = 20.0
-GRACE_SECONDS: Final = 30.0  # a full append-only file is written to disk on the way out
+GRACE_SECONDS: Final = 30.0
+"""How long a server may take to end: it writes its append-only file to disk first."""
 
 
 async def start(
-    spec: ServerSpec, *, backend: Backend = Backend.AUTO, wait_seconds: float = WAIT_SECONDS
+    spec: ServerSpec, *, backend: Backend = Backend.AUTO, wait_seconds: float = DEFAULT_WAIT_SECONDS
 ) -> StartReport:
-    """Make sure that a server answers to this address and password; does nothing when one already does.
+    """Make sure that a server answers to this address and password; does nothing if one does already.
 
-    Two starts at once give one server. A start that fails or is cancelled leaves none behind, unless it is
-    still loading its data. `wait_seconds` is for the server, or for another langcache at work, not for
-    downloading an image.
+    Concurrent starts give one server. A start that fails or is cancelled leaves no server behind, unless it
+    is still loading its data. `wait_seconds` limits the wait for the server and for another langcache, not
+    the download of an image.
 
     Raises:
         PasswordRejectedError: A Redis with another password is there.
@@ -38,55 +37,53 @@ async def start(
         LockBusyError, StateFolderError: See there.
     """
     began = time.monotonic()
-    # Before the lock, so that a running server needs no writable folder.
+    # Before the lock: with a running server the state folder need not be writable.
     if await probe(spec) is ProbeResult.ANSWERING:
-        return await _started(spec, began, ours(spec), already_running=True)
-    folder = state_folder(spec.state_dir, spec.port)
-    async with exclusive(folder, wait_seconds=wait_seconds):
+        return await _started(spec, began, spec.folder.load_running(), already_running=True)
+    async with spec.folder.locked(wait_seconds=wait_seconds):
         result = await settled(spec, wait_seconds)
         if result is ProbeResult.ANSWERING:
-            return await _started(spec, began, ours(spec), already_running=True)
+            return await _started(spec, began, spec.folder.load_running(), already_running=True)
         if result is not ProbeResult.NOTHING:
-            raise refusal(spec, result, ours=ours(spec) is not None)
-        record = await bring_up(spec, folder, await choose(spec, backend), wait_seconds)
+            raise refusal(spec, result, ours=spec.folder.load_running() is not None)
+        record = await start_with(spec, backend, wait_seconds)
     return await _started(spec, began, record, already_running=record is None)
 
 
 async def stop(spec: ServerSpec, *, grace_seconds: float = GRACE_SECONDS) -> StopReport:
-    """Stop what langcache started on this port; no error when nothing runs there. The data stays.
+    """Stop the server langcache started on this port; no error if none runs. The data stays.
 
     Needs no password. The server gets `grace_seconds` to end before it is killed.
 
     Raises:
-        NotOursError: What is there was not started by langcache. It is left alone.
-        StopFailedError: It belongs to another user, survives, or the engine refuses.
+        NotOursError: langcache did not start the server that is there. It is left alone.
+        StopFailedError: The server belongs to another user, does not end, or the engine refuses.
         LockBusyError, StateFolderError: See there.
     """
     began = time.monotonic()
-    folder = state_folder(spec.state_dir, spec.port)
-    if folder.load() is None:
-        await require_nothing(spec)
+    if spec.folder.load() is None:
+        await _require_nothing(spec)
         return _stopped(spec, began, None)
-    async with exclusive(folder, wait_seconds=grace_seconds):
-        record = folder.load()
-        if record is None or not may_run(record):
-            folder.forget()
-            await require_nothing(spec)
+    async with spec.folder.locked(wait_seconds=grace_seconds):
+        record = spec.folder.load()
+        if record is None or not record.may_run():
+            spec.folder.forget()
+            await _require_nothing(spec)
             return _stopped(spec, began, None)
-        forced = await take_down(spec, record, grace_seconds)
-        folder.forget()
+        forced = await _end(spec, record, grace_seconds)
+        spec.folder.forget()
         if record.backend is Backend.COMPOSE:
-            await require_nothing(spec)
+            await _require_nothing(spec)
         return _stopped(spec, began, record, forced=forced)
 
 
 async def restart(
-    spec: ServerSpec, *, backend: Backend | None = None, wait_seconds: float = WAIT_SECONDS
+    spec: ServerSpec, *, backend: Backend | None = None, wait_seconds: float = DEFAULT_WAIT_SECONDS
 ) -> RestartReport:
-    """Stop, then start with the same backend unless another is asked for. Touches no server that is not ours.
+    """Stop, then start with `backend`, by default the one of the stopped server.
 
     Raises:
-        ServerError: As `stop` and `start` do; between the two nothing runs.
+        ServerError: As `stop` and `start` do. If the start fails, no server runs.
     """
     stopped = await stop(spec)
     chosen = backend or stopped.backend or Backend.AUTO
@@ -94,11 +91,10 @@ async def restart(
 
 
 async def status(spec: ServerSpec) -> StatusReport:
-    """How it stands, within about two seconds; never raises because of the server or the state folder."""
-    folder = state_folder(spec.state_dir, spec.port)
+    """The state of the server, within about two seconds; raises nothing."""
     result = await probe(spec)
     info = await server_info(spec) if result is ProbeResult.ANSWERING else None
-    record = ours(spec) if result is not ProbeResult.NOTHING else None
+    record = spec.folder.load_running() if result is not ProbeResult.NOTHING else None
     return StatusReport(
         result=result,
         ours=record is not None,
@@ -111,14 +107,46 @@ async def status(spec: ServerSpec) -> StatusReport:
         uptime_seconds=info.uptime_seconds if info else None,
         used_memory_bytes=info.used_memory_bytes if info else None,
         maxmemory_bytes=info.maxmemory_bytes if info else None,
-        log_file=_log_file(folder, record),
+        log_file=_log_file(spec, record),
     )
+
+
+async def _end(spec: ServerSpec, record: ServerRecord, grace_seconds: float) -> bool:
+    """Stop the recorded server; True if it had to be killed.
+
+    Raises:
+        StopFailedError: It cannot be stopped from here.
+    """
+    if record.backend is Backend.COMPOSE:
+        compose = await find_compose()
+        if compose is None:
+            raise StopFailedError(
+                "The server runs in Docker Compose, which was not found.", hint="Is Docker on PATH?"
+            )
+        await compose.stop(spec)
+        return False
+    if record.pid is None or record.birth is None:
+        return False
+    return await identity.terminate(record.pid, record.birth, grace_seconds=grace_seconds)
+
+
+async def _require_nothing(spec: ServerSpec) -> None:
+    """Check that nothing listens at the address.
+
+    Raises:
+        NotOursError: Something does, and langcache did not start it.
+    """
+    result = await probe(spec)
+    if result is not ProbeResult.NOTHING:
+        raise NotOursError(
+            f"langcache did not start what listens at {spec.host}:{spec.port} ({result}); it is left alone.",
+            hint="Stop it the way it was started: systemctl, brew services, docker, or the shell it runs in.",
+        )
 
 
 async def _started(
     spec: ServerSpec, began: float, record: ServerRecord | None, *, already_running: bool
 ) -> StartReport:
-    folder = state_folder(spec.state_dir, spec.port)
     info = await server_info(spec)
     return StartReport(
         already_running=already_running,
@@ -128,7 +156,7 @@ async def _started(
         backend=record.backend if record else None,
         pid=record.pid if record else None,
         version=info.version if info else None,
-        log_file=_log_file(folder, record),
+        log_file=_log_file(spec, record),
         seconds=time.monotonic() - began,
     )
 
@@ -147,6 +175,6 @@ def _stopped(
     )
 
 
-def _log_file(folder: StateFolder, record: ServerRecord | None) -> Path | None:
-    """A container's log is the engine's."""
-    return folder.log_file if record and record.backend is not Backend.COMPOSE else None
+def _log_file(spec: ServerSpec, record: ServerRecord | None) -> Path | None:
+    """The engine keeps the log of a container."""
+    return spec.folder.log_file if record and record.backend is not Backend.COMPOSE else None

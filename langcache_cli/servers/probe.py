@@ -1,33 +1,45 @@
-"""What answers at an address: a working Redis, one with another password, something else, nothing."""
+"""Find out what answers at an address: a usable Redis, one with another password, something else, nothing."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from langcache_cli.servers.resp import ForeignReplyError, Link, RefusedError, connected
 from langcache_cli.servers.spec import ServerSpec
 
+if TYPE_CHECKING:
+    from langcache_cli.caching import ServerReplyError
+    from langcache_cli.caching.tooling import RedisConnection
+
+# The caching core is imported inside the functions: importing this package must not load pydantic.
+
 PROBE_SECONDS: Final = 1.0
+_RETRY_SECONDS: Final = 0.03
 
 
 class ProbeResult(StrEnum):
-    """What was found. Only ANSWERING means that this URL works."""
+    """What was found. Only ANSWERING means that the address, user and password work."""
 
     ANSWERING = "answering"
     NOTHING = "nothing there"
-    WRONG_PASSWORD = "wrong password"  # noqa: S105 - a word for people, not a secret
+    WRONG_PASSWORD = "wrong password"  # noqa: S105 - text for people, not a secret
     NOT_REDIS = "not redis"
     LOADING = "loading"
     BUSY = "busy"
     HANGING = "hanging"
 
 
+UNSETTLED: Final = frozenset({ProbeResult.LOADING, ProbeResult.BUSY})
+"""A Redis that may answer soon."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServerInfo:
-    """What a server says about itself. In a container, `pid` and `config_file` are those inside it."""
+    """Facts from the INFO command. For a container, `pid` and `config_file` are those inside it."""
 
     version: str
     pid: int
@@ -38,44 +50,88 @@ class ServerInfo:
 
 
 async def probe(spec: ServerSpec, timeout: float = PROBE_SECONDS) -> ProbeResult:  # noqa: ASYNC109 - part of the answer
-    """Knock, authenticate, ping. Takes at most `timeout` seconds and raises nothing.
+    """Connect, authenticate and ping. Takes at most `timeout` seconds and raises nothing.
 
     BUSY is a Redis that refuses for now (a long script, too many clients, a failing disk). HANGING accepts
-    the connection and stays silent, whatever it is. A user who may not PING is in, and counts as ANSWERING.
+    the connection and does not reply. A user without the right to PING counts as ANSWERING.
     """
+    from langcache_cli.caching.tooling import RedisConnection  # noqa: PLC0415 - see above
+
+    loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(timeout), connected(spec) as link:
-            return await _ping(link, spec)
+        async with asyncio.timeout(timeout):
+            _, connection = await loop.create_connection(RedisConnection, spec.host, spec.port)
+            try:
+                return await _greet(connection, spec)
+            finally:
+                connection.abort()
     except TimeoutError:
         return ProbeResult.HANGING
     except OSError:
         return ProbeResult.NOTHING
 
 
+async def probes(spec: ServerSpec, seconds: float) -> AsyncIterator[ProbeResult]:
+    """At least one probe, then more until `seconds` are over."""
+    deadline = time.monotonic() + seconds
+    while True:
+        yield await probe(spec)
+        if time.monotonic() >= deadline:
+            return
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def settled(spec: ServerSpec, seconds: float) -> ProbeResult:
+    """What answers now; a Redis that is loading or busy gets `seconds` to finish."""
+    result = ProbeResult.NOTHING
+    async for result in probes(spec, seconds):
+        if result not in UNSETTLED:
+            break
+    return result
+
+
 async def server_info(spec: ServerSpec, timeout: float = PROBE_SECONDS) -> ServerInfo | None:  # noqa: ASYNC109
-    """Ask an answering server about itself; None if it won't say within `timeout` seconds."""
+    """The INFO of an answering server; None if it refuses or takes longer than `timeout` seconds."""
+    from langcache_cli.caching import ServerReplyError  # noqa: PLC0415 - see above
+    from langcache_cli.caching.tooling import ask, connect  # noqa: PLC0415 - see above
+
     try:
-        async with asyncio.timeout(timeout), connected(spec) as link:
-            await link.authenticate(spec)
-            return _parse(await link.call("INFO"))
-    except (OSError, RefusedError, ForeignReplyError):
+        async with asyncio.timeout(timeout):
+            connection = await connect(spec.address)
+            try:
+                (info,) = await ask(connection, [("INFO",)])
+            finally:
+                connection.abort()
+    except (OSError, ServerReplyError):
         return None
+    return _parse(info.decode(errors="replace")) if isinstance(info, bytes) else None
 
 
-async def _ping(link: Link, spec: ServerSpec) -> ProbeResult:
-    try:
-        await link.authenticate(spec)
-        reply = await link.call("PING")
-    except RefusedError as refusal:
-        return _meaning(refusal)
-    except ForeignReplyError:
-        return ProbeResult.NOT_REDIS
-    return ProbeResult.ANSWERING if reply == "PONG" else ProbeResult.NOT_REDIS
+async def _greet(connection: RedisConnection, spec: ServerSpec) -> ProbeResult:
+    # One command at a time, unlike `connect`: a Redis at its client limit replies to the first command and
+    # closes, which `connect` reports as a lost connection.
+    from langcache_cli.caching import ServerReplyError  # noqa: PLC0415 - see above
+    from langcache_cli.caching.tooling import ask  # noqa: PLC0415 - see above
+
+    commands = [("PING",)]
+    if spec.password:
+        user = (spec.username,) if spec.username else ()
+        commands.insert(0, ("AUTH", *user, spec.password))
+    reply = None
+    for command in commands:
+        try:
+            (reply,) = await ask(connection, [command])
+        except ConnectionError:
+            return ProbeResult.NOT_REDIS
+        if isinstance(reply, ServerReplyError):
+            return _meaning(reply)
+    return ProbeResult.ANSWERING if reply == b"PONG" else ProbeResult.NOT_REDIS
 
 
-def _meaning(refusal: RefusedError) -> ProbeResult:
-    if refusal.about_missing_password:
-        return ProbeResult.WRONG_PASSWORD
+def _meaning(refusal: ServerReplyError) -> ProbeResult:
+    text = str(refusal)
+    if "without any password" in text or "no password is set" in text:
+        return ProbeResult.WRONG_PASSWORD  # a password was sent to a server that has none
     return {
         "WRONGPASS": ProbeResult.WRONG_PASSWORD,
         "NOAUTH": ProbeResult.WRONG_PASSWORD,

@@ -7,34 +7,36 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from langcache_cli.servers import config, identity
+from langcache_cli.servers import identity
 from langcache_cli.servers.binaries import ServerBinary, clean_environment
 from langcache_cli.servers.errors import StartFailedError
+from langcache_cli.servers.external_commands import tail_of
 from langcache_cli.servers.spec import ServerSpec
 from langcache_cli.servers.state import ServerRecord, StateFolder
 
-# The shell leaves at once, so the server becomes a child of init: it can neither become a zombie of a
-# long-lived caller nor be taken down with its job. `exec` makes the pid it prints the server's own.
+# The shell ends at once, so the server becomes a child of init: it is never a zombie of a long-lived caller
+# and does not end with the caller's job. `exec` makes the printed pid the server's own.
 _DETACH: Final = 'umask 077; exec "$0" "$1" </dev/null >>"$2" 2>&1 & echo $!'
 _SPAWN_SECONDS: Final = 10.0
 
 
-def launch(spec: ServerSpec, folder: StateFolder, binary: ServerBinary) -> ServerRecord:
-    """Write the configuration, start the server detached, record it; does not wait until it answers. Blocks.
+def launch(spec: ServerSpec, binary: ServerBinary) -> ServerRecord:
+    """Write the configuration, start the server detached, record it. Blocks; does not wait until it answers.
 
-    The server sees the password in no argument, no variable and no file: redis.conf has its hash.
+    The password is in no argument, variable or file of the server: redis.conf holds its hash.
 
     Raises:
-        StartFailedError: The program can't be run, or was gone before it could be looked at.
-        StateFolderError: The folder can't be written.
+        StartFailedError: The program cannot be run, or ended at once.
+        StateFolderError: The folder cannot be written.
     """
-    folder.write(folder.config_file, config.render(spec, folder))
-    # A new log for each start, so that the last lines always belong to this server; the one before is kept.
+    folder = spec.folder
+    folder.write(folder.config_file, redis_conf(spec))
+    # A new log for each start, so that the last lines always belong to this server; the previous one is kept.
     _begin_log(folder)
     pid = _spawn(binary.path, folder)
     birth = identity.birth_of(pid)
     if birth is None:
-        raise died(spec, folder, binary.path)
+        raise ended_at_once(spec, binary.path)
     record = ServerRecord(
         backend=binary.backend,
         port=spec.port,
@@ -48,22 +50,75 @@ def launch(spec: ServerSpec, folder: StateFolder, binary: ServerBinary) -> Serve
     return record
 
 
-def died(spec: ServerSpec, folder: StateFolder, program: Path | str) -> StartFailedError:
-    """The error for a server that ended while it was starting, with the last lines of its log."""
+def ended_at_once(spec: ServerSpec, program: Path | str) -> StartFailedError:
+    """The error for a server that ended during its start, with the last lines of its log."""
+    log, data = spec.folder.log_file, spec.folder.data_dir
     return StartFailedError(
         f"{program} ended right after it was started on port {spec.port}.",
-        hint=f"The log is {folder.log_file}\nIf a newer server wrote the data, move {folder.data_dir} away.",
-        log_lines=last_words(spec, folder),
+        hint=f"The log is {log}\nIf a newer server wrote the data, move {data} away.",
+        log_lines=last_log_lines(spec),
     )
 
 
-def last_words(spec: ServerSpec, folder: StateFolder, lines: int = 5) -> tuple[str, ...]:
-    """The last lines of the log, the password masked; nothing if there is no log."""
+def last_log_lines(spec: ServerSpec) -> tuple[str, ...]:
+    """The last lines of the server's log, the password masked; nothing if there is no log."""
     try:
-        text = folder.log_file.read_text(encoding="utf-8", errors="replace")
+        text = spec.folder.log_file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ()
-    return tuple(spec.mask(line) for line in text.splitlines() if line.strip())[-lines:]
+    return tuple(map(spec.mask, tail_of(text)))
+
+
+def redis_conf(spec: ServerSpec) -> str:
+    """The configuration: loopback only, one user, a memory limit with eviction, an append-only file.
+
+    No snapshots: the append-only file holds everything, and a snapshot forks the server.
+    """
+    lines = [
+        ["bind", *_addresses(spec.host)],
+        ["port", str(spec.port)],
+        ["protected-mode", "yes"],
+        ["daemonize", "no"],
+        ["dir", str(spec.folder.data_dir)],
+        ["logfile", str(spec.folder.log_file)],
+        ["appendonly", "yes"],
+        ["save", ""],
+        ["maxmemory", spec.maxmemory],
+        ["maxmemory-policy", "allkeys-lru"],
+        *_users(spec),
+    ]
+    return "".join(" ".join(map(quoted, line)) + "\n" for line in lines)
+
+
+def quoted(value: str) -> str:
+    r"""`value` as one word of redis.conf, whatever it contains; bytes beyond plain ASCII as \xNN.
+
+    >>> quoted('a "b"\n')
+    '"a \\"b\\"\\x0a"'
+    """
+    return '"' + "".join(_escaped(byte) for byte in value.encode("utf-8", "surrogateescape")) + '"'
+
+
+def _escaped(byte: int) -> str:
+    character = chr(byte)
+    if character in '"\\':
+        return f"\\{character}"
+    return character if " " <= character <= "~" else f"\\x{byte:02x}"
+
+
+def _addresses(host: str) -> list[str]:
+    # "-": the server starts without this address if the machine does not have it (no IPv6).
+    usual = ["127.0.0.1", "-::1"]
+    if host == "::1":
+        return ["127.0.0.1", "::1"]
+    return usual if host in {"localhost", "127.0.0.1"} else [host, *usual]
+
+
+def _users(spec: ServerSpec) -> list[list[str]]:
+    rules = ["on", spec.password_rule, "~*", "&*", "+@all"]
+    if spec.username is None:
+        return [["user", "default", *rules]]
+    return [["user", "default", "off"], ["user", spec.username, *rules]]
 
 
 def _begin_log(folder: StateFolder) -> None:
@@ -74,7 +129,7 @@ def _begin_log(folder: StateFolder) -> None:
 
 
 def _spawn(program: Path, folder: StateFolder) -> int:
-    """Run the program in its own session with nothing of ours but its configuration; return its pid."""
+    """Run the program in a session of its own and with a small environment; return its pid."""
     try:
         shell = subprocess.run(  # noqa: S603 - fixed script; the program was found by name in known places
             ["/bin/sh", "-c", _DETACH, str(program), str(folder.config_file), str(folder.log_file)],
@@ -90,5 +145,5 @@ def _spawn(program: Path, folder: StateFolder) -> int:
         return int(shell.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise StartFailedError(
-            f"Can't run {program}: {error}", hint="Is it a program of this system?"
+            f"Cannot run {program}: {error}", hint="Is it a program of this system?"
         ) from error

@@ -1,20 +1,28 @@
-"""What the calls of this package report."""
+"""What the calls of this package return."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from langcache_cli.server_options import Backend
 from langcache_cli.servers.probe import ProbeResult
-from langcache_cli.servers.state import Backend
 
 
 @dataclass(frozen=True, kw_only=True)
 class StartReport:
-    """The server answers now.
+    """A server answers at the address.
 
-    `already_running`: it did so before, and nothing was done. `ours`: langcache started it, now or earlier;
-    only then `backend` is known, `pid` unless it is a container, and `log_file` likewise.
+    Attributes:
+        already_running: True if it answered before; nothing was done then.
+        ours: langcache started it, now or earlier.
+        host: Its address.
+        port: Its port.
+        backend: What it was started with; None unless it is `ours`.
+        pid: Its process; None unless it is `ours`, and for a container.
+        version: Its version, if it can be asked for.
+        log_file: Its log; None unless it is `ours`, and for a container.
+        seconds: How long the call took.
     """
 
     already_running: bool
@@ -30,9 +38,16 @@ class StartReport:
 
 @dataclass(frozen=True, kw_only=True)
 class StopReport:
-    """Nothing that langcache started runs there now.
+    """No server that langcache started runs at the address.
 
-    `stopped` is False when nothing ran to begin with. `forced`: it did not end in good time and was killed.
+    Attributes:
+        stopped: False if none ran before.
+        forced: It did not end within the grace period and was killed.
+        host: The address.
+        port: The port.
+        backend: What it was started with; None if none ran.
+        pid: The process that was stopped; None for a container or if none ran.
+        seconds: How long the call took.
     """
 
     stopped: bool
@@ -54,9 +69,9 @@ class RestartReport:
 
 @dataclass(frozen=True, kw_only=True)
 class StatusReport:
-    """How it stands.
+    """The state of the server at an address.
 
-    `version` and the numbers are None unless the server answers, the rest unless it is `ours`.
+    `version` and the numbers are None unless the server answers; the rest is None unless it is `ours`.
     """
 
     result: ProbeResult
@@ -75,7 +90,7 @@ class StatusReport:
 
 @dataclass(frozen=True, kw_only=True)
 class ShellCommand:
-    """A redis-cli to run. `env` is a whole environment and holds the password, hence not in `repr`."""
+    """A redis-cli to run. `env` is the whole environment; it holds the password and is not in ``repr``."""
 
     argv: tuple[str, ...]
     env: dict[str, str] = field(repr=False)

@@ -1,4 +1,4 @@
-"""The server that is wanted: a local address, its password, its limits."""
+"""The server to start, stop or look at: a local address, its user and password, its limits."""
 
 from __future__ import annotations
 
@@ -7,34 +7,45 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
-from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
+from langcache_cli.server_options import DEFAULT_MAXMEMORY
 from langcache_cli.servers.errors import InvalidSpecError, NotLocalError
-from langcache_cli.servers.state import default_state_dir
+from langcache_cli.servers.state import StateFolder
+from langcache_cli.state_dir import default_state_dir
 
-DEFAULT_PORT: Final = 6379
-DEFAULT_MAXMEMORY: Final = "256mb"
+if TYPE_CHECKING:
+    from langcache_cli.caching.tooling import RedisAddress
+
+_DEFAULT_PORT: Final = 6379
 _LAST_PORT: Final = 65535
 
 _SIZE = re.compile(r"[1-9][0-9]*(b|k|kb|m|mb|g|gb)?", re.IGNORECASE)
-# What an ACL name may hold. Redis allows a little more, but nothing one would want to quote for three shells.
+# A little stricter than Redis: no character that needs quoting in a shell or in redis.conf.
 _USERNAME = re.compile(r"[^\s\"'\\$`#\x00-\x1f\x7f]+")
 _ENCODE_HINT = (
     "Percent-encode the password: python -c 'import urllib.parse as u; print(u.quote(input(), \"\"))'"
 )
+_LOCAL_HINT = "Start that server where it lives, or set REDIS_URL to redis://:password@localhost:6379/0"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSpec:
     """A server on this machine.
 
-    `password` does not appear in `repr`. `username` is None for Redis' default user. `maxmemory` is a size as
-    redis.conf spells it. `state_dir` holds one folder for each port.
+    Attributes:
+        host: ``localhost`` or a loopback address.
+        port: TCP port.
+        username: ACL user; None for Redis' default user.
+        password: The secret, or None; not in ``repr``.
+        db: Database number, for the shell.
+        maxmemory: Memory limit as redis.conf writes it, such as ``256mb``.
+        state_dir: Holds one folder for each port.
     """
 
     host: str = "localhost"
-    port: int = DEFAULT_PORT
+    port: int = _DEFAULT_PORT
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     db: int = 0
@@ -42,32 +53,28 @@ class ServerSpec:
     state_dir: Path = field(default_factory=default_state_dir)
 
     def __post_init__(self) -> None:
-        """Refuse what no server could be started with.
+        """Refuse values that no server can be started with.
 
         Raises:
-            InvalidSpecError: Naming the value, unless it is the password.
+            InvalidSpecError: A value is invalid; the message shows it unless it is the password.
             NotLocalError: The host is another machine.
         """
-        _require_local(self.host)
+        if not (self.host == "localhost" or _is_loopback(self.host)):
+            raise NotLocalError(
+                f"langcache starts only local servers; REDIS_URL names host {self.host!r}.", hint=_LOCAL_HINT
+            )
         _require(0 < self.port <= _LAST_PORT, f"Port {self.port} is not between 1 and 65535.")
         _require(self.db >= 0, f"Database {self.db} is negative.")
-        _require(
-            _SIZE.fullmatch(self.maxmemory),
-            f"maxmemory {self.maxmemory!r} is not a size.",
-            "Try 256mb or 1gb.",
-        )
+        size = f"maxmemory {self.maxmemory!r} is not a size."
+        _require(_SIZE.fullmatch(self.maxmemory), size, "Try 256mb or 1gb.")
         if self.username is not None:
-            _require(
-                _USERNAME.fullmatch(self.username), f"{self.username!r} can't be the name of a Redis user."
-            )
-            _require(
-                self.password,
-                f"User {self.username!r} has no password.",
-                "Write redis://user:password@localhost",
-            )
-        _require(
-            "\0" not in (self.password or ""), "The password holds a NUL character.", "Choose another one."
-        )
+            user = self.username
+            _require(_USERNAME.fullmatch(user), f"{user!r} is not allowed as the name of a Redis user.")
+            url = "Write redis://user:password@localhost"
+            _require(self.password, f"User {user!r} has no password.", url)
+        secret = self.password or ""
+        _require("\0" not in secret, "The password contains a NUL character.", "Choose another one.")
+        _require(_is_utf8((self.username or "") + secret), "The user or password is not UTF-8.", _ENCODE_HINT)
 
     @classmethod
     def from_url(
@@ -81,73 +88,69 @@ class ServerSpec:
         """Read a `redis://` URL of this machine, user and password percent-decoded.
 
         Args:
-            url: `redis://[[user]:password@]localhost[:port][/db]`; any loopback address will do.
-            port: Takes the place of the URL's port.
-            maxmemory: The server's limit, as redis.conf spells sizes.
-            state_dir: Where to remember what was started; by default `state.default_state_dir()`.
+            url: `redis://[[user]:password@]localhost[:port][/db]`; every loopback address is allowed.
+            port: Replaces the URL's port.
+            maxmemory: The server's memory limit, as redis.conf writes it.
+            state_dir: Where records of started servers are kept; by default `default_state_dir()`.
 
         Raises:
             NotLocalError: The URL names another machine, TLS, a socket or a cluster.
-            InvalidSpecError: The URL can't be read. The message does not repeat it: it holds a password.
+            InvalidSpecError: The URL is malformed. The message does not repeat it: it may hold a password.
         """
-        parts = _split(url)
-        user, secret = unquote(parts.username or ""), unquote(parts.password or "")
+        from langcache_cli.caching.tooling import RedisAddress  # noqa: PLC0415 - see `probe`
+
+        if not url.strip().lower().startswith("redis://"):
+            raise NotLocalError(
+                "langcache starts only local servers without TLS; REDIS_URL does not begin with redis://.",
+                hint=_LOCAL_HINT,
+            )
+        try:
+            address = RedisAddress.parse(url)
+        except ValueError as error:
+            raise InvalidSpecError(f"REDIS_URL: {error}.", hint=_ENCODE_HINT) from None
         return cls(
-            host=unquote(parts.hostname or "localhost"),
-            port=port or parts.port or DEFAULT_PORT,
-            username=None if user in {"", "default"} else user,
-            password=secret or None,
-            db=_database(parts),
+            host=address.host,
+            port=port or address.port,
+            username=None if address.username == "default" else address.username,
+            password=address.password,
+            db=address.db,
             maxmemory=maxmemory,
             state_dir=state_dir or default_state_dir(),
         )
 
     @property
+    def address(self) -> RedisAddress:
+        """The address for `connect` of the caching core. Database 0, which every server has."""
+        from langcache_cli.caching.tooling import RedisAddress  # noqa: PLC0415 - see `probe`
+
+        return RedisAddress(
+            host=self.host,
+            port=self.port,
+            path="",
+            db=0,
+            username=self.username,
+            password=self.password,
+            tls=False,
+            options={},
+        )
+
+    @property
+    def folder(self) -> StateFolder:
+        """Where the server on this port is recorded."""
+        return StateFolder(self.state_dir / f"redis-{self.port}")
+
+    @property
     def password_rule(self) -> str:
-        """The ACL rule that lets the user in: a SHA-256, so that no file holds the password itself."""
+        """The ACL rule for the password: its SHA-256, so that no file holds the password itself."""
         return f"#{_digest(self.password)}" if self.password else "nopass"
 
     def mask(self, text: str) -> str:
-        """`text` without the password, as typed, percent-encoded or hashed."""
+        """`text` without the password, neither as typed nor percent-encoded nor hashed."""
         if not self.password:
             return text
         for secret in (self.password, quote(self.password, safe=""), _digest(self.password)):
             text = text.replace(secret, "***")
         return text
-
-
-def _split(url: str) -> SplitResult:
-    """Take a URL apart; what is wrong with it is said without showing it."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # reading it is what checks it, and urllib's own message would show what is there
-    except ValueError:
-        raise InvalidSpecError("REDIS_URL can't be read as a URL.", hint=_ENCODE_HINT) from None
-    if parts.scheme != "redis":
-        raise NotLocalError(
-            f"langcache starts only local servers without TLS; REDIS_URL begins with {parts.scheme!r}.",
-            hint="Start that server where it lives, or set REDIS_URL to redis://:password@localhost:6379/0",
-        )
-    # An @ behind the host means that the password held a bare / ? or # and the "host" is a piece of it.
-    if parts.fragment or "@" in parts.path + parts.query:
-        raise InvalidSpecError(
-            "The password in REDIS_URL holds characters that end it early.", hint=_ENCODE_HINT
-        )
-    return parts
-
-
-def _database(parts: SplitResult) -> int:
-    text = parse_qs(parts.query).get("db", [parts.path.strip("/") or "0"])[0]
-    _require(text.isascii() and text.isdigit(), f"Database {text!r} in REDIS_URL is not a number.")
-    return int(text)
-
-
-def _require_local(host: str) -> None:
-    if not (host == "localhost" or _is_loopback(host)):
-        raise NotLocalError(
-            f"langcache starts only local servers; REDIS_URL names host {host!r}.",
-            hint="Start that server where it lives, or set REDIS_URL to redis://:password@localhost:6379/0",
-        )
 
 
 def _is_loopback(host: str) -> bool:
@@ -157,10 +160,15 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+def _is_utf8(text: str) -> bool:
+    # An environment variable with other bytes is read as a text with lone surrogates.
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _require(condition: object, message: str, hint: str = "Correct it and run the command again.") -> None:
     if not condition:
         raise InvalidSpecError(message, hint=hint)
 
 
-def _digest(password: str | None) -> str:
-    return hashlib.sha256((password or "").encode()).hexdigest()
+def _digest(password: str) -> str:
+    return hashlib.sha256(password.encode()).hexdigest()

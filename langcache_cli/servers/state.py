@@ -1,42 +1,42 @@
-"""Where langcache remembers what it started: one private folder for each port.
+"""What langcache records about a server it started: one private folder for each port.
 
 `redis-<port>/` holds `server.json` (the record), `redis.conf`, `redis.log`, `data/` and `lock`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
-from langcache_cli.servers.errors import StateFolderError
+from langcache_cli.server_options import Backend
+from langcache_cli.servers import identity
+from langcache_cli.servers.errors import LockBusyError, StateFolderError
 
 _PRIVATE_FOLDER: Final = 0o700
-
-
-class Backend(StrEnum):
-    """A way to start a server; AUTO takes the first that works here."""
-
-    AUTO = "auto"
-    COMPOSE = "compose"
-    BINARY = "binary"
-    EMBEDDED = "embedded"
+_PRIVATE_FILE: Final = 0o600
+_LOCK_RETRY_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerRecord:
-    """What was started.
+    """A server that langcache started.
 
-    `pid` and `birth` name the process, together and for good (`identity.py`); both are None for a container.
-    `program` is the binary, or the compose file. `started_at` is UTC, ISO 8601.
+    Attributes:
+        backend: What it was started with.
+        port: Its port.
+        started_at: UTC, ISO 8601.
+        program: The binary, or the compose file.
+        version: The server's version, if known.
+        pid: The process; None for a container.
+        birth: Distinguishes the process from a later one with the same pid, see `identity.birth_of`.
     """
 
     backend: Backend
@@ -47,16 +47,23 @@ class ServerRecord:
     pid: int | None = None
     birth: str | None = None
 
+    def may_run(self) -> bool:
+        """True if the recorded process is alive, and always for a container.
+
+        Only the engine knows the state of a container, and stopping one twice is harmless.
+        """
+        return self.backend is Backend.COMPOSE or identity.is_alive(self.pid, self.birth)
+
 
 @dataclass(frozen=True)
 class StateFolder:
-    """The folder of one port. Nothing is created before `create`."""
+    """The folder of one port. `create` makes it; nothing else does."""
 
     path: Path
 
     @property
     def record_file(self) -> Path:
-        """The record of what runs."""
+        """The record of the running server."""
         return self.path / "server.json"
 
     @property
@@ -66,7 +73,7 @@ class StateFolder:
 
     @property
     def log_file(self) -> Path:
-        """The server's log, and what it printed before it could open a log."""
+        """The server's log, including its output from before it opens the log itself."""
         return self.path / "redis.log"
 
     @property
@@ -76,14 +83,14 @@ class StateFolder:
 
     @property
     def lock_file(self) -> Path:
-        """Held by whoever starts or stops the server; never deleted."""
+        """Locked during a start or stop; never deleted."""
         return self.path / "lock"
 
     def create(self) -> None:
-        """Make the folders, readable by this user only.
+        """Make the folders, accessible to this user only.
 
         Raises:
-            StateFolderError: They can't be made.
+            StateFolderError: They cannot be made.
         """
         with self.usable():
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,10 +99,10 @@ class StateFolder:
                 folder.chmod(_PRIVATE_FOLDER)
 
     def load(self) -> ServerRecord | None:
-        """The record, or None when there is none or it can't be read as one.
+        """The record, or None if there is none or it is not valid.
 
         Raises:
-            StateFolderError: The folder belongs to somebody else.
+            StateFolderError: The folder belongs to another user or cannot be read.
         """
         try:
             facts = json.loads(self.record_file.read_bytes())
@@ -107,8 +114,20 @@ class StateFolder:
         except OSError as error:
             raise StateFolderError(self.path, error.strerror or type(error).__name__) from error
 
+    def load_running(self) -> ServerRecord | None:
+        """The record, if its server may run; None also if the folder cannot be read."""
+        try:
+            record = self.load()
+        except StateFolderError:
+            return None
+        return record if record and record.may_run() else None
+
     def save(self, record: ServerRecord) -> None:
-        """Remember `record`, all of it or nothing."""
+        """Write the record in one step.
+
+        Raises:
+            StateFolderError: It cannot be written.
+        """
         self.write(self.record_file, json.dumps(asdict(record), indent=2) + "\n")
 
     def forget(self) -> None:
@@ -120,10 +139,10 @@ class StateFolder:
         """Replace a file of this folder in one step, mode 0600.
 
         Raises:
-            StateFolderError: It can't be written.
+            StateFolderError: It cannot be written.
         """
         with self.usable():
-            # mkstemp creates with 0600, so there is no moment in which others could read the file.
+            # mkstemp creates the file with mode 0600; other users can read it at no point.
             handle, name = tempfile.mkstemp(dir=self.path, prefix=f".{target.name}.")
             try:
                 with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -133,22 +152,40 @@ class StateFolder:
                 Path(name).unlink(missing_ok=True)
                 raise
 
+    @asynccontextmanager
+    async def locked(self, *, wait_seconds: float) -> AsyncIterator[None]:
+        """Hold the folder's lock, across processes. The kernel releases it when the process ends.
+
+        Raises:
+            LockBusyError: Another process or task held it for `wait_seconds`.
+            StateFolderError: The lock file cannot be opened.
+        """
+        # Imported here: it takes 8 ms, and a server that already runs is found without the lock.
+        from filelock import FileLock, Timeout  # noqa: PLC0415
+
+        self.create()
+        lock = FileLock(self.lock_file, mode=_PRIVATE_FILE)
+        deadline = time.monotonic() + wait_seconds
+        # Polled here because the wait of `acquire` would block the event loop and could not be cancelled.
+        while True:
+            with self.usable(), suppress(Timeout):
+                lock.acquire(blocking=False)
+                break
+            if time.monotonic() > deadline:
+                raise LockBusyError(
+                    f"Another langcache is starting or stopping the server in {self.path}.",
+                    hint="Wait for it to finish and run the command again.",
+                )
+            await asyncio.sleep(_LOCK_RETRY_SECONDS)
+        try:
+            yield
+        finally:
+            lock.release()
+
     @contextmanager
     def usable(self) -> Iterator[None]:
-        """Turn what the file system refuses into StateFolderError."""
+        """Turn every OSError into a StateFolderError."""
         try:
             yield
         except OSError as error:
             raise StateFolderError(self.path, error.strerror or type(error).__name__) from error
-
-
-def state_folder(state_dir: Path, port: int) -> StateFolder:
-    """The folder of one port below `state_dir`."""
-    return StateFolder(state_dir / f"redis-{port}")
-
-
-def default_state_dir() -> Path:
-    """LANGCACHE_STATE_DIR, else the place the system has for a user's state. Always absolute."""
-    chosen = os.environ.get("LANGCACHE_STATE_DIR")
-    folder = Path(chosen).expanduser() if chosen else platformdirs.user_state_path("langcache")
-    return folder.absolute()

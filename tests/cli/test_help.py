@@ -8,7 +8,7 @@ import typer.main
 
 from langcache_cli import __version__
 from langcache_cli.cli.main import app
-from tests.cli.cli_support import no_noise
+from tests.cli.cli_support import no_noise, url_of
 from tests.harness.cli import finish, run_cli, start_cli
 
 
@@ -54,7 +54,7 @@ LOADED = """
 import json, sys
 from langcache_cli.cli.main import run
 code = run(sys.argv[1:])
-heavy = ("redis", "hiredis", "sqlalchemy", "asyncpg", "rich.table", "psutil", "langcache_cli.caching", "langcache_cli.vocabulary", "langcache_cli.servers", "langcache_cli.operations")
+heavy = ("redis", "hiredis", "sqlalchemy", "asyncpg", "rich.table", "psutil", "langcache_cli.caching", "langcache_cli.vocabulary", "langcache_cli.servers", "langcache_cli.operations", "platformdirs", "filelock")
 print(json.dumps([name for name in heavy if name in sys.modules]), file=sys.stderr)
 sys.exit(code)
 """  # noqa: E501
@@ -67,3 +67,12 @@ def test_who_asks_for_help_or_mistypes_does_not_wait_for_heavy_imports(line):
     ended = finish(start_cli(*line, command=(sys.executable, "-c", LOADED)))
     assert ended.code == (2 if line == ("--frobnicate",) else 0)
     assert json.loads(ended.stderr.splitlines()[-1]) == []
+
+
+def test_the_sample_needs_no_server_code_to_find_its_folder(secured_redis, state_folder):
+    env = {"REDIS_URL": url_of(secured_redis), "LANGCACHE_STATE_DIR": str(state_folder)}
+    ended = finish(start_cli("warm", "--sample", "-n", env=env, command=(sys.executable, "-c", LOADED)))
+    assert ended.code == 0
+    loaded = json.loads(ended.stderr.splitlines()[-1])
+    assert "langcache_cli.vocabulary" in loaded
+    assert not {"langcache_cli.servers", "psutil", "filelock"} & set(loaded)

@@ -1,4 +1,4 @@
-"""``langcache redis ...``: start twice, stop twice, and leave alone what somebody else has started."""
+"""``langcache redis ...``: start twice, stop twice, and leave the servers of other programs alone."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -93,13 +93,13 @@ def test_another_password_than_the_servers_is_77_and_a_restart_is_the_way_out(lo
     assert call("redis", "stop", env=other).code == 0
 
 
-def test_what_somebody_else_started_is_used_and_never_stopped(secured_redis, call):
+def test_a_server_langcache_did_not_start_is_used_and_never_stopped(secured_redis, call):
     env = {"REDIS_URL": url_of(secured_redis)}
     start = call(*START, env=env)
     assert start.code == 0
     assert "was running already" in start.stdout
     status = call("redis", "status", env=env)
-    assert "started by  somebody else" in status.stdout
+    assert "started by  another program" in status.stdout
     for line in (("redis", "stop"), ("redis", "restart")):
         ended = call(*line, env=env)
         assert ended.code == 4

@@ -92,7 +92,7 @@ class LocalServers:
 async def listening(
     talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
 ) -> AsyncIterator[int]:
-    """The port of a server that talks like this with everybody, all connections closed at the end."""
+    """The port of a server that talks like this on each connection; all are closed at the end."""
     talks: set[asyncio.Task[None] | None] = set()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -9,12 +9,13 @@ import pytest
 
 from langcache_cli.servers import ProbeResult, ServerSpec, probe
 from langcache_cli.servers.probe import server_info
+from tests.harness.polling import aeventually
 from tests.harness.ports import ReservedPort
 from tests.integration.servers_support import SECRET, listening
 
 
 @pytest.fixture
-def nobody(tmp_path: Path) -> Iterator[ServerSpec]:
+def unused_port(tmp_path: Path) -> Iterator[ServerSpec]:
     port = ReservedPort()
     yield ServerSpec(host="127.0.0.1", port=port.number, password=SECRET, state_dir=tmp_path)
     port.release()
@@ -31,9 +32,9 @@ async def test_a_real_server_answers_and_tells_its_version(redis_server):
     assert int((await server_info(spec)).version.split(".")[0]) >= 6
 
 
-async def test_nobody_listening_is_nothing(nobody):
-    assert await probe(nobody) is ProbeResult.NOTHING
-    assert await server_info(nobody) is None
+async def test_a_port_without_a_listener_is_nothing(unused_port):
+    assert await probe(unused_port) is ProbeResult.NOTHING
+    assert await server_info(unused_port) is None
 
 
 async def test_the_right_password_answers_and_others_do_not(own_redis):
@@ -81,7 +82,7 @@ async def test_every_reply_has_its_meaning(reply, expected):
 
 async def test_silence_is_hanging_after_the_time_asked_for():
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()  # until the caller hangs up: newer Pythons wait for open connections
+        await reader.read()  # until the client closes: newer Pythons wait for open connections
         writer.close()
 
     async with listening(talk) as port:
@@ -99,3 +100,30 @@ async def test_a_drip_of_bytes_does_not_extend_the_time():
 
     async with listening(talk) as port:
         assert await probe(to(port), 0.2) is ProbeResult.HANGING
+
+
+async def test_a_server_at_its_client_limit_is_busy_for_those_with_a_password_too(own_redis):
+    server = own_redis(password=SECRET)
+    with server.connect() as connection:
+        connection.call("CONFIG", "SET", "maxclients", 1)
+        assert await probe(to(server.port, SECRET)) is ProbeResult.BUSY
+        connection.call("CONFIG", "SET", "maxclients", 100)
+
+
+async def test_a_database_the_server_does_not_have_does_not_matter_to_a_probe(redis_server):
+    spec = ServerSpec(host="127.0.0.1", port=redis_server.port, db=9999)
+
+    assert await probe(spec) is ProbeResult.ANSWERING
+    assert await server_info(spec) is not None
+
+
+async def test_a_probe_leaves_no_connection_behind(redis_server):
+    def clients() -> int:
+        return redis_server.command("CLIENT", "LIST").count(b"\n")
+
+    before = clients()
+    await probe(to(redis_server.port))
+    await server_info(to(redis_server.port))
+    await probe(to(redis_server.port, "wrong"))
+
+    await aeventually(lambda: clients() == before)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,8 +35,7 @@ from langcache_cli.servers import (
     stop,
 )
 from langcache_cli.servers.identity import birth_of
-from langcache_cli.servers.lock import exclusive
-from langcache_cli.servers.state import state_folder
+from langcache_cli.servers.state import StateFolder
 from tests.harness.polling import aeventually, eventually
 from tests.integration.servers_support import SECRET, LocalServers, client, listening, real_server
 
@@ -49,6 +49,18 @@ while True:
     connection.recv(1000)
     connection.sendall(b"-LOADING Redis is loading the dataset in memory\\r\\n")
     connection.close()
+"""
+
+HOLD_THE_LOCK = """
+import asyncio, pathlib
+from langcache_cli.servers.state import StateFolder
+
+async def hold():
+    async with StateFolder(pathlib.Path({path!r})).locked(wait_seconds=1):
+        print("held", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(hold())
 """
 
 # Ends as a server does that finds its port taken, when another one has been faster.
@@ -69,7 +81,7 @@ def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalServ
 
 @pytest.fixture
 def bystander(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is none of langcache's business."""
+    """A process that langcache did not start."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, cwd="/") as process:
         # what is started next must not have begun in the same tick of the clock
         eventually(lambda: birth_of_a_new_process() != birth_of(process.pid))
@@ -84,9 +96,19 @@ def birth_of_a_new_process() -> str | None:
 
 @pytest.fixture
 def foreign(own_redis, local):
-    """A server somebody else started, with a password, and the spec to reach it."""
+    """A server that langcache did not start, with a password, and the spec to reach it."""
     server = own_redis(password=SECRET)
     return local.spec(port=server.port)
+
+
+@contextmanager
+def holding_the_lock_of(folder: StateFolder) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that holds the lock until it is killed."""
+    script = HOLD_THE_LOCK.format(path=str(folder.path))
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        yield process
+        process.kill()
 
 
 def output_of(command: ShellCommand) -> str:
@@ -94,7 +116,7 @@ def output_of(command: ShellCommand) -> str:
 
 
 def shown(error: BaseException) -> str:
-    """All that a person could get to see of an error."""
+    """All that a command can show of an error."""
     return "".join(traceback.format_exception(error)) + repr(error) + getattr(error, "hint", "")
 
 
@@ -162,7 +184,7 @@ async def test_state_and_data_are_for_this_user_only(local):
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-async def test_a_server_of_somebody_else_is_used_but_never_stopped(local, foreign):
+async def test_a_server_of_another_program_is_used_but_never_stopped(local, foreign):
     report = await start(foreign)
     assert (report.already_running, report.ours, report.backend) == (True, False, None)
 
@@ -176,10 +198,10 @@ async def test_a_server_of_somebody_else_is_used_but_never_stopped(local, foreig
 async def test_a_stale_record_does_not_make_a_foreign_server_ours(local, foreign):
     await start(local.spec())
     await stop(local.spec())
-    folder = state_folder(foreign.state_dir, foreign.port)
+    folder = foreign.folder
     folder.create()
     started = await start(local.spec())
-    record = state_folder(foreign.state_dir, local.port).load()
+    record = local.spec().folder.load()
     psutil.Process(started.pid).kill()
     await aeventually(lambda: not local.running())
     folder.save(replace(record, port=foreign.port))
@@ -192,7 +214,7 @@ async def test_a_stale_record_does_not_make_a_foreign_server_ours(local, foreign
 async def test_a_pid_that_was_used_again_is_never_signalled(local, bystander):
     spec = local.spec()
     await start(spec)
-    folder = state_folder(spec.state_dir, spec.port)
+    folder = spec.folder
     record = folder.load()
     await stop(spec)
     folder.save(replace(record, pid=bystander.pid))
@@ -210,7 +232,7 @@ async def test_a_pid_that_was_used_again_is_never_signalled(local, bystander):
     "record", ["", "{", "[]", "null", '{"backend": "windmill"}', '{"backend": "binary"}', "\xff"]
 )
 async def test_a_record_that_cannot_be_read_is_no_record(local, record):
-    folder = state_folder(local.spec().state_dir, local.port)
+    folder = local.spec().folder
     folder.create()
     folder.record_file.write_text(record, encoding="latin-1")
 
@@ -306,7 +328,7 @@ async def test_a_server_that_still_loads_its_data_is_left_running_and_can_be_sto
 
 async def test_a_cancelled_start_leaves_nothing_running(local):
     local.python_server("import time\ntime.sleep(60)")
-    folder = state_folder(local.spec().state_dir, local.port)
+    folder = local.spec().folder
     starting = asyncio.create_task(start(local.spec()))
     await aeventually(folder.load)
 
@@ -350,11 +372,70 @@ async def test_a_running_server_needs_no_writable_folder(local, foreign):
     assert report.already_running is True
 
 
-async def test_who_finds_the_lock_held_gives_up_in_time(local):
-    folder = state_folder(local.spec().state_dir, local.port)
-    async with exclusive(folder, wait_seconds=1):
+async def test_a_start_that_finds_the_lock_held_gives_up_in_time(local):
+    folder = local.spec().folder
+    async with folder.locked(wait_seconds=1):
         with pytest.raises(LockBusyError):
             await start(local.spec(), wait_seconds=0.2)
+
+
+async def test_the_lock_file_is_private_and_stays(local):
+    folder = local.spec().folder
+    async with folder.locked(wait_seconds=1):
+        inode = folder.lock_file.stat().st_ino
+        assert folder.lock_file.stat().st_mode & 0o777 == 0o600
+
+    async with folder.locked(wait_seconds=1):
+        assert folder.lock_file.stat().st_ino == inode
+
+
+async def test_a_cancelled_wait_for_the_lock_does_not_take_it_later(local):
+    folder = local.spec().folder
+    began = asyncio.Event()
+
+    async def wait() -> None:
+        began.set()
+        async with folder.locked(wait_seconds=60):
+            pytest.fail("cancelled, and yet it holds the lock")
+
+    async with folder.locked(wait_seconds=1):
+        waiting = asyncio.create_task(wait())
+        await began.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    async with folder.locked(wait_seconds=0):
+        pass
+
+
+async def test_a_start_that_is_cancelled_while_it_holds_the_lock_releases_it(local):
+    folder = local.spec().folder
+    holds = asyncio.Event()
+
+    async def hold() -> None:
+        async with folder.locked(wait_seconds=1):
+            holds.set()
+            await asyncio.Event().wait()
+
+    holding = asyncio.create_task(hold())
+    await holds.wait()
+    holding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await holding
+    async with folder.locked(wait_seconds=0):
+        pass
+
+
+async def test_the_lock_of_a_process_that_was_killed_is_free(local):
+    folder = local.spec().folder
+    with holding_the_lock_of(folder) as holder:
+        with pytest.raises(LockBusyError):
+            async with folder.locked(wait_seconds=0):
+                pass
+        holder.kill()
+
+    async with folder.locked(wait_seconds=0):
+        pass
 
 
 async def test_start_waits_for_a_redis_that_is_loading(local):

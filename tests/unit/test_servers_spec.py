@@ -1,11 +1,16 @@
 """Which addresses langcache would start a server for, and what it says about the others."""
 
+import re
 import traceback
 from pathlib import Path
 
 import pytest
 
+from langcache_cli.caching.tooling import RedisAddress
+from langcache_cli.server_options import DEFAULT_MAXMEMORY
 from langcache_cli.servers import InvalidSpecError, NotLocalError, ServerSpec, default_state_dir
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_default_url_of_the_settings_is_read():
@@ -102,6 +107,8 @@ def test_a_password_that_was_not_encoded_is_explained_and_not_shown(url):
         {"username": "a\nport", "password": "x"},
         {"username": "ops"},
         {"password": "a\0b"},
+        {"password": "a\udcff"},
+        {"username": "a\udcff", "password": "x"},
     ],
 )
 def test_what_no_server_could_be_started_with_is_refused(options):
@@ -111,8 +118,30 @@ def test_what_no_server_could_be_started_with_is_refused(options):
 
 @pytest.mark.parametrize("url", ["redis://localhost/x", "redis://localhost/-1", "redis://localhost/²"])
 def test_a_database_that_is_no_number_is_refused(url):
-    with pytest.raises(InvalidSpecError, match="not a number"):
+    with pytest.raises(InvalidSpecError, match="must be a number"):
         ServerSpec.from_url(url)
+
+
+def test_nothing_of_a_url_without_a_scheme_is_shown():
+    with pytest.raises(NotLocalError) as caught:
+        ServerSpec.from_url("secret:word@localhost:6379")
+
+    assert "secret" not in str(caught.value) + caught.value.hint
+
+
+def test_the_address_for_the_core_is_that_of_the_url_in_database_0():
+    spec = ServerSpec.from_url("redis://ops:p%40ss@[::1]:7000/3")
+
+    assert spec.address == RedisAddress.parse("redis://ops:p%40ss@[::1]:7000/0")
+
+
+@pytest.mark.parametrize("file", ["docker-compose.redis.yml", ".env.example"])
+def test_the_default_memory_limit_is_the_same_wherever_it_is_written(file):
+    text = (ROOT / file).read_text(encoding="utf-8")
+
+    written = re.findall(r"REDIS_MAXMEMORY(?::-| \(|=)(\w+)", text)
+    assert set(written) == {DEFAULT_MAXMEMORY}
+    assert ServerSpec().maxmemory == DEFAULT_MAXMEMORY
 
 
 def test_the_password_is_neither_in_repr_nor_behind_mask():

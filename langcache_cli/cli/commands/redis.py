@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,29 +12,17 @@ from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output
 from langcache_cli.cli.running import execute
+from langcache_cli.server_options import DEFAULT_MAXMEMORY, DEFAULT_WAIT_SECONDS, Backend
 
 if TYPE_CHECKING:
     from langcache_cli.servers import ServerSpec, StartReport, StatusReport, StopReport
 
 app = typer.Typer(help="Start, stop and look at a local Redis.", no_args_is_help=True, rich_markup_mode=None)
 
-
-DEFAULT_MAXMEMORY = "256mb"
-
-
-class BackendChoice(StrEnum):
-    """What a server can be started with."""
-
-    auto = "auto"
-    compose = "compose"
-    binary = "binary"
-    embedded = "embedded"
-
-
 Port = Annotated[int | None, typer.Option(help="Instead of the port in REDIS_URL.", min=1, max=65535)]
 Maxmemory = Annotated[str, typer.Option(help="Memory limit; the least used keys go first.", metavar="SIZE")]
 Wait = Annotated[float, typer.Option(help="How long to wait until it answers.", metavar="SECONDS", min=0.1)]
-BackendOption = Annotated[BackendChoice, typer.Option(help="What to start it with.")]
+BackendOption = Annotated[Backend, typer.Option(help="What to start it with.")]
 
 
 def _spec(invocation: Invocation, port: int | None, maxmemory: str = DEFAULT_MAXMEMORY) -> ServerSpec:
@@ -48,23 +35,20 @@ def _spec(invocation: Invocation, port: int | None, maxmemory: str = DEFAULT_MAX
 @app.command()
 def start(
     ctx: typer.Context,
-    backend: BackendOption = BackendChoice.auto,
+    backend: BackendOption = Backend.AUTO,
     port: Port = None,
     maxmemory: Maxmemory = DEFAULT_MAXMEMORY,
-    wait: Wait = 20.0,
+    wait: Wait = DEFAULT_WAIT_SECONDS,
 ) -> None:
     """Start the Redis that REDIS_URL names, unless it answers already.
 
     Takes Docker Compose if an engine runs, else an installed valkey-server or redis-server, else the
     embedded one.
     """
-    from langcache_cli.servers import Backend  # noqa: PLC0415 - see the package
     from langcache_cli.servers import start as run  # noqa: PLC0415 - see the package
 
     invocation: Invocation = ctx.obj
-    report = execute(
-        run(_spec(invocation, port, maxmemory), backend=Backend(backend.value), wait_seconds=wait)
-    )
+    report = execute(run(_spec(invocation, port, maxmemory), backend=backend, wait_seconds=wait))
     _show_start(Output(invocation), invocation, report)
 
 
@@ -105,17 +89,16 @@ def _show_stop(output: Output, invocation: Invocation, report: StopReport) -> No
 @app.command()
 def restart(
     ctx: typer.Context,
-    backend: BackendOption = BackendChoice.auto,
+    backend: BackendOption = Backend.AUTO,
     port: Port = None,
     maxmemory: Maxmemory = DEFAULT_MAXMEMORY,
-    wait: Wait = 20.0,
+    wait: Wait = DEFAULT_WAIT_SECONDS,
 ) -> None:
     """Stop the server that langcache started, and start it again with its data."""
-    from langcache_cli.servers import Backend  # noqa: PLC0415 - see the package
     from langcache_cli.servers import restart as run  # noqa: PLC0415 - see the package
 
     invocation: Invocation = ctx.obj
-    chosen = None if backend is BackendChoice.auto else Backend(backend.value)
+    chosen = None if backend is Backend.AUTO else backend
     report = execute(run(_spec(invocation, port, maxmemory), backend=chosen, wait_seconds=wait))
     output = Output(invocation)
     if invocation.json:
@@ -156,7 +139,7 @@ def _status_rows(report: StatusReport) -> list[tuple[str, str]]:
     if report.ours:
         rows.append(("started by", f"langcache ({report.backend}), {report.started_at}"))
     elif report.version is not None:
-        rows.append(("started by", "somebody else"))
+        rows.append(("started by", "another program"))
     if report.pid is not None:
         rows.append(("process", str(report.pid)))
     if report.version is not None:
@@ -183,7 +166,7 @@ def logs(
 
     invocation: Invocation = ctx.obj
     if follow and invocation.json:
-        raise CommandError(ExitCode.USAGE, "--follow has no end, as a document must: leave --json out")
+        raise CommandError(ExitCode.USAGE, "--follow prints no JSON document: leave --json out")
     output, spec = Output(invocation), _spec(invocation, port)
     if follow:
         execute(_follow(output, spec, tail))
@@ -212,7 +195,7 @@ def shell(ctx: typer.Context, port: Port = None) -> None:
 
     if ctx.obj.json:
         raise CommandError(
-            ExitCode.USAGE, "the shell is redis-cli, which prints no document: leave --json out"
+            ExitCode.USAGE, "the shell is redis-cli, which prints no JSON document: leave --json out"
         )
     command = execute(shell_command(_spec(ctx.obj, port)))
     os.execvpe(command.argv[0], command.argv, command.env)  # noqa: S606 - a program found on this machine
