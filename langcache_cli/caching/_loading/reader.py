@@ -20,8 +20,8 @@ from langcache_cli.caching._protocol.entry import MAX_HEADER_BYTES, PACKING, TAG
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import seen_in
 from langcache_cli.caching._runtime.loop_runtime import Runtime
-from langcache_cli.caching._statistics.counters import Label
 from langcache_cli.caching._statistics.events import CacheEvent
+from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._values.compression import ZLIB, unpacked
 
 NOTHING = object()
