@@ -106,56 +106,61 @@ def cache_router(
             in a load balancer, since it works without Redis; 503 has it taken out.
     """
     router = APIRouter(tags=["cache"])
-    registry = CollectorRegistry()
-    registry.register(CacheCollector(cache))
+    _add_health(router, cache, degraded_status)
+    _add_metrics(router, cache)
+    if admin:
+        _add_clearing(router, cache, admin)
+    return router
 
-    def used() -> Cache:
-        return cache or get_default_cache()
 
+def _add_health(router: APIRouter, cache: Cache | None, degraded_status: int) -> None:
     @router.get("/health/cache", responses={degraded_status: {"model": Health}})
     async def cache_health(response: Response) -> Health:
         """Whether Redis can be used, and the numbers of the last hour.
 
         Takes no longer than one cache operation.
         """
-        stats = await used().stats()
+        stats = await (cache or get_default_cache()).stats()
         if not stats["enabled"] or (stats["reachable"] and not stats["outbox"]):
             return Health(status="healthy", stats=stats)
         response.status_code = degraded_status
         return Health(status="degraded", stats=stats)
 
+
+def _add_metrics(router: APIRouter, cache: Cache | None) -> None:
+    registry = CollectorRegistry()
+    registry.register(CacheCollector(cache))
+
     @router.get("/metrics", response_class=PlainTextResponse)
-    def cache_metrics() -> PlainTextResponse:  # not async: a thread renders it, and the event loop goes on
+    def cache_metrics() -> PlainTextResponse:
         """The counters of this process in Prometheus' text format."""
+        # Not async, so FastAPI runs it in a thread: thousands of series would block the event loop for long.
         return PlainTextResponse(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    if admin:
 
-        @router.post(
-            "/admin/cache/clear",
-            dependencies=list(admin),
-            responses={
-                status.HTTP_202_ACCEPTED: {"model": Cleared, "description": "Redis has not confirmed it yet"}
-            },
+def _add_clearing(router: APIRouter, cache: Cache | None, admin: Sequence[Depends]) -> None:
+    @router.post(
+        "/admin/cache/clear",
+        dependencies=list(admin),
+        responses={
+            status.HTTP_202_ACCEPTED: {"model": Cleared, "description": "Redis has not confirmed it yet"}
+        },
+    )
+    async def clear_cache(
+        response: Response, cache_type: Annotated[str, Query(description="A cache type, or `all`.")] = ALL
+    ) -> Cleared:
+        """Remove every entry of a cache type, or all."""
+        target = cache or get_default_cache()
+        _require_known(target, cache_type)
+        removed = await (
+            target.invalidate(f"{target.settings.namespace}:*")
+            if cache_type == ALL
+            else target.invalidate_type(cache_type)
         )
-        async def clear_cache(
-            response: Response, cache_type: Annotated[str, Query(description="A cache type, or `all`.")] = ALL
-        ) -> Cleared:
-            """Remove every entry of a cache type, or all."""
-            target = used()
-            _require_known(target, cache_type)
-            namespace = target.settings.namespace
-            removed = await (
-                target.invalidate(f"{namespace}:*")
-                if cache_type == ALL
-                else target.invalidate_type(cache_type)
-            )
-            deferred = target.pending_invalidations > 0
-            if deferred:
-                response.status_code = status.HTTP_202_ACCEPTED
-            return Cleared(cache_type=cache_type, removed=removed, deferred=deferred)
-
-    return router
+        deferred = target.pending_invalidations > 0
+        if deferred:
+            response.status_code = status.HTTP_202_ACCEPTED
+        return Cleared(cache_type=cache_type, removed=removed, deferred=deferred)
 
 
 def _require_known(cache: Cache, cache_type: str) -> None:

@@ -89,7 +89,10 @@ class Statistics:
         return taken
 
     def give_back(self, taken: Mapping[Label, Counts]) -> None:
-        """Move the result of one `take` back to pending, because it was not delivered."""
+        """Move the result of one `take` back to pending, because Redis did not confirm it.
+
+        If Redis added it all the same and only the confirmation was lost, it is added twice.
+        """
         with self._lock:
             _add(self._taken, taken, sign=-1)
             _add(self._pending, taken)

@@ -81,7 +81,9 @@ class CacheReport:
 
 @dataclass(frozen=True, slots=True)
 class ServerReport:
-    """What ``INFO`` says. Its hits and misses count the look-ups of every client, ``EXISTS`` included.
+    """The server's own numbers, from ``INFO``.
+
+    Its hits and misses count the look-ups of every client, ``EXISTS`` included.
 
     Attributes:
         version: Version of the server.
