@@ -1,4 +1,4 @@
-"""The cache in a FastAPI application: its life with the application's, a health page, clearing, metrics.
+"""The cache in a FastAPI application: start and end with the application, health page, clearing, metrics.
 
 ::
 
@@ -18,21 +18,27 @@ from fastapi import APIRouter, FastAPI, Query, Response, status
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends
 from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from langcache_cli.caching import Cache, CacheError, CacheStats, get_default_cache
-from langcache_cli.caching.tooling import prometheus_text
+from langcache_cli.prometheus import CacheCollector
 
 logger = logging.getLogger(__name__)
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 
 ALL = "all"
-PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+"""In place of a cache type: every entry of the namespace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What ``GET /health/cache`` says: ``degraded`` means that calls go straight to their functions."""
+    """The answer of ``GET /health/cache``.
+
+    Attributes:
+        status: ``degraded`` while calls go straight to their functions.
+        stats: The numbers of the last hour.
+    """
 
     status: Literal["healthy", "degraded"]
     stats: CacheStats
@@ -40,9 +46,13 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """What ``POST /admin/cache/clear`` has done.
+    """The answer of ``POST /admin/cache/clear``.
 
-    ``deferred``: Redis did not confirm; this process goes straight to the functions until it has.
+    Attributes:
+        cache_type: The type that was cleared, or ``all``.
+        removed: Keys removed.
+        deferred: True if Redis has not confirmed it; calls of this process go straight to their functions
+            until it has.
     """
 
     cache_type: str
@@ -51,13 +61,14 @@ class Cleared:
 
 
 def cache_lifespan(lifespan: Lifespan | None = None, *, cache: Cache | None = None) -> Lifespan:
-    """The lifespan of an application that uses a cache, around one of its own if it has one.
+    """A lifespan that opens and closes the cache around the application's own lifespan.
 
-    At the start it connects; a Redis that is down is logged and keeps nothing from starting. At the end it
-    delivers statistics and invalidations and closes the connections, after the application's own shutdown.
+    At the start it connects. If Redis is down it logs a warning, and the application starts all the same. At
+    the end, after the application's own shutdown, it delivers statistics and invalidations and closes the
+    connections.
 
     Args:
-        lifespan: The application's own.
+        lifespan: The application's own lifespan; None if it has none.
         cache: None for the default cache, which is made from the environment at the start.
     """
 
@@ -89,58 +100,75 @@ def cache_router(
 
     Args:
         cache: None for the default cache.
-        admin: Dependencies that let admins through and nobody else. Without any, nothing can be cleared.
-        degraded_status: The HTTP status of the health page while Redis cannot be used: 200 to keep this
-            process in a load balancer, as it works without; 503 to have it taken out.
+        admin: Dependencies that refuse every request but those of admins. Without any, the route for clearing
+            does not exist.
+        degraded_status: The HTTP status of the health page while Redis cannot be used. 200 keeps this process
+            in a load balancer, since it works without Redis; 503 has it taken out.
     """
     router = APIRouter(tags=["cache"])
+    _add_health(router, cache, degraded_status)
+    _add_metrics(router, cache)
+    if admin:
+        _add_clearing(router, cache, admin)
+    return router
 
-    def used() -> Cache:
-        return cache or get_default_cache()
 
+def _add_health(router: APIRouter, cache: Cache | None, degraded_status: int) -> None:
     @router.get("/health/cache", responses={degraded_status: {"model": Health}})
     async def cache_health(response: Response) -> Health:
-        """Whether Redis can be used, and the numbers of the last hour; never slower than one operation."""
-        stats = await used().stats()
+        """Whether Redis can be used, and the numbers of the last hour.
+
+        Takes no longer than one cache operation.
+        """
+        stats = await (cache or get_default_cache()).stats()
         if not stats["enabled"] or (stats["reachable"] and not stats["outbox"]):
             return Health(status="healthy", stats=stats)
         response.status_code = degraded_status
         return Health(status="degraded", stats=stats)
 
+
+def _add_metrics(router: APIRouter, cache: Cache | None) -> None:
+    registry = CollectorRegistry()
+    registry.register(CacheCollector(cache))
+
     @router.get("/metrics", response_class=PlainTextResponse)
-    async def cache_metrics() -> PlainTextResponse:
+    def cache_metrics() -> PlainTextResponse:
         """The counters of this process in Prometheus' text format."""
-        return PlainTextResponse(prometheus_text(used()), media_type=PROMETHEUS)
+        # Not async, so FastAPI runs it in a thread: thousands of series would block the event loop for long.
+        return PlainTextResponse(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    if admin:
 
-        @router.post(
-            "/admin/cache/clear",
-            dependencies=list(admin),
-            responses={status.HTTP_202_ACCEPTED: {"model": Cleared, "description": "Kept for later"}},
+def _add_clearing(router: APIRouter, cache: Cache | None, admin: Sequence[Depends]) -> None:
+    @router.post(
+        "/admin/cache/clear",
+        dependencies=list(admin),
+        responses={
+            status.HTTP_202_ACCEPTED: {"model": Cleared, "description": "Redis has not confirmed it yet"}
+        },
+    )
+    async def clear_cache(
+        response: Response, cache_type: Annotated[str, Query(description="A cache type, or `all`.")] = ALL
+    ) -> Cleared:
+        """Remove every entry of a cache type, or all."""
+        target = cache or get_default_cache()
+        _require_known(target, cache_type)
+        removed = await (
+            target.invalidate(f"{target.settings.namespace}:*")
+            if cache_type == ALL
+            else target.invalidate_type(cache_type)
         )
-        async def clear_cache(
-            response: Response, cache_type: Annotated[str, Query(description="A cache type, or `all`.")] = ALL
-        ) -> Cleared:
-            """Remove every entry of a cache type, or all."""
-            target = used()
-            _require_known(target, cache_type)
-            namespace = target.settings.namespace
-            removed = await (
-                target.invalidate(f"{namespace}:*")
-                if cache_type == ALL
-                else target.invalidate_type(cache_type)
-            )
-            deferred = target.pending_invalidations > 0
-            if deferred:
-                response.status_code = status.HTTP_202_ACCEPTED
-            return Cleared(cache_type=cache_type, removed=removed, deferred=deferred)
-
-    return router
+        deferred = target.pending_invalidations > 0
+        if deferred:
+            response.status_code = status.HTTP_202_ACCEPTED
+        return Cleared(cache_type=cache_type, removed=removed, deferred=deferred)
 
 
 def _require_known(cache: Cache, cache_type: str) -> None:
-    """Answer 422, in the form of FastAPI's own errors, to the name of no cache type."""
+    """Answer an unknown cache type with 422, in the form of FastAPI's own validation errors.
+
+    Raises:
+        RequestValidationError: There is no such cache type.
+    """
     known = [ALL, *cache.settings.types]
     if cache_type not in known:
         raise RequestValidationError(

@@ -7,20 +7,29 @@ a minor version; an application should do without them.
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.settings import load_settings
 from langcache_cli.caching._front.default import default_warmers
-from langcache_cli.caching._front.prometheus_text import prometheus_text
 from langcache_cli.caching._front.warm import WarmCounts, warm
 from langcache_cli.caching._functions.warmer import Warmer
 from langcache_cli.caching._keys.namespace import Namespace
 from langcache_cli.caching._protocol.pace import Pace
-from langcache_cli.caching._statistics.counters import COUNTERS, Label
+from langcache_cli.caching._statistics.counter_table import COUNTERS, CounterSpec
+from langcache_cli.caching._statistics.labels import OUTBOX, Label
+from langcache_cli.caching._statistics.latency_buckets import (
+    HISTOGRAM_ENDS_SECONDS,
+    LatencyHistogram,
+    latency_histogram,
+)
 from langcache_cli.caching._statistics.report import CacheReport, Numbers, ServerReport, readable_bytes
 from langcache_cli.caching._wire.connection import RedisConnection, ask
 from langcache_cli.caching._wire.handshake import connect
 
 __all__ = [
     "COUNTERS",
+    "HISTOGRAM_ENDS_SECONDS",
+    "OUTBOX",
     "CacheReport",
+    "CounterSpec",
     "Label",
+    "LatencyHistogram",
     "Namespace",
     "Numbers",
     "Pace",
@@ -32,8 +41,8 @@ __all__ = [
     "ask",
     "connect",
     "default_warmers",
+    "latency_histogram",
     "load_settings",
-    "prometheus_text",
     "readable_bytes",
     "warm",
 ]

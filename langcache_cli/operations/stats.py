@@ -1,4 +1,4 @@
-"""How well the cache works: per type, in all, and what the server says."""
+"""The statistics of the fleet: per cache type, in total, and the server's own."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class TypeLine:
     """The numbers of one cache type.
 
     Attributes:
-        name: The type.
+        name: The cache type, or a prefix that belongs to none.
         keys: Keys in Redis now.
-        ttl_seconds: TTL of its entries, unless a function has its own.
-        numbers: What was counted in the window.
+        ttl_seconds: TTL of its entries, unless their function has its own.
+        numbers: The counters of the window.
     """
 
     name: str
@@ -32,10 +32,10 @@ class StatsReport:
     """Statistics over a window.
 
     Attributes:
-        window_seconds: How far back the counted numbers go.
-        types: One line a type: all known types, and prefixes that belong to none.
-        total: Everything together.
-        server: What Redis says of itself.
+        window_seconds: Length of the window of the counters, which ends now.
+        types: One line for each cache type, then for each prefix that belongs to none.
+        total: The counters of all types together, and those of the outboxes.
+        server: What Redis reports about itself.
     """
 
     window_seconds: int
@@ -45,15 +45,15 @@ class StatsReport:
 
     @property
     def keys(self) -> int:
-        """Keys of the namespace."""
+        """Keys in the namespace."""
         return sum(line.keys for line in self.types)
 
 
 async def stats(cache: Cache, *, window_seconds: int) -> StatsReport:
-    """Collect the numbers; walks all keys of the namespace once.
+    """Collect the statistics. Scans all keys of the namespace once.
 
     Raises:
-        CacheError: Redis could not be used.
+        CacheError: Redis did not answer, or refused.
     """
     await require_answer(cache)
     report = await cache.report(window_seconds=window_seconds)

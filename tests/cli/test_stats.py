@@ -4,10 +4,12 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
 
+from langcache_cli.caching.tooling import COUNTERS
 from tests.cli.cli_support import complaint, fill, keys_of, url_of
 from tests.harness.cli import ROOT, finish, run_cli, start_cli
 
@@ -105,6 +107,36 @@ def test_stats_shows_what_another_process_has_counted(secured_redis, call):
         assert document["server"]["version"]
     # and three readings have changed none of it
     assert documents[0]["total"] == call("stats", "--json", "--window", "5m", env=env).document["total"]
+
+
+def test_the_document_has_every_counter_and_the_names_of_before(used_redis, call):
+    document = call("stats", "--json", env={"REDIS_URL": url_of(used_redis)}).document
+    functions = {spec.exported_name for spec in COUNTERS.values() if spec.per_function}
+    outbox = {spec.exported_name for spec in COUNTERS.values() if not spec.per_function}
+    before = {
+        "hits", "stale", "misses", "joined", "loads", "load_errors", "refused", "bypassed", "unstored",
+        "undecodable", "uncacheable", "read_bytes", "written_bytes",
+    }  # fmt: skip
+    derived = {"hit_ratio", "hit_p50_ms", "hit_p95_ms", "load_p50_ms", "load_p95_ms"}
+    assert before | {"near", "invalidated"} <= functions
+    assert set(document["total"]) == functions | derived | {"keys"}
+    assert {frozenset(line) for line in document["types"].values()} == {
+        frozenset(functions | derived | {"keys", "ttl_seconds"})
+    }
+    assert set(document["outbox"]) == outbox == {"deferred", "delivered"}
+
+
+def test_the_document_reads_what_another_version_counted(secured_redis, call):
+    minute = int(time.time()) // 60 * 60
+    label = "vocabulary:vocabulary:get_word"
+    for name, count in {"hits": 9, "near": 4, "misses": 1, "invalidated": 2, "bytes_read": 7}.items():
+        secured_redis.command("HSET", f"cache@stats:m:{minute}", f"{label}:{name}", count)
+    secured_redis.command("HSET", f"cache@stats:m:{minute}", "(outbox):::deferred", 3)
+    document = call("stats", "--json", env={"REDIS_URL": url_of(secured_redis)}).document
+    names = ("hits", "near", "misses", "invalidated", "read_bytes", "hit_ratio")
+    for part in (document["total"], document["types"]["vocabulary"]):
+        assert [part[name] for name in names] == [9, 4, 1, 2, 7, 0.9]
+    assert document["outbox"] == {"deferred": 3, "delivered": 0}
 
 
 def test_the_table_says_a_zero_as_a_zero_and_a_rate_in_percent(used_redis):

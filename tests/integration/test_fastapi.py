@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from fastapi import Depends, FastAPI, Header, HTTPException
+from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.parser import text_string_to_metric_families
 
 from langcache_cli.caching import Cache, set_default_cache
-from langcache_cli.caching.tooling import prometheus_text
 from langcache_cli.fastapi import cache_lifespan, cache_router
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database
@@ -233,7 +233,7 @@ async def test_metrics_are_what_prometheus_reads(cache):
         await cache.report()  # delivering the counters does not take them away from here
         await database.read(1)
         answer = await client.get("/metrics")
-    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert answer.headers["content-type"] == CONTENT_TYPE_LATEST
     found = samples(answer.text)
     assert found["langcache_hits_total[read]"] == 3
     assert found["langcache_misses_total[read]"] == 2
@@ -252,7 +252,32 @@ async def test_counters_that_could_not_be_delivered_are_counted_once(open_cache,
     await database.read(1)
     await database.read(1)
     server.kill()
-    for _ in range(3):
-        with pytest.raises(Exception, match="Redis"):
-            await cache.report()
-        assert samples(prometheus_text(cache))["langcache_hits_total[read]"] == 1
+    async with running(application(cache)) as client:
+        for _ in range(3):
+            with pytest.raises(Exception, match="Redis"):
+                await cache.report()
+            assert samples((await client.get("/metrics")).text)["langcache_hits_total[read]"] == 1
+
+
+async def test_metrics_are_those_of_the_default_cache_at_each_request(cache):
+    database = Database(cache)
+    await database.read(1)
+    app = FastAPI()
+    app.include_router(cache_router())
+    async with running(app) as client:
+        before = set_default_cache(cache)
+        try:
+            answer = await client.get("/metrics")
+        finally:
+            set_default_cache(before)
+    assert samples(answer.text)["langcache_loads_total[read]"] == 1
+
+
+async def test_the_metrics_of_two_routers_do_not_meet(open_cache):
+    caches = [open_cache(), open_cache(redis_enabled=False)]
+    app = FastAPI()
+    for number, used in enumerate(caches):
+        app.include_router(cache_router(cache=used), prefix=f"/{number}")
+    async with running(app) as client:
+        texts = [(await client.get(f"/{number}/metrics")).text for number in range(2)]
+    assert [samples(text)["langcache_enabled[]"] for text in texts] == [1, 0]

@@ -1,20 +1,22 @@
 """Counters and latency buckets: nothing is lost in a sum, and percentiles are near the truth."""
 
-import ast
 import math
 import sys
 import threading
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import langcache_cli.caching
-from langcache_cli.caching._statistics.counters import COUNTERS, Statistics
-from langcache_cli.caching._statistics.latency_buckets import bucket_of, percentile_ms
-from langcache_cli.caching.tooling import Label
+from langcache_cli.caching._statistics.counters import Statistics
+from langcache_cli.caching._statistics.latency_buckets import (
+    HISTOGRAM_ENDS_SECONDS,
+    bucket_of,
+    latency_histogram,
+    percentile_ms,
+)
+from langcache_cli.caching.tooling import COUNTERS, Label
 
 WORD = Label("vocabulary", "vocabulary", "get_word")
 LEVEL = Label("vocabulary", "vocabulary_level", "get_level")
@@ -168,18 +170,44 @@ def test_without_latencies_there_is_no_percentile():
     assert percentile_ms({"hits": 5}, "hit", 95) is None
 
 
-def test_every_counter_that_is_counted_is_explained():
-    counting = {
-        node.args[place].value
-        for path in Path(langcache_cli.caching.__file__).parent.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        for place in [{"count": 0, "record": 1}.get(node.func.attr)]
-        if place is not None and len(node.args) > place and isinstance(node.args[place], ast.Constant)
-        if isinstance(node.args[place].value, str)
-    }
-    assert counting
-    assert counting <= set(COUNTERS)
+@given(st.lists(st.sampled_from([bucket_of(1e6 * end) for end in HISTOGRAM_ENDS_SECONDS]), min_size=1))
+def test_a_histogram_has_every_latency_at_its_end_and_beyond(buckets):
+    statistics = Statistics()
+    for bucket in buckets:
+        statistics.time(WORD, "hit", 2 ** (bucket / 4) / 1e6)
+    histogram = latency_histogram(statistics.take()[WORD], "hit")
+    ends = [round(1e6 * end) for end in HISTOGRAM_ENDS_SECONDS]
+    assert histogram.below == tuple(sum(2 ** (bucket / 4) <= end for bucket in buckets) for end in ends)
+    assert histogram.count == len(buckets)
+
+
+@given(st.lists(st.floats(1e-6, 1e5), min_size=1))
+def test_a_histogram_counts_all_latencies_and_its_sum_is_within_10_percent(latencies):
+    statistics = Statistics()
+    for latency in latencies:
+        statistics.time(WORD, "load", latency)
+    histogram = latency_histogram(statistics.take()[WORD], "load")
+    assert histogram.count == len(latencies)
+    assert list(histogram.below) == sorted(histogram.below)
+    assert histogram.below[-1] <= histogram.count
+    assert sum(latencies) / 1.1 <= histogram.sum_seconds <= sum(latencies) * 1.1
+
+
+def test_without_latencies_there_is_no_histogram():
+    assert latency_histogram({"hits": 5, "load_us.3": 1}, "hit") is None
+
+
+def test_what_is_given_back_is_taken_again_once_and_stays_part_of_the_whole():
+    statistics = Statistics()
+    statistics.add(WORD, "loads", 3)
+    taken = statistics.take()
+    statistics.add(WORD, "loads", 4)
+    assert statistics.since_start() == {WORD: {"loads": 7}}
+    statistics.give_back(taken)
+    assert statistics.since_start()[WORD] == {"loads": 7}
+    assert statistics.take() == {WORD: {"loads": 7}}
+    assert statistics.since_start()[WORD] == {"loads": 7}
+    assert statistics.take() == {}
 
 
 def test_threads_lose_no_count():

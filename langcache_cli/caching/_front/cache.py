@@ -18,7 +18,7 @@ from langcache_cli.caching._functions.options import CachedOptions
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._runtime.loop_runtime import Runtime
-from langcache_cli.caching._statistics.counters import Label
+from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._statistics.report import CacheReport, CacheStats, Numbers, ServerReport
 from langcache_cli.caching._wire.externals import Externals
 

@@ -13,8 +13,9 @@ from langcache_cli.caching._loading.reader import Reader
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._runtime.runtimes import Runtimes
-from langcache_cli.caching._statistics.counters import Label, Statistics
+from langcache_cli.caching._statistics.counters import Statistics
 from langcache_cli.caching._statistics.events import Events
+from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._wire.externals import Externals
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from langcache_cli.caching._runtime.loop_runtime import Runtime
-from langcache_cli.caching._statistics.counters import Label
 from langcache_cli.caching._statistics.events import CacheEvent
+from langcache_cli.caching._statistics.labels import Label
 
 
 class HitCounter:

@@ -21,7 +21,7 @@ from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import Lease, Seen, confirmed, new_lease
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.flight import LoadResult
-from langcache_cli.caching._statistics.counters import Label
+from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._wire.budget import Budget
 
 logger = logging.getLogger("langcache_cli.caching")

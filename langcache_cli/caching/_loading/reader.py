@@ -29,7 +29,7 @@ from langcache_cli.caching._protocol.entry import (
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import seen_in
 from langcache_cli.caching._runtime.loop_runtime import Runtime
-from langcache_cli.caching._statistics.counters import Label
+from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._values.compression import ZLIB, decompress
 
 NOTHING = object()

@@ -23,9 +23,10 @@ from langcache_cli.caching._runtime.background import Background
 from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
 from langcache_cli.caching._single_flight.running_loads import RunningLoads
 from langcache_cli.caching._single_flight.uncacheable_keys import UncacheableKeys
-from langcache_cli.caching._statistics.counters import OUTBOX, Label, Statistics
+from langcache_cli.caching._statistics.counters import Statistics
 from langcache_cli.caching._statistics.events import CacheEvent, Events
 from langcache_cli.caching._statistics.fleet_totals import FleetTotals
+from langcache_cli.caching._statistics.labels import OUTBOX, Label
 from langcache_cli.caching._statistics.publisher import Publisher
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.externals import Externals

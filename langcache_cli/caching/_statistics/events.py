@@ -1,4 +1,4 @@
-"""What happens in a cache, for logging and metrics: every count, at the moment it is counted."""
+"""Hooks for logging and metrics: an event for every count, at the moment it is counted."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from langcache_cli.caching._statistics.counters import Label
+from langcache_cli.caching._statistics.labels import Label
 
 logger = logging.getLogger("langcache_cli.caching")
 
 
 @dataclass(frozen=True, slots=True)
 class CacheEvent:
-    """Something that was counted.
+    """One count.
 
     Attributes:
         name: One of the counters: ``hits``, ``misses``, ``loads``, ``refused``, ``deferred`` ...
-        label: Type, prefix and function that it was counted under.
+        label: The type, prefix and function it was counted under.
         key: The key it was about; None when it was about several, or none.
         amount: How many, or how many bytes.
-        seconds: How long it took; None for what takes no time of its own.
+        seconds: How long it took; None for events without a duration.
     """
 
     name: str
@@ -34,13 +34,17 @@ Hook = Callable[[CacheEvent], object]
 
 
 class Events:
-    """Tells hooks what happens. Without hooks it costs nothing."""
+    """The hooks of one cache. Without hooks no event is made."""
 
     def __init__(self) -> None:
         self.hooks: tuple[Hook, ...] = ()
 
     def subscribe(self, hook: Hook) -> Callable[[], None]:
-        """Call ``hook`` from now on; returns what ends that."""
+        """Call ``hook`` with every event from now on, in the thread that counts.
+
+        Returns:
+            A function that ends the subscription.
+        """
         self.hooks = (*self.hooks, hook)
 
         def unsubscribe() -> None:
@@ -49,7 +53,7 @@ class Events:
         return unsubscribe
 
     def tell(self, event: CacheEvent) -> None:
-        """Call the hooks; one that fails is reported and harms nobody."""
+        """Call every hook. An exception of a hook is logged and stops neither the others nor the caller."""
         for hook in self.hooks:
             try:
                 hook(event)

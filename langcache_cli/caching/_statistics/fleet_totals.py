@@ -1,6 +1,8 @@
 """The counters of the whole fleet, in Redis: one hash a minute for a day, one an hour for a week.
 
-They live beside the namespace (``cache@stats:...``), not in it, so that no pattern can clear them.
+The keys are ``cache@stats:m:<start of the minute>`` and ``cache@stats:h:<start of the hour>`` (seconds since
+1970), the fields ``type:prefix:function:counter``. The keys are outside the namespace ``cache:``, so no
+pattern can clear them.
 """
 
 from __future__ import annotations
@@ -11,19 +13,27 @@ from dataclasses import dataclass
 
 from langcache_cli.caching._clock import now_ms
 from langcache_cli.caching._errors import ServerReplyError
-from langcache_cli.caching._statistics.counters import Counts, Label, Statistics
+from langcache_cli.caching._statistics.counters import Counts, Statistics
+from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.node import Node
 
 WRITE_TIMEOUT_SECONDS = 1.0
-"""Closing a process must not hang on its statistics."""
+"""Upper bound for one delivery; a process that closes waits for it."""
 
-BUCKETS_PER_READ = 200
+HASHES_PER_READ = 200
+"""Hashes read in one round trip; bounds the memory of the replies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Hashes of one size. Kept a little longer than the windows that are read from them."""
+    """The hashes of one time span.
+
+    Attributes:
+        letter: Its part of the key.
+        seconds: How much time one hash covers.
+        kept_seconds: Its TTL; longer than the longest window that is read from it.
+    """
 
     letter: str
     seconds: int
@@ -35,7 +45,7 @@ HOURS = Resolution("h", 3600, 8 * 24 * 3600)
 
 
 class FleetTotals:
-    """Adds to and reads the fleet's counters."""
+    """Adds the counters of one process to those of the fleet, and reads the sums."""
 
     def __init__(self, node: Node, namespace: str, *, now_ms: Callable[[], int] = now_ms) -> None:
         self._node = node
@@ -46,7 +56,7 @@ class FleetTotals:
         """Add one process' counters to the current minute and hour, all or nothing.
 
         Raises:
-            CacheError: They may not have been added.
+            CacheError: Redis did not confirm it. The outcome is unknown if the connection was lost.
         """
         fields = [
             (f"{label}:{counter}", amount)
@@ -67,7 +77,7 @@ class FleetTotals:
         """The counters of the last ``window_seconds``, the current minute or hour included.
 
         Raises:
-            CacheError: They could not be read.
+            CacheError: Redis did not answer, or refused.
         """
         resolution = MINUTES if window_seconds <= 24 * 3600 else HOURS
         now = self._now_ms() // 1000
@@ -77,7 +87,7 @@ class FleetTotals:
         ]
         keys.append(self._key(resolution, now))
         total = Statistics()
-        for batch in _batches(dict.fromkeys(keys), BUCKETS_PER_READ):
+        for batch in _batches(dict.fromkeys(keys), HASHES_PER_READ):
             for reply in await self._node.call_many([("HGETALL", key) for key in batch]):
                 if isinstance(reply, ServerReplyError):
                     raise reply

@@ -1,40 +1,46 @@
-"""What one event loop counts of one function's hits: the only numbers that are counted on every call.
+"""The hits of one function on one event loop, counted without a lock.
 
-One loop writes them and they only grow, so any thread may read them at any moment without a lock.
+A hit costs a few microseconds, so a lock and a dictionary at each would be noticed; every other counter goes
+through `Statistics.add`. A tally needs no lock because only its own loop writes it and its numbers only grow:
+another thread may read them at any moment. A hit that is counted during the read may be seen in part (the
+hit, not yet its bytes); the rest is seen by the next read, and nothing is counted twice.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 
-from langcache_cli.caching._statistics.latency_buckets import BUCKET_ENDS, BUCKETS
+from langcache_cli.caching._statistics.latency_buckets import BUCKET_ENDS, BUCKETS, timing_name
 
 
 class HitTally:
-    """Numbers that only grow."""
+    """Counts hits, their bytes and their latencies; never reset.
 
-    __slots__ = ("_buckets", "_bytes", "_hits", "_near")
+    `Statistics` keeps the numbers of its last read and adds only the difference.
+    """
+
+    __slots__ = ("_buckets", "_bytes", "_near", "_remote")
 
     def __init__(self) -> None:
-        self._hits = 0
+        self._remote = 0
         self._near = 0
         self._bytes = 0
         self._buckets = [0] * BUCKETS
 
     def count_hit(self, n_bytes: int, seconds: float) -> None:
-        """Count a hit that read so many bytes and took so long."""
-        self._hits += 1
+        """Count a hit from Redis: the bytes of its entry, and how long it took."""
+        self._remote += 1
         self._bytes += n_bytes
-        self._buckets[bisect_left(BUCKET_ENDS, seconds * 1e6)] += 1  # as `bucket_of` does
+        self._buckets[bisect_left(BUCKET_ENDS, seconds * 1e6)] += 1  # `bucket_of`, without the call
 
     def count_near_hit(self, seconds: float) -> None:
-        """Count a hit that took so long, and asked nobody."""
+        """Count a hit from the memory of the process, and how long it took."""
         self._near += 1
         self._buckets[bisect_left(BUCKET_ENDS, seconds * 1e6)] += 1
 
     def counts(self) -> dict[str, int]:
-        """Everything counted so far, by the names of the counters; only what is not 0."""
-        counts = {f"hit_us.{number}": count for number, count in enumerate(self._buckets) if count}
-        found = {"hits": self._hits + self._near, "near": self._near, "bytes_read": self._bytes}
-        counts |= {name: count for name, count in found.items() if count}
-        return counts
+        """Everything counted so far by counter name, without zeros."""
+        counts = {timing_name("hit", number): count for number, count in enumerate(self._buckets) if count}
+        near = self._near  # read once: `hits` must not count a near hit that `near` does not
+        found = {"hits": self._remote + near, "near": near, "bytes_read": self._bytes}
+        return counts | {name: count for name, count in found.items() if count}

@@ -1,4 +1,4 @@
-"""Adding what this process has counted to the numbers of the fleet, now and then."""
+"""Background delivery of this process' counters to Redis, every few seconds while there are any."""
 
 from __future__ import annotations
 
@@ -11,51 +11,55 @@ from langcache_cli.caching._statistics.fleet_totals import FleetTotals
 
 
 class Publisher:
-    """Empties the statistics on behalf of one event loop."""
+    """Delivers the counters of the process from one event loop.
+
+    Every loop of the process has one. All deliver the same `Statistics`; each count is taken by one of them.
+    """
 
     def __init__(
         self,
         statistics: Statistics,
-        ledger: FleetTotals,
+        fleet_totals: FleetTotals,
         *,
         every_seconds: float | None,
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
-        """Publish nothing yet.
+        """Start nothing yet.
 
         Args:
-            statistics: What was counted.
-            ledger: Where it goes.
-            every_seconds: How long to wait for more; None publishes nothing.
-            spawn: Runs work in the background.
+            statistics: The counters of the process.
+            fleet_totals: Where they are added.
+            every_seconds: Seconds between a count and its delivery; None delivers nothing.
+            spawn: Runs a coroutine as a background task.
         """
         self.timer: asyncio.TimerHandle | None = None
-        """Set while there is something to publish; a timer, so that an idle process runs no task."""
+        """Set while there is something to deliver. A timer, so that an idle process runs no task."""
         self._statistics = statistics
-        self._ledger = ledger
+        self._fleet_totals = fleet_totals
         self._every_seconds = every_seconds
         self._spawn = spawn
         self._loop = asyncio.get_running_loop()
 
     def soon(self) -> None:
-        """Publish within a few seconds."""
+        """Deliver after ``every_seconds``, unless a delivery is scheduled already."""
         if self.timer is None and self._every_seconds is not None:
             self.timer = self._loop.call_later(self._every_seconds, self._begin)
 
     async def now(self) -> None:
-        """Publish; when Redis is down the numbers are kept for later.
+        """Deliver now. What Redis does not confirm is kept and delivered later.
 
-        Cancelled, it is finished in the background: what was half delivered would be counted twice.
+        When the caller is cancelled the delivery goes on in the background: one that stopped half-way could
+        have added its counts, and giving them back would count them twice.
 
         Raises:
-            CacheError: They could not be delivered.
+            CacheError: The counters may not have been delivered.
         """
         delivery = self._spawn(self._deliver())
         await asyncio.wait([delivery])
         delivery.result()
 
     def stop(self) -> None:
-        """Begin no more by itself."""
+        """Cancel the scheduled delivery."""
         if self.timer is not None:
             self.timer.cancel()
 
@@ -68,7 +72,7 @@ class Publisher:
         if not counts:
             return
         try:
-            await self._ledger.add(counts)
+            await self._fleet_totals.add(counts)
         except BaseException:
             self._statistics.give_back(counts)
             self.soon()

@@ -1,22 +1,25 @@
-"""Statistics as people and programs read them: the cache's own numbers, and what the server says."""
+"""Reports: the cache's own numbers, the server's, and both as one record for a health page."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from typing_extensions import TypedDict  # typing's own cannot be part of a pydantic model before Python 3.12
 
-from langcache_cli.caching._statistics.counters import OUTBOX, Counts, Label, Statistics
+from langcache_cli.caching._statistics.counter_table import COUNTERS
+from langcache_cli.caching._statistics.counters import Counts
+from langcache_cli.caching._statistics.labels import OUTBOX, Label
 from langcache_cli.caching._statistics.latency_buckets import percentile_ms
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What was counted for one function, one type or everything.
+    """The counters of one function, one cache type or everything.
 
     Attributes:
-        counts: Counters by name; see `_statistics.COUNTERS`.
+        counts: Counters by name, see `COUNTERS`; a counter that is 0 may be missing.
     """
 
     counts: Counts
@@ -24,29 +27,38 @@ class Numbers:
     def __getitem__(self, counter: str) -> int:
         return self.counts.get(counter, 0)
 
+    def exported(self, *, per_function: bool = True) -> dict[str, int]:
+        """Every counter of the table by its exported name, zeros included.
+
+        Args:
+            per_function: True for the counters of functions, False for those of the outbox.
+        """
+        specs = (spec for spec in COUNTERS.values() if spec.per_function == per_function)
+        return {spec.exported_name: self[spec.name] for spec in specs}
+
     @property
     def hit_rate(self) -> float | None:
-        """Hits among the calls that asked the cache, from 0 to 1; None when there were none."""
+        """Hits as a share of hits and misses, from 0 to 1; None when there were neither."""
         asked = self["hits"] + self["misses"]
         return self["hits"] / asked if asked else None
 
     @property
     def loads_avoided(self) -> int:
-        """Calls that needed no run of the function."""
+        """Calls that were answered without a run of the function of their own."""
         return self["hits"] + self["joined"]
 
     def percentile_ms(self, what: str, percent: float) -> float | None:
-        """A latency percentile of ``hit`` or ``load`` in milliseconds; None when there were none."""
+        """A percentile of the ``hit`` or ``load`` latencies in milliseconds; None when there were none."""
         return percentile_ms(self.counts, what, percent)
 
 
 @dataclass(frozen=True, slots=True)
 class CacheReport:
-    """The cache's own numbers over a window of time, of all processes.
+    """The cache's own numbers of all processes over a window of time.
 
     Attributes:
-        window_seconds: How far back the numbers go.
-        functions: By label: type, prefix and function.
+        window_seconds: Length of the window, which ends now.
+        functions: The numbers by label: type, prefix and function.
     """
 
     window_seconds: int
@@ -69,19 +81,21 @@ class CacheReport:
 
 @dataclass(frozen=True, slots=True)
 class ServerReport:
-    """What Redis says of itself. Its hits and misses count every client and even ``EXISTS``.
+    """The server's own numbers, from ``INFO``.
+
+    Its hits and misses count the look-ups of every client, ``EXISTS`` included.
 
     Attributes:
-        version: Of the server.
+        version: Version of the server.
         used_memory_bytes: Memory in use.
-        max_memory_bytes: The limit; 0 for none.
-        eviction_policy: What happens at the limit.
-        connected_clients: Connections.
-        uptime_seconds: Since its start.
-        database_keys: Keys of every application in this database.
-        keyspace_hits: Server-wide look-ups that found a key.
-        keyspace_misses: Server-wide look-ups that did not.
-        evicted_keys: Keys dropped for want of memory.
+        max_memory_bytes: ``maxmemory``; 0 for no limit.
+        eviction_policy: ``maxmemory-policy``.
+        connected_clients: Open connections.
+        uptime_seconds: Time since its start.
+        database_keys: Keys in this database, those of other applications included.
+        keyspace_hits: Look-ups that found a key, on the whole server.
+        keyspace_misses: Look-ups that did not.
+        evicted_keys: Keys evicted at the memory limit.
     """
 
     version: str
@@ -133,6 +147,7 @@ class TypeStats(TypedDict):
     loads: int
     hit_p95_ms: float | None
     load_p95_ms: float | None
+    counters: dict[str, int]
 
 
 class CacheStats(TypedDict):
@@ -141,7 +156,8 @@ class CacheStats(TypedDict):
     ``hits``, ``misses`` and ``hit_rate`` (0 to 1) are the cache's own, of all processes, over the last hour.
     ``keys_count`` counts the whole database. Without Redis the numbers are 0 and ``reachable`` is false.
     ``outbox`` counts the invalidations of this process that Redis has not confirmed; until it has, calls go
-    straight to their functions.
+    straight to their functions. ``counters``, here and in each of ``types``, has every counter of
+    ``docs/counters.md`` that is counted per function, by its name there.
     """
 
     enabled: bool
@@ -155,13 +171,14 @@ class CacheStats(TypedDict):
     connected_clients: int
     uptime_days: float
     outbox: int
+    counters: dict[str, int]
     types: dict[str, TypeStats]
 
 
 def cache_stats(
     *, enabled: bool, server: ServerReport | None, report: CacheReport | None, outbox: int = 0
 ) -> CacheStats:
-    """Put both reports into one flat record; None where Redis could not be asked."""
+    """Both reports as one record; each is None if Redis did not answer, and its numbers are then 0."""
     total = report.total if report else Numbers({})
     memory = server.used_memory_bytes if server else 0
     return CacheStats(
@@ -176,6 +193,7 @@ def cache_stats(
         connected_clients=server.connected_clients if server else 0,
         uptime_days=round(server.uptime_seconds / 86400, 2) if server else 0.0,
         outbox=outbox,
+        counters=total.exported(),
         types={name: _type_stats(numbers) for name, numbers in report.types.items()} if report else {},
     )
 
@@ -188,12 +206,12 @@ def _type_stats(numbers: Numbers) -> TypeStats:
         loads=numbers["loads"],
         hit_p95_ms=numbers.percentile_ms("hit", 95),
         load_p95_ms=numbers.percentile_ms("load", 95),
+        counters=numbers.exported(),
     )
 
 
 def _sum(items: Iterable[Numbers]) -> Numbers:
-    total = Statistics()
-    everything = Label("", "", "")
+    total: Counter[str] = Counter()
     for numbers in items:
-        total.merge({everything: numbers.counts})
-    return Numbers(total.take().get(everything, {}))
+        total.update(numbers.counts)
+    return Numbers(dict(total))

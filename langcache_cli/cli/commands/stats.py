@@ -34,8 +34,8 @@ def stats(
 ) -> None:
     """Show hit rates and latencies.
 
-    For each cache type, and what the server says of itself. The numbers are the application's own, of all
-    its processes; reads by this command do not count.
+    For each cache type, and what the server reports. The numbers are those of all processes of the
+    application; reads by this command are not counted.
     """
     execute(_stats(ctx.obj, window=window, min_hit_rate=min_hit_rate))
 
@@ -62,7 +62,7 @@ def window_seconds(window: str) -> int:
     """The seconds of a window such as ``5m``.
 
     Raises:
-        CommandError: It is no window, or longer than a week.
+        CommandError: The text is not a window, or the window is longer than a week.
     """
     match = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", window, re.ASCII)
     seconds = int(match[1]) * UNITS[match[2]] if match else 0
@@ -134,7 +134,7 @@ def _document(report: StatsReport) -> dict[str, Any]:
     return {
         "window_seconds": report.window_seconds,
         "total": {"keys": report.keys, **_numbers(report.total)},
-        "outbox": {name: report.total[name] for name in ("deferred", "delivered")},
+        "outbox": report.total.exported(per_function=False),
         "types": {
             line.name: {"keys": line.keys, "ttl_seconds": line.ttl_seconds, **_numbers(line.numbers)}
             for line in report.types
@@ -144,23 +144,8 @@ def _document(report: StatsReport) -> dict[str, Any]:
 
 
 def _numbers(numbers: Numbers) -> dict[str, Any]:
-    counters = (
-        "hits",
-        "stale",
-        "misses",
-        "joined",
-        "loads",
-        "load_errors",
-        "refused",
-        "bypassed",
-        "unstored",
-        "undecodable",
-        "uncacheable",
-    )
     return {
-        **{name: numbers[name] for name in counters},
-        "read_bytes": numbers["bytes_read"],
-        "written_bytes": numbers["bytes_written"],
+        **numbers.exported(),
         "hit_ratio": numbers.hit_rate,
         "hit_p50_ms": numbers.percentile_ms("hit", 50),
         "hit_p95_ms": numbers.percentile_ms("hit", 95),

@@ -1,0 +1,80 @@
+"""The table of counters: every number that the cache counts, by name.
+
+It feeds ``langcache stats --json``, the health page, ``/metrics`` and ``docs/counters.md``. A new counter
+needs an entry here and the line that counts it, nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CounterSpec:
+    """One counter.
+
+    Attributes:
+        name: The name it is counted under, also in Redis. It must not change: the numbers of processes that
+            run an older version are read under it.
+        meaning: What it counts, as part of a sentence: lower case, no full stop.
+        unit: What one count is: ``calls``, ``loads``, ``values``, ``entries``, ``keys``, ``invalidations``
+            or ``bytes``.
+        per_function: True if it is counted under the function it belongs to and summed by cache type; False
+            if it is counted once for the process, under `OUTBOX`.
+    """
+
+    name: str
+    meaning: str
+    unit: str
+    per_function: bool = True
+
+    @property
+    def exported_name(self) -> str:
+        """The name in JSON and in metrics, where the unit comes last: ``read_bytes`` for ``bytes_read``."""
+        stem = self.name.removeprefix("bytes_")
+        return self.name if stem == self.name else f"{stem}_bytes"
+
+    @property
+    def help_text(self) -> str:
+        """The meaning as a sentence."""
+        return f"{self.meaning[0].upper()}{self.meaning[1:]}."
+
+
+COUNTERS = {
+    spec.name: spec
+    for spec in (
+        CounterSpec("hits", "calls answered from the cache", "calls"),
+        CounterSpec("near", "hits from the memory of the process", "calls"),
+        CounterSpec(
+            "stale",
+            "hits served after their TTL, while one call loads the next value or has failed to",
+            "calls",
+        ),
+        CounterSpec("misses", "calls that found nothing usable in the cache", "calls"),
+        CounterSpec("joined", "misses answered by a load that another call had begun", "calls"),
+        CounterSpec("loads", "runs of the function behind the cache", "loads"),
+        CounterSpec("load_errors", "runs of the function that raised", "loads"),
+        CounterSpec("refused", "loaded values not stored, because of an invalidation meanwhile", "values"),
+        CounterSpec(
+            "bypassed", "calls that went straight to the function, because Redis could not be used", "calls"
+        ),
+        CounterSpec("unstored", "values not stored, because Redis did not confirm it", "values"),
+        CounterSpec(
+            "undecodable",
+            "entries found but not usable: an older schema, foreign or damaged data",
+            "entries",
+        ),
+        CounterSpec("uncacheable", "values not stored, because they would not come back the same", "values"),
+        CounterSpec("invalidated", "keys removed", "keys"),
+        CounterSpec(
+            "deferred",
+            "invalidations kept in an outbox, because Redis did not confirm them",
+            "invalidations",
+            per_function=False,
+        ),
+        CounterSpec("delivered", "deferred invalidations that Redis has confirmed since", "invalidations", per_function=False),
+        CounterSpec("bytes_read", "bytes of entries read", "bytes"),
+        CounterSpec("bytes_written", "bytes of entries stored", "bytes"),
+    )
+}
+"""Every counter by name, in the order in which it is shown."""
