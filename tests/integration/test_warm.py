@@ -207,7 +207,7 @@ async def test_a_load_that_returns_too_few_values_is_told_so_and_leaves_no_lease
 
 
 async def test_values_that_take_longer_to_pack_than_a_lease_lasts_are_stored(open_cache):
-    cache = open_cache(lease_seconds=0.3, compress_bytes=100)
+    cache = open_cache(lease_seconds=1.0, compress_bytes=100)
 
     @cache.cached(key_prefix="large")
     async def large(number: int) -> list[str]:
@@ -218,8 +218,8 @@ async def test_values_that_take_longer_to_pack_than_a_lease_lasts_are_stored(ope
     async def load_large(calls):
         return [value for _ in calls]
 
-    calls = [{"number": number} for number in range(60)]
-    assert await warm(cache, large, calls, load_large) == WarmCounts(read=60, written=60)
+    calls = [{"number": number} for number in range(150)]
+    assert await warm(cache, large, calls, load_large) == WarmCounts(read=150, written=150)
 
 
 async def test_values_that_cannot_be_cached_are_counted_and_the_others_stored(cache, caplog):
