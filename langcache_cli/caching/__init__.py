@@ -33,6 +33,7 @@ from langcache_cli.caching._front.default import (
     set_default_cache,
 )
 from langcache_cli.caching._front.plain_values import MISSING
+from langcache_cli.caching._functions.options import CachedOptions
 from langcache_cli.caching._keys.argument_text import argument_text
 from langcache_cli.caching._keys.selection import escape_pattern
 from langcache_cli.caching._statistics.events import CacheEvent
@@ -51,6 +52,7 @@ __all__ = [
     "CacheUnavailableError",
     "CachedFunction",
     "CachedMany",
+    "CachedOptions",
     "ConfigurationError",
     "PatternError",
     "ServerLoadingError",

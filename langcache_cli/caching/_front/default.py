@@ -68,8 +68,7 @@ def cached(
     still gets it.
 
     Args:
-        options: ``key_prefix``, ``ttl``, ``stale_ttl``, ``early_refresh``, ``tags``, ``local_ttl``, ``key``,
-            ``ignore``; `CachedOptions` says what each means.
+        options: `CachedOptions` says what there is, and what each means.
 
     Raises:
         TypeError: When the module is imported: not an ``async def`` function, a return type that cannot

@@ -30,7 +30,7 @@ from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import seen_in
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._statistics.labels import Label
-from langcache_cli.caching._values.compression import ZLIB, decompress
+from langcache_cli.caching._values.compression import decompress
 
 NOTHING = object()
 """Sentinel: take the slow path."""
@@ -185,7 +185,7 @@ class Reader:
         n_bytes = len(payload)
         try:
             if optional == COMPRESSION_GROUP:
-                payload = decompress(payload, ZLIB)
+                payload = decompress(payload, header[COMPRESSION_GROUP].decode("ascii"))
             value = self._decode(payload)
         except UndecodableEntryError:
             return NOTHING

@@ -112,7 +112,7 @@ def plain_header(schema: str) -> Callable[[bytes, int, int], re.Match[bytes] | N
     """
     return re.compile(
         rb"lc1 entry id=[0-9a-f]{16} leased=0{13} created=[0-9]{1,15} fresh=[0-9]{1,15} load_us=[0-9]{1,15}"
-        rb" schema=%b(?: tags=([0-9a-f]{16}(?:,[0-9a-f]{16})*))?(?: zip=(zlib))?\n"
+        rb" schema=%b(?: tags=([0-9a-f]{16}(?:,[0-9a-f]{16})*))?(?: zip=([a-z0-9]{1,16}))?\n"
         % re.escape(schema.encode("ascii"))
     ).match
 

@@ -72,7 +72,12 @@ COUNTERS = {
             "invalidations",
             per_function=False,
         ),
-        CounterSpec("delivered", "deferred invalidations that Redis has confirmed since", "invalidations", per_function=False),
+        CounterSpec(
+            "delivered",
+            "deferred invalidations that Redis has confirmed since",
+            "invalidations",
+            per_function=False,
+        ),
         CounterSpec("bytes_read", "bytes of entries read", "bytes"),
         CounterSpec("bytes_written", "bytes of entries stored", "bytes"),
     )
