@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from langcache_cli.caching import CacheSettings
+from langcache_cli.caching import CachedOptions, CacheSettings
 from langcache_cli.cli.arguments import FLAGS, WITH_VALUE
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.main import app
@@ -41,6 +41,11 @@ def test_the_readme_lists_every_command():
 def test_the_readme_lists_every_exit_code():
     table = README[README.index("| exit code |") :].split("\n\n")[0]
     assert {int(number) for number in re.findall(r"\| (\d+) \|", table)} == set(ExitCode)
+
+
+def test_the_readme_lists_every_option_of_cached():
+    (row,) = re.findall(r"^\| `@cached\(([^)]*)\)`", README, re.MULTILINE)
+    assert [option.strip("= ") for option in row.split(",")] == list(CachedOptions.__annotations__)
 
 
 def test_every_setting_is_explained_in_the_example_file():
