@@ -3,7 +3,7 @@
 from typing import Any
 
 from langcache_cli.caching._protocol.entry import Entry
-from langcache_cli.caching._protocol.store import Lease, Seen, Store, confirmed
+from langcache_cli.caching._protocol.store import Lease, Seen, Store, raise_errors
 from langcache_cli.caching._wire.budget import Budget
 
 
@@ -13,8 +13,8 @@ class OneKey:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    async def read(self, key: str, budget: Budget, *, tags: tuple[str, ...] = ()) -> Seen:
-        return await self.store.read(key, budget, tags=tags)
+    async def look_up(self, key: str, budget: Budget, *, tags: tuple[str, ...] = ()) -> Seen:
+        return await self.store.look_up(key, budget, tag_keys=tags)
 
     async def tag_versions(self, tags: list[str], ttl_ms: int, budget: Budget) -> tuple[str, ...]:
         return await self.store.tag_versions(tags, ttl_ms, budget)
@@ -45,5 +45,5 @@ class OneKey:
 
 
 def _only(replies: list[Any]) -> Any:
-    (reply,) = confirmed(replies)
+    (reply,) = raise_errors(replies)
     return reply

@@ -290,7 +290,7 @@ async def test_sessions_are_not_kept(words, engine):
             invalidate(words, session, 1)
     del session
     gc.collect()
-    assert len(words.cache._removal._commit_hooks._sessions) == 0
+    assert len(words.cache._invalidation._commit_hooks._sessions) == 0
 
 
 async def test_without_redis_it_does_nothing(open_cache, session):

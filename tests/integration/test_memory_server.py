@@ -32,7 +32,7 @@ class Step:
     async def take(self, store: OneKey) -> object:
         """The result of the step, without random ids and times."""
         lease, budget = Lease(self.key, self.token), Budget(5)
-        seen = await store.read(self.key, budget)
+        seen = await store.look_up(self.key, budget)
         match self.name:
             case "versions":
                 return await store.tag_versions(TAGS, HOUR_MS, budget) == await store.tag_versions(
@@ -54,7 +54,7 @@ class Step:
 
 
 async def shown(store: OneKey) -> list[object]:
-    return [_timeless((await store.read(key, Budget(5))).parse()) for key in KEYS]
+    return [_timeless((await store.look_up(key, Budget(5))).parse()) for key in KEYS]
 
 
 def _timeless(found):

@@ -98,6 +98,25 @@ async def test_the_load_sees_the_context_variables_of_the_first_caller(cache):
     assert await asyncio.gather(first, second) == ["first", "first"]
 
 
+async def test_a_call_that_joins_a_load_without_a_storable_value_runs_the_function_and_is_not_joined(cache):
+    gate, runs = Gate(), 0
+
+    @cache.cached(key_prefix="vocabulary")
+    async def read(item: int) -> int:
+        nonlocal runs
+        runs += 1
+        await gate()
+        return "not an int"  # never stored
+
+    calls = [asyncio.create_task(read(1)) for _ in range(3)]
+    await gate.reached(1)
+    await aeventually(lambda: waiting(cache) == 3)
+    gate.open()
+    assert await asyncio.gather(*calls) == ["not an int"] * 3
+    numbers = cache.statistics_of(read)
+    assert (runs, numbers["misses"], numbers["joined"]) == (3, 3, 0)
+
+
 @pytest.mark.parametrize("how", ["function", "pattern", "type", "bare"])
 async def test_a_call_that_begins_after_an_invalidation_never_joins_a_load_begun_before(
     cache, redis_server, how

@@ -58,7 +58,7 @@ async def stored_entry(store: OneKey, payload: bytes = b'"old"') -> Entry:
 
 
 async def found(store: OneKey) -> Entry | Placeholder | None:
-    return (await store.read(KEY, budget())).parse()
+    return (await store.look_up(KEY, budget())).parse()
 
 
 # -- acquire --

@@ -25,7 +25,7 @@ class AlwaysDue(Lifetime):
 
     __slots__ = ()
 
-    def draw_renewal(self, entry, now_ms):
+    def draw_refresh(self, entry, now_ms):
         return True
 
 

@@ -273,7 +273,7 @@ def test_early_refresh_is_likelier_the_nearer_the_end_and_the_longer_the_load():
     lifetime = Lifetime(100, early_refresh=1)
 
     def share(now_ms: int, lifetime: Lifetime = lifetime) -> float:
-        return sum(lifetime.draw_renewal(entry, now_ms) for _ in range(4000)) / 4000
+        return sum(lifetime.draw_refresh(entry, now_ms) for _ in range(4000)) / 4000
 
     # XFetch: P(due) = exp(-(time left) / (beta * load time))
     assert share(98_000) == pytest.approx(0.135, abs=0.04)

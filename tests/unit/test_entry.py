@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from langcache_cli.caching._clock import new_id, now_ms
 from langcache_cli.caching._keys.tags import MAX_TAGS
 from langcache_cli.caching._protocol import header
-from langcache_cli.caching._protocol.entry import MAX_HEADER_BYTES, Entry, Placeholder, parse, plain_header
+from langcache_cli.caching._protocol.entry import MAX_HEADER_BYTES, Entry, Placeholder, parse, servable_header
 from langcache_cli.caching._protocol.scripts import STEPS, script
 
 IDS = st.text("0123456789abcdef", min_size=16, max_size=16)
@@ -60,25 +60,25 @@ def test_the_header_is_one_line_of_ascii(entry):
 
 @given(entries)
 def test_a_plain_header_is_that_of_an_entry_which_nobody_has_leased(entry):
-    header = plain_header(entry.schema)(entry.to_bytes(), 0, MAX_HEADER_BYTES)
+    header = servable_header(entry.schema)(entry.to_bytes(), 0, MAX_HEADER_BYTES)
     assert (header is not None) == (entry.leased_until_ms == 0)
     if header is not None:
         assert entry.to_bytes()[header.end() :] == entry.payload
         assert (header[1] or b"").decode() == ",".join(entry.tags)
         assert (header[2] or b"").decode() == entry.compression
     other = f"{int(entry.schema, 16) ^ 1:08x}"
-    assert plain_header(other)(entry.to_bytes(), 0, MAX_HEADER_BYTES) is None
+    assert servable_header(other)(entry.to_bytes(), 0, MAX_HEADER_BYTES) is None
 
 
 @given(placeholders)
 def test_a_placeholder_has_no_plain_header(placeholder):
-    assert plain_header("89abcdef")(placeholder.to_bytes(), 0, MAX_HEADER_BYTES) is None
+    assert servable_header("89abcdef")(placeholder.to_bytes(), 0, MAX_HEADER_BYTES) is None
 
 
 @given(st.integers(0, len(TEXT) - 1), st.integers(0, 255))
 def test_a_damaged_header_is_plain_only_if_it_reads_the_same(place, byte):
     damaged = TEXT[:place] + bytes([byte]) + TEXT[place + 1 :]
-    header = plain_header("89abcdef")(damaged, 0, MAX_HEADER_BYTES)
+    header = servable_header("89abcdef")(damaged, 0, MAX_HEADER_BYTES)
     if header is not None:
         entry = parse(damaged)
         assert isinstance(entry, Entry)

@@ -61,9 +61,9 @@ def test_too_many_become_the_whole_namespace_and_all_of_them_are_counted(outbox)
 
 
 def test_what_was_confirmed_in_the_last_minute_can_be_asked_for_again(outbox, clock):
-    outbox.confirmed(["old"])
+    outbox.remember(["old"])
     clock.now += RECENT_SECONDS
-    outbox.confirmed(["new"])
+    outbox.remember(["new"])
     clock.now += RECENT_SECONDS - 1
     outbox.defer(["deferred"])
     outbox.delivered(outbox.waiting())
@@ -73,13 +73,13 @@ def test_what_was_confirmed_in_the_last_minute_can_be_asked_for_again(outbox, cl
 
 
 def test_a_minute_with_too_many_is_remembered_as_the_whole_namespace(outbox, clock):
-    outbox.confirmed(["a", "b", "c", "d"])
+    outbox.remember(["a", "b", "c", "d"])
     assert outbox.defer_recent() == 1
     assert list(outbox.waiting()) == [EVERYTHING]
 
 
 def test_what_is_told_again_is_told_for_a_minute_in_all(outbox, clock):
-    outbox.confirmed(["a"])
+    outbox.remember(["a"])
     for _ in range(3):
         clock.now += RECENT_SECONDS / 4
         assert outbox.defer_recent() == 1
@@ -89,11 +89,11 @@ def test_what_is_told_again_is_told_for_a_minute_in_all(outbox, clock):
 
 
 def test_what_is_asked_for_again_begins_its_minute_again(outbox, clock):
-    outbox.confirmed(["a", "b"])
+    outbox.remember(["a", "b"])
     clock.now += RECENT_SECONDS / 2
     outbox.defer_recent()
     outbox.defer(["a"])
     outbox.delivered(outbox.waiting())
-    outbox.confirmed(["b"])
+    outbox.remember(["b"])
     clock.now += RECENT_SECONDS * 0.7
     assert outbox.defer_recent() == 2

@@ -10,9 +10,9 @@ from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.context import Context
 from langcache_cli.caching._front.decorator import decorator
+from langcache_cli.caching._front.invalidation import CacheInvalidation
 from langcache_cli.caching._front.plain_values import MISSING, PlainValues
 from langcache_cli.caching._front.registry import Registry
-from langcache_cli.caching._front.removal import Removal
 from langcache_cli.caching._front.reports import DEFAULT_WINDOW_SECONDS, Reports
 from langcache_cli.caching._functions.options import CachedOptions
 from langcache_cli.caching._functions.spec import FunctionSpec
@@ -79,7 +79,7 @@ class Cache:
         self.reader = context.reader
         """The reader of a function on the running event loop; bound once, as every call uses it."""
         self._values = PlainValues(context)
-        self._removal = Removal(context)
+        self._invalidation = CacheInvalidation(context)
         self._reports = Reports(context)
 
     # -- functions --
@@ -140,7 +140,7 @@ class Cache:
         Raises:
             CacheUnavailableError: Redis did not confirm, and the cache does not defer.
         """
-        return await self._removal.plain_keys(keys)
+        return await self._invalidation.plain_keys(keys)
 
     # -- invalidation --
 
@@ -158,7 +158,7 @@ class Cache:
             PatternError: A key is outside the namespace.
             CacheUnavailableError: Redis did not confirm, and the cache does not defer.
         """
-        return await self._removal.keys(keys, spec)
+        return await self._invalidation.keys(keys, spec)
 
     async def invalidate(self, pattern: str, *, keys_per_second: float | None = None) -> int:
         """Remove every key that matches a Redis pattern such as ``cache:*vocabulary*``.
@@ -176,7 +176,7 @@ class Cache:
             PatternError: The pattern does not begin with the namespace.
             CacheUnavailableError: Redis did not confirm, and the cache does not defer.
         """
-        return await self._removal.pattern(pattern, keys_per_second)
+        return await self._invalidation.pattern(pattern, keys_per_second)
 
     async def invalidate_type(self, name: str, *, keys_per_second: float | None = None) -> int:
         """Remove every entry of a cache type; returns how many keys there were.
@@ -189,7 +189,7 @@ class Cache:
             UnknownCacheTypeError: There is no such type.
             CacheUnavailableError: Redis did not confirm, and the cache does not defer.
         """
-        return await self._removal.type(name, keys_per_second)
+        return await self._invalidation.type(name, keys_per_second)
 
     async def invalidate_tags(self, *tags: str) -> int:
         """Invalidate every entry that has one of these tags, in one step whatever their number.
@@ -203,7 +203,7 @@ class Cache:
         Raises:
             CacheUnavailableError: Redis did not confirm, and the cache does not defer.
         """
-        return await self._removal.tags(tags)
+        return await self._invalidation.tags(tags)
 
     def after_commit(
         self,
@@ -231,7 +231,7 @@ class Cache:
             PatternError: A key or a pattern is outside the namespace.
             UnknownCacheTypeError: There is no such type.
         """
-        self._removal.after_commit(session, keys=keys, tags=tags, patterns=patterns, types=types)
+        self._invalidation.after_commit(session, keys=keys, tags=tags, patterns=patterns, types=types)
 
     @property
     def pending_invalidations(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 from langcache_cli.caching._front.function_cache import FunctionCache
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._functions.warmer import BatchLoader, CallBatches, Warmer, one_by_one
-from langcache_cli.caching._loading.reader import NOTHING
+from langcache_cli.caching._loading.reader import SLOW_PATH
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -69,7 +69,7 @@ class CachedFunction(Generic[P, T]):
         reader = cache.reader(self._spec)
         if reader.near is not None:
             found = reader.near_answer(reader.near, key_args, kwargs)
-            if found is not NOTHING:
+            if found is not SLOW_PATH:
                 return cast("T", found)
         value: T = await reader.answer(self._function, args, kwargs, key_args=key_args)
         return value

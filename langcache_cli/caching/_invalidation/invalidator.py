@@ -24,7 +24,7 @@ class Invalidator:
         outbox: Outbox,
         *,
         delivery: Delivery | None,
-        scanned: Node,
+        selection_node: Node,
         forget: Callable[[Sequence[Invalidation]], object],
     ) -> None:
         """Prepare.
@@ -33,35 +33,37 @@ class Invalidator:
             store: Removes keys.
             outbox: Remembers what was confirmed.
             delivery: Takes what Redis does not confirm; None raises instead.
-            scanned: Where the keys of selections are searched for and removed.
+            selection_node: Where the keys of selections are searched for and removed.
             forget: Drops invalidations from the near cache.
         """
         self._store = store
         self._outbox = outbox
         self._delivery = delivery
-        self._scanned = scanned
+        self._selection_node = selection_node
         self._forget = forget
 
-    async def remove_keys(self, keys: Sequence[str]) -> int:
+    async def invalidate_keys(self, keys: Sequence[str]) -> int:
         """Remove full keys, of entries or of tags; returns how many there were.
 
         Raises:
             CacheUnavailableError: Redis did not confirm, and there is no delivery.
         """
         budget = Budget(self._store.node.timeout)
-        return await self._confirmed(keys, lambda: self._store.invalidate(keys, budget))
+        return await self._remove_or_defer(keys, lambda: self._store.invalidate(keys, budget))
 
-    async def remove_selection(self, selection: Selection, *, keys_per_second: float | None = None) -> int:
+    async def invalidate_selection(
+        self, selection: Selection, *, keys_per_second: float | None = None
+    ) -> int:
         """Remove the keys of a selection, at most so many a second; returns how many there were.
 
         Raises:
             CacheUnavailableError: Redis did not confirm, and there is no delivery.
         """
-        return await self._confirmed(
-            [selection], lambda: unlink(self._scanned, selection, keys_per_second=keys_per_second)
+        return await self._remove_or_defer(
+            [selection], lambda: unlink(self._selection_node, selection, keys_per_second=keys_per_second)
         )
 
-    async def remove_all(self, invalidations: Sequence[Invalidation]) -> None:
+    async def invalidate_all(self, invalidations: Sequence[Invalidation]) -> None:
         """Remove keys and selections.
 
         Raises:
@@ -71,19 +73,21 @@ class Invalidator:
         keys = [item for item in invalidations if isinstance(item, str)]
         try:
             if keys:
-                await self.remove_keys(keys)
+                await self.invalidate_keys(keys)
             while selections:
-                await self.remove_selection(selections[-1])
+                await self.invalidate_selection(selections[-1])
                 selections.pop()
         except asyncio.CancelledError:
             if self._delivery is not None:
                 self._delivery.defer(selections)
             raise
 
-    async def _confirmed(self, what: Sequence[Invalidation], remove: Callable[[], Awaitable[int]]) -> int:
+    async def _remove_or_defer(
+        self, what: Sequence[Invalidation], remove: Callable[[], Awaitable[int]]
+    ) -> int:
         """Remove; what Redis does not confirm is deferred and counts as nothing removed."""
         try:
-            with self._store.node.confirming():
+            with self._store.node.errors_as_unavailable():
                 removed = await remove()
         except CacheUnavailableError:
             if self._delivery is None:
@@ -97,5 +101,5 @@ class Invalidator:
             raise
         finally:
             self._forget(what)
-        self._outbox.confirmed(what)
+        self._outbox.remember(what)
         return removed

@@ -43,7 +43,8 @@ class Outbox:
         self._everything = everything
         self._limit = limit
         self.unconfirmed: dict[Invalidation, Waiting] = {}
-        """The contents, in the order in which they came; read-only for others. Every hit tests it."""
+        """The contents, in order. Read-only for others. Readers hold a reference and test it at every hit:
+        this dict is never replaced."""
         self._recent: dict[Invalidation, float] = {}
         self._replayed: dict[Invalidation, float] = {}
         """When an invalidation that is sent again was first confirmed: its minute does not start anew."""
@@ -78,7 +79,7 @@ class Outbox:
             self._remember(gone)
             return sum(self.unconfirmed.pop(item).count for item in gone)
 
-    def confirmed(self, invalidations: Collection[Invalidation]) -> None:
+    def remember(self, invalidations: Collection[Invalidation]) -> None:
         """Remember for a minute what Redis has just confirmed."""
         with self._lock:
             for item in invalidations:

@@ -1,7 +1,7 @@
 """How one call to a cached function is answered: from an entry, else from a load under way, else by a load.
 
 Whatever Redis does, the function runs at most once per call, its exceptions reach the caller unchanged, and
-the cache adds at most its budget to the time of the call.
+the cache adds at most its budget to the time of a call that neither waits nor joins.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 from langcache_cli.caching._loading.hit_counter import HitCounter
 from langcache_cli.caching._loading.load import Load
+from langcache_cli.caching._loading.refresh import value_or_refreshed
 from langcache_cli.caching._loading.remote_load import wait_for_change
-from langcache_cli.caching._loading.renewal import renewed
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.store import Seen, new_lease
 from langcache_cli.caching._single_flight.flight import Joinable, LoadResult
@@ -43,29 +43,29 @@ class Call:
     async def answer(self) -> Any:
         """The value: from the cache, from a load under way, or from the function."""
         started = self.runtime.loop.time()
-        return await self.go_on(await self._look(), started)
+        return await self.go_on(await self._look_up(), started)
 
-    async def go_on(self, seen: Seen | None, started: float, *, renewal_due: bool | None = None) -> Any:
+    async def go_on(self, seen: Seen | None, started: float, *, refresh_due: bool | None = None) -> Any:
         """The value, after a first look-up.
 
         Args:
             seen: What it found; None if Redis cannot be used.
             started: When it began.
-            renewal_due: The decision of `Lifetime.draw_renewal`, if the caller already drew it.
+            refresh_due: The decision of `Lifetime.draw_refresh`, if the caller already drew it.
         """
         while seen is not None:
             found = self.usable(seen)
             if isinstance(found, Entry):
                 decoded = self.spec.decode(found)
                 if decoded is not None:
-                    self.count_hit(found, self.runtime.loop.time() - started)
-                    due = self.draw_renewal(found) if renewal_due is None else renewal_due
-                    return await renewed(self.load, found, decoded[0], due=due)
+                    self.count_answered(found, self.runtime.loop.time() - started)
+                    due = self.draw_refresh(found) if refresh_due is None else refresh_due
+                    return await value_or_refreshed(self.load, found, decoded[0], due=due)
                 found = None
             result = await (self._miss(seen) if found is None else self._wait(found))
             if result.found is None:
                 return result.value
-            seen, renewal_due = await self._look_again(result.found), None
+            seen, refresh_due = await self._next_seen(result.found), None
         # outside any handler: an error of the function has nothing to do with Redis
         return await self.load.bypass()
 
@@ -84,7 +84,8 @@ class Call:
     def usable(self, seen: Seen) -> Entry | Placeholder | None:
         """The entry that can be served, or the load to wait for.
 
-        An entry that ends while its successor is being loaded stays in Redis as the mark of that load.
+        While its successor is being loaded, Redis keeps an entry past its end (``outlive`` in
+        ``lua/shared.lua``). Such an entry is not served any more: it counts as the placeholder of that load.
         """
         found = seen.parse()
         if isinstance(found, Entry) and found.leased_until_ms:
@@ -93,13 +94,13 @@ class Call:
                 return Placeholder(found.id, found.created_ms)
         return found
 
-    def draw_renewal(self, entry: Entry) -> bool:
-        """Decide whether this call should load the successor of an entry; see `Lifetime.draw_renewal`."""
+    def draw_refresh(self, entry: Entry) -> bool:
+        """Decide whether this call should load the successor of an entry; see `Lifetime.draw_refresh`."""
         lifetime = self.load.lifetime
-        return lifetime.renews and lifetime.draw_renewal(entry, self.runtime.now_ms())
+        return lifetime.refreshes and lifetime.draw_refresh(entry, self.runtime.now_ms())
 
-    def count_hit(self, entry: Entry, seconds: float) -> None:
-        """Count a call that an entry has answered after ``seconds``."""
+    def count_answered(self, entry: Entry, seconds: float) -> None:
+        """Count a call that an entry has answered: a hit, or a miss that waited for a load."""
         if self._has_waited:  # the entry is the result of another call's load
             self.load.count("bytes_read", len(entry.payload))
             self.load.count("misses")
@@ -107,14 +108,18 @@ class Call:
         else:
             self._hits.count(self.key, len(entry.payload), seconds)
 
-    async def _look(self) -> Seen | None:
+    async def _look_up(self) -> Seen | None:
         """Look up what is stored; None if Redis cannot be used, or may not be read yet."""
-        return await self.runtime.read_if_allowed(self.load.look)
+        return await self.runtime.read_if_allowed(self.load.look_up)
 
-    async def _look_again(self, found: bytes) -> Seen | None:
-        """What another call stored. Its bytes suffice, but for tagged entries, which need a new look-up."""
-        if self.load.tags:
-            return await self._look()
+    async def _next_seen(self, found: bytes) -> Seen | None:
+        """What to go on with: the bytes that a load without a result reported, or a new look-up.
+
+        Tagged entries need the look-up. Unknown bytes (``b""``) count as an empty key: the attempt to acquire
+        its lease shows what is there.
+        """
+        if self.load.tag_keys:
+            return await self._look_up()
         return Seen(found) if self.runtime.may_read() else None
 
     async def _miss(self, seen: Seen) -> LoadResult:
@@ -127,13 +132,13 @@ class Call:
             return await self._join(flight)
         lease = new_lease(self.key)
         work = self.load.load_if_absent(lease, seen.stored or b"")
-        return await self._start(lease.token, work, fills=self.key)
+        return await self._start(lease.token, work, absent_key=self.key)
 
     async def _start(
-        self, token: str, work: Coroutine[Any, Any, LoadResult], *, fills: str | None = None
+        self, token: str, work: Coroutine[Any, Any, LoadResult], *, absent_key: str | None = None
     ) -> LoadResult:
         flight = self.runtime.running_loads.start(
-            token, work, fills=fills, ends_with_starter=self.spec.takes_session
+            token, work, absent_key=absent_key, ends_with_starter=self.spec.takes_session
         )
         return await flight.wait_as_starter()
 
@@ -144,12 +149,12 @@ class Call:
             return await self._run_without_storing(placeholder)
         flight = running.with_token(token)
         if flight is None:
-            # One poll for all calls of this process; it ends with the lease that it polls.
+            # One poll for all calls of this event loop, which find it by the same token.
             flight = running.start(token, wait_for_change(self.runtime.store, placeholder, self.key))
         return await self._join(flight)
 
     async def _run_without_storing(self, placeholder: Placeholder) -> LoadResult:
-        """The holder exceeded LOAD_TIMEOUT: run the function once for all calls of this process."""
+        """The holder exceeded LOAD_TIMEOUT: run the function once for all calls of this event loop."""
         token = f"{placeholder.id} without storing"
         if token in self._given_up:
             return LoadResult(await self.load.run_without_lease())
@@ -169,10 +174,12 @@ class Call:
         if result.failure is not None and result.entry is None:
             return LoadResult(await self.load.bypass())
         self.load.count("misses")
-        self.load.count("joined")
         # decoded anew: a change that one caller makes to its value must not show in another's
         decoded = self.spec.decode(result.entry) if result.entry is not None else None
-        return LoadResult(decoded[0] if decoded else await self.load.run())
+        if decoded is None:
+            return LoadResult(await self.load.run())
+        self.load.count("joined")
+        return LoadResult(decoded[0])
 
     async def _result_of(self, flight: Joinable) -> LoadResult | None:
         """How a load ended; None if it takes too long, or its end says nothing about this call.

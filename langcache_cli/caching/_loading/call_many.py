@@ -17,7 +17,7 @@ from langcache_cli.caching._loading.call import Call
 from langcache_cli.caching._loading.leases import Leases
 from langcache_cli.caching._loading.load_many import LoadMany
 from langcache_cli.caching._loading.reader import Reader
-from langcache_cli.caching._loading.renewal import renewed
+from langcache_cli.caching._loading.refresh import value_or_refreshed
 from langcache_cli.caching._protocol.entry import Placeholder
 from langcache_cli.caching._protocol.store import Seen
 from langcache_cli.caching._wire.budget import Budget
@@ -73,7 +73,7 @@ class CallMany:
         self._calls = {key: reader.call(self._addresses[key], self._alone(key)) for key in keys}
         self._budget = Budget(self._runtime.node.timeout)
         started = self._runtime.loop.time()
-        seen = await self._look(keys)
+        seen = await self._look_up(keys)
         if seen is None:
             await self._run_unstored(reader, keys, "bypassed")
             return
@@ -86,11 +86,11 @@ class CallMany:
         await self._run_unstored(reader, [key for key in keys if key in uncacheable], "misses")
         await self._wait_for_others([key for key in keys if key not in self._results])
 
-    async def _look(self, keys: Sequence[str]) -> list[Seen] | None:
+    async def _look_up(self, keys: Sequence[str]) -> list[Seen] | None:
         """Look up every item; None if Redis cannot be used, or may not be read yet."""
         addresses = [(key, self._addresses[key].tags) for key in keys]
         store = self._runtime.store
-        return await self._runtime.read_if_allowed(lambda: store.read_many(addresses, self._budget))
+        return await self._runtime.read_if_allowed(lambda: store.look_up_many(addresses, self._budget))
 
     async def _found(self, key: str, seen: Seen, seconds: float) -> bool:
         """True if there is an entry, or the load of another call to wait for later."""
@@ -101,9 +101,9 @@ class CallMany:
         decoded = self._spec.decode(found) if found is not None else None
         if found is None or decoded is None:
             return False
-        call.count_hit(found, seconds)
-        due = call.draw_renewal(found)
-        self._results[key] = await renewed(call.load, found, decoded[0], due=due)
+        call.count_answered(found, seconds)
+        due = call.draw_refresh(found)
+        self._results[key] = await value_or_refreshed(call.load, found, decoded[0], due=due)
         return True
 
     async def _load_missing(self, reader: Reader, keys: Sequence[str]) -> None:

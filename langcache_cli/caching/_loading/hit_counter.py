@@ -31,7 +31,7 @@ class HitCounter:
             self._publish(key, "near", 1, seconds)
 
     def retire(self) -> None:
-        """Count no more: the event loop is about to end."""
+        """Stop counting: the event loop is about to end."""
         self._statistics.retire(self._tally)
 
     def _publish(self, key: str, counter: str, amount: int, seconds: float) -> None:

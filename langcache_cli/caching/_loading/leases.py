@@ -12,7 +12,7 @@ from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._loading.entry_writer import EntryWriter
 from langcache_cli.caching._protocol.entry import MAX_HEADER_BYTES, Entry, Placeholder
 from langcache_cli.caching._protocol.lifetime import Lifetime
-from langcache_cli.caching._protocol.store import Lease, Seen, Store, confirmed
+from langcache_cli.caching._protocol.store import Lease, Seen, Store, raise_errors
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
 from langcache_cli.caching._wire.budget import Budget
@@ -60,12 +60,12 @@ class Leases:
 
     async def claim(self, leases: Sequence[Lease]) -> None:
         """Take every lease, from any load that has it; entries are served meanwhile."""
-        confirmed(await self._store.claim(leases, self._budget))
+        raise_errors(await self._store.claim(leases, self._budget))
 
     async def acquire(self, leases: Sequence[Lease]) -> list[bool]:
         """Take the leases of keys without a usable value; True for each that was taken."""
         header = MAX_HEADER_BYTES
-        found = confirmed(await self._store.acquire(leases, self._budget, n_bytes=header))
+        found = raise_errors(await self._store.acquire(leases, self._budget, n_bytes=header))
         unusable = [
             index
             for index, stored in enumerate(found)
@@ -73,7 +73,7 @@ class Leases:
         ]
         again, rejected = [leases[index] for index in unusable], [found[index] for index in unusable]
         replies = await self._store.acquire(again, self._budget, rejected=rejected, n_bytes=header)
-        for index, reply in zip(unusable, confirmed(replies), strict=True):
+        for index, reply in zip(unusable, raise_errors(replies), strict=True):
             found[index] = reply
         return [stored is None for stored in found]
 
@@ -85,7 +85,11 @@ class Leases:
         """Store entries: 1 for each that was, 0 for one that was invalidated meanwhile, or an error."""
         leases, entries = [lease for lease, _ in pairs], [entry for _, entry in pairs]
         encoded, kept_ms = [entry.to_bytes() for entry in entries], list(map(self._lifetime.kept_ms, entries))
-        return await self._store.commit(leases, encoded, kept_ms, self._budget)
+        try:
+            return await self._store.commit(leases, encoded, kept_ms, self._budget)
+        finally:
+            # a caller that has these values must not find older ones afterwards
+            self._runtime.forget([lease.key for lease in leases])
 
     async def store(self, leases: Sequence[Lease], values: Sequence[Any], load_seconds: float) -> list[Any]:
         """`commit` values that were just loaded; None for one that would not come back the same."""
@@ -102,7 +106,7 @@ class Leases:
 
     async def withdraw(self, leases: Sequence[Lease]) -> None:
         """Stop serving old entries after their leases were lost; the loads that have them keep them."""
-        confirmed(await self._store.withdraw(leases, self._budget))
+        raise_errors(await self._store.withdraw(leases, self._budget))
         self._runtime.forget([lease.key for lease in leases])
 
     def release_soon(self, leases: Sequence[Lease], *, entries_too: bool = True) -> None:

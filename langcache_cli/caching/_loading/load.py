@@ -18,7 +18,7 @@ from langcache_cli.caching._loading.entry_writer import EntryWriter
 from langcache_cli.caching._loading.remote_load import wait_for_change
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.lifetime import Lifetime
-from langcache_cli.caching._protocol.store import Lease, Seen, confirmed, new_lease
+from langcache_cli.caching._protocol.store import Lease, Seen, raise_errors
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._statistics.labels import Label
@@ -47,14 +47,14 @@ class Load:
         self.spec = spec
         self.label = label
         self.key = address.key
-        self.tags = address.tags
+        self.tag_keys = address.tags
         self.origin = origin
         self.lifetime = lifetime
         self.budget = Budget(runtime.node.timeout)
 
-    async def look(self) -> Seen:
-        """Look up what is stored now; raises like `Store.read`."""
-        return await self.runtime.store.read(self.key, self.budget, tags=self.tags)
+    async def look_up(self) -> Seen:
+        """Look up what is stored now; raises like `Store.look_up`."""
+        return await self.runtime.store.look_up(self.key, self.budget, tag_keys=self.tag_keys)
 
     # -- with a lease --
 
@@ -67,19 +67,20 @@ class Load:
         """
         try:
             lease = await self._with_tags(lease)
-            replies = await self.runtime.store.acquire([lease], self.budget, rejected=[rejected])
-            (found,) = confirmed(replies)
+            (found,) = raise_errors(
+                await self.runtime.store.acquire([lease], self.budget, rejected=[rejected])
+            )
         except CacheError:
             self._release_soon(lease)  # Outcome unknown: Redis may have given the lease.
-            acquired = False
+            lost = True
         except asyncio.CancelledError:
             self._release_soon(lease)
             raise
         else:
+            lost = False
             if found is not None:
                 return LoadResult(found=found)
-            acquired = True
-        if not acquired:  # outside the handler: an error of the function has nothing to do with Redis
+        if lost:  # outside the handler: an error of the function has nothing to do with Redis
             return LoadResult(await self.bypass())
         self.count("misses")
         try:
@@ -90,13 +91,14 @@ class Load:
             raise
 
     async def load_if_elected(self, lease: Lease, seen: Entry) -> LoadResult:
-        """Acquire the lease of an entry that is served meanwhile, load and store.
+        """Take the lease of an entry that is served meanwhile, load and store.
 
-        When the load fails the lease is kept: no process tries again before it ends.
+        If the load fails, or the outcome of the election is unknown, the lease is kept: the old entry is
+        served, and no process tries again before the lease ends.
         """
         try:
             lease = await self._with_tags(lease)
-            (elected,) = confirmed(await self.runtime.store.elect([lease], [seen.id], self.budget))
+            (elected,) = raise_errors(await self.runtime.store.elect([lease], [seen.id], self.budget))
         except CacheError:
             elected = False
         if not elected:
@@ -110,11 +112,11 @@ class Load:
 
     async def replace(self, lease: Lease) -> LoadResult:
         """Claim the lease from any load that has it, load and store: an explicit refresh."""
-        confirming = self.runtime.node.confirming
+        errors_as_unavailable = self.runtime.node.errors_as_unavailable
         try:
-            with confirming():
+            with errors_as_unavailable():
                 lease = await self._with_tags(lease)
-                (entry_stays,) = confirmed(await self.runtime.store.claim([lease], self.budget))
+                (entry_stays,) = raise_errors(await self.runtime.store.claim([lease], self.budget))
         except CacheError as error:
             return LoadResult(failure=error)
         except asyncio.CancelledError:
@@ -127,7 +129,7 @@ class Load:
                 self._release_soon(lease)
             raise
         try:
-            with confirming():
+            with errors_as_unavailable():
                 if not await self._store(lease, entry):
                     # Another refresh may have claimed the old entry after us: it must not outlive this call.
                     await self.runtime.store.invalidate([self.key], self.budget)
@@ -139,19 +141,20 @@ class Load:
             raise
         return LoadResult(value, entry)
 
-    async def superseded(self, refused: LoadResult) -> LoadResult:
-        """What a call returns whose value was refused because of an invalidation.
+    async def value_of_successor(self, refused: LoadResult) -> LoadResult:
+        """The value for a call whose own was refused: the one that the next call would get, if any.
 
-        Another load may have begun after the invalidation and read the database earlier than this one. Its
-        value is what the next calls get. If it is older, returning ours would let this process see values go
-        backwards.
+        A commit is refused because of an invalidation, of another refresh, or because the lease has ended.
+        Another load may have begun since. It may even have read the database earlier than this one; then
+        returning our value would let this process see values go backwards. The wait for that load is bounded
+        by LOAD_TIMEOUT.
         """
-        seen = await self.look()
+        seen = await self.look_up()
         if isinstance(successor := seen.parse(), Placeholder):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.runtime.settings.load_timeout):
                     await wait_for_change(self.runtime.store, successor, self.key)
-            seen = await self.look()
+            seen = await self.look_up()
         found = seen.parse() if self.runtime.may_read() else None
         if isinstance(found, Entry) and (decoded := self.spec.decode(found)):
             return LoadResult(decoded[0], found)
@@ -170,11 +173,11 @@ class Load:
         return await self.run()
 
     async def share_without_lease(self) -> LoadResult:
-        """`run_without_lease` for all calls of this process that wait for the value."""
+        """`run_without_lease` for all calls of this event loop that wait for the value."""
         started = self.runtime.loop.time()
         value = await self.run_without_lease()
         seconds = self.runtime.loop.time() - started
-        return LoadResult(value, self._encode(new_lease(self.key), value, load_seconds=seconds))
+        return LoadResult(value, self._encode(value, (), load_seconds=seconds))
 
     async def run(self) -> Any:
         """Run the function, counted and timed."""
@@ -205,10 +208,10 @@ class Load:
 
     async def _with_tags(self, lease: Lease) -> Lease:
         """The lease with the versions of its tags, as they are before the load begins."""
-        if not self.tags:
+        if not self.tag_keys:
             return lease
         ttl_ms = self.lifetime.longest_ms + self.runtime.longest_load_ms
-        versions = await self.runtime.store.tag_versions(self.tags, ttl_ms, self.budget)
+        versions = await self.runtime.store.tag_versions(self.tag_keys, ttl_ms, self.budget)
         return lease._replace(tags=versions)
 
     async def _run_leased(self, lease: Lease) -> tuple[Any, Entry | None]:
@@ -216,26 +219,27 @@ class Load:
         started = self.runtime.loop.time()
         with self.runtime.renewing(self.runtime.store, [lease]):
             value = await self.run()
-        return value, self._encode(lease, value, load_seconds=self.runtime.loop.time() - started)
+        return value, self._encode(value, lease.tags, load_seconds=self.runtime.loop.time() - started)
 
     async def _store_or_supersede(self, lease: Lease, value: Any, entry: Entry | None) -> LoadResult:
         try:
-            if entry is not None and not await self._store(lease, entry):
-                return await self.superseded(LoadResult(value, entry))
-            if entry is None:
-                await self._store(lease, None)
+            stored = await self._store(lease, entry)
         except CacheError:
             self._give_up_storing(lease)
+            return LoadResult(value, entry)
+        if entry is not None and not stored:
+            with contextlib.suppress(CacheError):
+                return await self.value_of_successor(LoadResult(value, entry))
         return LoadResult(value, entry)
 
     async def _store(self, lease: Lease, entry: Entry | None) -> bool:
-        """Store the entry, or give the lease back if there is none; True if it was stored."""
+        """Store the entry, and return True; without one give the lease back, and remove a claimed entry."""
         store = self.runtime.store
         if entry is None:
-            confirmed(await store.release([lease], self.budget))
+            raise_errors(await store.release([lease], self.budget))
             return False
         kept_ms = self.lifetime.kept_ms(entry)
-        (stored,) = confirmed(await store.commit([lease], [entry.to_bytes()], [kept_ms], self.budget))
+        (stored,) = raise_errors(await store.commit([lease], [entry.to_bytes()], [kept_ms], self.budget))
         self.runtime.forget([self.key])  # a caller that has this value must not find an older one afterwards
         if stored:
             self.count("bytes_written", len(entry.payload))
@@ -251,9 +255,9 @@ class Load:
     def _release_soon(self, lease: Lease) -> None:
         self.runtime.release_soon(self.runtime.store, [lease])
 
-    def _encode(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
+    def _encode(self, value: Any, tag_versions: tuple[str, ...], *, load_seconds: float) -> Entry | None:
         writer = EntryWriter(self.spec, self.lifetime, self.runtime, load_seconds=load_seconds)
-        entry = writer.entry(value, lease.tags)
+        entry = writer.entry(value, tag_versions)
         if entry is None:
             self.count_uncacheable()
         return entry

@@ -112,7 +112,7 @@ class LoadMany:
         elif reply == 0 and isinstance(result, LoadResult):
             load.count("refused")
             with contextlib.suppress(CacheError):
-                return await load.superseded(result)
+                return await load.value_of_successor(result)
         else:
             load.count("unstored")
         return result

@@ -1,6 +1,7 @@
-"""The fast path: calls that find a plain entry. Nothing is made for them but the value.
+"""The entry point of every call of a cached function.
 
-Every other call, from a miss to an entry that must be renewed, continues in `Call`.
+Calls that find a servable entry are answered here: no object is created for them but the value. Every other
+call, from a miss to an entry that must be refreshed, continues in `Call`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from langcache_cli.caching._protocol.entry import (
     TAGS_GROUP,
     Entry,
     parse,
-    plain_header,
+    servable_header,
 )
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import seen_in
@@ -32,7 +33,7 @@ from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._values.compression import decompress
 
-NOTHING = object()
+SLOW_PATH = object()
 """Sentinel: take the slow path."""
 
 
@@ -51,7 +52,7 @@ class NearFill(NamedTuple):
 
 
 class Reader:
-    """Answers the calls of one function on one event loop."""
+    """Answers the calls of one function on one event loop, or hands them over to `Call`."""
 
     def __init__(self, runtime: Runtime, spec: FunctionSpec, label: Label, lifetime: Lifetime) -> None:
         """Prepare.
@@ -68,11 +69,11 @@ class Reader:
         self._hits = HitCounter(runtime, label)
         self._namespace = runtime.settings.namespace
         self._tagged = spec.is_tagged
-        self._renews = lifetime.renews
+        self._refreshes = lifetime.refreshes
         # bound once: each is used by every call
         self._decode = self._codec.decode
         self._keys = spec.compiled_keys(self._namespace)
-        self._match_header = plain_header(self._codec.fingerprint)
+        self._match_header = servable_header(self._codec.fingerprint)
         self._count_hit = self._hits.count
         self._node = runtime.node
         self._try_lookup = runtime.node.try_lookup
@@ -104,14 +105,14 @@ class Reader:
         if (near := self.near) is not None and near.get(keys[0], started) is not None:
             await near.poll()
             value = self._near_value(near, keys[0], monotonic())
-            if value is not NOTHING:
+            if value is not SLOW_PATH:
                 return value
         clock_started = started - self._clock.busy
         fill = self._start_fill(near, keys[0]) if near is not None else None
         pending = None if self._unconfirmed else self._try_lookup(keys)
         if pending is None:
             return await self._slow_call(keys, function, args, kwargs).answer()
-        seen, renewal_due = None, False
+        seen, refresh_due = None, False
         try:
             found = await pending
         except CacheError:
@@ -119,24 +120,24 @@ class Reader:
         else:
             # checked again: a new connection may lead to a server that has lost invalidations
             if not self._unconfirmed:
-                renewal_due = self._renews and self._draw_renewal(found)
-                value = NOTHING if renewal_due else self._plain_value(found, keys, started, fill)
-                if value is not NOTHING:
+                refresh_due = self._refreshes and self._draw_refresh(found)
+                value = SLOW_PATH if refresh_due else self._servable_value(found, keys, started, fill)
+                if value is not SLOW_PATH:
                     return value
                 seen = seen_in(found, tagged=self._tagged)
         call = self._slow_call(keys, function, args, kwargs, loads_before=loads_before)
         call.load.budget.left = self._node.time_left(clock_started)
-        return await call.go_on(seen, started, renewal_due=renewal_due)
+        return await call.go_on(seen, started, refresh_due=refresh_due)
 
     def near_answer(self, near: NearCache, key_args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """The value of one call from the near cache, without a turn of the event loop; or `NOTHING`."""
+        """The value of one call from the near cache, without a turn of the event loop; or `SLOW_PATH`."""
         started = monotonic()
         if near.must_poll(started):
-            return NOTHING
+            return SLOW_PATH
         try:
             keys = self._keys(*key_args, **kwargs)
         except TypeError:
-            return NOTHING
+            return SLOW_PATH
         return self._near_value(near, keys[0], started)
 
     def call(self, address: EntryKeys, origin: Origin, *, loads_before: int | None = None) -> Call:
@@ -163,24 +164,24 @@ class Reader:
         return self.call(EntryKeys(keys[0], keys[1:]), origin, loads_before=loads_before)
 
     def retire(self) -> None:
-        """Count no more: the event loop is about to end."""
+        """Stop counting: the event loop is about to end."""
         self._hits.retire()
 
-    def _plain_value(self, found: Any, keys: KeyAndTags, started: float, fill: NearFill | None) -> Any:
-        """The value of a valid entry that is not leased, counted as a hit; or `NOTHING`."""
+    def _servable_value(self, found: Any, keys: KeyAndTags, started: float, fill: NearFill | None) -> Any:
+        """The value of a valid entry that is not leased, counted as a hit; or `SLOW_PATH`."""
         stored = found[0] if self._tagged else found
         if not stored:
-            return NOTHING
+            return SLOW_PATH
         header = self._match_header(stored, 0, MAX_HEADER_BYTES)
         if header is None:
-            return NOTHING
+            return SLOW_PATH
         optional = header.lastindex
         if self._tagged:
             versions = found[1:]
             if None in versions or header[TAGS_GROUP] != b",".join(versions):
-                return NOTHING
+                return SLOW_PATH
         elif optional is not None and header[TAGS_GROUP] is not None:
-            return NOTHING
+            return SLOW_PATH
         payload = stored[header.end() :]
         n_bytes = len(payload)
         try:
@@ -188,28 +189,28 @@ class Reader:
                 payload = decompress(payload, header[COMPRESSION_GROUP].decode("ascii"))
             value = self._decode(payload)
         except UndecodableEntryError:
-            return NOTHING
+            return SLOW_PATH
         if fill is not None:
             self._keep_near(keys, payload, value, fill)
         self._count_hit(keys[0], n_bytes, monotonic() - started)
         return value
 
-    def _draw_renewal(self, found: Any) -> bool:
+    def _draw_refresh(self, found: Any) -> bool:
         """True if a look-up found an entry whose successor this call should load."""
         stored = found[0] if self._tagged else found
         entry = parse(stored) if stored else None
-        return isinstance(entry, Entry) and self.lifetime.draw_renewal(entry, self.runtime.now_ms())
+        return isinstance(entry, Entry) and self.lifetime.draw_refresh(entry, self.runtime.now_ms())
 
     def _near_value(self, near: NearCache, key: str, started: float) -> Any:
-        """The value of an entry in the near cache, counted as a hit; or `NOTHING`."""
+        """The value of an entry in the near cache, counted as a hit; or `SLOW_PATH`."""
         kept = None if self._unconfirmed else near.get(key, started)
         if kept is None or kept.codec is not self._codec:
-            return NOTHING
+            return SLOW_PATH
         try:
             value = kept.value if kept.payload is None else self._decode(kept.payload)
-        except UndecodableEntryError:  # the application's own validators accept it no longer
+        except UndecodableEntryError:  # the application's own validators no longer accept it
             near.memory.drop([key])
-            return NOTHING
+            return SLOW_PATH
         self._hits.count_near(key, monotonic() - started)
         return value
 

@@ -32,7 +32,7 @@ async def wait_for_change(store: Store, placeholder: Placeholder, key: str) -> L
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load; no secret depends on it
         pause = min(1.5 * pause, LAST_PAUSE_SECONDS)
         try:
-            seen = await store.read(key, Budget(store.node.timeout))
+            seen = await store.look_up(key, Budget(store.node.timeout))
         except CacheError as error:
             return LoadResult(failure=error)
         shown = parse(seen.stored) if seen.stored else None

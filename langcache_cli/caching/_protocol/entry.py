@@ -13,11 +13,18 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from langcache_cli.caching._clock import ID_DIGITS
+from langcache_cli.caching._protocol import header
+
 MAX_HEADER_BYTES = 4096
 
+_ENTRY, _LEASE, _LEASED = (text.encode("ascii") for text in (header.ENTRY, header.LEASE, header.LEASED))
+_ID = rb"[0-9a-f]{%d}" % ID_DIGITS
+
 _HEADER = re.compile(
-    rb"lc1 (?:(?P<lease>lease)|entry) id=(?P<id>[0-9a-f]{16})(?: leased=(?P<leased>[0-9]{13}))?"
-    rb" created=(?P<created>[0-9]{1,15})"
+    rb"(?:(?P<lease>%b)|%b)(?P<id>%b)(?:%b(?P<leased>[0-9]{%d}))?"
+    % (_LEASE, _ENTRY, _ID, _LEASED, header.LEASED_DIGITS)
+    + rb" created=(?P<created>[0-9]{1,15})"
     rb"(?: fresh=(?P<fresh>[0-9]{1,15}) load_us=(?P<load_us>[0-9]{1,15}) schema=(?P<schema>[0-9a-f]{8}))?"
     rb"(?: tags=(?P<tags>[0-9a-f]{16}(?:,[0-9a-f]{16})*))?(?: zip=(?P<zip>[a-z0-9]{1,16}))?"
     rb"(?: [a-z_]+=[!-~]*)*(?P<end>\n|\Z)"
@@ -60,12 +67,12 @@ class Entry(NamedTuple):
 
 
 class Placeholder(NamedTuple):
-    """The lease of a load under way.
+    """The lease of a load under way: stored while there is no value to serve.
 
     Attributes:
         id: The token: its holder may store one entry while the key still shows it.
         created_ms: When the load began.
-        tags: As for an entry. Once they have changed, no caller may wait for this load.
+        tags: As for an entry. Once they have changed, no call may begin to wait for this load.
     """
 
     id: str
@@ -79,53 +86,55 @@ class Placeholder(NamedTuple):
 
 def parse(stored: bytes) -> Entry | Placeholder | None:
     """The entry or placeholder in the bytes under a key; None for anything this package did not write."""
-    header = _HEADER.match(stored, 0, MAX_HEADER_BYTES)
-    if header is None:
+    fields = _HEADER.match(stored, 0, MAX_HEADER_BYTES)
+    if fields is None:
         return None
-    identity, created_ms = header["id"].decode("ascii"), int(header["created"])
-    tags = tuple(header["tags"].decode("ascii").split(",")) if header["tags"] else ()
-    if header["lease"]:
+    identity, created_ms = fields["id"].decode("ascii"), int(fields["created"])
+    tags = tuple(fields["tags"].decode("ascii").split(",")) if fields["tags"] else ()
+    if fields["lease"]:
         return Placeholder(identity, created_ms, tags)
-    if header["schema"] is None or header["leased"] is None or not header["end"]:
+    if fields["schema"] is None or fields["leased"] is None or not fields["end"]:
         return None
     return Entry(
         id=identity,
         created_ms=created_ms,
-        fresh_until_ms=int(header["fresh"]),
-        load_us=int(header["load_us"]),
-        schema=header["schema"].decode("ascii"),
-        payload=stored[header.end() :],
+        fresh_until_ms=int(fields["fresh"]),
+        load_us=int(fields["load_us"]),
+        schema=fields["schema"].decode("ascii"),
+        payload=stored[fields.end() :],
         tags=tags,
-        leased_until_ms=int(header["leased"]),
-        compression=header["zip"].decode("ascii") if header["zip"] else "",
+        leased_until_ms=int(fields["leased"]),
+        compression=fields["zip"].decode("ascii") if fields["zip"] else "",
     )
 
 
 TAGS_GROUP, COMPRESSION_GROUP = 1, 2
 
 
-def plain_header(schema: str) -> Callable[[bytes, int, int], re.Match[bytes] | None]:
+def servable_header(schema: str) -> Callable[[bytes, int, int], re.Match[bytes] | None]:
     """A fast match for the header of an entry written with ``schema`` and not leased; `parse` reads the rest.
 
     Group `TAGS_GROUP` holds the versions of its tags, group `COMPRESSION_GROUP` its compression;
     ``lastindex`` is the last of the two that is present.
     """
     return re.compile(
-        rb"lc1 entry id=[0-9a-f]{16} leased=0{13} created=[0-9]{1,15} fresh=[0-9]{1,15} load_us=[0-9]{1,15}"
-        rb" schema=%b(?: tags=([0-9a-f]{16}(?:,[0-9a-f]{16})*))?(?: zip=([a-z0-9]{1,16}))?\n"
+        rb"%b%b%b0{%d}" % (_ENTRY, _ID, _LEASED, header.LEASED_DIGITS)
+        + rb" created=[0-9]{1,15} fresh=[0-9]{1,15} load_us=[0-9]{1,15} schema=%b"
         % re.escape(schema.encode("ascii"))
+        + rb"(?: tags=(%b(?:,%b)*))?(?: zip=([a-z0-9]{1,16}))?\n" % (_ID, _ID)
     ).match
 
 
 def entry_format(created_ms: int, load_us: int, schema: str, leased_until_ms: int = 0) -> bytes:
     """A template for entries of one load; ``%`` adds id, end of the TTL, `optional_fields` and payload."""
-    shared = (leased_until_ms, created_ms, load_us, schema.encode("ascii"))
-    return b"lc1 entry id=%%b leased=%013d created=%d fresh=%%d load_us=%d schema=%b%%b\n%%b" % shared
+    fixed = b"%b%%b%b%0*d" % (_ENTRY, _LEASED, header.LEASED_DIGITS, leased_until_ms)
+    shared = (created_ms, load_us, schema.encode("ascii"))
+    return fixed + b" created=%d fresh=%%d load_us=%d schema=%b%%b\n%%b" % shared
 
 
 def placeholder_format(created_ms: int) -> bytes:
     """A template for placeholders of one moment; ``%`` adds the id and `optional_fields`."""
-    return b"lc1 lease id=%%b created=%d%%b" % created_ms
+    return b"%b%%b created=%d%%b" % (_LEASE, created_ms)
 
 
 def optional_fields(tags: tuple[str, ...], compression: str = "") -> bytes:

@@ -3,9 +3,10 @@
 ::
 
     lc1 entry id=8d6eb6c50cbab1c5 leased=0000000000000 created=...
+    ^            ^               ^       ^            ^
+    0      ID_START         ID_END  LEASED_START  LEASED_END
+
     lc1 lease id=8d6eb6c50cbab1c5 created=...
-    |            |                       |            |
-    0            ID_START          ID_END|   LEASED_START ... LEASED_END
 
 Positions are byte offsets from 0; an end is the offset of the first byte behind the field.
 """
@@ -18,7 +19,7 @@ ENTRY = "lc1 entry id="
 """The beginning of an entry."""
 
 LEASE = "lc1 lease id="
-"""The beginning of a placeholder: a header alone, which stands under a key during its first load."""
+"""The beginning of a placeholder: a header alone, stored while a load runs and there is no value to serve."""
 
 ID_START = len(ENTRY)
 ID_END = ID_START + ID_DIGITS

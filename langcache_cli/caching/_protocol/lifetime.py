@@ -38,7 +38,7 @@ class Lifetime:
         return round(self.stale_seconds * 1000)
 
     @property
-    def renews(self) -> bool:
+    def refreshes(self) -> bool:
         """True if entries are served while their successors are loaded."""
         return bool(self.stale_seconds or self.early_refresh)
 
@@ -55,7 +55,7 @@ class Lifetime:
         """Upper bound for the physical TTL of an entry."""
         return milliseconds(self.ttl_seconds) + self.stale_ms
 
-    def draw_renewal(self, entry: Entry, now_ms: int) -> bool:
+    def draw_refresh(self, entry: Entry, now_ms: int) -> bool:
         """Decide whether the successor of an entry should be loaded now. Each call is a new random draw.
 
         Before the end of the TTL the probability grows with the time that a load takes (XFetch: Vattani et

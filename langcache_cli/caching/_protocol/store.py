@@ -75,8 +75,8 @@ class Seen(NamedTuple):
 class Store:
     """Reads and writes entries on one server.
 
-    Steps return one result for each lease, error replies in their place (see `confirmed`). Every method
-    raises `CacheUnavailableError` like `Node.call`; a budget of None allows each step the node's own time.
+    Steps return one result for each lease, error replies in their place (see `raise_errors`). Every method
+    raises `CacheUnavailableError` like `Node.call`; a budget of None allows each step `Node.timeout`.
     """
 
     def __init__(self, node: Node, *, lease_seconds: float, now_ms: Callable[[], int] = now_ms) -> None:
@@ -85,12 +85,14 @@ class Store:
         self.lease_ms = max(1, round(lease_seconds * 1000))
         self._now_ms = now_ms
 
-    async def read(self, key: str, budget: Budget, *, tags: Sequence[str] = ()) -> Seen:
-        """Look up ``key`` and the versions of its ``tags`` (keys), all at the same moment."""
-        return seen_in(await self.node.lookup((key, *tags), budget=budget), tagged=bool(tags))
+    async def look_up(self, key: str, budget: Budget, *, tag_keys: Sequence[str] = ()) -> Seen:
+        """The bytes under ``key`` and the versions of its tags, all at the same moment."""
+        return seen_in(await self.node.lookup((key, *tag_keys), budget=budget), tagged=bool(tag_keys))
 
-    async def read_many(self, addresses: Sequence[tuple[str, Sequence[str]]], budget: Budget) -> list[Seen]:
-        """`read` for many keys, each with its tags."""
+    async def look_up_many(
+        self, addresses: Sequence[tuple[str, Sequence[str]]], budget: Budget
+    ) -> list[Seen]:
+        """`look_up` for many keys, each with the keys of its tags."""
         wanted = tuple(dict.fromkeys(name for key, tags in addresses for name in (key, *tags)))
         look_up = partial(self.node.lookup, budget=budget)
         batches = [wanted[at : at + KEYS_PER_LOOKUP] for at in range(0, len(wanted), KEYS_PER_LOOKUP)]
@@ -106,7 +108,7 @@ class Store:
 
         Args:
             tags: Their keys.
-            ttl_ms: How long they must live at least: as long as the entries about to be stored.
+            ttl_ms: How long they must live at least: the TTL of the entries, plus the longest load.
             budget: Upper bound for the time.
 
         Raises:
@@ -115,7 +117,9 @@ class Store:
         if not tags:
             return ()
         columns = new_ids(len(tags)), [ttl_ms] * len(tags)
-        return tuple(map(_text, confirmed(await run_script(self.node, "tag", tags, *columns, budget=budget))))
+        return tuple(
+            map(_text, raise_errors(await run_script(self.node, "tag", tags, *columns, budget=budget)))
+        )
 
     async def acquire(
         self,
@@ -177,7 +181,7 @@ class Store:
         return await self._run("release", leases, *columns, budget=budget)
 
     async def withdraw(self, leases: Sequence[Lease], budget: Budget | None = None) -> list[Any]:
-        """Stop serving old entries whose leases were lost to another load, which keeps them."""
+        """Stop serving old entries whose leases were lost to another load; that load keeps its leases."""
         return await self._run("withdraw", leases, *self._taking(leases), budget=budget)
 
     async def invalidate(self, keys: Sequence[str], budget: Budget) -> int:
@@ -205,7 +209,7 @@ class Store:
         return [self.lease_ms] * len(leases)
 
 
-def confirmed(replies: list[Any]) -> list[Any]:
+def raise_errors(replies: list[Any]) -> list[Any]:
     """The replies of a step, none of which is an error.
 
     Raises:

@@ -108,23 +108,26 @@ class Runtime:
             self.outbox,
             delivery=self._delivery if defers else None,
             # A request must not wait for a hung Redis; what it does not answer in time goes to the outbox.
-            scanned=self.node if defers else self.bulk_node,
+            selection_node=self.node if defers else self.bulk_node,
             forget=self.forget,
         )
 
     # -- reading --
 
     def may_read(self) -> bool:
-        """False while an invalidation of this process is unconfirmed; then Redis may hold old values."""
+        """False while an invalidation of this process is unconfirmed; then Redis may hold old values.
+
+        Schedules the delivery of what is unconfirmed.
+        """
         self._delivery.soon()
         return not self.outbox
 
-    async def read_if_allowed(self, look: Callable[[], Awaitable[T]]) -> T | None:
-        """The result of ``look``; None if Redis cannot be used, or may not be read (`may_read`)."""
+    async def read_if_allowed(self, look_up: Callable[[], Awaitable[T]]) -> T | None:
+        """The result of ``look_up``; None if Redis cannot be used, or may not be read (`may_read`)."""
         if not self.may_read():
             return None
         try:
-            found = await look()
+            found = await look_up()
         except CacheError:
             return None
         # checked again: a new connection may lead to a server that has lost invalidations

@@ -19,13 +19,15 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """How a load ended.
+    """How a load, or the wait for one, ended.
 
     Attributes:
         value: What the function returned, for the call that started the load.
         entry: The same as bytes, for the calls that joined; None if it could not be encoded.
-        found: What Redis held when the lease was asked for; then nothing was loaded.
-        failure: Why Redis does not hold the value, if the call that started the load must raise it.
+        found: Not None if there is no value and the caller must look again: the bytes stored now, or ``b""``
+            if they are unknown.
+        failure: Redis could not be asked, or does not hold the value. The call that started a refresh raises
+            it; a call that joined runs the function if there is no entry either.
     """
 
     value: Any = None

@@ -18,7 +18,7 @@ class RunningLoads:
         self._on_background = on_background
         self._by_token: dict[str, Joinable] = {}
         self._latest: dict[str, tuple[int, Joinable]] = {}
-        self._renewing: set[str | None] = set()
+        self._refreshing: set[str | None] = set()
         self.started = 0
         """The number of loads so far. A call notes it when it begins, see `started_since`."""
 
@@ -26,7 +26,7 @@ class RunningLoads:
         return len(self._by_token)
 
     def with_token(self, token: str) -> Joinable | None:
-        """The load that holds the lease with this token, if it runs in this event loop."""
+        """The flight with this token: a load of this event loop, or its poll for a load elsewhere."""
         return self._by_token.get(token)
 
     def started_since(self, started: int, key: str) -> Joinable | None:
@@ -38,17 +38,17 @@ class RunningLoads:
         number, flight = self._latest.get(key, (0, None))
         return flight if number > started else None
 
-    def is_renewing(self, key: str) -> bool:
+    def is_refreshing(self, key: str) -> bool:
         """True while a load is about to replace the entry under ``key``."""
-        return key in self._renewing
+        return key in self._refreshing
 
     def start(
         self,
         token: str,
         work: Coroutine[Any, Any, LoadResult],
         *,
-        fills: str | None = None,
-        renews: str | None = None,
+        absent_key: str | None = None,
+        served_key: str | None = None,
         in_background: bool = False,
         ends_with_starter: bool = False,
     ) -> Flight[LoadResult]:
@@ -57,18 +57,18 @@ class RunningLoads:
         Args:
             token: The token of its lease.
             work: The load.
-            fills: The key, if it holds no value.
-            renews: The key, if its value is served meanwhile.
+            absent_key: The key, if it holds no value.
+            served_key: The key, if its old value is served meanwhile.
             in_background: Go on when no call waits for it, until the runtime is closed.
             ends_with_starter: Cancel it with the call that starts it, whose database session it uses.
         """
 
         def at_end() -> None:
-            self._renewing.discard(renews)
-            self._remove(token, fills, flight)
+            self._refreshing.discard(served_key)
+            self._remove(token, absent_key, flight)
 
-        if renews is not None:
-            self._renewing.add(renews)
+        if served_key is not None:
+            self._refreshing.add(served_key)
         flight = Flight(
             work,
             token=token,
@@ -76,7 +76,7 @@ class RunningLoads:
             in_background=in_background,
             ends_with_starter=ends_with_starter,
         )
-        self._add(token, fills, flight)
+        self._add(token, absent_key, flight)
         if in_background:
             self._on_background(flight)
         return flight
@@ -100,13 +100,13 @@ class RunningLoads:
             self._add(lease.token, lease.key, part)
         return flight
 
-    def _add(self, token: str, fills: str | None, flight: Joinable) -> None:
+    def _add(self, token: str, absent_key: str | None, flight: Joinable) -> None:
         self._by_token[token] = flight
         self.started += 1
-        if fills is not None:
-            self._latest[fills] = self.started, flight
+        if absent_key is not None:
+            self._latest[absent_key] = self.started, flight
 
-    def _remove(self, token: str, fills: str | None, flight: Joinable) -> None:
+    def _remove(self, token: str, absent_key: str | None, flight: Joinable) -> None:
         self._by_token.pop(token, None)
-        if fills is not None and self._latest.get(fills, (0, None))[1] is flight:
-            del self._latest[fills]
+        if absent_key is not None and self._latest.get(absent_key, (0, None))[1] is flight:
+            del self._latest[absent_key]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Budget:
-    """Seconds left for all Redis operations of one call; a busy event loop is not charged to it."""
+    """Seconds left for all Redis operations of one call; a busy event loop is not charged (`IdleClock`)."""
 
     __slots__ = ("left",)
 

@@ -1,8 +1,8 @@
 """One Redis connection, shared by all callers of an event loop.
 
-Requests are written as they come and answered in order. A caller that is cancelled or runs out of time stops
-waiting and leaves no half-read reply behind, which is how a pooled connection comes to return the value of
-another key. No task can outlive the event loop, and there is no pool to run dry.
+Requests are written as they come and answered in order. A caller that is cancelled or runs out of time just
+stops waiting: it leaves no half-read reply behind, which in a pool of connections can reach another caller as
+the value of another key. No task can outlive the event loop, and there is no pool to run dry.
 """
 
 from __future__ import annotations

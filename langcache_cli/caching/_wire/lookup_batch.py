@@ -33,7 +33,7 @@ class LookupBatch:
         self._places: dict[str, int] = {}
         self._callers: list[tuple[int | list[int], asyncio.Future[Any]]] | None = []
         self.full = False
-        """True when further keys belong into another batch."""
+        """True when further keys belong in another batch."""
 
     @property
     def count(self) -> int:

@@ -103,7 +103,7 @@ class Node:
         return await self._exchange(lambda connection: connection.lookup(keys), budget)
 
     def try_lookup(self, keys: KeyAndTags) -> asyncio.Future[Any] | None:
-        """`lookup` as a bare future, within the node's own time; None if it first needs a connection."""
+        """`lookup` as a bare future, within `timeout`; None if it first needs a connection."""
         connection = self._connector.current
         if connection is None:
             return None
@@ -124,7 +124,7 @@ class Node:
                 raise failure from reply
 
     @contextmanager
-    def confirming(self) -> Iterator[None]:
+    def errors_as_unavailable(self) -> Iterator[None]:
         """Inside, an error reply is raised as `CacheUnavailableError`: the change was not made."""
         try:
             yield
@@ -137,7 +137,7 @@ class Node:
         return self._connector.current
 
     def time_left(self, started: float) -> float:
-        """Seconds of the node's own time left for a call that began when `clock` showed ``started``."""
+        """Seconds of `timeout` left for a call that began when `clock` showed ``started``."""
         return self.timeout - (self.clock.time() - started)
 
     def abandon(self) -> list[asyncio.Task[BatchedConnection]]:

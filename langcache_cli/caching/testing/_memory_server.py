@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -183,10 +184,12 @@ class MemoryServer:
 
     def _tag(self, key: bytes, version: bytes, ttl_ms: bytes) -> bytes:
         current = self._get(key)
-        if current is None:
+        if current is None or not re.fullmatch(rb"[0-9a-f]{16}", current):
             self._set(key, version, 2 * int(ttl_ms))
             return version
-        self._expire_at_least(key, int(ttl_ms))
+        ends_ms = self._items[key].expires_at_ms or 0
+        if ends_ms < self._now_ms() + int(ttl_ms):
+            self._expire(key, 2 * int(ttl_ms))
         return current
 
     def _entry(self, key: bytes) -> Entry | None:

@@ -10,7 +10,7 @@ from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.store import new_lease
 
 
-async def renewed(load: Load, entry: Entry, value: Any, *, due: bool) -> Any:
+async def value_or_refreshed(load: Load, entry: Entry, value: Any, *, due: bool) -> Any:
     """The value to return for an entry that was found: its own, or that of its successor.
 
     At most one call of the fleet loads the successor. If the function takes a database session, that call
@@ -21,20 +21,20 @@ async def renewed(load: Load, entry: Entry, value: Any, *, due: bool) -> Any:
         load: Of the call.
         entry: What it found.
         value: Its value.
-        due: The decision of `Lifetime.draw_renewal` for this look-up.
+        due: The decision of `Lifetime.draw_refresh` for this look-up.
     """
-    if not load.lifetime.renews:
+    if not load.lifetime.refreshes:
         return value
     runtime, now_ms = load.runtime, load.runtime.now_ms()
     if load.lifetime.stale_seconds and now_ms >= entry.fresh_until_ms:
         load.count("stale")
-    if not due or runtime.is_leased(entry, now_ms) or runtime.running_loads.is_renewing(load.key):
+    if not due or runtime.is_leased(entry, now_ms) or runtime.running_loads.is_refreshing(load.key):
         return value
     lease = new_lease(load.key)
     flight = runtime.running_loads.start(
         lease.token,
         load.load_if_elected(lease, entry),
-        renews=load.key,
+        served_key=load.key,
         in_background=not load.spec.takes_session,
         ends_with_starter=load.spec.takes_session,
     )
@@ -52,7 +52,7 @@ async def renewed(load: Load, entry: Entry, value: Any, *, due: bool) -> Any:
 async def _was_invalidated(load: Load, ids: set[str]) -> bool:
     """True if the entry that is about to be served instead of a new value has been invalidated meanwhile."""
     try:
-        found = (await load.look()).parse()
+        found = (await load.look_up()).parse()
     except CacheError:
         return False
     return found is None or found.id not in ids

@@ -11,7 +11,7 @@ from langcache_cli.caching._invalidation.after_commit import CommitHooks
 from langcache_cli.caching._keys.selection import Invalidation, Selection
 
 
-class Removal:
+class CacheInvalidation:
     """Checks what is to be removed, and passes it to the invalidator of the event loop. See `Cache`."""
 
     def __init__(self, context: Context) -> None:
@@ -24,7 +24,7 @@ class Removal:
         if not self._context.enabled or not keys:
             return 0
         runtime = self._context.runtime()
-        removed = await runtime.invalidator.remove_keys(keys)
+        removed = await runtime.invalidator.invalidate_keys(keys)
         if spec is not None:
             runtime.record(self._context.label(spec), "invalidated", removed)
         return removed
@@ -46,7 +46,7 @@ class Removal:
         if not self._context.enabled or not tags:
             return 0
         keys = [self._context.namespace.tag(tag) for tag in tags]
-        return await self._context.runtime().invalidator.remove_keys(keys)
+        return await self._context.runtime().invalidator.invalidate_keys(keys)
 
     def after_commit(
         self,
@@ -64,8 +64,8 @@ class Removal:
         if not self._context.enabled:
             return 0
         invalidator = self._context.runtime().invalidator
-        return await invalidator.remove_selection(selection, keys_per_second=keys_per_second)
+        return await invalidator.invalidate_selection(selection, keys_per_second=keys_per_second)
 
     async def _invalidate_all(self, invalidations: Sequence[Invalidation]) -> None:
         if self._context.enabled:
-            await self._context.runtime().invalidator.remove_all(invalidations)
+            await self._context.runtime().invalidator.invalidate_all(invalidations)
