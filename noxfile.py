@@ -49,10 +49,8 @@ NEEDS_NEW_TYPER = "tests/cli/test_help.py::test_who_asks_for_help_or_mistypes_do
 
 def extra(name: str) -> list[str]:
     """The requirements of an extra, for sessions that read the package and need not install it."""
-    requirements: list[str] = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"][
-        name
-    ]
-    return requirements
+    extras = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
+    return list(extras[name])
 
 
 @nox.session
@@ -71,7 +69,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def coverage(session: nox.Session) -> None:
     """Combine what the last full run of the tests has measured, print it, and fail below the floor."""
-    session.install("coverage[toml]>=7.10")
+    session.install("coverage>=7.13")
     data = {"COVERAGE_FILE": MEASURED["COVERAGE_FILE"]}
     session.run("coverage", "combine", "--quiet", "--keep", env=data)
     session.run("coverage", "report", env=data)
