@@ -46,6 +46,9 @@ async def test_the_rights_in_the_readme_are_enough_for_a_backend(restricted, ope
     assert await cache.get("plain") == {"a": 1}
     assert cache.pending_invalidations == 0
     assert database.reads[1] == 2
+    await cache.aclose()  # which delivers the statistics
+    report = await open_cache(url_of_app(restricted)).report()
+    assert (report.total["hits"], report.total["misses"]) == (1, 1)
 
 
 async def test_they_are_enough_for_the_command(restricted):
