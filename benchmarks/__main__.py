@@ -1,6 +1,10 @@
-"""`python -m benchmarks [--rounds N] [--out NAME]`: everything side by side, in one process and one run.
+"""Everything side by side, in one process and one run; and two recorded runs side by side.
 
-Prints Markdown, and writes it and a JSON document to NAME.md and NAME.json.
+    python -m benchmarks [--rounds N] [--only SECTION ...] [--out NAME] [--record]
+    python -m benchmarks compare A.json B.json
+
+Prints Markdown. `--out` writes it and a JSON document to NAME.md and NAME.json, `--record` the document to
+`benchmarks/results/<date>-<commit>.json`.
 """
 
 from __future__ import annotations
@@ -8,51 +12,59 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import platform
-from collections.abc import Mapping
-from dataclasses import asdict
-from importlib.metadata import version
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bulk, growth, memory, outage, reads, startup
+from benchmarks import bulk, comparison, growth, memory, outage, reads, recording, startup
 from benchmarks.rounds import Measured
 from tests.harness.postgres import PostgresServer
 from tests.harness.redis_server import RedisServer
 
-LIBRARIES = (
-    "redis",
-    "hiredis",
-    "pydantic",
-    "sqlalchemy",
-    "aiocache",
-    "cashews",
-    "fastapi-cache2",
-    "dogpile.cache",
-)
+Tables = dict[str, Any]
 
 
-async def measure(rounds: int) -> dict[str, Any]:
-    """All sections, each on servers of its own."""
-    found: dict[str, Any] = {}
+async def _reads(rounds: int) -> Tables:
     with RedisServer() as server:
-        found["One hit after another, µs"] = await reads.one_after_another(server.url, rounds)
-        found["100 tasks, hits a second"], p99 = await reads.many_tasks(server.url, rounds)
-        found["100 tasks, p99 of a hit, ms"] = p99
-        found["Hit in memory, µs"] = await reads.from_memory(server.url, rounds)
-        found["A change seen by another process' memory, ms"] = await outage.lag_ms(server)
-    found["Redis down, added to a call, ms"] = await outage.added_latency_ms()
+        one = await reads.one_after_another(server.url, rounds)
+        many, p99 = await reads.many_tasks(server.url, rounds)
+        return {
+            "One hit after another, µs": one,
+            "100 tasks, hits a second": many,
+            "100 tasks, p99 of a hit, ms": p99,
+            "Hit in memory, µs": await reads.from_memory(server.url, rounds),
+        }
+
+
+async def _outage(_rounds: int) -> Tables:
+    with RedisServer() as server:
+        lag = await outage.lag_ms(server)
+    return {
+        "A change seen by another process' memory, ms": lag,
+        "Redis down, added to a call, ms": await outage.added_latency_ms(),
+    }
+
+
+async def _bulk(rounds: int) -> Tables:
     with RedisServer() as server, PostgresServer() as postgres:
         url = postgres.create_database("words")
-        found["Warm 100,000 words, words a second"] = await bulk.warming(server.url, url, rounds)
-        found["Clear 200,000 of 400,000 keys, keys a second"] = await bulk.clearing(server.url, rounds)
-        found["GET by another process, p99, ms"] = await bulk.reader_p99_ms(server, url)
-        found["Memory of langcache warm, MB"] = await memory.warm_mb(url)
+        return {
+            "Warm 100,000 words, words a second": await bulk.warming(server.url, url, rounds),
+            "Clear 200,000 of 400,000 keys, keys a second": await bulk.clearing(server.url, rounds),
+            "GET by another process, p99, ms": await bulk.reader_p99_ms(server, url),
+            "Memory of langcache warm, MB": await memory.warm_mb(url),
+        }
+
+
+async def _startup(rounds: int) -> Tables:
     with RedisServer() as server:
-        found["Help and version, ms"], found["Check and stats, ms"] = await startup.startup(
-            server.url, rounds
-        )
+        light, heavy = await startup.startup(server.url, rounds)
+    return {"Help and version, ms": light, "Check and stats, ms": heavy}
+
+
+async def _growth(_rounds: int) -> Tables:
+    found: Tables = {}
+    with RedisServer() as server:
         found["Hits as keys grow"] = await growth.by_keys(server.url)
     with RedisServer() as server:
         found["Hits a second as tasks grow"] = await growth.by_tasks(server.url)
@@ -61,14 +73,21 @@ async def measure(rounds: int) -> dict[str, Any]:
     return found
 
 
-def machine() -> dict[str, str]:
-    """What it was measured on."""
-    return {
-        "cores": str(os.cpu_count()),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        **{name: version(name) for name in LIBRARIES},
-    }
+SECTIONS: dict[str, Callable[[int], Awaitable[Tables]]] = {
+    "reads": _reads,
+    "outage": _outage,
+    "bulk": _bulk,
+    "startup": _startup,
+    "growth": _growth,
+}
+
+
+async def measure(sections: Sequence[str], rounds: int) -> Tables:
+    """The tables of some sections, each on servers of its own."""
+    found: Tables = {}
+    for name in sections:
+        found |= await SECTIONS[name](rounds)
+    return found
 
 
 def markdown(found: Mapping[str, Any], about: Mapping[str, str], rounds: int) -> str:
@@ -100,22 +119,39 @@ def _number(value: float) -> str:
 
 
 def main() -> None:
-    """Measure, print, write."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Everything side by side.")
+    """Measure, print, write; or compare."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), metavar="SECTION")
     parser.add_argument("--out", type=Path, help="write NAME.md and NAME.json", metavar="NAME")
+    parser.add_argument("--record", action="store_true", help=f"write to {recording.RESULTS.name}/ as well")
+    commands = parser.add_subparsers(dest="command", title="or", metavar="compare")
+    compare = commands.add_parser("compare", help="print the ratios of two recorded runs")
+    compare.add_argument("before", type=Path)
+    compare.add_argument("after", type=Path)
     arguments = parser.parse_args()
-    found, about = asyncio.run(measure(arguments.rounds)), machine()
-    text = markdown(found, about, arguments.rounds)
+    if arguments.command == "compare":
+        before, after = (json.loads(path.read_text("utf-8")) for path in (arguments.before, arguments.after))
+        print(comparison.markdown(before, after))
+    else:
+        _measure(arguments)
+
+
+def _measure(arguments: argparse.Namespace) -> None:
+    about = recording.machine()  # before: the load is that of others
+    found = asyncio.run(measure(arguments.only, arguments.rounds))
+    text, document = (
+        markdown(found, about, arguments.rounds),
+        recording.document(found, about, arguments.rounds),
+    )
     print(text)
     if arguments.out is not None:
-        plain = {
-            title: {name: asdict(one) if isinstance(one, Measured) else one for name, one in section.items()}
-            for title, section in found.items()
-        }
-        document = {"machine": about, "rounds": arguments.rounds, "results": plain}
         arguments.out.with_suffix(".md").write_text(text, "utf-8")
         arguments.out.with_suffix(".json").write_text(json.dumps(document, indent=2), "utf-8")
+    if arguments.record:
+        print(f"recorded in {recording.record(document)}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """The cache in a FastAPI application: start and end with the application, health page, clearing, metrics.
 
-::
-
-    app = FastAPI(lifespan=cache_lifespan())
-    app.include_router(cache_router(admin=[Depends(require_admin)]))
+```python
+app = FastAPI(lifespan=cache_lifespan())
+app.include_router(cache_router(admin=[Depends(require_admin)]))
+```
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a type checker makes of the public surface. Never run: `mypy --strict` reads it.
+"""What type checkers make of the public surface. Never run: `mypy --strict` and pyright (strict) read it.
 
-Every ``type: ignore`` here is an assertion: mypy complains about one that nothing needs.
+Every ``type: ignore`` here is an assertion: both complain about one that they do not need.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence

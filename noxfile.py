@@ -1,0 +1,129 @@
+"""The checks of this project, a session for each. `nox -l` lists them; `.ci/run` runs all but `bench`.
+
+Needs Python and nox, nothing else: each session makes its own virtual environment with pip.
+"""
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_external_run = True
+nox.options.sessions = ["lint", "imports", "types", "tests", "docs", "oldest"]
+
+ROOT = Path(__file__).parent
+MEASUREMENTS = ROOT / ".coverage"
+MEASURED = {
+    "COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml"),
+    "COVERAGE_FILE": str(MEASUREMENTS / "data"),
+}
+OLDEST_TESTS = (
+    "tests/unit",
+    "tests/cli/test_help.py",
+    "tests/cli/test_output.py",
+    "tests/cli/test_redis_commands.py",
+    *(
+        f"tests/integration/test_{name}.py"
+        for name in (
+            "after_commit",
+            "fastapi",
+            "look_ups",
+            "many",
+            "near_unavailable",
+            "plain_values",
+            "protocol",
+            "stale",
+            "tags",
+            "vocabulary",
+            "warm",
+        )
+    ),
+)
+
+# What `langcache --help` imports: typer before 0.21.2 loads more of rich, which costs time and nothing else.
+NEEDS_NEW_TYPER = "tests/cli/test_help.py::test_who_asks_for_help_or_mistypes_does_not_wait_for_heavy_imports"
+
+
+def extra(name: str) -> list[str]:
+    """The requirements of an extra, for sessions that read the package and need not install it."""
+    extras = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
+    return list(extras[name])
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run all tests with coverage of the core, or what is named: `nox -s tests -- tests/unit -k keys`."""
+    session.install("--editable", ".[test]")
+    if session.posargs:
+        session.run("python", "-m", "pytest", *session.posargs)
+        return
+    shutil.rmtree(MEASUREMENTS, ignore_errors=True)
+    MEASUREMENTS.mkdir()
+    session.run("python", "-m", "pytest", "-q", "-n", "auto", env=MEASURED)
+    session.notify("coverage")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Combine what the last full run of the tests has measured, print it, and fail below the floor."""
+    session.install("coverage>=7.13")
+    data = {"COVERAGE_FILE": MEASURED["COVERAGE_FILE"]}
+    session.run("coverage", "combine", "--quiet", "--keep", env=data)
+    session.run("coverage", "report", env=data)
+    session.run("coverage", "json", "--quiet", "-o", str(MEASUREMENTS / "report.json"), env=data)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, format, spelling and pyproject.toml: what pre-commit checks."""
+    session.install(*extra("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("codespell")
+    session.run("validate-pyproject", "pyproject.toml")
+    listed = session.run("git", "ls-files", "-z", external=True, silent=True, log=False)
+    tracked = [name for name in str(listed).split("\0") if name]
+    for fixer in ("trailing-whitespace-fixer", "end-of-file-fixer"):  # they mend what they complain about
+        session.run(fixer, *tracked, log=False)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types: the package and its public surface with mypy, the surface with pyright as well."""
+    session.install("--editable", ".[fastapi,types]")
+    session.run("mypy", "--strict", "langcache_cli", "tests/typing")
+    session.run("basedpyright", "tests/typing")
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Check which layer imports which, that there is no circle, and how large folders, files and functions are."""
+    session.install(*extra("imports"))
+    session.run("lint-imports", "--no-cache")
+    session.run("python", ".ci/layout.py")
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """Run the tests of the core and some of the command beside the oldest versions that it declares."""
+    session.install("--editable", ".[test]", "--constraint", ".ci/oldest.txt")
+    # -p no:anyio: the plugin of an old anyio uses what this pytest deprecates; no test needs it
+    options = ("-q", "-n", "auto", "-p", "no:anyio", "--deselect", NEEDS_NEW_TYPER)
+    session.run("python", "-m", "pytest", *options, *(session.posargs or OLDEST_TESTS))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation, API reference included, into `site/`; a warning is an error."""
+    session.install(*extra("docs"))
+    session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure, and record the result under `benchmarks/results/`: `nox -s bench -- --rounds 3`."""
+    session.install("--editable", ".[bench]")
+    session.run("python", "-m", "benchmarks", "--record", *session.posargs)

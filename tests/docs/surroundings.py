@@ -1,0 +1,97 @@
+"""The applications around the Python blocks of the documents: names that blocks use and do not define."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import Depends, FastAPI, Header, HTTPException
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from tests.docs.blocks import ROOT
+
+Names = dict[str, Any]
+ADMIN = {"X-Admin": "yes"}
+
+
+class Tables(DeclarativeBase):
+    pass
+
+
+class WordRow(Tables):
+    __tablename__ = "words"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    lemma: Mapped[str]
+    translation_en: Mapped[str]
+
+
+class Word(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+    id: int
+    lemma: str
+    translation_en: str
+
+
+class UserStats(BaseModel):
+    words: int
+
+
+def require_admin(x_admin: str = Header(default="no")) -> None:
+    if x_admin != ADMIN["X-Admin"]:
+        raise HTTPException(403)
+
+
+@asynccontextmanager
+async def your_own_lifespan(_: FastAPI) -> AsyncIterator[None]:
+    yield
+
+
+async def batches_of_ids(db: AsyncSession) -> AsyncIterator[Sequence[int]]:
+    yield list(await db.scalars(select(WordRow.id).order_by(WordRow.id)))
+
+
+@asynccontextmanager
+async def backend(folder: Path) -> AsyncIterator[Names]:
+    """A backend with a database of two words."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{folder}/words.db")
+    sessions = async_sessionmaker(engine, expire_on_commit=False)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(Tables.metadata.create_all)
+        async with sessions() as db:
+            db.add(WordRow(id=7, lemma="Haus", translation_en="house"))
+            db.add(WordRow(id=8, lemma="Baum", translation_en="tree"))
+            await db.commit()
+            yield {
+                "AsyncSession": AsyncSession,
+                "Depends": Depends,
+                "FastAPI": FastAPI,
+                "Sequence": Sequence,
+                "UserStats": UserStats,
+                "Word": Word,
+                "WordRow": WordRow,
+                "batches_of_ids": batches_of_ids,
+                "db": db,
+                "require_admin": require_admin,
+                "sessions": sessions,
+                "update": update,
+                "your_own_lifespan": your_own_lifespan,
+            }
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def nothing(_: Path) -> AsyncIterator[Names]:
+    """Blocks that import everything they use."""
+    yield {}
+
+
+SURROUNDINGS: dict[Path, Callable[[Path], AbstractAsyncContextManager[Names]]] = {
+    ROOT / "README.md": backend,
+    ROOT / "docs" / "backend.md": backend,
+}
+"""By document; one that is not listed here has `nothing` around its blocks."""

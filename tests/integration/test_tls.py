@@ -1,0 +1,128 @@
+"""Redis over TLS: the options of the URL mean what they mean to redis-py."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+from langcache_cli.caching import CacheUnavailableError
+from tests.harness.redis_server import RedisServer
+from tests.integration.cache_support import Database
+
+CHUNK = 65536
+
+
+@dataclass(frozen=True)
+class TlsServer:
+    """A port of 127.0.0.1 with TLS before a Redis, and the files that its clients need."""
+
+    port: int
+    authority: Path
+    other_authority: Path
+    client: Path
+
+    def url(self, *options: str) -> str:
+        return f"rediss://localhost:{self.port}/0?{'&'.join(options)}"
+
+    @property
+    def trusted(self) -> str:
+        return f"ssl_ca_certs={self.authority}"
+
+
+@asynccontextmanager
+async def tls_in_front_of(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
+    """A port that decrypts and passes on to another; closed with everything that goes through it."""
+    copies: set[asyncio.Task[None]] = set()
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(CHUNK):
+                writer.write(data)
+                await writer.drain()
+        except OSError:  # one side has gone: so does the other
+            pass
+        finally:
+            writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_redis = await asyncio.open_connection("127.0.0.1", port)
+        copies.update(
+            asyncio.ensure_future(copy(*pair)) for pair in ((reader, to_redis[1]), (to_redis[0], writer))
+        )
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in copies:
+            task.cancel()
+        await asyncio.gather(*copies, return_exceptions=True)
+
+
+Open = Callable[..., AbstractAsyncContextManager[TlsServer]]
+
+
+@pytest.fixture
+def tls_server(redis_server: RedisServer, redis_url: str, tmp_path: Path) -> Open:
+    """`async with tls_server(certificate_of=..., mutual=...)`: TLS before the shared server.
+
+    Not an asynchronous fixture: caches are closed after it, and count the tasks that are left.
+    """
+    authority, other = trustme.CA(), trustme.CA()
+    files = [tmp_path / name for name in ("authority.pem", "other.pem", "client.pem")]
+    identity = authority.issue_cert("app@example.org").private_key_and_cert_chain_pem
+    for pem, path in zip((authority.cert_pem, other.cert_pem, identity), files, strict=True):
+        pem.write_to_path(str(path))
+
+    @asynccontextmanager
+    async def opened(certificate_of: str = "localhost", *, mutual: bool = False) -> AsyncIterator[TlsServer]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(certificate_of).configure_cert(context)
+        if mutual:
+            authority.configure_trust(context)
+            context.verify_mode = ssl.CERT_REQUIRED
+        async with tls_in_front_of(redis_server.port, context) as port:
+            yield TlsServer(port, *files)
+
+    return opened
+
+
+async def test_a_server_whose_authority_is_named_is_used(tls_server, open_cache):
+    async with tls_server() as server:
+        database = Database(open_cache(server.url(server.trusted)))
+        assert await database.read(1) == await database.read(1) == [1, 0]
+        assert database.reads[1] == 1
+
+
+@pytest.mark.parametrize("option", ["", "ssl_ca_certs={other}"], ids=["none", "another"])
+async def test_a_server_of_an_unknown_authority_is_not_used(tls_server, open_cache, option):
+    async with tls_server() as server:
+        cache = open_cache(server.url(option.format(other=server.other_authority)))
+        with pytest.raises(CacheUnavailableError, match="certificate verify failed"):
+            await cache.ping()
+        assert await Database(cache).read(1) == [1, 0]
+
+
+async def test_verification_can_be_switched_off(tls_server, open_cache):
+    async with tls_server() as server:
+        await open_cache(server.url("ssl_cert_reqs=none")).ping()
+
+
+async def test_the_name_in_the_certificate_is_compared_unless_that_is_switched_off(tls_server, open_cache):
+    async with tls_server(certificate_of="redis.example.org") as server:
+        with pytest.raises(CacheUnavailableError, match="Hostname mismatch"):
+            await open_cache(server.url(server.trusted)).ping()
+        await open_cache(server.url(server.trusted, "ssl_check_hostname=false")).ping()
+
+
+async def test_a_server_that_demands_a_certificate_is_shown_the_one_of_the_url(tls_server, open_cache):
+    async with tls_server(mutual=True) as server:
+        with pytest.raises(CacheUnavailableError):
+            await open_cache(server.url(server.trusted)).ping()
+        await open_cache(server.url(server.trusted, f"ssl_certfile={server.client}")).ping()
