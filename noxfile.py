@@ -100,7 +100,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def imports(session: nox.Session) -> None:
-    """Check which layer imports which, that there is no circle, and how large folders, files and functions are."""
+    """Check which layer imports which, circles, and sizes of folders, files and functions."""
     session.install(*extra("imports"))
     session.run("lint-imports", "--no-cache")
     session.run("python", ".ci/layout.py")

@@ -11,8 +11,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
 def declared() -> dict[str, str]:
-    """The lower bound of each requirement of the package and of its extra for FastAPI."""
-    requirements = map(Requirement, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["fastapi"])
+    """The lower bound of each requirement of the package and of its extras for the web."""
+    extras = PROJECT["optional-dependencies"]
+    requirements = map(Requirement, PROJECT["dependencies"] + extras["fastapi"] + extras["prometheus"])
     return {
         canonicalize_name(requirement.name): bound.version
         for requirement in requirements
