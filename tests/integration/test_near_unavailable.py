@@ -10,7 +10,7 @@ from tests.integration.cache_support import Database
 
 @pytest.fixture(autouse=True)
 def _hiredis_without_pushes(monkeypatch) -> None:
-    monkeypatch.setattr(tracking, "knows_pushes", False)  # as it is beside an old one: see .ci/oldest.txt
+    monkeypatch.setattr(tracking, "SUPPORTS_PUSH", False)  # as it is beside an old one: see .ci/oldest.txt
 
 
 async def test_every_read_goes_to_redis_and_the_log_says_so_once(open_cache, caplog):

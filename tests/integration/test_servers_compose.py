@@ -149,7 +149,7 @@ async def test_stop_ends_the_container_and_a_second_stop_says_there_was_none(loc
     first, second = await stop(local.spec()), await stop(local.spec())
 
     assert (first.stopped, first.backend, second.stopped) == (True, Backend.COMPOSE, False)
-    assert await probe(local.spec()) is ProbeResult.SLOW_PATH
+    assert await probe(local.spec()) is ProbeResult.NOTHING
 
 
 async def test_restart_goes_through_compose_again_and_keeps_the_data(local, docker):

@@ -195,7 +195,7 @@ async def test_status_tells_a_running_server_from_none(local):
     started = await start(local.spec(maxmemory="64mb"))
     after = await status(local.spec())
 
-    assert (before.result, before.ours, before.pid) == (ProbeResult.SLOW_PATH, False, None)
+    assert (before.result, before.ours, before.pid) == (ProbeResult.NOTHING, False, None)
     assert (after.result, after.ours, after.pid) == (ProbeResult.ANSWERING, True, started.pid)
     assert (after.version, after.backend) == (started.version, Backend.EMBEDDED)
     assert after.maxmemory_bytes == 64 << 20

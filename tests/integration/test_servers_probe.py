@@ -33,7 +33,7 @@ async def test_a_real_server_answers_and_tells_its_version(redis_server):
 
 
 async def test_a_port_without_a_listener_is_nothing(unused_port):
-    assert await probe(unused_port) is ProbeResult.SLOW_PATH
+    assert await probe(unused_port) is ProbeResult.NOTHING
     assert await server_info(unused_port) is None
 
 

@@ -361,7 +361,7 @@ async def test_a_folder_that_cannot_be_made_is_named(local, monkeypatch):
 
     assert "LANGCACHE_STATE_DIR" in caught.value.hint
     assert (await stop(local.spec())).stopped is False
-    assert (await status(local.spec())).result is ProbeResult.SLOW_PATH
+    assert (await status(local.spec())).result is ProbeResult.NOTHING
 
 
 async def test_a_running_server_needs_no_writable_folder(local, foreign):
