@@ -23,6 +23,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from langcache_cli.caching import Cache, CacheError, CacheStats, get_default_cache
 from langcache_cli.prometheus import CacheCollector
 
+__all__ = ["Cleared", "Health", "cache_lifespan", "cache_router"]
+
 logger = logging.getLogger(__name__)
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]

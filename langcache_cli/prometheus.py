@@ -1,12 +1,14 @@
 """The counters of this process for Prometheus, as a collector of ``prometheus_client``.
 
 `langcache_cli.fastapi.cache_router` serves them at ``/metrics``. An application with a registry of its own
-adds them to it, once, and serves them with its other metrics::
+adds them to it, once, and serves them with its other metrics:
 
-    from prometheus_client import REGISTRY
-    from langcache_cli.prometheus import CacheCollector
+```python
+from prometheus_client import REGISTRY
+from langcache_cli.prometheus import CacheCollector
 
-    REGISTRY.register(CacheCollector())
+REGISTRY.register(CacheCollector())
+```
 
 Each process exports its own numbers with its process id as ``worker``, and Prometheus adds them up. Several
 workers behind one port answer in turn, so their series have gaps, which ``rate()`` bridges. There are no

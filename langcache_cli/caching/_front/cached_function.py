@@ -95,13 +95,13 @@ class CachedFunction(Generic[P, T]):
     def warmer(self, calls: CallBatches, *, load: BatchLoader | None = None) -> CallBatches:
         """Say what `langcache warm --app` is to load ahead of its readers; a decorator.
 
-        ::
-
-            @get_word.warmer
-            async def frequent_words():
-                async with sessions() as db:
-                    for ids in batches:
-                        yield [{"word_id": word_id, "db": db} for word_id in ids]
+        ```python
+        @get_word.warmer
+        async def frequent_words():
+            async with sessions() as db:
+                for ids in batches:
+                    yield [{"word_id": word_id, "db": db} for word_id in ids]
+        ```
 
         Args:
             calls: An async generator function that yields batches of arguments. It yields no values: those

@@ -25,14 +25,14 @@ def cached_many(
 ) -> Callable[[Callable[P, Coroutine[Any, Any, Sequence[T | Exception]]]], CachedMany[P, T]]:
     """Cache what an ``async def`` function returns for a list of items, each under the key of ``single``.
 
-    ::
+    ```python
+    @cached(key_prefix="translation")
+    async def translate_text(text: str, source_lang: str, target_lang: str) -> str: ...
 
-        @cached(key_prefix="translation")
-        async def translate_text(text: str, source_lang: str, target_lang: str) -> str: ...
 
-
-        @cached_many(translate_text, each="texts")
-        async def translate_batch(texts: Sequence[str], source_lang: str, target_lang: str) -> list[str]: ...
+    @cached_many(translate_text, each="texts")
+    async def translate_batch(texts: Sequence[str], source_lang: str, target_lang: str) -> list[str]: ...
+    ```
 
     The function is called with the items that are missing, each once, and returns their values in the same
     order. Lifetime, tags, statistics and the type of a value are those of ``single``, and a load of one is

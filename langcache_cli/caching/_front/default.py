@@ -58,10 +58,10 @@ def cached(
 ) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], CachedFunction[P, T]]:
     """Cache what an ``async def`` function or method returns.
 
-    ::
-
-        @cached(key_prefix="vocabulary", ttl=3600, tags=("word:{word_id}",))
-        async def get_vocabulary_word(word_id: int, db: AsyncSession) -> Word | None: ...
+    ```python
+    @cached(key_prefix="vocabulary", ttl=3600, tags=("word:{word_id}",))
+    async def get_vocabulary_word(word_id: int, db: AsyncSession) -> Word | None: ...
+    ```
 
     The return annotation decides how values are stored: a hit has the value and the types of a miss. Without
     one only plain JSON values are cached. A value that would not come back the same is not cached; its caller

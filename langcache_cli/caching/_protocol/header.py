@@ -1,12 +1,12 @@
 """The fixed part of a header, written down once: for `entry`, for the Lua scripts and for the memory server.
 
-::
+```text
+lc1 entry id=8d6eb6c50cbab1c5 leased=0000000000000 created=...
+^            ^               ^       ^            ^
+0      ID_START         ID_END  LEASED_START  LEASED_END
 
-    lc1 entry id=8d6eb6c50cbab1c5 leased=0000000000000 created=...
-    ^            ^               ^       ^            ^
-    0      ID_START         ID_END  LEASED_START  LEASED_END
-
-    lc1 lease id=8d6eb6c50cbab1c5 created=...
+lc1 lease id=8d6eb6c50cbab1c5 created=...
+```
 
 Positions are byte offsets from 0; an end is the offset of the first byte behind the field.
 """
