@@ -1,4 +1,7 @@
-"""The cache: everything that can be asked of it, each method delegating to the part that does it."""
+"""The cache: everything that can be asked of it.
+
+Longer than other files: one class, the whole public surface, in which each method only delegates.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,6 @@ class Cache:
 
     Making one connects to nothing. It can be used from one event loop after another, and from several in
     several threads: each gets connections of its own, which `aclose` ends for the running loop.
-
-    (Longer than other classes of this package: it is the whole public surface, and only delegates.)
     """
 
     def __init__(
