@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,8 @@ class Invocation:
         """
         from langcache_cli.caching import CacheSettings, ConfigurationError  # noqa: PLC0415 - not needed for --help
 
+        _require_no_url("--url-file", self.url_file)
+        _require_no_url("--env-file", self.env_file)
         given: dict[str, Any] = {"operation_timeout": self.timeout or DEFAULT_TIMEOUT_SECONDS}
         if self.url_file is not None:
             given["redis_url"] = self._url_from_file(self.url_file)
@@ -121,6 +124,18 @@ class Invocation:
             raise ConfigurationError(
                 f"--url-file {path} cannot be read: {reason}", variable="--url-file"
             ) from None
+
+
+def _require_no_url(option: str, path: Path | None) -> None:
+    """Refuse a URL in the place of a file: the message that it cannot be read would show its password.
+
+    Raises:
+        ConfigurationError: It is one. A `Path` has lost one of its two slashes.
+    """
+    from langcache_cli.caching import ConfigurationError  # noqa: PLC0415 - as above
+
+    if path is not None and re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", str(path)) and not path.exists():
+        raise ConfigurationError(f"{option} takes a file, not a URL", variable=option)
 
 
 def _sample(settings: CacheSettings) -> str:

@@ -81,6 +81,7 @@ def redis_conf(spec: ServerSpec) -> str:
         ["daemonize", "no"],
         ["dir", str(spec.folder.data_dir)],
         ["logfile", str(spec.folder.log_file)],
+        ["databases", str(spec.databases)],
         ["appendonly", "yes"],
         ["save", ""],
         ["maxmemory", spec.maxmemory],

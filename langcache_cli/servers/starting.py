@@ -13,6 +13,7 @@ from langcache_cli.servers import identity, process
 from langcache_cli.servers.binaries import ServerBinary, embedded_server, installed_server
 from langcache_cli.servers.compose import Compose, engine_runs, find_compose, reachable_in_container
 from langcache_cli.servers.errors import (
+    InvalidSpecError,
     NoServerAvailableError,
     NotAnsweringError,
     PasswordRejectedError,
@@ -54,6 +55,9 @@ def refusal(spec: ServerSpec, result: ProbeResult, *, ours: bool) -> ServerError
         return PasswordRejectedError(
             f"A Redis runs at {where} and does not accept the user and password of REDIS_URL.", hint=hint
         )
+    if result is ProbeResult.NO_DATABASE:
+        hint = "langcache started it with fewer: langcache redis restart" if ours else _OTHER_PORT
+        return InvalidSpecError(f"The Redis at {where} has no database {spec.db}.", hint=hint)
     what = {
         ProbeResult.NOT_REDIS: "is not Redis",
         ProbeResult.HANGING: "accepts connections and does not answer",

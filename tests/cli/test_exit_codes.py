@@ -213,6 +213,13 @@ def test_a_replica_is_69_and_the_hint_names_the_primary(own_redis, three_words, 
     assert "primary" in ended.stderr.splitlines()[-1]
 
 
+def test_a_database_number_that_the_server_lacks_is_78(secured_redis, call):
+    ended = call("check", env={"REDIS_URL": url_of(secured_redis, db=99)})
+    assert ended.code == 78
+    assert "no database of the number" in complaint(ended)
+    assert "redis start" not in ended.stderr
+
+
 BROKEN = """
 import sys
 import langcache_cli.operations.stats as operation

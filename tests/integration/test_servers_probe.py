@@ -110,10 +110,10 @@ async def test_a_server_at_its_client_limit_is_busy_for_those_with_a_password_to
         connection.call("CONFIG", "SET", "maxclients", 100)
 
 
-async def test_a_database_the_server_does_not_have_does_not_matter_to_a_probe(redis_server):
+async def test_a_probe_names_a_database_that_the_server_does_not_have(redis_server):
     spec = ServerSpec(host="127.0.0.1", port=redis_server.port, db=9999)
 
-    assert await probe(spec) is ProbeResult.ANSWERING
+    assert await probe(spec) is ProbeResult.NO_DATABASE
     assert await server_info(spec) is not None
 
 
