@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,6 +73,9 @@ replaces the hint given here.
 """
 
 
+_CANNOT_WRITE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
+
 def explain(error: BaseException) -> Failure:
     """How to show an error that a command did not handle itself. Imports nothing and raises nothing."""
     if isinstance(error, CommandError):
@@ -83,6 +87,8 @@ def explain(error: BaseException) -> Failure:
         return failure
     if isinstance(error, OSError) and error.filename is not None:
         return Failure(ExitCode.BAD_CONFIGURATION, f"{error.filename}: {error.strerror}")
+    if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:  # help and version, which typer prints
+        return Failure(ExitCode.BAD_CONFIGURATION, f"the output cannot be written: {error.strerror}")
     message = f"{type(error).__name__}: {_text(error)}"
     return Failure(ExitCode.BUG, message, "This is a bug. Run it again with --debug and report it.")
 

@@ -46,7 +46,11 @@ def launch(spec: ServerSpec, binary: ServerBinary) -> ServerRecord:
         pid=pid,
         birth=birth,
     )
-    folder.save(record)
+    try:
+        folder.save(record)
+    except BaseException:  # a full disk: without a record no later command would stop the server
+        identity.kill(pid, birth)
+        raise
     return record
 
 
