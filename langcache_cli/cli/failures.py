@@ -57,7 +57,8 @@ OUTCOMES: Final[dict[str, tuple[ExitCode, str]]] = {
         "Check DATABASE_URL and that the database server runs, or use --sample.",
     ),
     "DatabaseConfigurationError": (ExitCode.BAD_CONFIGURATION, "Check DATABASE_URL, or use --sample."),
-    # langcache_cli.servers; each has a hint
+    # langcache_cli.servers; each has a hint, or says it all
+    "NoStateFolderError": (ExitCode.BAD_CONFIGURATION, ""),
     "PasswordRejectedError": (ExitCode.NO_PERMISSION, ""),
     "NotOursError": (ExitCode.REFUSED, ""),
     "LockBusyError": (ExitCode.TRY_LATER, ""),

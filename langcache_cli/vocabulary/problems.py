@@ -83,15 +83,23 @@ def _explain(error: BaseException, target: str) -> DatabaseError | None:
     for symptom in _SYMPTOMS:
         if state.startswith(symptom.states) or (symptom.words and symptom.words in text):
             return symptom.kind(symptom.meaning, target=target)
+    kind, meaning = _by_class(error, text)
+    return kind(meaning, target=target) if kind is not None else None
+
+
+def _by_class(error: BaseException, text: str) -> tuple[type[DatabaseError] | None, str]:
+    """What the class of an error means; None for one that is not about the database."""
     if isinstance(error, TimeoutError):  # before OSError, which it is
-        return DatabaseUnavailableError("the database did not answer in time", target=target)
+        return DatabaseUnavailableError, "the database did not answer in time"
     if isinstance(error, OSError):
-        return DatabaseUnavailableError(f"the database cannot be reached: {error}", target=target)
+        return DatabaseUnavailableError, f"the database cannot be reached: {error}"
     if type(error).__module__.startswith("asyncpg.") and type(error).__name__ in _CONFIGURATION_ERRORS:
-        return DatabaseConfigurationError(f"the driver refuses an option of the URL: {text}", target=target)
+        return DatabaseConfigurationError, f"the driver refuses an option of the URL: {text}"
+    if isinstance(error, KeyError) and "uid" in text:  # where asyncpg takes the name of the user from
+        return DatabaseConfigurationError, "the URL names no user, and this one has no name"
     if isinstance(error, DBAPIError):
-        return DatabaseConfigurationError(f"the database refused a query: {text}", target=target)
-    return None
+        return DatabaseConfigurationError, f"the database refused a query: {text}"
+    return None, ""
 
 
 def _text(error: BaseException) -> str:

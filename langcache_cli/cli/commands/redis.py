@@ -29,7 +29,7 @@ def _spec(invocation: Invocation, port: int | None, maxmemory: str = DEFAULT_MAX
     from langcache_cli.servers import ServerSpec  # noqa: PLC0415 - see the package
 
     url = invocation.settings().redis_url.get_secret_value()
-    return ServerSpec.from_url(url, port=port, maxmemory=maxmemory)
+    return ServerSpec.from_url(url, port=port, maxmemory=maxmemory, state_dir=invocation.state_dir())
 
 
 @app.command()
