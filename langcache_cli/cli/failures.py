@@ -61,6 +61,7 @@ OUTCOMES: Final[dict[str, tuple[ExitCode, str]]] = {
     "NoStateFolderError": (ExitCode.BAD_CONFIGURATION, ""),
     "PasswordRejectedError": (ExitCode.NO_PERMISSION, ""),
     "NotOursError": (ExitCode.REFUSED, ""),
+    "ServerBusyError": (ExitCode.TRY_LATER, ""),
     "LockBusyError": (ExitCode.TRY_LATER, ""),
     "InvalidSpecError": (ExitCode.BAD_CONFIGURATION, ""),
     "NotLocalError": (ExitCode.BAD_CONFIGURATION, ""),

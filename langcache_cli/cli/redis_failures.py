@@ -59,16 +59,12 @@ REPLIES: Final[dict[str, _Cause]] = {
     "BUSY": _Cause(
         ExitCode.TRY_LATER, "A script occupies that server; wait, or end it with SCRIPT KILL in redis-cli."
     ),
-    "MASTERDOWN": _Cause(ExitCode.TRY_LATER, "REDIS_URL names a replica without its primary; set it to one."),
-    "CLUSTERDOWN": _Cause(
-        ExitCode.TRY_LATER, "That cluster is not complete; langcache needs a plain server."
+    "MASTERDOWN": _Cause(
+        ExitCode.TRY_LATER, "REDIS_URL names a replica that has lost its primary; set it to a primary."
     ),
-    "MOVED": _Cause(
-        ExitCode.BAD_CONFIGURATION, "REDIS_URL names a node of a Redis Cluster; set it to a plain server."
-    ),
-    "ASK": _Cause(
-        ExitCode.BAD_CONFIGURATION, "REDIS_URL names a node of a Redis Cluster; set it to a plain server."
-    ),
+    "CLUSTERDOWN": _CLUSTER,
+    "MOVED": _CLUSTER,
+    "ASK": _CLUSTER,
 }
 """By the first word of the reply."""
 
@@ -88,7 +84,7 @@ _WORDS: Final[dict[str, _Cause]] = {
 """By words of a reply whose first word is ERR."""
 
 _TLS: Final = _Cause(
-    ExitCode.BAD_CONFIGURATION, "Does that port speak TLS? Without it, REDIS_URL begins redis://."
+    ExitCode.BAD_CONFIGURATION, "Does that port speak TLS? Without it, REDIS_URL begins with redis://."
 )
 _CLASSES: Final[dict[str, _Cause]] = {
     "SSLCertVerificationError": _Cause(
@@ -103,13 +99,28 @@ _CLASSES: Final[dict[str, _Cause]] = {
 }
 """By the class of the error that the connection ended with."""
 
-_LOCAL: Final = ("localhost:", "127.", "[::1]:")
-_ELSEWHERE: Final = _Cause(ExitCode.UNREACHABLE, "Check REDIS_URL, and that its server runs.")
 _NO_TLS_FILE: Final = _Cause(
     ExitCode.BAD_CONFIGURATION,
     "Check ssl_ca_certs, ssl_certfile and ssl_keyfile in REDIS_URL.",
     "a file that REDIS_URL names for TLS cannot be read",
 )
+_SILENT_TLS: Final = _Cause(
+    ExitCode.UNREACHABLE, "Does that port speak TLS? Without it, REDIS_URL begins with redis://."
+)
+_OTHER_NAME: Final = _Cause(
+    ExitCode.BAD_CONFIGURATION,
+    "Use the name that the certificate has in REDIS_URL, or add ?ssl_check_hostname=false.",
+)
+_TLS_WORDS: Final = {
+    "[X509": _NO_TLS_FILE,
+    "PEM lib": _NO_TLS_FILE,
+    "Hostname mismatch": _OTHER_NAME,
+    "IP address mismatch": _OTHER_NAME,
+}
+"""By words of OpenSSL's message, where the class does not say enough."""
+
+_LOCAL: Final = ("localhost:", "127.", "[::1]:")
+_ELSEWHERE: Final = _Cause(ExitCode.UNREACHABLE, "Check REDIS_URL, and that its server runs.")
 _NO_SOCKET: Final = _Cause(ExitCode.UNREACHABLE, "Check the path in REDIS_URL, and that its server runs.")
 
 
@@ -117,9 +128,13 @@ def cause_of(error: BaseException) -> _Cause | None:
     """How to show that a server cannot be used; None if its own message and the usual hint say it."""
     target = str(getattr(error, "target", ""))
     for behind in _chain(error):
+        if cause := next((cause for words, cause in _TLS_WORDS.items() if words in str(behind)), None):
+            return cause
         kinds = [kind.__name__ for kind in type(behind).__mro__]
         if "ServerReplyError" in kinds and (cause := _of_reply(behind)):
             return cause
+        if "TimeoutError" in kinds and target.startswith("rediss:"):
+            return _SILENT_TLS
         if cause := next((_CLASSES[kind] for kind in kinds if kind in _CLASSES), None):
             return cause
         if "FileNotFoundError" in kinds or "PermissionError" in kinds:

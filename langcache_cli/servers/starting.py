@@ -18,6 +18,7 @@ from langcache_cli.servers.errors import (
     NotAnsweringError,
     PasswordRejectedError,
     PortInUseError,
+    ServerBusyError,
     ServerError,
 )
 from langcache_cli.servers.last_start import LastStart, remember
@@ -57,6 +58,19 @@ def refusal(spec: ServerSpec, result: ProbeResult, *, ours: bool) -> ServerError
             hint = "langcache started it with another password: langcache redis restart"
         return PasswordRejectedError(
             f"A Redis runs at {where} and does not accept the user and password of REDIS_URL.", hint=hint
+        )
+    if result is ProbeResult.NO_PASSWORD:
+        hint = f"Leave the password out of REDIS_URL: redis://{where}\n{_OTHER_PORT}"
+        if ours:
+            hint = "langcache started it without one: langcache redis restart"
+        return PasswordRejectedError(
+            f"A Redis runs at {where} that has no password, but REDIS_URL names one.", hint=hint
+        )
+    if result in UNSETTLED and not ours:
+        state = "is loading its data" if result is ProbeResult.LOADING else "refuses commands for now"
+        return ServerBusyError(
+            f"A Redis that langcache did not start runs at {where} and {state}.",
+            hint="Wait for it: langcache redis start --wait 300",
         )
     if result is ProbeResult.NO_DATABASE:
         hint = "langcache started it with fewer: langcache redis restart" if ours else _OTHER_PORT
@@ -195,7 +209,7 @@ async def _answering_container(
         if result is ProbeResult.ANSWERING:
             info = await server_info(spec)
             return replace(record, version=info.version if info else None)
-        if result is ProbeResult.WRONG_PASSWORD:
+        if result in (ProbeResult.WRONG_PASSWORD, ProbeResult.NO_PASSWORD):
             raise refusal(spec, result, ours=True)
         # NOT_REDIS is waited for as well: the engine's proxy accepts connections before the server does.
     raise _not_answering(spec, result, seconds, tuple(await compose.log_lines(spec, tail=5)))

@@ -158,7 +158,7 @@ async def test_a_url_without_password_gives_a_server_without(local):
     await start(local.spec(password=None))
 
     assert await probe(local.spec(password=None)) is ProbeResult.ANSWERING
-    assert await probe(local.spec()) is ProbeResult.WRONG_PASSWORD  # as redis-py sees it
+    assert await probe(local.spec()) is ProbeResult.NO_PASSWORD
 
 
 async def test_the_password_is_in_no_argument_no_environment_and_no_file(local, monkeypatch):

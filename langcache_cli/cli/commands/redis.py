@@ -127,6 +127,7 @@ def status(ctx: typer.Context, port: Port = None) -> None:
     codes = {
         ProbeResult.ANSWERING: ExitCode.DONE,
         ProbeResult.WRONG_PASSWORD: ExitCode.NO_PERMISSION,
+        ProbeResult.NO_PASSWORD: ExitCode.NO_PERMISSION,
         ProbeResult.NO_DATABASE: ExitCode.BAD_CONFIGURATION,
         ProbeResult.LOADING: ExitCode.TRY_LATER,
         ProbeResult.BUSY: ExitCode.TRY_LATER,
