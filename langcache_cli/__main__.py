@@ -14,6 +14,9 @@ def main() -> None:
     """Run the command and exit with its code."""
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     try:
+        from langcache_cli.cli.streams import open_closed_streams  # noqa: PLC0415 - as below
+
+        open_closed_streams()
         from langcache_cli.cli.main import run  # noqa: PLC0415 - so that importing this module stays free
 
         sys.exit(run(sys.argv[1:]))

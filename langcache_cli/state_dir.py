@@ -8,12 +8,32 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+_NO_HOME = "this user has no home folder to keep state in; set LANGCACHE_STATE_DIR to a folder"
 
-def default_state_dir() -> Path:
-    """``LANGCACHE_STATE_DIR``, else the platform's folder for a user's state. Always absolute."""
-    chosen = os.environ.get("LANGCACHE_STATE_DIR")
+
+class NoStateFolderError(Exception):
+    """There is no folder to keep files in: the user has no home."""
+
+
+def default_state_dir(configured: str | None = None) -> Path:
+    """``LANGCACHE_STATE_DIR``, else the platform's folder for a user's state. Always absolute.
+
+    Args:
+        configured: The variable's value in a settings file, which the environment overrides.
+
+    Raises:
+        NoStateFolderError: The folder is in the home of a user who has none.
+    """
+    chosen = os.environ.get("LANGCACHE_STATE_DIR") or configured
     if chosen:
-        return Path(chosen).expanduser().absolute()
-    import platformdirs  # noqa: PLC0415 - not needed if the variable is set
+        folder = Path(os.path.expanduser(chosen))  # noqa: PTH111 - Path.expanduser raises for want of a home
+    else:
+        import platformdirs  # noqa: PLC0415 - not needed if the variable is set
 
-    return platformdirs.user_state_path("langcache").absolute()
+        try:
+            folder = platformdirs.user_state_path("langcache")
+        except RuntimeError:  # of newer versions
+            raise NoStateFolderError(_NO_HOME) from None
+    if folder.parts[:1] == ("~",):
+        raise NoStateFolderError(_NO_HOME)
+    return folder.absolute()

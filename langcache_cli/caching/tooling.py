@@ -4,8 +4,9 @@ The command ``langcache`` is built on these names and on those of `langcache_cli
 a minor version; an application should do without them.
 """
 
+from langcache_cli.caching._config.env_file import EnvFileSettings, file_values
 from langcache_cli.caching._config.redis_address import RedisAddress
-from langcache_cli.caching._config.settings import load_settings
+from langcache_cli.caching._config.settings import load_settings, misspelt_settings
 from langcache_cli.caching._front.default import default_warmers
 from langcache_cli.caching._front.warm import WarmCounts, warm
 from langcache_cli.caching._functions.warmer import Warmer
@@ -28,6 +29,7 @@ __all__ = [
     "OUTBOX",
     "CacheReport",
     "CounterSpec",
+    "EnvFileSettings",
     "Label",
     "LatencyHistogram",
     "Namespace",
@@ -41,8 +43,10 @@ __all__ = [
     "ask",
     "connect",
     "default_warmers",
+    "file_values",
     "latency_histogram",
     "load_settings",
+    "misspelt_settings",
     "readable_bytes",
     "warm",
 ]

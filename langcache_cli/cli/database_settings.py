@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from pydantic import AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from langcache_cli.caching.tooling import load_settings
+from langcache_cli.caching.tooling import EnvFileSettings, load_settings
 
 
-class DatabaseSettings(BaseSettings):
+class DatabaseSettings(EnvFileSettings):
     """``DATABASE_URL``, or ``LANGPLUG_DATABASE_URL`` as the backend calls it."""
 
     model_config = SettingsConfigDict(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import Final
 
 from langcache_cli.cli.exit_codes import ExitCode
+from langcache_cli.cli.redis_failures import REPLIES, cause_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,11 @@ OUTCOMES: Final[dict[str, tuple[ExitCode, str]]] = {
         "Check DATABASE_URL and that the database server runs, or use --sample.",
     ),
     "DatabaseConfigurationError": (ExitCode.BAD_CONFIGURATION, "Check DATABASE_URL, or use --sample."),
-    # langcache_cli.servers; each has a hint
+    # langcache_cli.servers; each has a hint, or says it all
+    "NoStateFolderError": (ExitCode.BAD_CONFIGURATION, ""),
     "PasswordRejectedError": (ExitCode.NO_PERMISSION, ""),
     "NotOursError": (ExitCode.REFUSED, ""),
+    "ServerBusyError": (ExitCode.TRY_LATER, ""),
     "LockBusyError": (ExitCode.TRY_LATER, ""),
     "InvalidSpecError": (ExitCode.BAD_CONFIGURATION, ""),
     "NotLocalError": (ExitCode.BAD_CONFIGURATION, ""),
@@ -70,11 +74,8 @@ By name, because an import made to classify an error could itself fail. An attri
 replaces the hint given here.
 """
 
-_REPLIES: Final = {
-    "NOPERM": "Name another user in REDIS_URL, or grant this one the command with ACL SETUSER.",
-    "READONLY": "REDIS_URL names a replica; set it to the primary.",
-    "OOM": "Redis is full and evicts nothing; set maxmemory-policy allkeys-lru, or raise maxmemory.",
-}
+
+_CANNOT_WRITE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 def explain(error: BaseException) -> Failure:
@@ -83,11 +84,13 @@ def explain(error: BaseException) -> Failure:
         return error.failure
     if isinstance(error, KeyboardInterrupt):
         return Failure(ExitCode.INTERRUPTED, "interrupted")
-    failure = _of_reply(error) or _of_slow_server(error) or _of_own_error(error)
+    failure = _of_reply(error) or _of_connection(error) or _of_slow_server(error) or _of_own_error(error)
     if failure is not None:
         return failure
     if isinstance(error, OSError) and error.filename is not None:
         return Failure(ExitCode.BAD_CONFIGURATION, f"{error.filename}: {error.strerror}")
+    if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:  # help and version, which typer prints
+        return Failure(ExitCode.BAD_CONFIGURATION, f"the output cannot be written: {error.strerror}")
     message = f"{type(error).__name__}: {_text(error)}"
     return Failure(ExitCode.BUG, message, "This is a bug. Run it again with --debug and report it.")
 
@@ -97,11 +100,22 @@ def _of_reply(error: BaseException) -> Failure | None:
     reply = error if "ServerReplyError" in _own_kinds(error) else error.__cause__
     if reply is None or "ServerReplyError" not in _own_kinds(reply):
         return None
-    code = getattr(reply, "code", "")
-    if code not in _REPLIES and reply is not error:
+    cause = REPLIES.get(getattr(reply, "code", ""))
+    if cause is not None:
+        return Failure(cause.outcome, f"Redis refused a command: {_text(reply)}", cause.hint)
+    if reply is error:
+        return Failure(ExitCode.UNREACHABLE, f"Redis refused a command: {_text(reply)}")
+    return None
+
+
+def _of_connection(error: BaseException) -> Failure | None:
+    """The failure if what stood between the command and Redis is known."""
+    if "CacheUnavailableError" not in _own_kinds(error) or (cause := cause_of(error)) is None:
         return None
-    outcome = ExitCode.NO_PERMISSION if code == "NOPERM" else ExitCode.UNREACHABLE
-    return Failure(outcome, f"Redis refused a command: {_text(reply)}", _REPLIES.get(code, ""))
+    target = getattr(error, "target", "")
+    return Failure(
+        cause.outcome, f"{cause.message} ({target})" if cause.message else _text(error), cause.hint
+    )
 
 
 def _of_slow_server(error: BaseException) -> Failure | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,18 +58,33 @@ class Invocation:
         """
         from langcache_cli.caching import CacheSettings, ConfigurationError  # noqa: PLC0415 - not needed for --help
 
+        _require_no_url("--url-file", self.url_file)
+        _require_no_url("--env-file", self.env_file)
         given: dict[str, Any] = {"operation_timeout": self.timeout or DEFAULT_TIMEOUT_SECONDS}
         if self.url_file is not None:
             given["redis_url"] = self._url_from_file(self.url_file)
         if self.namespace is not None:
             given["namespace"] = self.namespace
         try:
-            return CacheSettings.load(env_file=self.env_file or ".env", **given)
+            settings = CacheSettings.load(env_file=self._file, **given)
         except ConfigurationError as error:
             if self.namespace is not None and error.variable == "LANGCACHE_NAMESPACE":
                 message = f"--namespace {self.namespace!r}: give 1 to 64 letters, digits and _.-"
                 raise CommandError(ExitCode.USAGE, message) from None
             raise
+        self._warn_of_misspelt_settings()
+        return settings
+
+    def state_dir(self) -> Path:
+        """The folder for files that are kept between runs; ``LANGCACHE_STATE_DIR`` counts in the file, too.
+
+        Raises:
+            ConfigurationError: The file cannot be read.
+            NoStateFolderError: There is no such folder.
+        """
+        from langcache_cli.caching.tooling import file_values  # noqa: PLC0415 - as above
+
+        return default_state_dir(file_values(self._file).get("LANGCACHE_STATE_DIR"))
 
     def database(self, settings: CacheSettings, *, sample: bool) -> Database:
         """The vocabulary database, or the bundled sample.
@@ -92,14 +109,14 @@ class Invocation:
         """As `database`; None if ``DATABASE_URL`` is not set."""
         from langcache_cli.cli.database_settings import DatabaseSettings  # noqa: PLC0415 - as above
 
-        url = None if sample else DatabaseSettings.load(env_file=self.env_file or ".env").database_url
+        url = None if sample else DatabaseSettings.load(env_file=self._file).database_url
         if url is None and not sample:
             return None
 
         from langcache_cli.vocabulary import Database  # noqa: PLC0415 - SQLAlchemy takes as long as all the rest
 
         if url is None:
-            return Database(_sample(settings))
+            return Database(_sample(settings, self.state_dir()))
         timeout = {} if self.timeout is None else {"timeout": self.timeout}
         return Database(url.get_secret_value(), **timeout)
 
@@ -110,6 +127,18 @@ class Invocation:
     def may_ask(self) -> bool:
         """True if questions are allowed and both stdin and stderr are terminals."""
         return self.ask and sys.stdin.isatty() and sys.stderr.isatty()
+
+    @property
+    def _file(self) -> Path | str:
+        return self.env_file or ".env"
+
+    def _warn_of_misspelt_settings(self) -> None:
+        from langcache_cli.caching.tooling import misspelt_settings  # noqa: PLC0415 - as above
+
+        for name, nearest in misspelt_settings(self._file).items():
+            meant = f"; did you mean {nearest}?" if nearest else ""
+            with contextlib.suppress(OSError, ValueError):
+                print(f"{name} is no setting of langcache{meant}", file=sys.stderr)  # noqa: T201 - before any output
 
     def _url_from_file(self, path: Path) -> str:
         from langcache_cli.caching import ConfigurationError  # noqa: PLC0415 - as above
@@ -123,7 +152,19 @@ class Invocation:
             ) from None
 
 
-def _sample(settings: CacheSettings) -> str:
+def _require_no_url(option: str, path: Path | None) -> None:
+    """Refuse a URL in the place of a file: the message that it cannot be read would show its password.
+
+    Raises:
+        ConfigurationError: It is one. A `Path` has lost one of its two slashes.
+    """
+    from langcache_cli.caching import ConfigurationError  # noqa: PLC0415 - as above
+
+    if path is not None and re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", str(path)) and not path.exists():
+        raise ConfigurationError(f"{option} takes a file, not a URL", variable=option)
+
+
+def _sample(settings: CacheSettings, folder: Path) -> str:
     from langcache_cli.caching import ConfigurationError  # noqa: PLC0415 - as above
     from langcache_cli.vocabulary import sample_database  # noqa: PLC0415 - as above
 
@@ -133,7 +174,6 @@ def _sample(settings: CacheSettings) -> str:
             "--sample is refused where LANGCACHE_ENV is prod: its words must not reach users",
             "Set DATABASE_URL to the real vocabulary and leave --sample out.",
         )
-    folder = default_state_dir()
     try:
         return sample_database(folder)
     except OSError as error:

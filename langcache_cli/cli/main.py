@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -126,13 +127,14 @@ def run(arguments: Sequence[str]) -> int:
     except typer.Abort:
         output.failure(Failure(ExitCode.INTERRUPTED, "interrupted"))
         return ExitCode.INTERRUPTED
-    except SystemExit as stop:  # typer's own way out of completion, and of help that nobody reads to the end
-        return stop.code if isinstance(stop.code, int) and not _is_closed_pipe(stop) else ExitCode.DONE
+    except SystemExit as stop:
+        return _stopped(output, stop)
     except BaseException as error:  # noqa: BLE001 - the one place that turns errors into exit codes
         if debug:
             import traceback  # noqa: PLC0415 - as above
 
-            traceback.print_exc()
+            with contextlib.suppress(OSError, ValueError):  # stderr cannot be written to
+                traceback.print_exc()
         failure = explain(error)
         output.failure(failure, reported=isinstance(error, CommandError) and error.reported)
         return failure.code
@@ -141,8 +143,17 @@ def run(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else ExitCode.DONE
 
 
-def _is_closed_pipe(stop: SystemExit) -> bool:
-    return isinstance(stop.__context__, BrokenPipeError)
+def _stopped(output: Output, stop: SystemExit) -> int:
+    """The exit code of typer's own ways out: completion, and help that nobody reads to the end.
+
+    A text comes from a task of an application (``warm --app``) that ended the process.
+    """
+    if isinstance(stop.__context__, BrokenPipeError) or stop.code is None:
+        return ExitCode.DONE
+    if isinstance(stop.code, int):
+        return stop.code
+    output.failure(Failure(ExitCode.BAD_CONFIGURATION, f"the application ended: {stop.code}"))
+    return ExitCode.BAD_CONFIGURATION
 
 
 def _usage(output: Output, error: Exception) -> ExitCode:

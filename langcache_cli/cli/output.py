@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, Failure
 from langcache_cli.cli.invocation import Invocation
+from langcache_cli.cli.streams import drop_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,12 +33,12 @@ class Output:
     def target(self, target: str) -> None:
         """Say where a command acts; in a JSON document it is a field."""
         if not (self._invocation.json or self._invocation.quiet):
-            print(target, file=sys.stderr)  # noqa: T201 - this module is where printing happens
+            _say(target)
 
     def note(self, text: str) -> None:
         """Say something that is not the result."""
         if not (self._invocation.json or self._invocation.quiet):
-            print(text, file=sys.stderr)  # noqa: T201 - see above
+            _say(text)
 
     def ask(self, question: str) -> bool:
         """Ask on the terminal; anything but yes is no, and so is Ctrl-D.
@@ -117,8 +118,7 @@ class Output:
             sys.stdout.write(text)
             sys.stdout.flush()
         except OSError as error:
-            # or the interpreter tries again at exit, and complains
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            drop_output(sys.stdout.fileno())
             if not isinstance(error, BrokenPipeError):
                 message = f"the result cannot be written: {error.strerror}"
                 raise CommandError(ExitCode.BAD_CONFIGURATION, message, reported=True) from error
@@ -169,9 +169,17 @@ class Output:
             error = {"message": failure.message, "hint": failure.hint}
             self.document("error", {"exit_code": int(failure.code), "error": error})
             return
-        print(f"langcache: {failure.message}", file=sys.stderr)  # noqa: T201 - see above
+        _say(f"langcache: {failure.message}")
         if failure.hint:
-            print(failure.hint, file=sys.stderr)  # noqa: T201 - see above
+            _say(failure.hint)
+
+
+def _say(text: str) -> None:
+    """Print to stderr. Where that cannot be written to, nothing is left to say so."""
+    try:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201 - this module is where printing happens
+    except (OSError, ValueError):
+        drop_output(2)
 
 
 def _wait_for_a_line() -> None:

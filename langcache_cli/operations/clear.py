@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from langcache_cli.caching import Cache, CacheSettings, PatternError
-from langcache_cli.caching.tooling import Namespace
+from langcache_cli.caching.tooling import Namespace, Pace
 from langcache_cli.operations.opening import require_answer
 
 
@@ -57,6 +59,8 @@ class ClearReport:
 
 
 EXAMPLES = 5
+KEYS_AT_ONCE = 300
+"""Enough to keep Redis busy while the search goes on, few enough not to delay its other clients."""
 
 
 def require_valid(settings: CacheSettings, target: Target) -> None:
@@ -75,31 +79,69 @@ def require_valid(settings: CacheSettings, target: Target) -> None:
     Namespace(settings.namespace, settings.types).require_inside(*patterns)
 
 
-async def clear(cache: Cache, target: Target, *, rate: float | None = None) -> ClearReport:
-    """Remove the keys, and the right to store any load of them that is under way.
+@dataclass(slots=True)
+class Clearing:
+    """One clear, which can be asked for its report at any time: after an interruption, too.
 
-    Args:
-        cache: Where they are.
+    Attributes:
+        cache: Where the keys are.
         target: Which.
         rate: How many to remove in a second at most, where they have to be searched for.
-
-    Raises:
-        CacheError: Redis could not be used; a pattern outside the namespace; an unknown type.
     """
-    await require_answer(cache)
-    if target.types:
-        removed = sum([await cache.invalidate_type(name, keys_per_second=rate) for name in target.types])
-    elif target.keys:
-        removed = await cache.invalidate_keys(target.keys)
-    elif target.tags:
-        removed = await cache.invalidate_tags(*target.tags)
-    else:
-        removed = await cache.invalidate(_pattern(cache, target), keys_per_second=rate)
-    return ClearReport(str(target), removed, _unit(target), dry_run=False)
+
+    cache: Cache
+    target: Target
+    rate: float | None = None
+    _removed: int = 0
+
+    async def run(self) -> ClearReport:
+        """Remove the keys, and the right to store any load of them that is under way.
+
+        Raises:
+            CacheError: Redis could not be used; a pattern outside the namespace; an unknown type.
+        """
+        await require_answer(self.cache)
+        if self.target.types:
+            for name in self.target.types:
+                await self._remove_all(self.cache.scan(type_name=name))
+        elif self.target.keys:
+            self._removed += await self.cache.invalidate_keys(self.target.keys)
+        elif self.target.tags:
+            self._removed += await self.cache.invalidate_tags(*self.target.tags)
+        else:
+            await self._remove_all(self.cache.scan(_pattern(self.cache, self.target)))
+        return self.report()
+
+    def report(self) -> ClearReport:
+        """What has been removed so far."""
+        return ClearReport(str(self.target), self._removed, _unit(self.target), dry_run=False)
+
+    async def _remove_all(self, batches: AsyncIterator[list[str]]) -> None:
+        """Remove what is found while the search goes on."""
+        pace, found = Pace(self.rate), list[str]()
+        enough = pace.gathered(KEYS_AT_ONCE)
+        removing: asyncio.Task[None] | None = None
+        try:
+            async for keys in batches:
+                found += keys
+                while len(found) >= enough:
+                    chunk, found = found[:enough], found[enough:]
+                    if removing is not None:
+                        await removing
+                    removing = asyncio.create_task(self._remove(chunk))
+                    await pace.keep(len(chunk))
+        finally:
+            if removing is not None:
+                await removing
+        if found:
+            await self._remove(found)
+
+    async def _remove(self, keys: Sequence[str]) -> None:
+        self._removed += await self.cache.invalidate_keys(keys)
 
 
 async def count(cache: Cache, target: Target) -> ClearReport:
-    """Count what `clear` would remove; raises like it."""
+    """Count what a `Clearing` would remove; raises like it."""
     await require_answer(cache)
     found: set[str] = set()
     if target.types:

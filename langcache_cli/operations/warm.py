@@ -33,7 +33,7 @@ class WarmLine:
     """What became of the words, or of the level lists, of one group.
 
     Attributes:
-        language: ISO 639-1 code.
+        language: ISO 639-1 code; None for words without one, which no look-up can return.
         level: Difficulty level; None for words without one.
         what: ``words`` or ``level lists``.
         counts: The numbers.
@@ -41,7 +41,7 @@ class WarmLine:
         began: When, by `time.perf_counter`.
     """
 
-    language: str
+    language: str | None
     level: str | None
     what: str
     counts: WarmCounts = field(default_factory=WarmCounts)
@@ -154,7 +154,7 @@ class VocabularyWarm:
 
     def _pages(self, group: Group) -> list[dict[str, Any]]:
         """The arguments of the level lists of a group, a page after the other."""
-        if group.level is None:
+        if group.level is None or group.language is None:
             return []
         fixed = {"level": group.level, "limit": self.limit, "language": group.language}
         return [{**fixed, "offset": offset} for offset in range(0, group.words, self.limit)]

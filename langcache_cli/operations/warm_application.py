@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from langcache_cli.caching import Cache, ConfigurationError
 from langcache_cli.caching.tooling import Pace, WarmCounts, Warmer, default_warmers, warm
+from langcache_cli.operations.loop_gaps import watched_loop
 from langcache_cli.operations.opening import require_answer
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,21 @@ async def opened_application(name: str) -> AsyncIterator[None]:
     """Import ``module`` or ``module:attribute``; the attribute opens what its warmers need, and closes it.
 
     Raises:
-        ConfigurationError: It cannot be imported, or the attribute opens nothing.
+        ConfigurationError: It cannot be imported, the attribute opens nothing, or the application ends the
+            process.
     """
+    try:
+        async with _imported_application(name):
+            yield
+    except SystemExit as stop:  # the application's own; with 0 or without a code it would look like success
+        code = "" if stop.code is None else f" with {stop.code!r}"
+        message = f"--app {name}: the application called sys.exit{code}"
+        raise ConfigurationError(message, variable="--app") from stop
+
+
+@asynccontextmanager
+async def _imported_application(name: str) -> AsyncIterator[None]:
+    """As `opened_application`, but the process can end."""
     module_name, _, attribute = name.partition(":")
     sys.path.insert(0, str(Path.cwd()))  # as uvicorn does, for an application that is not installed
     try:
@@ -80,9 +97,7 @@ async def opened_application(name: str) -> AsyncIterator[None]:
 
 def _opened(opening: Any) -> AbstractAsyncContextManager[Any] | None:
     """What an attribute of the application opens; None if it opens nothing, or wants to be told something."""
-    try:
-        inspect.signature(opening).bind()
-    except (TypeError, ValueError):
+    if not _takes_nothing(opening):
         return None
     context = opening()
     return context if isinstance(context, AbstractAsyncContextManager) else None
@@ -97,7 +112,7 @@ class ApplicationWarm:
         missing_only: Leave entries alone that are there.
         rate: Calls a second at most, on average: a batch of the application is never taken apart.
         dry_run: Count, but write nothing.
-        on_progress: Told how many calls are done, and 0 for how many there are: nobody knows.
+        on_progress: Is given how many calls are done, and 0 for how many there are: nobody knows.
     """
 
     cache: Cache
@@ -112,11 +127,15 @@ class ApplicationWarm:
 
         Raises:
             CacheError: Redis could not be used.
+            ConfigurationError: A warmer or its function is a method.
             Exception: Whatever a warmer raises.
         """
         if not self.dry_run:
             await require_answer(self.cache)
-        for warmer in default_warmers():
+        warmers = default_warmers()
+        for warmer in warmers:
+            _require_no_instance(warmer)
+        for warmer in warmers:
             await self._warm(warmer)
         return self.report()
 
@@ -129,15 +148,54 @@ class ApplicationWarm:
         done, counts = sum(line.counts.read for line in self._lines), WarmCounts()
         self._lines.append(FunctionLine(warmer.function.spec.keys.stem, counts, 0.0))
         async for calls in warmer.calls():
-            counts += (
-                WarmCounts(read=len(calls))
-                if self.dry_run
-                else await warm(
-                    self.cache, warmer.function, calls, warmer.load, missing_only=self.missing_only
-                )
-            )
+            counts += WarmCounts(read=len(calls)) if self.dry_run else await self._stored(warmer, calls)
             self._lines[-1] = FunctionLine(
                 warmer.function.spec.keys.stem, counts, time.perf_counter() - started
             )
             self.on_progress(done + counts.read + counts.skipped, 0)
             await pace.keep(len(calls))
+
+    async def _stored(self, warmer: Warmer[Any], calls: Sequence[Mapping[str, Any]]) -> WarmCounts:
+        """Load and store one batch. Values whose leases ended while the loop was blocked count as failed."""
+        lease_seconds = self.cache.settings.lease_seconds
+        async with watched_loop(lease_seconds) as gaps:
+            counts = await warm(
+                self.cache, warmer.function, calls, warmer.load, missing_only=self.missing_only
+            )
+        if not counts.refused or gaps.longest_seconds < lease_seconds / 2:
+            return counts
+        _log.warning(
+            "%d values of %s were not stored: its load kept the event loop busy for %.1f s, and leases end "
+            "after %.1f s (LANGCACHE_LEASE_SECONDS); load in a thread, or in smaller batches",
+            counts.refused,
+            warmer.function.spec.name,
+            gaps.longest_seconds,
+            lease_seconds,
+        )
+        return replace(counts, refused=0, failed=counts.failed + counts.refused)
+
+
+def _require_no_instance(warmer: Warmer[Any]) -> None:
+    """Refuse a warmer, or a function that is to be called for each value, that waits for ``self``.
+
+    Raises:
+        ConfigurationError: So it is; the message says how to write it.
+    """
+    name = warmer.function.spec.name
+    way_out = "set the warmer where there is an instance: instance.function.warmer(calls)"
+    if not _takes_nothing(warmer.calls):
+        raise ConfigurationError(f"the warmer of {name} takes arguments; {way_out}", variable="--app")
+    function = warmer.function
+    needs_instance = function.spec.keys.takes_instance and not inspect.ismethod(function.uncached)
+    if needs_instance and warmer.load.__module__ == Warmer.__module__:  # that of `one_by_one`
+        raise ConfigurationError(
+            f"{name} is a method, and its warmer has no load=; {way_out}", variable="--app"
+        )
+
+
+def _takes_nothing(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind()
+    except (TypeError, ValueError):
+        return False
+    return True

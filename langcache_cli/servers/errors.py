@@ -43,6 +43,10 @@ class PortInUseError(ServerError):
         self.port = port
 
 
+class ServerBusyError(ServerError):
+    """A Redis runs there that langcache did not start, and it refuses commands for now."""
+
+
 class PasswordRejectedError(ServerError):
     """A Redis runs there and refuses the user or password of the URL."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from langcache_cli.server_options import DEFAULT_WAIT_SECONDS, Backend
 from langcache_cli.servers import identity
 from langcache_cli.servers.compose import find_compose
 from langcache_cli.servers.errors import NotOursError, StopFailedError
+from langcache_cli.servers.last_start import LastStart, adopt
 from langcache_cli.servers.probe import ProbeResult, probe, server_info, settled
 from langcache_cli.servers.reports import RestartReport, StartReport, StatusReport, StopReport
 from langcache_cli.servers.spec import ServerSpec
@@ -21,13 +23,18 @@ GRACE_SECONDS: Final = 30.0
 
 
 async def start(
-    spec: ServerSpec, *, backend: Backend = Backend.AUTO, wait_seconds: float = DEFAULT_WAIT_SECONDS
+    spec: ServerSpec,
+    *,
+    backend: Backend = Backend.AUTO,
+    wait_seconds: float = DEFAULT_WAIT_SECONDS,
+    again: bool = False,
 ) -> StartReport:
     """Make sure that a server answers to this address and password; does nothing if one does already.
 
     Concurrent starts give one server. A start that fails or is cancelled leaves no server behind, unless it
-    is still loading its data. `wait_seconds` limits the wait for the server and for another langcache, not
-    the download of an image.
+    is still loading its data. A server older than the one that wrote the data is never started; with
+    `again` it is the program of the last start. `wait_seconds` limits the wait for the server and for another
+    langcache, not the download of an image.
 
     Raises:
         PasswordRejectedError: A Redis with another password is there.
@@ -46,7 +53,7 @@ async def start(
             return await _started(spec, began, spec.folder.load_running(), already_running=True)
         if result is not ProbeResult.NOTHING:
             raise refusal(spec, result, ours=spec.folder.load_running() is not None)
-        record = await start_with(spec, backend, wait_seconds)
+        record = await start_with(spec, backend, wait_seconds, again=again)
     return await _started(spec, began, record, already_running=record is None)
 
 
@@ -70,6 +77,7 @@ async def stop(spec: ServerSpec, *, grace_seconds: float = GRACE_SECONDS) -> Sto
             spec.folder.forget()
             await _require_nothing(spec)
             return _stopped(spec, began, None)
+        adopt(spec.folder, record)
         forced = await _end(spec, record, grace_seconds)
         spec.folder.forget()
         if record.backend is Backend.COMPOSE:
@@ -78,16 +86,29 @@ async def stop(spec: ServerSpec, *, grace_seconds: float = GRACE_SECONDS) -> Sto
 
 
 async def restart(
-    spec: ServerSpec, *, backend: Backend | None = None, wait_seconds: float = DEFAULT_WAIT_SECONDS
+    spec: ServerSpec,
+    *,
+    backend: Backend | None = None,
+    wait_seconds: float = DEFAULT_WAIT_SECONDS,
+    keep_maxmemory: bool = False,
 ) -> RestartReport:
-    """Stop, then start with `backend`, by default the one of the stopped server.
+    """Stop, then start with `backend`; by default the same program as last time, whatever is on PATH now.
+
+    Args:
+        spec: The server.
+        backend: None for that of the stopped server.
+        wait_seconds: See `start`.
+        keep_maxmemory: Take the memory limit of the last start instead of the one in ``spec``.
 
     Raises:
         ServerError: As `stop` and `start` do. If the start fails, no server runs.
     """
     stopped = await stop(spec)
     chosen = backend or stopped.backend or Backend.AUTO
-    return RestartReport(stop=stopped, start=await start(spec, backend=chosen, wait_seconds=wait_seconds))
+    if keep_maxmemory and (limit := LastStart.of(spec.folder).maxmemory):
+        spec = replace(spec, maxmemory=limit)
+    started = await start(spec, backend=chosen, wait_seconds=wait_seconds, again=backend is None)
+    return RestartReport(stop=stopped, start=started)
 
 
 async def status(spec: ServerSpec) -> StatusReport:

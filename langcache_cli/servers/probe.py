@@ -27,6 +27,8 @@ class ProbeResult(StrEnum):
     ANSWERING = "answering"
     NOTHING = "nothing there"
     WRONG_PASSWORD = "wrong password"  # noqa: S105 - text for people, not a secret
+    NO_PASSWORD = "no password set"  # noqa: S105 - as above
+    NO_DATABASE = "no such database"
     NOT_REDIS = "not redis"
     LOADING = "loading"
     BUSY = "busy"
@@ -41,6 +43,7 @@ UNSETTLED: Final = frozenset({ProbeResult.LOADING, ProbeResult.BUSY})
 class ServerInfo:
     """Facts from the INFO command. For a container, `pid` and `config_file` are those inside it."""
 
+    product: str
     version: str
     pid: int
     config_file: str
@@ -113,11 +116,12 @@ async def _greet(connection: RedisConnection, spec: ServerSpec) -> ProbeResult:
     from langcache_cli.caching import ServerReplyError  # noqa: PLC0415 - see above
     from langcache_cli.caching.tooling import ask  # noqa: PLC0415 - see above
 
-    commands = [("PING",)]
+    commands: list[tuple[str, ...]] = [("PING",)]
+    if spec.db:
+        commands.append(("SELECT", str(spec.db)))
     if spec.password:
         user = (spec.username,) if spec.username else ()
         commands.insert(0, ("AUTH", *user, spec.password))
-    reply = None
     for command in commands:
         try:
             (reply,) = await ask(connection, [command])
@@ -125,13 +129,17 @@ async def _greet(connection: RedisConnection, spec: ServerSpec) -> ProbeResult:
             return ProbeResult.NOT_REDIS
         if isinstance(reply, ServerReplyError):
             return _meaning(reply)
-    return ProbeResult.ANSWERING if reply == b"PONG" else ProbeResult.NOT_REDIS
+        if reply != (b"PONG" if command == ("PING",) else b"OK"):
+            return ProbeResult.NOT_REDIS
+    return ProbeResult.ANSWERING
 
 
 def _meaning(refusal: ServerReplyError) -> ProbeResult:
     text = str(refusal)
     if "without any password" in text or "no password is set" in text:
-        return ProbeResult.WRONG_PASSWORD  # a password was sent to a server that has none
+        return ProbeResult.NO_PASSWORD  # and one was sent
+    if "DB index" in text:
+        return ProbeResult.NO_DATABASE
     return {
         "WRONGPASS": ProbeResult.WRONG_PASSWORD,
         "NOAUTH": ProbeResult.WRONG_PASSWORD,
@@ -148,6 +156,7 @@ def _parse(info: str) -> ServerInfo:
         return int(text) if text.isascii() and text.isdigit() else 0
 
     return ServerInfo(
+        product="Valkey" if "valkey_version" in facts else "Redis",
         version=facts.get("valkey_version") or facts.get("redis_version", "unknown"),
         pid=number("process_id"),
         config_file=facts.get("config_file", ""),

@@ -46,7 +46,11 @@ def launch(spec: ServerSpec, binary: ServerBinary) -> ServerRecord:
         pid=pid,
         birth=birth,
     )
-    folder.save(record)
+    try:
+        folder.save(record)
+    except BaseException:  # a full disk: without a record no later command would stop the server
+        identity.kill(pid, birth)
+        raise
     return record
 
 
@@ -81,6 +85,7 @@ def redis_conf(spec: ServerSpec) -> str:
         ["daemonize", "no"],
         ["dir", str(spec.folder.data_dir)],
         ["logfile", str(spec.folder.log_file)],
+        ["databases", str(spec.databases)],
         ["appendonly", "yes"],
         ["save", ""],
         ["maxmemory", spec.maxmemory],

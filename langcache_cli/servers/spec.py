@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _DEFAULT_PORT: Final = 6379
 _LAST_PORT: Final = 65535
+_USUAL_DATABASES: Final = 16
+_LAST_DB: Final = 9999  # each takes memory, used or not
 
 _SIZE = re.compile(r"[1-9][0-9]*(b|k|kb|m|mb|g|gb)?", re.IGNORECASE)
 # A little stricter than Redis: no character that needs quoting in a shell or in redis.conf.
@@ -64,7 +66,7 @@ class ServerSpec:
                 f"langcache starts only local servers; REDIS_URL names host {self.host!r}.", hint=_LOCAL_HINT
             )
         _require(0 < self.port <= _LAST_PORT, f"Port {self.port} is not between 1 and 65535.")
-        _require(self.db >= 0, f"Database {self.db} is negative.")
+        _require(0 <= self.db <= _LAST_DB, f"Database {self.db} is not between 0 and {_LAST_DB}.")
         size = f"maxmemory {self.maxmemory!r} is not a size."
         _require(_SIZE.fullmatch(self.maxmemory), size, "Try 256mb or 1gb.")
         if self.username is not None:
@@ -133,6 +135,11 @@ class ServerSpec:
             tls=False,
             options={},
         )
+
+    @property
+    def databases(self) -> int:
+        """How many databases the server needs."""
+        return max(_USUAL_DATABASES, self.db + 1)
 
     @property
     def folder(self) -> StateFolder:

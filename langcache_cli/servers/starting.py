@@ -13,12 +13,15 @@ from langcache_cli.servers import identity, process
 from langcache_cli.servers.binaries import ServerBinary, embedded_server, installed_server
 from langcache_cli.servers.compose import Compose, engine_runs, find_compose, reachable_in_container
 from langcache_cli.servers.errors import (
+    InvalidSpecError,
     NoServerAvailableError,
     NotAnsweringError,
     PasswordRejectedError,
     PortInUseError,
+    ServerBusyError,
     ServerError,
 )
+from langcache_cli.servers.last_start import LastStart, remember
 from langcache_cli.servers.probe import UNSETTLED, ProbeResult, probes, server_info
 from langcache_cli.servers.spec import ServerSpec
 from langcache_cli.servers.state import ServerRecord, StateFolder
@@ -27,8 +30,10 @@ _TERMINATE_SECONDS: Final = 1.0  # it has not served anyone: no data to write on
 _OTHER_PORT: Final = "Or choose another port: langcache redis start --port 6380"
 
 
-async def start_with(spec: ServerSpec, backend: Backend, wait_seconds: float) -> ServerRecord | None:
-    """Start a server and wait until it answers.
+async def start_with(
+    spec: ServerSpec, backend: Backend, wait_seconds: float, *, again: bool = False
+) -> ServerRecord | None:
+    """Start a server and wait until it answers; with ``again`` the program of the last start, if it is there.
 
     If it fails or is cancelled, it stops what it started, unless that server is still loading its data.
 
@@ -38,7 +43,7 @@ async def start_with(spec: ServerSpec, backend: Backend, wait_seconds: float) ->
     Raises:
         ServerError: There is nothing to start a server with, it could not be started, or does not answer.
     """
-    chosen = await _choose(spec, backend)
+    chosen = await _choose(spec, backend, again=again)
     if isinstance(chosen, Compose):
         return await _start_container(spec, chosen, wait_seconds)
     return await _start_process(spec, chosen, wait_seconds)
@@ -54,6 +59,22 @@ def refusal(spec: ServerSpec, result: ProbeResult, *, ours: bool) -> ServerError
         return PasswordRejectedError(
             f"A Redis runs at {where} and does not accept the user and password of REDIS_URL.", hint=hint
         )
+    if result is ProbeResult.NO_PASSWORD:
+        hint = f"Leave the password out of REDIS_URL: redis://{where}\n{_OTHER_PORT}"
+        if ours:
+            hint = "langcache started it without one: langcache redis restart"
+        return PasswordRejectedError(
+            f"A Redis runs at {where} that has no password, but REDIS_URL names one.", hint=hint
+        )
+    if result in UNSETTLED and not ours:
+        state = "is loading its data" if result is ProbeResult.LOADING else "refuses commands for now"
+        return ServerBusyError(
+            f"A Redis that langcache did not start runs at {where} and {state}.",
+            hint="Wait for it: langcache redis start --wait 300",
+        )
+    if result is ProbeResult.NO_DATABASE:
+        hint = "langcache started it with fewer: langcache redis restart" if ours else _OTHER_PORT
+        return InvalidSpecError(f"The Redis at {where} has no database {spec.db}.", hint=hint)
     what = {
         ProbeResult.NOT_REDIS: "is not Redis",
         ProbeResult.HANGING: "accepts connections and does not answer",
@@ -66,29 +87,46 @@ def refusal(spec: ServerSpec, result: ProbeResult, *, ours: bool) -> ServerError
     )
 
 
-async def _choose(spec: ServerSpec, backend: Backend) -> Compose | ServerBinary:
+async def _choose(spec: ServerSpec, backend: Backend, *, again: bool) -> Compose | ServerBinary:
     """The backend asked for; AUTO: compose if an engine runs, else an installed binary, else an embedded one.
+
+    A program that cannot read the data is passed over; the last resort is the one that wrote it.
 
     Raises:
         NoServerAvailableError: None of them is available; with the reason for each.
     """
+    last = await asyncio.to_thread(LastStart.of, spec.folder)
+    wrote_it = await asyncio.to_thread(last.binary)
+    if again and wrote_it is not None and backend in (Backend.AUTO, wrote_it.backend):
+        return wrote_it
     order = (Backend.COMPOSE, Backend.BINARY, Backend.EMBEDDED) if backend is Backend.AUTO else (backend,)
     reasons = []
     for candidate in order:
-        found = await _find(spec, candidate)
+        found = await _find(spec, candidate, last)
         if not isinstance(found, str):
             return found
         reasons.append(f"{candidate}: {found}")
+    if wrote_it is not None and backend in (Backend.AUTO, wrote_it.backend) and not wrote_it.too_old:
+        return wrote_it
     raise NoServerAvailableError(tuple(reasons))
 
 
-async def _find(spec: ServerSpec, backend: Backend) -> Compose | ServerBinary | str:
+async def _find(spec: ServerSpec, backend: Backend, data: LastStart) -> Compose | ServerBinary | str:
     """What was found, or why nothing was."""
     if backend is Backend.COMPOSE:
         return await _find_compose(spec)
-    if backend is Backend.BINARY:
-        return _usable(await asyncio.to_thread(installed_server), "no valkey-server or redis-server on PATH")
-    return _usable(await asyncio.to_thread(embedded_server), "the embedded extra is not installed")
+    search, absent = {
+        Backend.BINARY: (installed_server, "no valkey-server or redis-server on PATH"),
+        Backend.EMBEDDED: (embedded_server, "the embedded extra is not installed"),
+    }[backend]
+    binary = await asyncio.to_thread(search, data)
+    if binary is None:
+        return absent
+    if binary.too_old:
+        return f"{binary.path} is {binary.version}, older than 6.2"
+    if reason := data.why_unreadable(binary):
+        return f"{reason} ({spec.folder.data_dir})"
+    return binary
 
 
 async def _find_compose(spec: ServerSpec) -> Compose | str:
@@ -99,12 +137,6 @@ async def _find_compose(spec: ServerSpec) -> Compose | str:
     return await find_compose() or "neither `docker compose` nor docker-compose is installed"
 
 
-def _usable(binary: ServerBinary | None, absent: str) -> ServerBinary | str:
-    if binary is None:
-        return absent
-    return f"{binary.path} is {binary.version}, older than 6.2" if binary.too_old else binary
-
-
 async def _start_process(spec: ServerSpec, binary: ServerBinary, wait_seconds: float) -> ServerRecord | None:
     started = process.launch(spec, binary)
 
@@ -113,8 +145,14 @@ async def _start_process(spec: ServerSpec, binary: ServerBinary, wait_seconds: f
             await identity.terminate(started.pid, started.birth, grace_seconds=_TERMINATE_SECONDS)
 
     async with _undone_on_failure(undo, spec.folder):
-        record = await _answering_process(spec, started, wait_seconds)
+        try:
+            record = await _answering_process(spec, started, wait_seconds)
+        except NotAnsweringError as error:
+            if error.still_loading:  # it is left running
+                remember(spec, binary)
+            raise
         if record:
+            remember(spec, binary)
             spec.folder.save(record)
         else:
             spec.folder.forget()
@@ -151,6 +189,7 @@ async def _start_container(spec: ServerSpec, compose: Compose, wait_seconds: flo
     async with _undone_on_failure(undo, spec.folder):
         started = await compose.up(spec)
         spec.folder.save(started)
+        remember(spec, None)
         record = await _answering_container(spec, compose, started, wait_seconds)
         spec.folder.save(record)
         return record
@@ -170,7 +209,7 @@ async def _answering_container(
         if result is ProbeResult.ANSWERING:
             info = await server_info(spec)
             return replace(record, version=info.version if info else None)
-        if result is ProbeResult.WRONG_PASSWORD:
+        if result in (ProbeResult.WRONG_PASSWORD, ProbeResult.NO_PASSWORD):
             raise refusal(spec, result, ours=True)
         # NOT_REDIS is waited for as well: the engine's proxy accepts connections before the server does.
     raise _not_answering(spec, result, seconds, tuple(await compose.log_lines(spec, tail=5)))

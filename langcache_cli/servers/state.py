@@ -1,6 +1,7 @@
 """What langcache records about a server it started: one private folder for each port.
 
-`redis-<port>/` holds `server.json` (the record), `redis.conf`, `redis.log`, `data/` and `lock`.
+`redis-<port>/` holds `server.json` (the record), `last_start.json`, `redis.conf`, `redis.log`, `data/` and
+`lock`.
 """
 
 from __future__ import annotations
@@ -65,6 +66,11 @@ class StateFolder:
     def record_file(self) -> Path:
         """The record of the running server."""
         return self.path / "server.json"
+
+    @property
+    def last_start_file(self) -> Path:
+        """How the server was last started; see `LastStart`."""
+        return self.path / "last_start.json"
 
     @property
     def config_file(self) -> Path:

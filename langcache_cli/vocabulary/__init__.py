@@ -1,6 +1,6 @@
 """The vocabulary of a language-learning backend: its table, its cached look-ups, a bundled sample."""
 
-from langcache_cli.vocabulary.database import Database, explained
+from langcache_cli.vocabulary.database import Database
 from langcache_cli.vocabulary.errors import (
     DatabaseAuthenticationError,
     DatabaseConfigurationError,
@@ -8,6 +8,7 @@ from langcache_cli.vocabulary.errors import (
     DatabaseUnavailableError,
 )
 from langcache_cli.vocabulary.groups import Group, groups, id_batches, words_of
+from langcache_cli.vocabulary.problems import explained
 from langcache_cli.vocabulary.sample import sample_database, sample_rows
 from langcache_cli.vocabulary.services import get_vocabulary_level, get_vocabulary_word, words_by_id
 from langcache_cli.vocabulary.words import LEVELS, VocabularyWord, metadata, vocabulary_words

@@ -4,86 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Final, Self
 
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from langcache_cli.vocabulary.errors import (
-    DatabaseAuthenticationError,
-    DatabaseConfigurationError,
-    DatabaseError,
-    DatabaseUnavailableError,
-)
-
-DRIVERS = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
-"""The async driver of each kind of URL, whichever driver it names."""
+from langcache_cli.vocabulary.database_url import DatabaseAddress
+from langcache_cli.vocabulary.errors import DatabaseConfigurationError
+from langcache_cli.vocabulary.problems import explained
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
 QUERY_SECONDS = 60.0
 """Far more than any query here takes: a server that hangs must not hang a cron job."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Symptom:
-    """How a problem shows: a PostgreSQL SQLSTATE (or its class), or words of a driver; and what it means."""
-
-    states: tuple[str, ...]
-    words: str
-    kind: type[DatabaseError]
-    meaning: str
-
-
-_SYMPTOMS = (
-    _Symptom(("28",), "", DatabaseAuthenticationError, "the database refused the user or the password"),
-    _Symptom(("42501",), "", DatabaseAuthenticationError, "this user may not read vocabulary_words"),
-    _Symptom(("3D",), "", DatabaseConfigurationError, "there is no such database on the server"),
-    _Symptom(
-        ("42P01",), "no such table", DatabaseConfigurationError, "the database has no table vocabulary_words"
-    ),
-    _Symptom(
-        ("42703",),
-        "no such column",
-        DatabaseConfigurationError,
-        "vocabulary_words lacks a column that is needed",
-    ),
-    _Symptom((), "file is not a database", DatabaseConfigurationError, "the file is not a SQLite database"),
-    _Symptom(
-        (),
-        "got an unexpected keyword argument",
-        DatabaseConfigurationError,
-        "the driver does not know an option of the URL",
-    ),
-    _Symptom((), "`sslmode` parameter must be", DatabaseConfigurationError, "sslmode has no such value"),
-    _Symptom((), "is malformed", DatabaseConfigurationError, "the SQLite file is damaged"),
-    _Symptom((), "database is locked", DatabaseUnavailableError, "another process has locked the database"),
-    _Symptom((), "connection is closed", DatabaseUnavailableError, "the database has ended the connection"),
-    _Symptom(("08", "53", "57"), "database file", DatabaseUnavailableError, "the database cannot be reached"),
-)
+_WITHOUT_NAMED_STATEMENTS: Final[dict[str, Any]] = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": lambda: "",
+}
+"""A pooler such as PgBouncer may give each transaction another server, which lacks the statements."""
 
 
 class Database:
     """A vocabulary database. Making one connects to nothing."""
 
-    def __init__(self, url: str, *, timeout: float = CONNECT_TIMEOUT_SECONDS) -> None:
+    def __init__(self, url: str, *, timeout: float | None = None) -> None:
         """Understand the URL.
 
         Args:
             url: ``postgresql://``, ``postgres://`` or ``sqlite:///``, with or without a driver.
-            timeout: Seconds to wait for a connection.
+            timeout: Seconds to wait for a connection; by default the URL's, else `CONNECT_TIMEOUT_SECONDS`.
 
         Raises:
             DatabaseConfigurationError: It is no such URL. The message does not repeat it.
         """
-        self._url = _async_url(url)
-        self.target = _redacted(self._url)
+        self._address = DatabaseAddress.parse(url)
+        self.target = self._address.target
         self._timeout = timeout
         self._engine: AsyncEngine | None = None
+        self._file_is_usable = False
+        self._keeps_statements = False
 
     @property
     def engine(self) -> AsyncEngine:
@@ -91,10 +55,9 @@ class Database:
         if self._engine is None:
             # No transactions: there is nothing to roll back. A rollback costs a round trip for each query,
             # and SQLAlchemy waits for it without end, Ctrl-C or not, when the server has stopped answering.
-            limits = {"timeout": self._timeout}
-            if self._url.get_backend_name() == "postgresql":
-                limits["command_timeout"] = QUERY_SECONDS
-            self._engine = create_async_engine(self._url, isolation_level="AUTOCOMMIT", connect_args=limits)
+            self._engine = create_async_engine(
+                self._address.url, isolation_level="AUTOCOMMIT", connect_args=self._arguments()
+            )
         return self._engine
 
     @contextlib.asynccontextmanager
@@ -104,10 +67,29 @@ class Database:
         Raises:
             DatabaseError: What went wrong, in terms of what to do about it.
         """
-        self._require_file()
+        self._require_usable_file()
         with explained(self.target):
             async with AsyncSession(self.engine) as session:
                 yield session
+
+    async def keep_statements(self) -> None:
+        """Prepare each statement once for each connection, as applications do, unless a pooler is in between.
+
+        A pooler makes up the process ids that it announces; `pg_backend_pid` asks the server itself.
+
+        Raises:
+            DatabaseError: The database could not be asked.
+        """
+        if self._address.url.get_backend_name() != "postgresql" or self._keeps_statements:
+            return
+        asks_for_none = any(self._address.arguments.get(name) == 0 for name in _WITHOUT_NAMED_STATEMENTS)
+        async with self.session() as session:
+            connection = await (await session.connection()).get_raw_connection()
+            announced = connection.driver_connection.get_server_pid() if connection.driver_connection else 0
+            asked = await session.scalar(select(func.pg_backend_pid()))
+        if announced == asked and not asks_for_none:
+            self._keeps_statements = True
+            await self.aclose()
 
     async def aclose(self) -> None:
         """Close the connections; a server that does not answer is not waited for."""
@@ -123,75 +105,41 @@ class Database:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _require_file(self) -> None:
-        """Refuse a SQLite file that is not there: opening it would make an empty one."""
-        path = self._url.database
-        if (
-            self._url.get_backend_name() == "sqlite"
-            and path not in (None, "", ":memory:")
-            and not Path(path).is_file()
-        ):
-            raise DatabaseConfigurationError("there is no such database file", target=self.target)
-
-
-@contextlib.contextmanager
-def explained(target: str) -> Iterator[None]:
-    """Turn errors of drivers and of SQLAlchemy into `DatabaseError`; others pass."""
-    try:
-        yield
-    except Exception as error:
-        explanation = _explain(error, target)
-        if explanation is None:
-            raise
-        raise explanation from error
-
-
-def _explain(error: BaseException, target: str) -> DatabaseError | None:
-    state, text = _sqlstate(error), str(error)
-    for symptom in _SYMPTOMS:
-        if state.startswith(symptom.states) or (symptom.words and symptom.words in text):
-            return symptom.kind(symptom.meaning, target=target)
-    if isinstance(error, TimeoutError):  # before OSError, which it is
-        return DatabaseUnavailableError("the database did not answer in time", target=target)
-    if isinstance(error, OSError):
-        return DatabaseUnavailableError(f"the database cannot be reached: {error}", target=target)
-    return None
-
-
-def _sqlstate(error: BaseException | None) -> str:
-    """The SQLSTATE of the driver's error, however deep SQLAlchemy has wrapped it."""
-    while error is not None:
-        state = getattr(error, "sqlstate", None)
-        if isinstance(state, str):
-            return state
-        error = getattr(error, "orig", None) or error.__cause__
-    return ""
-
-
-def _async_url(text: str) -> URL:
-    allowed = "postgresql://user:password@host/name or sqlite:///path/to/file.db"
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        raise DatabaseConfigurationError(
-            f"this is no database URL; expected {allowed}", target="***"
-        ) from None
-    driver = DRIVERS.get(url.drivername.partition("+")[0])
-    if driver is None:
-        raise DatabaseConfigurationError(
-            f"{url.drivername}:// is not supported; expected {allowed}", target="***"
+    def _arguments(self) -> dict[str, Any]:
+        """What the driver's ``connect`` gets besides the URL."""
+        limits: dict[str, Any] = (
+            {} if "timeout" in self._address.url.query else {"timeout": CONNECT_TIMEOUT_SECONDS}
         )
-    url = url.set(drivername=driver)
-    if "sslmode" in url.query:  # libpq's name for what asyncpg calls ssl
-        url = url.difference_update_query(["sslmode"]).update_query_dict({"ssl": url.query["sslmode"]})
-    return url
+        given = {} if self._timeout is None else {"timeout": self._timeout}
+        if self._address.url.get_backend_name() == "postgresql":
+            limits["command_timeout"] = QUERY_SECONDS
+            if not self._keeps_statements:
+                return {**limits, **self._address.arguments, **given, **_WITHOUT_NAMED_STATEMENTS}
+        return {**limits, **self._address.arguments, **given}
+
+    def _require_usable_file(self) -> None:
+        """Refuse a SQLite file that cannot be opened, or is not there: opening it would make an empty one."""
+        file = self._address.file
+        if self._file_is_usable or file is None:
+            return
+        if not file.is_file():
+            raise DatabaseConfigurationError("there is no such database file", target=self.target)
+        if "immutable" not in self._address.url.query and _needs_a_writable_folder(file):
+            raise DatabaseConfigurationError(
+                "the SQLite file has a write-ahead log, for which its folder must be writable; if nothing "
+                f"writes to the file, use sqlite:///file:{file}?immutable=1&uri=true",
+                target=self.target,
+            )
+        self._file_is_usable = True
 
 
-def _redacted(url: URL) -> str:
-    """The URL without driver, user, password and options: safe to show anywhere."""
-    scheme = url.get_backend_name()
-    if scheme == "sqlite":
-        return f"sqlite:///{url.database or ''}"
-    secret = "***@" if url.username or url.password else ""
-    port = f":{url.port}" if url.port else ""
-    return f"{scheme}://{secret}{url.host or ''}{port}/{url.database or ''}"
+def _needs_a_writable_folder(file: Path) -> bool:
+    """True if SQLite would have to make the index of the write-ahead log, and may not."""
+    try:
+        with file.open("rb") as opened:
+            header = opened.read(20)
+    except OSError:
+        return False  # SQLite says what is wrong
+    uses_log = header[18:20] == b"\x02\x02"
+    index = file.with_name(f"{file.name}-shm")
+    return uses_log and not index.exists() and not os.access(file.resolve().parent, os.W_OK)

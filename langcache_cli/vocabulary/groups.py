@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, func, select
 
 from langcache_cli.vocabulary.database import Database
-from langcache_cli.vocabulary.words import LEVELS, WORD_COLUMNS, VocabularyWord, vocabulary_words
+from langcache_cli.vocabulary.words import LEVELS, WORD_COLUMNS, VocabularyWord, same, vocabulary_words
 
 WORDS_PER_BATCH = 1000
 """Enough to make round trips cheap, few enough that a batch's leases outlast its query."""
@@ -21,12 +21,12 @@ class Group:
     """The words of one language and level.
 
     Attributes:
-        language: ISO 639-1 code.
+        language: ISO 639-1 code; None for words that have none.
         level: One of `LEVELS`; None for words that have none.
         words: How many there are.
     """
 
-    language: str
+    language: str | None
     level: str | None
     words: int
 
@@ -34,20 +34,29 @@ class Group:
 async def groups(
     database: Database, *, languages: Collection[str] = (), levels: Collection[str] = ()
 ) -> list[Group]:
-    """The groups that the database has, by language and level; empty filters let everything through."""
+    """The groups that the database has, by language and level; empty filters let everything through.
+
+    The filters are applied here: an enum type of PostgreSQL would refuse a level that it does not have.
+    """
     table = vocabulary_words.c
     query = select(table.language, table.difficulty_level, func.count()).group_by(
         table.language, table.difficulty_level
     )
-    if languages:
-        query = query.where(table.language.in_(languages))
-    if levels:
-        query = query.where(table.difficulty_level.in_(levels))
     async with database.session() as session:
         found = [Group(*row) for row in await session.execute(query)]
     order = {level: number for number, level in enumerate(LEVELS)}
+    chosen = [
+        group
+        for group in found
+        if (not languages or group.language in languages) and (not levels or group.level in levels)
+    ]
     return sorted(
-        found, key=lambda group: (group.language, order.get(group.level or "", len(order)), str(group.level))
+        chosen,
+        key=lambda group: (
+            group.language or "",
+            order.get(group.level or "", len(order)),
+            group.level or "",
+        ),
     )
 
 
@@ -83,6 +92,4 @@ async def words_of(database: Database, group: Group, ids: Sequence[int]) -> dict
 
 def _of(group: Group) -> ColumnElement[bool]:
     table = vocabulary_words.c
-    return (table.language == group.language) & (
-        table.difficulty_level.is_(None) if group.level is None else table.difficulty_level == group.level
-    )
+    return same(table.language, group.language) & same(table.difficulty_level, group.level)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from langcache_cli.caching import cached
-from langcache_cli.vocabulary.words import WORD_COLUMNS, VocabularyWord, vocabulary_words
+from langcache_cli.vocabulary.words import WORD_COLUMNS, VocabularyWord, same, vocabulary_words
 
 
 @cached(key_prefix="vocabulary")
@@ -33,7 +33,7 @@ async def get_vocabulary_level(
     table = vocabulary_words.c
     query = (
         select(*WORD_COLUMNS)
-        .where(table.difficulty_level == level, table.language == language)
+        .where(same(table.difficulty_level, level), same(table.language, language))
         # the id decides between equal words: pages must neither repeat nor lose one
         .order_by(table.frequency_rank.asc().nulls_last(), table.lemma, table.id)
         .limit(limit)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from sqlalchemy import Column, DateTime, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    DateTime,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    bindparam,
+)
+from sqlalchemy.types import UserDefinedType
 
 LEVELS = ("A1", "A2", "B1", "B2", "C1", "C2")
 """The levels of the Common European Framework, easiest first."""
@@ -68,3 +80,14 @@ class VocabularyWord:
 
 WORD_COLUMNS = tuple(vocabulary_words.c[field.name] for field in fields(VocabularyWord))
 """The columns of a `VocabularyWord`, in the order of its fields."""
+
+
+class _Unspecified(UserDefinedType[str]):
+    """A type that SQLAlchemy neither casts to nor replaces: the server infers it."""
+
+    cache_ok = True
+
+
+def same(column: Column[str], value: str | None) -> ColumnElement[bool]:
+    """Whether a column has this value. The value takes the type of the column, which may be an enum."""
+    return column.is_(None) if value is None else column == bindparam(None, value, type_=_Unspecified())

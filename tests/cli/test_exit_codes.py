@@ -108,7 +108,7 @@ def test_a_redis_user_without_the_right_is_77_and_the_command_it_lacks_is_named(
         ("warm",): "evalsha",
         ("stats",): "hgetall",
         ("clear", "--all", "-y"): "unlink",
-        ("check", "--roundtrip"): "evalsha",
+        ("check", "--roundtrip"): "set",
         ("bench",): "evalsha",
     }
     results = [call(*line, env=env) for line in lines]
@@ -211,6 +211,13 @@ def test_a_replica_is_69_and_the_hint_names_the_primary(own_redis, three_words, 
     assert ended.code == 69
     assert "READONLY" in complaint(ended)
     assert "primary" in ended.stderr.splitlines()[-1]
+
+
+def test_a_database_number_that_the_server_lacks_is_78(secured_redis, call):
+    ended = call("check", env={"REDIS_URL": url_of(secured_redis, db=99)})
+    assert ended.code == 78
+    assert "no database of the number" in complaint(ended)
+    assert "redis start" not in ended.stderr
 
 
 BROKEN = """

@@ -1,12 +1,13 @@
 """Ctrl-C, and a database that dies or hangs in the middle of a warm: a clear end, and nothing left behind."""
 
+import re
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from tests.cli.cli_support import complaint, keys_of, no_noise
+from tests.cli.cli_support import complaint, fill, keys_of, no_noise, url_of
 from tests.harness.cli import finish, start_cli
 from tests.harness.polling import eventually
 from tests.harness.proxy import FaultProxy
@@ -66,6 +67,42 @@ def test_a_database_that_dies_during_a_warm_is_69_and_its_leases_are_soon_gone(w
     assert ended.code == 69
     assert "the database cannot be reached" in complaint(ended)
     eventually(lambda: not leases_in(server), within=10)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_clear_that_is_interrupted_says_how_many_keys_it_has_removed(number, secured_redis):
+    fill(secured_redis, "cache:vocabulary:f:%d", 20_000)
+    env = {"REDIS_URL": url_of(secured_redis)}
+    process = start_cli("clear", "--all", "--yes", "--rate", "2000", env=env)
+    eventually(lambda: len(keys_of(secured_redis)) < 19_000, within=30)
+    process.send_signal(number)
+    ended = finish(process)
+    removed = 20_000 - len(keys_of(secured_redis))
+    assert ended.code == 130
+    assert complaint(ended) == f"langcache: interrupted; {removed:,} keys had been removed"
+
+
+def test_a_clear_that_loses_redis_says_how_many_keys_it_has_removed(own_redis):
+    server = own_redis()
+    fill(server, "cache:vocabulary:f:%d", 20_000)
+    process = start_cli("clear", "--all", "--yes", "--rate", "2000", env={"REDIS_URL": server.url})
+    eventually(lambda: len(keys_of(server)) < 19_000, within=30)
+    server.kill()
+    ended = finish(process)
+    assert ended.code == 69
+    assert re.search(r"^[1-9][0-9,]+ keys had been removed before:$", ended.stderr, re.MULTILINE), ended
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_bench_leaves_no_keys(number, secured_redis, three_words):
+    env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": three_words}
+    process = start_cli("bench", "--path", "miss", "--duration", "30", "--concurrency", "8", env=env)
+    eventually(lambda: len(keys_of(secured_redis)) > 50, within=30)
+    process.send_signal(number)
+    ended = finish(process)
+    assert ended.code == 130
+    assert complaint(ended) == "langcache: interrupted"
+    assert not keys_of(secured_redis)
 
 
 INTERRUPTED = """

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,7 @@ import pytest
 
 from langcache_cli.servers import (
     Backend,
+    InvalidSpecError,
     NoServerAvailableError,
     ProbeResult,
     ServerSpec,
@@ -77,6 +79,15 @@ async def test_the_server_is_bounded_evicts_and_keeps_an_append_only_file(local)
         "save": "",
         "bind": "127.0.0.1 -::1",
     }
+
+
+async def test_the_server_has_the_database_that_the_url_names(local):
+    await start(replace(local.spec(), db=20))
+    assert await probe(replace(local.spec(), db=20)) is ProbeResult.ANSWERING
+    assert await probe(replace(local.spec(), db=21)) is ProbeResult.NO_DATABASE
+    with pytest.raises(InvalidSpecError, match="no database 21") as refused:
+        await start(replace(local.spec(), db=21))
+    assert "restart" in refused.value.hint
 
 
 async def test_a_second_start_does_nothing(local):

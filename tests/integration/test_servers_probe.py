@@ -45,8 +45,8 @@ async def test_the_right_password_answers_and_others_do_not(own_redis):
     assert await probe(to(port)) is ProbeResult.WRONG_PASSWORD
 
 
-async def test_a_password_for_a_server_that_has_none_is_the_wrong_one(redis_server):
-    assert await probe(to(redis_server.port, SECRET)) is ProbeResult.WRONG_PASSWORD
+async def test_a_password_for_a_server_that_has_none_is_not_the_wrong_one(redis_server):
+    assert await probe(to(redis_server.port, SECRET)) is ProbeResult.NO_PASSWORD
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ async def test_a_password_for_a_server_that_has_none_is_the_wrong_one(redis_serv
         (b"-ERR max number of clients reached\r\n", ProbeResult.BUSY),
         (b"-NOAUTH Authentication required.\r\n", ProbeResult.WRONG_PASSWORD),
         (b"-WRONGPASS invalid username-password pair\r\n", ProbeResult.WRONG_PASSWORD),
-        (b"-ERR Client sent AUTH, but no password is set\r\n", ProbeResult.WRONG_PASSWORD),
+        (b"-ERR Client sent AUTH, but no password is set\r\n", ProbeResult.NO_PASSWORD),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", ProbeResult.NOT_REDIS),
         (b"SSH-2.0-OpenSSH_9.6\r\n", ProbeResult.NOT_REDIS),
         (b"+OK\r\n", ProbeResult.NOT_REDIS),
@@ -110,10 +110,10 @@ async def test_a_server_at_its_client_limit_is_busy_for_those_with_a_password_to
         connection.call("CONFIG", "SET", "maxclients", 100)
 
 
-async def test_a_database_the_server_does_not_have_does_not_matter_to_a_probe(redis_server):
+async def test_a_probe_names_a_database_that_the_server_does_not_have(redis_server):
     spec = ServerSpec(host="127.0.0.1", port=redis_server.port, db=9999)
 
-    assert await probe(spec) is ProbeResult.ANSWERING
+    assert await probe(spec) is ProbeResult.NO_DATABASE
     assert await server_info(spec) is not None
 
 

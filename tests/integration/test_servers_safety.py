@@ -158,7 +158,7 @@ async def test_a_url_without_password_gives_a_server_without(local):
     await start(local.spec(password=None))
 
     assert await probe(local.spec(password=None)) is ProbeResult.ANSWERING
-    assert await probe(local.spec()) is ProbeResult.WRONG_PASSWORD  # as redis-py sees it
+    assert await probe(local.spec()) is ProbeResult.NO_PASSWORD
 
 
 async def test_the_password_is_in_no_argument_no_environment_and_no_file(local, monkeypatch):
@@ -482,3 +482,23 @@ async def test_no_error_shows_the_password(local, call):
 async def test_an_unavailable_backend_that_was_asked_for_is_not_replaced_by_another(local):
     with pytest.raises(ServerError, match="binary: no valkey-server or redis-server on PATH"):
         await start(local.spec(), backend=Backend.BINARY)
+
+
+@pytest.mark.parametrize("save", [1, 2])
+async def test_a_start_that_cannot_record_its_server_leaves_none_behind(local, monkeypatch, save):
+    """As on a full disk: the first record is written before the server answers, the second afterwards."""
+    saved = []
+
+    def full(folder, record):
+        saved.append(record)
+        if len(saved) == save:
+            raise StateFolderError(folder.path, "No space left on device")
+        plain(folder, record)
+
+    plain = StateFolder.save
+    monkeypatch.setattr(StateFolder, "save", full)
+    with pytest.raises(StateFolderError, match="No space left"):
+        await start(local.spec())
+    await aeventually(lambda: not psutil.pid_exists(saved[-1].pid))
+    assert await probe(local.spec()) is ProbeResult.NOTHING
+    assert not (await stop(local.spec())).stopped

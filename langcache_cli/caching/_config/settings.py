@@ -6,8 +6,9 @@ An invalid value raises an error that names the variable, the value (unless secr
 
 from __future__ import annotations
 
-import os
+import logging
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -17,12 +18,16 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from langcache_cli.caching._config.cache_types import CacheType, CacheTypes, builtin_types
+from langcache_cli.caching._config.env_file import EnvFileSettings, file_values, offered, unknown_names
 from langcache_cli.caching._config.names import NAME_PATTERN
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._errors import ConfigurationError
 
 TEN_YEARS_SECONDS = 10 * 365 * 24 * 3600
 """Upper bound of every TTL: longer ones are mistakes in the unit, and Redis rejects millisecond overflows."""
+
+_log = logging.getLogger(__name__)
+_warned_of: set[str] = set()
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -38,7 +43,7 @@ class TypeSettings(BaseModel, frozen=True, extra="forbid"):
     cleared_when: str = ""
 
 
-class CacheSettings(BaseSettings):
+class CacheSettings(EnvFileSettings):
     """Settings of a `Cache`. Frozen; secrets are masked in ``repr``.
 
     Create them with `load`. Fields passed by name override the environment, which overrides ``.env`` in the
@@ -137,25 +142,51 @@ def load_settings(kind: type[Settings], *, env_file: Path | str | None, **overri
     """Create settings of class ``kind``.
 
     Args:
-        kind: A settings class; messages omit the values of its `SecretStr` fields.
+        kind: An `EnvFileSettings` class; messages omit the values of its `SecretStr` fields.
         env_file: See `CacheSettings.load`.
         overrides: Fields by name.
 
     Raises:
-        ConfigurationError: A value is invalid, or the file cannot be read.
+        ConfigurationError: A value is invalid, or the file cannot be read or parsed.
     """
-    if env_file not in (None, ".env") and not os.access(Path(env_file), os.R_OK):
-        raise ConfigurationError(f"the settings file {env_file} cannot be read", variable="--env-file")
+    values = file_values(env_file)
+    _warn_of_unknown_names(values)
     try:
-        return kind(_env_file=env_file, **{_alias(kind, name): value for name, value in overrides.items()})
+        with offered(values):
+            return kind(_env_file=None, **{_alias(kind, name): value for name, value in overrides.items()})
     except ValidationError as error:
         raise _configuration_error(kind, error) from None
     except SettingsError as error:
         field = re.search(r'field "(\w+)"', str(error))
         variable = _variable(kind, field[1] if field else "")
         raise ConfigurationError(f"{variable} is not valid JSON", variable=variable) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{env_file} cannot be read: {error}", variable=str(env_file)) from None
+
+
+def misspelt_settings(env_file: Path | str | None) -> dict[str, str]:
+    """Variables in the environment or the file that begin with ``LANGCACHE_`` and are no setting.
+
+    Returns:
+        The nearest setting for each; empty if none is near.
+
+    Raises:
+        ConfigurationError: The file cannot be read.
+    """
+    return unknown_names(file_values(env_file), _known_names())
+
+
+def _known_names() -> set[str]:
+    fields = CacheSettings.model_fields
+    return {_variable(CacheSettings, name).upper() for name in fields} | {"LANGCACHE_STATE_DIR"}
+
+
+def _warn_of_unknown_names(values: Mapping[str, str]) -> None:
+    """Log each of them once in a process."""
+    for name, nearest in unknown_names(values, _known_names()).items():
+        if name not in _warned_of:
+            _warned_of.add(name)
+            _log.warning(
+                "%s is no setting of langcache%s", name, f"; did you mean {nearest}?" if nearest else ""
+            )
 
 
 def _configuration_error(kind: type[BaseSettings], error: ValidationError) -> ConfigurationError:

@@ -108,6 +108,7 @@ class ServerReport:
     keyspace_hits: int
     keyspace_misses: int
     evicted_keys: int
+    product: str = "Redis"
 
 
 def server_report(info: bytes, *, database_keys: int) -> ServerReport:
@@ -129,6 +130,7 @@ def server_report(info: bytes, *, database_keys: int) -> ServerReport:
         keyspace_hits=number("keyspace_hits"),
         keyspace_misses=number("keyspace_misses"),
         evicted_keys=number("evicted_keys"),
+        product="Valkey" if "valkey_version" in facts else "Redis",
     )
 
 

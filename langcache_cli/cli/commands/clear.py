@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -63,7 +62,6 @@ def _clear(
     yes: bool,
     confirm: str | None,
 ) -> None:
-    from langcache_cli.operations.clear import clear as remove  # noqa: PLC0415 - see the package
     from langcache_cli.operations.clear import count, require_valid  # noqa: PLC0415 - see the package
 
     settings, output = invocation.settings(), Output(invocation)
@@ -74,8 +72,33 @@ def _clear(
         found = execute(_with_cache(settings, count, target))
         if not output.ask(_question(found)):
             raise CommandError(ExitCode.REFUSED, "nothing was removed")
-    report = execute(_with_cache(settings, count if dry_run else partial(remove, rate=rate), target))
+    if dry_run:
+        report = execute(_with_cache(settings, count, target))
+    else:
+        report = _remove(output, settings, target, rate)
     _print(output, invocation, settings, report)
+
+
+def _remove(output: Output, settings: CacheSettings, target: Target, rate: float | None) -> ClearReport:
+    """Remove; if that fails or is interrupted in the middle, say how much was removed."""
+    from langcache_cli.operations.clear import Clearing  # noqa: PLC0415 - see the package
+
+    clearing: Clearing | None = None
+
+    def begin(cache: Cache, target: Target) -> Awaitable[ClearReport]:
+        nonlocal clearing
+        clearing = Clearing(cache, target, rate)
+        return clearing.run()
+
+    try:
+        return execute(_with_cache(settings, begin, target))
+    except BaseException as error:
+        done = f"{_amount(clearing.report())} had been removed" if clearing is not None else ""
+        if isinstance(error, CommandError) and error.failure.code is ExitCode.INTERRUPTED and done:
+            raise CommandError(ExitCode.INTERRUPTED, f"interrupted; {done}") from None
+        if clearing is not None and clearing.report().count:
+            output.note(f"{done} before:")
+        raise
 
 
 async def _with_cache(

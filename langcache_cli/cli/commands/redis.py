@@ -29,7 +29,7 @@ def _spec(invocation: Invocation, port: int | None, maxmemory: str = DEFAULT_MAX
     from langcache_cli.servers import ServerSpec  # noqa: PLC0415 - see the package
 
     url = invocation.settings().redis_url.get_secret_value()
-    return ServerSpec.from_url(url, port=port, maxmemory=maxmemory)
+    return ServerSpec.from_url(url, port=port, maxmemory=maxmemory, state_dir=invocation.state_dir())
 
 
 @app.command()
@@ -91,15 +91,18 @@ def restart(
     ctx: typer.Context,
     backend: BackendOption = Backend.AUTO,
     port: Port = None,
-    maxmemory: Maxmemory = DEFAULT_MAXMEMORY,
+    maxmemory: Annotated[
+        str | None, typer.Option(help="Another memory limit than the last one.", metavar="SIZE")
+    ] = None,
     wait: Wait = DEFAULT_WAIT_SECONDS,
 ) -> None:
-    """Stop the server that langcache started, and start it again with its data."""
+    """Stop the server that langcache started, and start it again: the same program, limit and data."""
     from langcache_cli.servers import restart as run  # noqa: PLC0415 - see the package
 
     invocation: Invocation = ctx.obj
     chosen = None if backend is Backend.AUTO else backend
-    report = execute(run(_spec(invocation, port, maxmemory), backend=chosen, wait_seconds=wait))
+    spec = _spec(invocation, port, maxmemory or DEFAULT_MAXMEMORY)
+    report = execute(run(spec, backend=chosen, wait_seconds=wait, keep_maxmemory=maxmemory is None))
     output = Output(invocation)
     if invocation.json:
         output.document("redis.restart", {"stop": _fields(report.stop), "start": _fields(report.start)})
@@ -124,6 +127,8 @@ def status(ctx: typer.Context, port: Port = None) -> None:
     codes = {
         ProbeResult.ANSWERING: ExitCode.DONE,
         ProbeResult.WRONG_PASSWORD: ExitCode.NO_PERMISSION,
+        ProbeResult.NO_PASSWORD: ExitCode.NO_PERMISSION,
+        ProbeResult.NO_DATABASE: ExitCode.BAD_CONFIGURATION,
         ProbeResult.LOADING: ExitCode.TRY_LATER,
         ProbeResult.BUSY: ExitCode.TRY_LATER,
     }

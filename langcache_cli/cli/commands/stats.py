@@ -116,7 +116,7 @@ def _server_rows(server: ServerReport) -> list[tuple[str, str]]:
     limit = readable_bytes(server.max_memory_bytes) if server.max_memory_bytes else "no limit"
     asked = server.keyspace_hits + server.keyspace_misses
     return [
-        ("version", server.version),
+        ("version", f"{server.product} {server.version}"),
         ("uptime", f"{server.uptime_seconds / 86400:.1f} days"),
         ("memory", f"{readable_bytes(server.used_memory_bytes)} of {limit}, {server.eviction_policy}"),
         ("evicted keys", f"{server.evicted_keys:,}"),

@@ -108,7 +108,7 @@ def _print(output: Output, report: WarmReport) -> None:
         return
     rows = [
         (
-            line.language,
+            line.language or "-",
             line.level or "-",
             line.what,
             *cells(line.counts, line.seconds),

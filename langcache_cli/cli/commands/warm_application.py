@@ -9,6 +9,7 @@ from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output
+from langcache_cli.cli.streams import stdout_as_stderr
 
 if TYPE_CHECKING:
     from langcache_cli.operations.warm_application import ApplicationReport
@@ -28,16 +29,17 @@ async def warm_application(
     output.target(f"{invocation.target(settings)}\nfrom {app}")
     run: ApplicationWarm | None = None
     try:
-        async with open_cache(settings) as cache, opened_application(app):
-            with output.progress("warming") as on_progress:
-                run = ApplicationWarm(
-                    cache,
-                    missing_only=missing_only,
-                    rate=rate,
-                    dry_run=dry_run,
-                    on_progress=lambda done, _: on_progress(done, 0),
-                )
-                report = await run.run()
+        with stdout_as_stderr():
+            async with open_cache(settings) as cache, opened_application(app):
+                with output.progress("warming") as on_progress:
+                    run = ApplicationWarm(
+                        cache,
+                        missing_only=missing_only,
+                        rate=rate,
+                        dry_run=dry_run,
+                        on_progress=lambda done, _: on_progress(done, 0),
+                    )
+                    report = await run.run()
     except BaseException:
         if run is not None and run.report().total.written and not invocation.json:
             _print(output, run.report())

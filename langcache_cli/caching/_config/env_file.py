@@ -1,0 +1,129 @@
+"""Files of ``NAME=value`` lines: read once, checked, and given to pydantic-settings."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Final
+
+from dotenv import dotenv_values
+from dotenv.parser import parse_stream
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
+
+from langcache_cli.caching._errors import ConfigurationError
+
+IMPLICIT: Final = ".env"
+"""Read if it is there; the file of a whole application, whose other lines are not checked."""
+
+PREFIX: Final = "LANGCACHE_"
+_OURS = re.compile(r"\b(REDIS_|LANGCACHE_|DATABASE_URL|LANGPLUG_)")
+_FOR_TESTS: Final = "LANGCACHE_TEST_"
+
+_pipes: dict[str, str] = {}
+"""What was read from files that can be read only once, by path."""
+
+_values: ContextVar[Mapping[str, str] | None] = ContextVar("langcache_env_file", default=None)
+
+
+class EnvFileSettings(BaseSettings):
+    """Settings whose file can be a pipe; see `offered`."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The usual sources in the usual order, with the values of `offered` in the place of the file."""
+        values = _values.get()
+        if values is not None:
+            source = EnvSettingsSource(settings_cls)
+            source.env_vars = {name.lower(): value for name, value in values.items() if value}
+            dotenv_settings = source
+        return init_settings, env_settings, dotenv_settings, file_secret_settings
+
+
+@contextmanager
+def offered(values: Mapping[str, str]) -> Iterator[None]:
+    """Inside, `EnvFileSettings` are read from these values instead of a file."""
+    token = _values.set(values)
+    try:
+        yield
+    finally:
+        _values.reset(token)
+
+
+def file_values(env_file: Path | str | None) -> dict[str, str]:
+    """The values of a file, with ``${NAME}`` replaced; empty for None and for a ``.env`` that is not there.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or a line cannot be parsed. The message says which line;
+            it does not repeat it. In ``.env``, only lines that name a setting of ours count.
+    """
+    if env_file is None:
+        return {}
+    explicit = str(env_file) != IMPLICIT
+    text = _text(Path(env_file).expanduser(), explicit=explicit)
+    if text is None:
+        return {}
+    for binding in parse_stream(io.StringIO(text)):
+        line = binding.original.string
+        is_bare = binding.key is not None and binding.value is None
+        if (binding.error or is_bare) and (explicit or _OURS.search(line)):
+            number = binding.original.line + line[: len(line) - len(line.lstrip())].count("\n")
+            raise ConfigurationError(
+                f"{env_file}, line {number}: this is not NAME=value, or a quote is not closed",
+                variable=str(env_file),
+            )
+    return {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value}
+
+
+def _text(path: Path, *, explicit: bool) -> str | None:
+    """The text of a file; None if ``.env`` is not there, or is a folder."""
+    key = str(path)
+    if key in _pipes:
+        return _pipes[key]
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode) and not explicit:
+            return None
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        if not explicit and isinstance(error, FileNotFoundError):
+            return None
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError(
+            f"the settings file {path} cannot be read: {reason}",
+            variable="--env-file" if explicit else str(path),
+        ) from None
+    if not stat.S_ISREG(mode):
+        _pipes[key] = text
+    return text
+
+
+def unknown_names(values: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
+    """Names in the environment or in the values of a file that begin like ours and are none.
+
+    Returns:
+        The nearest name of ours for each; empty if none is near.
+    """
+    names = sorted(known)
+    found = {
+        name.upper()
+        for name in (*os.environ, *values)
+        if name.upper().startswith(PREFIX) and not name.upper().startswith(_FOR_TESTS)
+    }
+    return {
+        name: next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.75)), "")
+        for name in sorted(found - set(names))
+    }

@@ -1,0 +1,159 @@
+"""What a Redis that cannot be used says, or what stood between it and the command: exit code, message, hint.
+
+By the names of classes and by words of messages: explaining an error imports nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from langcache_cli.cli.exit_codes import ExitCode
+
+
+@dataclass(frozen=True, slots=True)
+class _Cause:
+    """How one cause is shown.
+
+    Attributes:
+        outcome: The exit code.
+        hint: What to type next.
+        message: In place of the error's own message; empty to keep that.
+    """
+
+    outcome: ExitCode
+    hint: str
+    message: str = ""
+
+
+_CLUSTER: Final = _Cause(
+    ExitCode.BAD_CONFIGURATION, "REDIS_URL names a node of a Redis Cluster; set it to a plain server."
+)
+_NO_PASSWORD: Final = _Cause(
+    ExitCode.NO_PERMISSION,
+    "Leave the password out of REDIS_URL, or give that server one.",
+    "Redis has no password, but REDIS_URL names one",
+)
+
+REPLIES: Final[dict[str, _Cause]] = {
+    "NOPERM": _Cause(
+        ExitCode.NO_PERMISSION,
+        "Name another user in REDIS_URL, or grant this one the command with ACL SETUSER.",
+    ),
+    "DENIED": _Cause(
+        ExitCode.NO_PERMISSION, "Give that server a password (requirepass), and put it into REDIS_URL."
+    ),
+    "READONLY": _Cause(ExitCode.UNREACHABLE, "REDIS_URL names a replica; set it to the primary."),
+    "OOM": _Cause(
+        ExitCode.UNREACHABLE,
+        "Redis is full and evicts nothing; set maxmemory-policy allkeys-lru, or raise maxmemory.",
+    ),
+    "MISCONF": _Cause(
+        ExitCode.UNREACHABLE,
+        "That server cannot write to its disk and takes no changes meanwhile; its log says why.",
+    ),
+    "NOREPLICAS": _Cause(
+        ExitCode.UNREACHABLE, "That server wants replicas before it takes changes (min-replicas-to-write)."
+    ),
+    "BUSY": _Cause(
+        ExitCode.TRY_LATER, "A script occupies that server; wait, or end it with SCRIPT KILL in redis-cli."
+    ),
+    "MASTERDOWN": _Cause(
+        ExitCode.TRY_LATER, "REDIS_URL names a replica that has lost its primary; set it to a primary."
+    ),
+    "CLUSTERDOWN": _CLUSTER,
+    "MOVED": _CLUSTER,
+    "ASK": _CLUSTER,
+}
+"""By the first word of the reply."""
+
+_WORDS: Final[dict[str, _Cause]] = {
+    "DB index is out of range": _Cause(
+        ExitCode.BAD_CONFIGURATION,
+        "Choose a lower number at the end of REDIS_URL, or raise 'databases' in that server's redis.conf.",
+        "Redis has no database of the number in REDIS_URL",
+    ),
+    "SELECT is not allowed in cluster mode": _CLUSTER,
+    "without any password": _NO_PASSWORD,
+    "no password is set": _NO_PASSWORD,
+    "max number of clients reached": _Cause(
+        ExitCode.TRY_LATER, "Too many clients are connected; close some, or raise maxclients of that server."
+    ),
+}
+"""By words of a reply whose first word is ERR."""
+
+_TLS: Final = _Cause(
+    ExitCode.BAD_CONFIGURATION, "Does that port speak TLS? Without it, REDIS_URL begins with redis://."
+)
+_CLASSES: Final[dict[str, _Cause]] = {
+    "SSLCertVerificationError": _Cause(
+        ExitCode.BAD_CONFIGURATION,
+        "Name the file of the authority in REDIS_URL: rediss://...?ssl_ca_certs=FILE.",
+    ),
+    "SSLError": _TLS,
+    "gaierror": _Cause(ExitCode.UNREACHABLE, "Check the host name in REDIS_URL, and the name server."),
+    "TimeoutError": _Cause(
+        ExitCode.UNREACHABLE, "Check REDIS_URL and that server, or wait longer with --timeout SECONDS."
+    ),
+}
+"""By the class of the error that the connection ended with."""
+
+_NO_TLS_FILE: Final = _Cause(
+    ExitCode.BAD_CONFIGURATION,
+    "Check ssl_ca_certs, ssl_certfile and ssl_keyfile in REDIS_URL.",
+    "a file that REDIS_URL names for TLS cannot be read",
+)
+_SILENT_TLS: Final = _Cause(
+    ExitCode.UNREACHABLE, "Does that port speak TLS? Without it, REDIS_URL begins with redis://."
+)
+_OTHER_NAME: Final = _Cause(
+    ExitCode.BAD_CONFIGURATION,
+    "Use the name that the certificate has in REDIS_URL, or add ?ssl_check_hostname=false.",
+)
+_TLS_WORDS: Final = {
+    "[X509": _NO_TLS_FILE,
+    "PEM lib": _NO_TLS_FILE,
+    "Hostname mismatch": _OTHER_NAME,
+    "IP address mismatch": _OTHER_NAME,
+}
+"""By words of OpenSSL's message, where the class does not say enough."""
+
+_LOCAL: Final = ("localhost:", "127.", "[::1]:")
+_ELSEWHERE: Final = _Cause(ExitCode.UNREACHABLE, "Check REDIS_URL, and that its server runs.")
+_NO_SOCKET: Final = _Cause(ExitCode.UNREACHABLE, "Check the path in REDIS_URL, and that its server runs.")
+
+
+def cause_of(error: BaseException) -> _Cause | None:
+    """How to show that a server cannot be used; None if its own message and the usual hint say it."""
+    target = str(getattr(error, "target", ""))
+    for behind in _chain(error):
+        if cause := next((cause for words, cause in _TLS_WORDS.items() if words in str(behind)), None):
+            return cause
+        kinds = [kind.__name__ for kind in type(behind).__mro__]
+        if "ServerReplyError" in kinds and (cause := _of_reply(behind)):
+            return cause
+        if "TimeoutError" in kinds and target.startswith("rediss:"):
+            return _SILENT_TLS
+        if cause := next((_CLASSES[kind] for kind in kinds if kind in _CLASSES), None):
+            return cause
+        if "FileNotFoundError" in kinds or "PermissionError" in kinds:
+            return _NO_SOCKET if target.startswith("unix:") else _NO_TLS_FILE
+    address = target.partition("://")[2].removeprefix("***@")
+    return None if not address or address.startswith(_LOCAL) else _ELSEWHERE
+
+
+def _of_reply(reply: BaseException) -> _Cause | None:
+    code = str(getattr(reply, "code", ""))
+    text = str(reply)
+    return REPLIES.get(code) or next((cause for words, cause in _WORDS.items() if words in text), None)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was raised from."""
+    found: BaseException | None = error
+    for _ in range(5):
+        if found is None:
+            return
+        yield found
+        found = found.__cause__
