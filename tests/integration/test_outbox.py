@@ -226,7 +226,54 @@ async def test_the_last_minute_is_told_by_the_next_event_loop_too(open_cache, se
     database.versions[1] = 1
     assert await database.read.invalidate(1)
     await database.cache.aclose()  # as when the loop ends; the next one connects anew
+    server.restart(keep_data=False)
     server.command("RESTORE", database.read.key_for(1), 0, old)
+    assert await database.read(1) == [1, 1]
+    await aeventually(lambda: database.cache.pending_invalidations == 0)
+    assert await database.read(1) == [1, 1]
+
+
+async def test_the_same_server_is_not_told_again_by_the_next_event_loop(open_cache, server):
+    cache = open_cache(server.url, **QUICK)
+    database = Database(cache, tags=("word",))
+    await database.read(1)
+    await database.read.invalidate(1)
+    await cache.invalidate_tags("word")
+    await cache.invalidate("cache:vocabulary:*")
+    await cache.invalidate_type("vocabulary")
+    await cache.aclose()
+    assert await database.read(1) == [1, 0]
+    await cache.aclose()
+    assert await database.read(1) == [1, 0]
+    assert database.reads == {1: 2}
+    assert cache.pending_invalidations == 0
+
+
+async def test_a_lost_connection_to_the_same_server_removes_nothing(open_cache, server):
+    database = Database(open_cache(server.url, **QUICK))
+    await database.read.invalidate(1)
+    assert await database.read(1) == [1, 0]
+    server.command("CLIENT", "KILL", "TYPE", "normal")
+    await aeventually(lambda: not database.cache.runtime().node.connection.alive)
+    assert await database.read(1) == [1, 0]
+    assert database.reads == {1: 1}
+    assert database.cache.pending_invalidations == 0
+
+
+async def test_without_the_right_to_ask_a_lost_connection_may_lead_to_another_server(open_cache, server):
+    server.command("ACL", "SETUSER", "default", "-info")
+    database = Database(open_cache(server.url, **QUICK))
+    await database.read.invalidate(1)
+    await database.cache.aclose()
+    assert await database.read(1) == [1, 0]
+    assert await database.read(1) == [1, 0]
+    assert database.reads == {1: 1}  # a new event loop has lost no connection
+    key, old = database.read.key_for(1), server.command("DUMP", database.read.key_for(1))
+    database.versions[1] = 1
+    await database.read.invalidate(1)
+    server.command("RESTORE", key, 0, old)
+    server.command("CLIENT", "KILL", "TYPE", "normal")
+    await aeventually(lambda: not database.cache.runtime().node.connection.alive)
     assert await database.read(1) == [1, 1]
     await aeventually(lambda: database.cache.pending_invalidations == 0)
     assert await database.read(1) == [1, 1]

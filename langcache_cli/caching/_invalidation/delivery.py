@@ -8,9 +8,11 @@ from itertools import islice
 from typing import Any
 
 from langcache_cli.caching._errors import CacheError
+from langcache_cli.caching._invalidation.confirmation import Confirmation
 from langcache_cli.caching._invalidation.outbox import Outbox, Waiting
 from langcache_cli.caching._keys.selection import Invalidation, Selection
 from langcache_cli.caching._protocol.scanning import unlink
+from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.node import Node
 
 FIRST_RETRY_SECONDS = 0.05
@@ -54,9 +56,10 @@ class Delivery:
         self._count("deferred", self._outbox.defer(invalidations))
         self.soon()
 
-    def defer_recent(self) -> None:
-        """Send what was confirmed in the last minute once more, because the server may be another one now."""
-        if number := self._outbox.defer_recent():
+    def connected(self, connection: BatchedConnection) -> None:
+        """Send again what was confirmed in the last minute by another server, or before a restart."""
+        reconnected = self._node.connections_made > 1
+        if number := self._outbox.defer_recent(connection.server, reconnected=reconnected):
             self._count("deferred", number)
             self.soon()
 
@@ -80,15 +83,17 @@ class Delivery:
         waiting = self._outbox.waiting()
         keys = iter([item for item in waiting if isinstance(item, str)])
         while batch := list(islice(keys, KEYS_PER_COMMAND)):
+            confirmation = Confirmation(self._node)
             await self._node.call("UNLINK", *batch)
-            self._confirm({key: waiting[key] for key in batch})
+            self._confirm({key: waiting[key] for key in batch}, confirmation)
         for item in waiting:
             if isinstance(item, Selection):
+                confirmation = Confirmation(self._node)
                 await unlink(self._node, item)
-                self._confirm({item: waiting[item]})
+                self._confirm({item: waiting[item]}, confirmation)
 
-    def _confirm(self, confirmed: dict[Invalidation, Waiting]) -> None:
-        self._count("delivered", self._outbox.delivered(confirmed))
+    def _confirm(self, confirmed: dict[Invalidation, Waiting], by: Confirmation) -> None:
+        self._count("delivered", self._outbox.delivered(confirmed, by.server()))
 
     def _start(self) -> None:
         self._timer = None

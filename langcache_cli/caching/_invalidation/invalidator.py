@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from langcache_cli.caching._errors import CacheUnavailableError
+from langcache_cli.caching._invalidation.confirmation import Confirmation
 from langcache_cli.caching._invalidation.delivery import Delivery
 from langcache_cli.caching._invalidation.outbox import Outbox
 from langcache_cli.caching._keys.selection import Invalidation, Selection
@@ -49,7 +50,9 @@ class Invalidator:
             CacheUnavailableError: Redis did not confirm, and there is no delivery.
         """
         budget = Budget(self._store.node.timeout)
-        return await self._remove_or_defer(keys, lambda: self._store.invalidate(keys, budget))
+        return await self._remove_or_defer(
+            keys, lambda: self._store.invalidate(keys, budget), Confirmation(self._store.node)
+        )
 
     async def invalidate_selection(
         self, selection: Selection, *, keys_per_second: float | None = None
@@ -60,7 +63,9 @@ class Invalidator:
             CacheUnavailableError: Redis did not confirm, and there is no delivery.
         """
         return await self._remove_or_defer(
-            [selection], lambda: unlink(self._selection_node, selection, keys_per_second=keys_per_second)
+            [selection],
+            lambda: unlink(self._selection_node, selection, keys_per_second=keys_per_second),
+            Confirmation(self._selection_node),
         )
 
     async def invalidate_all(self, invalidations: Sequence[Invalidation]) -> None:
@@ -83,12 +88,16 @@ class Invalidator:
             raise
 
     async def _remove_or_defer(
-        self, what: Sequence[Invalidation], remove: Callable[[], Awaitable[int]]
+        self,
+        what: Sequence[Invalidation],
+        remove: Callable[[], Awaitable[int]],
+        confirmation: Confirmation,
     ) -> int:
         """Remove; what Redis does not confirm is deferred and counts as nothing removed."""
         try:
             with self._store.node.errors_as_unavailable():
                 removed = await remove()
+            server = confirmation.server()
         except CacheUnavailableError:
             if self._delivery is None:
                 raise
@@ -101,5 +110,5 @@ class Invalidator:
             raise
         finally:
             self._forget(what)
-        self._outbox.remember(what)
+        self._outbox.remember(what, server)
         return removed

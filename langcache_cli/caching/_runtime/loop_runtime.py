@@ -238,7 +238,7 @@ class Runtime:
         """Start over: the server may be another one than before, or have lost its data."""
         if self._near is not None:
             self._near.start_tracking(connection)
-        self._delivery.defer_recent()
+        self._delivery.connected(connection)
 
     async def _deliver_invalidations(self) -> None:
         try:

@@ -16,6 +16,7 @@ import hiredis
 
 from langcache_cli.caching._errors import ConnectionLostError, ServerReplyError
 from langcache_cli.caching._wire.replies import Replies
+from langcache_cli.caching._wire.server_identity import ServerIdentity
 
 Argument = bytes | str | int
 """One word of a command."""
@@ -37,7 +38,9 @@ class RedisConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._on_push: Callable[[list[Any]], object] | None = None
-        self._on_end: Callable[[], object] | None = None
+        self._on_end: list[Callable[[], object]] = []
+        self.server: ServerIdentity | None = None
+        """The server, as it was when the connection was made; None if it does not say."""
 
     @property
     def alive(self) -> bool:
@@ -59,7 +62,12 @@ class RedisConnection(asyncio.Protocol):
 
     def listen(self, on_push: Callable[[list[Any]], object], on_end: Callable[[], object]) -> None:
         """Call ``on_push`` with each push message, and ``on_end`` once when the connection ends."""
-        self._on_push, self._on_end = on_push, on_end
+        self._on_push = on_push
+        self._on_end.append(on_end)
+
+    def call_at_end(self, on_end: Callable[[], object]) -> None:
+        """Call ``on_end`` once when the connection ends, for whatever reason."""
+        self._on_end.append(on_end)
 
     def abort(self) -> None:
         """Drop the connection at once; requests under way fail. Works after the loop has closed, too."""
@@ -99,8 +107,8 @@ class RedisConnection(asyncio.Protocol):
         self._fail(ConnectionLostError(str(exc) if exc else "the server closed the connection"))
 
     def _fail(self, error: ConnectionLostError) -> None:
-        on_end, self._on_push, self._on_end = self._on_end, None, None
-        if on_end is not None:
+        ending, self._on_push, self._on_end = self._on_end, None, []
+        for on_end in ending:
             on_end()
         waiting = tuple(self._waiting)
         self._waiting.clear()

@@ -42,6 +42,8 @@ class Connector:
         """
         self.current: BatchedConnection | None = None
         """The latest connection; it may have ended."""
+        self.made = 0
+        """How many connections were made."""
         self._address = address
         self._open = connect
         self._clock = clock
@@ -118,6 +120,7 @@ class Connector:
         self._attempt = None
         self.drop()  # another attempt may have succeeded while the breaker opened
         batched = BatchedConnection(connection, self._new_lookup_batch)
+        self.made += 1
         if self._on_connect is not None:
             self._on_connect(batched)
         self.current = batched

@@ -136,6 +136,11 @@ class Node:
         """The latest connection, if there is one; it may have ended."""
         return self._connector.current
 
+    @property
+    def connections_made(self) -> int:
+        """How many connections there were so far, the latest included."""
+        return self._connector.made
+
     def time_left(self, started: float) -> float:
         """Seconds of `timeout` left for a call that began when `clock` showed ``started``."""
         return self.timeout - (self.clock.time() - started)

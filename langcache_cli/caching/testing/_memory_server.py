@@ -10,12 +10,14 @@ from typing import Any
 
 import hiredis
 
+from langcache_cli.caching._clock import new_id
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._errors import ConnectionLostError, ServerReplyError
 from langcache_cli.caching._protocol import header
 from langcache_cli.caching._protocol.entry import Entry, Placeholder, parse
 from langcache_cli.caching._protocol.scripts import STEPS, script
 from langcache_cli.caching._wire.connection import Receiver
+from langcache_cli.caching._wire.server_identity import ServerIdentity
 from langcache_cli.caching.testing._glob import glob
 
 Hash = dict[bytes, int]
@@ -33,6 +35,7 @@ class MemoryServer:
     def __init__(self, now_ms: Callable[[], int]) -> None:
         """Start empty; keys expire by ``now_ms`` (milliseconds since 1970, UTC)."""
         self._now_ms = now_ms
+        self.identity = ServerIdentity(new_id())
         self._items: dict[bytes, _Item] = {}
         self._scripts: dict[bytes, Callable[..., Any]] = {
             script(step).digest.encode(): getattr(self, f"_{step}") for step in STEPS
@@ -212,7 +215,9 @@ class MemoryConnection:
 
     def __init__(self, server: MemoryServer) -> None:
         self._server = server
+        self.server: ServerIdentity | None = server.identity
         self._reader = hiredis.Reader()
+        self._on_end: list[Callable[[], object]] = []
         self._loop = asyncio.get_running_loop()
         self._open = True
 
@@ -236,6 +241,13 @@ class MemoryConnection:
     def listen(self, on_push: Callable[[list[Any]], object], on_end: Callable[[], object]) -> None:
         """Do nothing: this server does not push, because it does not support ``CLIENT TRACKING``."""
 
+    def call_at_end(self, on_end: Callable[[], object]) -> None:
+        """Call ``on_end`` once when the connection is closed."""
+        self._on_end.append(on_end)
+
     def abort(self) -> None:
         """Close the connection."""
         self._open = False
+        ending, self._on_end = self._on_end, []
+        for on_end in ending:
+            on_end()
