@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import itertools
+from time import monotonic
 
 import pytest
 from sqlalchemy import event, text
@@ -10,11 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_ses
 from sqlalchemy.orm import Session
 
 from langcache_cli.caching import (
+    Cache,
+    CacheSettings,
     PatternError,
     UnknownCacheTypeError,
     after_commit,
     set_default_cache,
 )
+from langcache_cli.caching.testing import Faults
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database
 
@@ -299,3 +303,24 @@ async def test_without_redis_it_does_nothing(open_cache, session):
     invalidate(words, session, 1)
     await session.commit()
     assert words.cache.pending_invalidations == 0
+
+
+async def test_a_commit_waits_for_one_budget_however_slow_redis_is(redis_url, redis_server, session):
+    faults = Faults()
+    settings = CacheSettings.load(env_file=None, redis_url=redis_url, operation_timeout=0.25)
+    for number in range(3000):
+        redis_server.command("SET", f"cache:vocabulary:{number}", "1")
+    async with Cache(settings, externals=faults.externals()) as cache:
+        assert await cache.ping()
+        cache.after_commit(
+            session, "cache:k", tags=["t"], patterns=["cache:a*", "cache:b*"], types=["vocabulary"]
+        )
+        await write(session)
+        faults.delay(0.1)
+        started = monotonic()
+        await session.commit()
+        assert monotonic() - started < 0.25 + 0.5
+        assert cache.pending_invalidations
+        faults.heal()
+        await aeventually(lambda: cache.pending_invalidations == 0)
+        assert redis_server.command("DBSIZE") == 0

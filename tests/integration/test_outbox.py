@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 
 import pytest
 
@@ -254,7 +255,7 @@ async def test_a_lost_connection_to_the_same_server_removes_nothing(open_cache, 
     await database.read.invalidate(1)
     assert await database.read(1) == [1, 0]
     server.command("CLIENT", "KILL", "TYPE", "normal")
-    await aeventually(lambda: not database.cache.runtime().node.connection.alive)
+    await aeventually(lambda: database.cache.runtime().node.connections_made == 2)
     assert await database.read(1) == [1, 0]
     assert database.reads == {1: 1}
     assert database.cache.pending_invalidations == 0
@@ -273,7 +274,7 @@ async def test_without_the_right_to_ask_a_lost_connection_may_lead_to_another_se
     await database.read.invalidate(1)
     server.command("RESTORE", key, 0, old)
     server.command("CLIENT", "KILL", "TYPE", "normal")
-    await aeventually(lambda: not database.cache.runtime().node.connection.alive)
+    await aeventually(lambda: database.cache.runtime().node.connections_made == 2)
     assert await database.read(1) == [1, 1]
     await aeventually(lambda: database.cache.pending_invalidations == 0)
     assert await database.read(1) == [1, 1]
@@ -289,3 +290,53 @@ async def test_a_primary_that_was_demoted_is_left(open_cache, server):
     server.command("REPLICAOF", "NO", "ONE")
     await aeventually(lambda: database.cache.pending_invalidations == 0)
     assert server.command("EXISTS", database.read.key_for(1)) == 0
+
+
+async def test_what_waits_for_another_server_is_searched_for_in_one_pass(open_cache, server):
+    cache = open_cache(server.url, **QUICK)
+    database = Database(cache)
+    await database.read(1)
+    old = server.command("DUMP", database.read.key_for(1))
+    for number in range(100):
+        await cache.invalidate(f"cache:quiz:{number}:*")
+    database.versions[1] = 1
+    await cache.invalidate("cache:vocabulary:*:1")
+    await cache.invalidate("cache:vocabulary:*(1)")
+    await cache.invalidate_type("vocabulary")
+    server.restart(keep_data=False)
+    for number in range(3000):
+        server.command("SET", f"foreign:{number}", "1")
+    server.command("RESTORE", database.read.key_for(1), 0, old)
+    server.command("CONFIG", "RESETSTAT")
+    assert await database.read(1) == [1, 1]
+    await aeventually(lambda: cache.pending_invalidations == 0)
+    assert calls_of(server, "scan") < 30
+    assert await database.read(1) == [1, 1]
+
+
+def calls_of(server, command: str) -> int:
+    statistics = server.command("INFO", "commandstats").decode()
+    found = re.search(rf"cmdstat_{command}:calls=(\d+)", statistics)
+    return int(found[1]) if found else 0
+
+
+async def test_an_idle_process_tells_the_next_server_what_it_has_invalidated(open_cache, server):
+    database = Database(open_cache(server.url, **QUICK))
+    await database.read(1)
+    old = server.command("DUMP", database.read.key_for(1))
+    assert await database.read.invalidate(1)
+    server.kill()
+    server._forget_data()
+    server.start()
+    server.command("RESTORE", database.read.key_for(1), 0, old)
+    await aeventually(lambda: server.command("EXISTS", database.read.key_for(1)) == 0)
+
+
+async def test_a_process_that_has_invalidated_nothing_lately_stays_idle(open_cache, server):
+    database = Database(open_cache(server.url, **QUICK))
+    await database.read(1)
+    server.command("CLIENT", "KILL", "TYPE", "normal")
+    runtime = database.cache.runtime()
+    await aeventually(lambda: not runtime.node.connection.alive)
+    await runtime.background.finish(1)
+    assert not runtime.node.connection.alive

@@ -49,7 +49,9 @@ class Invalidator:
         Raises:
             CacheUnavailableError: Redis did not confirm, and there is no delivery.
         """
-        budget = Budget(self._store.node.timeout)
+        return await self._invalidate_keys(keys, Budget(self._store.node.timeout))
+
+    async def _invalidate_keys(self, keys: Sequence[str], budget: Budget) -> int:
         return await self._remove_or_defer(
             keys, lambda: self._store.invalidate(keys, budget), Confirmation(self._store.node)
         )
@@ -69,23 +71,27 @@ class Invalidator:
         )
 
     async def invalidate_all(self, invalidations: Sequence[Invalidation]) -> None:
-        """Remove keys and selections.
+        """Remove keys and selections, within one budget for all.
 
         Raises:
             CacheUnavailableError: Redis did not confirm, and there is no delivery.
         """
         selections = [item for item in invalidations if isinstance(item, Selection)]
         keys = [item for item in invalidations if isinstance(item, str)]
+        node, budget = self._selection_node, Budget(self._store.node.timeout)
         try:
             if keys:
-                await self.invalidate_keys(keys)
-            while selections:
-                await self.invalidate_selection(selections[-1])
-                selections.pop()
+                await self._invalidate_keys(keys, budget)
         except asyncio.CancelledError:
             if self._delivery is not None:
                 self._delivery.defer(selections)
             raise
+        if selections:
+            await self._remove_or_defer(
+                selections,
+                lambda: unlink(node, *selections, budget=budget if self._delivery is not None else None),
+                Confirmation(node),
+            )
 
     async def _remove_or_defer(
         self,

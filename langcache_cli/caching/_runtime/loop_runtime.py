@@ -244,6 +244,8 @@ class Runtime:
         try:
             await self._delivery.now()
         except CacheError as error:
+            if not self.outbox:
+                return  # only the next server was not met
             logger.warning(
                 "%d invalidations were not delivered; if the process ends now, other processes go on serving "
                 "those entries until they expire: %s",

@@ -102,6 +102,20 @@ class Node:
         """
         return await self._exchange(lambda connection: connection.lookup(keys), budget)
 
+    async def connect(self) -> None:
+        """Make sure that there is a connection.
+
+        Raises:
+            CacheUnavailableError: There is none within the budget, or the breaker is open.
+        """
+
+        def nothing(_: BatchedConnection) -> asyncio.Future[None]:
+            done = self._loop.create_future()
+            done.set_result(None)
+            return done
+
+        await self._exchange(nothing, None)
+
     def try_lookup(self, keys: KeyAndTags) -> asyncio.Future[Any] | None:
         """`lookup` as a bare future, within `timeout`; None if it first needs a connection."""
         connection = self._connector.current
