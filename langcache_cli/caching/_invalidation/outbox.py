@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from langcache_cli.caching._fork import call_in_child
 from langcache_cli.caching._keys.selection import Invalidation, Selection
 from langcache_cli.caching._wire.server_identity import ServerIdentity
 
@@ -67,6 +68,7 @@ class Outbox:
         """When an invalidation that is sent again was first confirmed: its minute does not start anew."""
         self._number = 0
         self._lock = threading.Lock()
+        call_in_child(self, "_start_in_child")
 
     def __len__(self) -> int:
         """The number of invalidations; those merged into one count once."""
@@ -129,6 +131,12 @@ class Outbox:
         with self._lock:
             self._forget_old(time.monotonic())
             return bool(self._recent)
+
+    def _start_in_child(self) -> None:
+        """Keep everything, as this process reads the same server; the parent counts what is delivered."""
+        self._lock = threading.Lock()
+        for item, waiting in tuple(self.unconfirmed.items()):
+            self.unconfirmed[item] = Waiting(waiting.number, 0)
 
     def _put(self, item: Invalidation, count: int) -> None:
         self._number += 1

@@ -196,6 +196,10 @@ class Runtime:
             self._client = new_client(self.settings)
         return self._client
 
+    def leave_client_to_parent(self) -> None:
+        """In the child of a fork, use another client."""
+        self._client = None
+
     def end_with_loop(self, close: Callable[[], Awaitable[None]]) -> None:
         """Await ``close`` before the loop ends, unless this runtime is closed earlier.
 

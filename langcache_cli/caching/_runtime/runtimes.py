@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from langcache_cli.caching._fork import call_in_child
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 
 logger = logging.getLogger("langcache_cli.caching")
@@ -22,6 +23,7 @@ class Runtimes:
         self.latest: Runtime | None = None
         """The runtime that was asked for last."""
         self._lock = threading.Lock()
+        call_in_child(self, "_start_in_child")
 
     def __len__(self) -> int:
         return len(self._all)
@@ -44,6 +46,11 @@ class Runtimes:
             self.latest = None
         for runtime in ending:
             await runtime.aclose()
+
+    def _start_in_child(self) -> None:
+        self._lock = threading.Lock()
+        for runtime in self._all:
+            runtime.leave_client_to_parent()
 
     def _of(self, loop: asyncio.AbstractEventLoop) -> Runtime:
         for runtime in tuple(self._all):

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._errors import ConnectionLostError
+from langcache_cli.caching._fork import call_in_child
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.externals import Connect, Connection
 from langcache_cli.caching._wire.idle_clock import IdleClock
@@ -52,6 +53,7 @@ class Connector:
         self._on_connect = on_connect
         self._attempt: asyncio.Task[BatchedConnection] | None = None
         self._loop = asyncio.get_running_loop()
+        call_in_child(self, "_give_up_attempt")
 
     @property
     def connecting(self) -> bool:
@@ -74,7 +76,9 @@ class Connector:
         attempt.add_done_callback(lambda _: answer(ended, None))
         await within(ended, self._clock, deadline)
         if attempt.cancelled():
-            raise ConnectionLostError("the attempt to connect was given up")
+            given_up = ConnectionLostError("the attempt to connect was given up")
+            given_up.counted = True  # says nothing about the server
+            raise given_up
         return attempt.result()
 
     def probe(self, on_success: Callable[[], object]) -> None:
@@ -95,6 +99,12 @@ class Connector:
         self.drop()
         self.current = None
         return [self._attempt] if self._attempt is not None else []
+
+    def _give_up_attempt(self) -> None:
+        """In the child of a fork: the socket that is being connected is the parent's."""
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None and not self._loop.is_closed():
+            attempt.cancel()
 
     def _start(
         self, work: Coroutine[Any, Any, BatchedConnection], name: str
