@@ -72,7 +72,7 @@ loop = asyncio.new_event_loop()
 calls = [loop.create_task(word(item)) for item in range(50)]
 for _ in range(int(sys.argv[1])):
     loop.run_until_complete(asyncio.sleep(0))
-go_on(asyncio.gather(*calls), read_words())  # the child may disturb the attempt of the parent, which is repeated
+go_on(asyncio.gather(*calls), read_words())  # the child may disturb the attempt of the parent
 assert [call.result() for call in calls] == list(range(50))
 """,
     "a pool forked from a running loop": """
