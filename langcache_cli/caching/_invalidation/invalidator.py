@@ -93,6 +93,14 @@ class Invalidator:
                 Confirmation(node),
             )
 
+    def defer(self, invalidations: Sequence[Invalidation]) -> None:
+        """Invalidate in the background; this process does not read the cache before Redis has confirmed."""
+        self._forget(invalidations)
+        if self._delivery is None:
+            self._outbox.defer(invalidations)
+        else:
+            self._delivery.defer(invalidations)
+
     async def _remove_or_defer(
         self,
         what: Sequence[Invalidation],

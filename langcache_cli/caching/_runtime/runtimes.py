@@ -37,6 +37,10 @@ class Runtimes:
                 self.latest = latest = self._of(loop)
         return latest
 
+    def running_loop(self) -> asyncio.AbstractEventLoop | None:
+        """An event loop that uses the cache and runs, in any thread."""
+        return next((runtime.loop for runtime in tuple(self._all) if runtime.loop.is_running()), None)
+
     async def aclose(self) -> None:
         """Close the runtime of the running event loop, if there is one."""
         loop = asyncio.get_running_loop()
