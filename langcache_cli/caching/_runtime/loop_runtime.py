@@ -31,6 +31,7 @@ from langcache_cli.caching._statistics.publisher import Publisher
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.externals import Externals
 from langcache_cli.caching._wire.node import Node
+from langcache_cli.caching._wire.outage_log import OutageLog
 from langcache_cli.caching._wire.redis_py_client import abandon_client, close_client, new_client
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Runtime:
         statistics: Statistics,
         outbox: Outbox,
         events: Events,
+        outages: OutageLog,
         *,
         externals: Externals,
         publish_statistics: bool,
@@ -72,6 +74,7 @@ class Runtime:
             timeout=settings.operation_timeout,
             connect=externals.connect,
             on_connect=self._connected,
+            outages=outages if defer_invalidations else None,  # a tool gets the errors themselves
         )
         self.bulk_node = Node(settings.address, timeout=BULK_TIMEOUT_SECONDS, connect=externals.connect)
         """A connection of its own for operations on many keys."""
