@@ -54,6 +54,8 @@ class MemoryServer:
             b"MULTI": lambda: b"OK",
             b"EXEC": list,
             b"HINCRBY": self._add,
+            b"PTTL": self._time_to_live,
+            b"PEXPIRE": lambda key, ttl_ms: self._expire(key, int(ttl_ms)),
             b"EXPIRE": lambda key, seconds: self._expire(key, 1000 * int(seconds)),
             b"HGETALL": self._fields,
         }
@@ -105,6 +107,12 @@ class MemoryServer:
             return 0
         item.expires_at_ms = self._now_ms() + ttl_ms
         return 1
+
+    def _time_to_live(self, key: bytes) -> int:
+        item = self._live(key)
+        if item is None:
+            return -2
+        return -1 if item.expires_at_ms is None else item.expires_at_ms - self._now_ms()
 
     def _expire_at_least(self, key: bytes, ttl_ms: int) -> None:
         item = self._live(key)
