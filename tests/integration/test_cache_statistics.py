@@ -116,6 +116,68 @@ async def test_without_redis_the_health_page_still_has_all_keys(open_cache, own_
         await cache.report()
 
 
+@pytest.mark.parametrize(
+    ("field", "amount"),
+    [
+        (b"vocabulary:vocabulary:read:hits", b"many"),
+        (b"vocabulary:vocabulary:read:hits", b"9" * 400),
+        (b"vocabulary:vocabulary:read:hits", b"-5"),
+        (b"vocabulary:vocabulary:read:hits", b""),
+        (b"vocabulary:vocabulary:read:hit_us.x", b"1"),
+        (b"vocabulary:vocabulary:read:hit_us.99999999", b"1"),
+        (b"vocabulary:vocabulary:read:tomorrow", b"1"),
+        (b"\xff\xfe:a:b:hits", b"x"),
+        (b"hits", b"1"),
+        (b"", b"1"),
+    ],
+)
+async def test_damaged_statistics_are_left_out(cache, redis_server, field, amount):
+    database = Database(cache)
+    await database.read(1)
+    await cache.stats()
+    for key in redis_server.command("KEYS", "cache@stats:*"):
+        redis_server.command("HSET", key, field, amount)
+    await database.read(2)
+    stats = await cache.stats()
+    assert (stats["misses"], stats["hits"], stats["numbers"]) == (2, 0, True)
+    assert (await cache.report(window_seconds=7 * 86400)).total["misses"] == 2
+    latest = (await cache.report()).total
+    assert latest.percentile_ms("hit", 95) is None
+
+
+async def test_statistics_of_another_type_are_left_out(cache, redis_server, caplog):
+    await Database(cache).read(1)
+    await cache.stats()
+    for key in redis_server.command("KEYS", "cache@stats:*"):
+        redis_server.command("SET", key, "x")
+    for _ in range(2):
+        assert (await cache.stats())["numbers"] is True
+    assert sum("damaged" in text for text in caplog.messages) == 1
+
+
+async def test_statistics_that_are_too_slow_are_told_from_none(open_cache, own_redis):
+    server = own_redis()
+    cache = open_cache(server.url, operation_timeout=0.5)
+    await Database(cache).read(1)
+    server.command("ACL", "SETUSER", "default", "-hgetall")
+    stats = await cache.stats()
+    assert (stats["reachable"], stats["numbers"], stats["hits"]) == (True, False, 0)
+    server.command("ACL", "SETUSER", "default", "+hgetall")
+    stats = await cache.stats()
+    assert (stats["reachable"], stats["numbers"], stats["misses"]) == (True, True, 1)
+
+
+async def test_a_redis_that_hangs_costs_a_health_page_its_budget_a_few_times_only(open_cache, own_redis):
+    server = own_redis()
+    cache = open_cache(server.url, operation_timeout=0.25)
+    await cache.ping()
+    server.pause()
+    for _ in range(3):
+        await cache.stats()
+    assert cache.runtime().node.breaker.open
+    server.resume()
+
+
 async def test_counts_are_kept_through_an_outage_and_delivered_after_it(open_cache, own_redis):
     server = own_redis(appendonly=True)
     cache = open_cache(server.url, stats_flush_seconds=0.02)

@@ -222,3 +222,14 @@ async def test_a_load_on_the_session_of_a_cancelled_call_ends_with_that_call(cac
     gate.open()
     assert await second == 1
     await engine.dispose()
+
+
+async def test_a_lease_that_never_ends_holds_readers_for_one_lease_time(open_cache, redis_server):
+    database = Database(open_cache(lease_seconds=0.3))
+    redis_server.command(
+        "SET", database.read.key_for(1), "lc1 lease id=5c07a1be9f3d2264 created=1795420171390\n"
+    )
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(database.read(1), database.read(1)) == [[1, 0], [1, 0]]
+    assert database.reads == {1: 1}
+    assert redis_server.command("PTTL", database.read.key_for(1)) > 1000

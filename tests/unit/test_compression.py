@@ -55,3 +55,18 @@ def test_a_decompression_bomb_is_undecodable(monkeypatch):
     with pytest.raises(UndecodableEntryError):
         decompress(zlib.compress(b"0" * 10_001), ZLIB)
     assert decompress(zlib.compress(b"0" * 9_999), ZLIB) == b"0" * 9_999
+
+
+def test_no_payload_becomes_larger_than_what_a_process_can_bear():
+    bomb = zlib.compress(b"0" * (33 * 1024 * 1024))
+    assert len(bomb) < 100_000
+    with pytest.raises(UndecodableEntryError):
+        decompress(bomb, ZLIB)
+
+
+def test_a_larger_value_is_stored_uncompressed(monkeypatch):
+    monkeypatch.setattr(compression, "MAX_DECOMPRESSED_BYTES", 10_000)
+    for size in (9_999, 10_000, 10_001):
+        stored, method = compress(b"0" * size, min_bytes=1)
+        assert decompress(stored, method) == b"0" * size
+    assert method == UNCOMPRESSED

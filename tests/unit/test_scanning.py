@@ -15,7 +15,7 @@ class Searched:
         self.removed: list[int] = []
         self.connection = object()
 
-    async def call(self, name, *arguments):
+    async def call(self, name, *arguments, budget=None):
         if name == "UNLINK":
             self.removed.append(len(arguments))
             return len(arguments)
@@ -37,7 +37,7 @@ async def test_a_scan_starts_again_over_a_new_connection():
     server = Searched(searches=6, keys=2)
     asked = []
 
-    async def call(name, *arguments):
+    async def call(name, *arguments, budget=None):
         if name == "SCAN":
             asked.append(int(arguments[0]))
             if len(asked) == 4:

@@ -27,7 +27,9 @@ from langcache_cli.caching._wire.externals import Externals
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
-    from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
+    from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
+    from sqlalchemy.orm import Session
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -208,7 +210,7 @@ class Cache:
 
     def after_commit(
         self,
-        session: AsyncSession | async_scoped_session[Any],
+        session: AsyncSession | async_scoped_session[Any] | AsyncConnection | Session | Connection,
         *keys: str,
         tags: Sequence[str] = (),
         patterns: Sequence[str] = (),
@@ -216,19 +218,23 @@ class Cache:
     ) -> None:
         """Invalidate when the transaction of ``session`` commits, before its ``commit()`` returns.
 
-        A rollback drops the request; so does the rollback of the savepoint in which it was made. Without a
-        transaction it belongs to the next one. A ``commit()`` that fails invalidates: perhaps only its answer
-        was lost. What Redis does not confirm is kept as by `CachedFunction.invalidate`.
+        It invalidates at once, too, as the commit may come late: until then calls load what they would read
+        without a cache, and what they have stored is removed after the commit. A rollback drops the request;
+        so does the rollback of the savepoint in which it was made. Without a transaction it belongs to the
+        next one. A ``commit()`` that fails invalidates: perhaps only its answer was lost. What Redis does not
+        confirm is kept as by `CachedFunction.invalidate`.
 
         Args:
-            session: SQLAlchemy's ``AsyncSession``.
+            session: SQLAlchemy's ``AsyncSession``, ``AsyncConnection``, or a synchronous one. A synchronous
+                ``commit()`` on the thread of an event loop does not wait for Redis: until it has confirmed,
+                this process does not read the cache.
             keys: As `CachedFunction.key_for` returns them.
             tags: As for `invalidate_tags`.
             patterns: As for `invalidate`.
             types: Names of cache types.
 
         Raises:
-            TypeError: It is no async session.
+            TypeError: It is none of these. (A disabled cache takes anything, and does nothing.)
             PatternError: A key or a pattern is outside the namespace.
             UnknownCacheTypeError: There is no such type.
         """

@@ -17,6 +17,7 @@ from langcache_cli.caching._statistics.counters import Statistics
 from langcache_cli.caching._statistics.events import Events
 from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._wire.externals import Externals
+from langcache_cli.caching._wire.outage_log import OutageLog
 
 
 class Context:
@@ -36,12 +37,14 @@ class Context:
         self.statistics = Statistics()
         self.events = Events()
         self.outbox = Outbox(self.namespace.everything)
+        self._outages = OutageLog()
         self.runtimes = Runtimes(
             lambda: Runtime(
                 settings,
                 self.statistics,
                 self.outbox,
                 self.events,
+                self._outages,
                 externals=externals,
                 publish_statistics=publish_statistics,
                 defer_invalidations=defer_invalidations,

@@ -16,7 +16,9 @@ from langcache_cli.caching._statistics.report import CacheStats
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
-    from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
+    from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
+    from sqlalchemy.orm import Session
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -93,7 +95,7 @@ async def invalidate_tags(*tags: str) -> int:
 
 
 def after_commit(
-    session: AsyncSession | async_scoped_session[Any],
+    session: AsyncSession | async_scoped_session[Any] | AsyncConnection | Session | Connection,
     *keys: str,
     tags: Sequence[str] = (),
     patterns: Sequence[str] = (),

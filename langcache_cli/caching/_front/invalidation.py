@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from concurrent.futures import TimeoutError as WaitTimeoutError
 from typing import Any
 
 from langcache_cli.caching._front.context import Context
@@ -16,7 +18,7 @@ class CacheInvalidation:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._commit_hooks = CommitHooks(self._invalidate_all)
+        self._commit_hooks = CommitHooks(self)
 
     async def keys(self, keys: Sequence[str], spec: FunctionSpec | None) -> int:
         """See `Cache.invalidate_keys`."""
@@ -58,7 +60,9 @@ class CacheInvalidation:
         types: Sequence[str],
     ) -> None:
         """See `Cache.after_commit`."""
-        self._commit_hooks.add(session, self._context.namespace.invalidations(keys, tags, patterns, types))
+        invalidations = self._context.namespace.invalidations(keys, tags, patterns, types)
+        if self._context.enabled:
+            self._commit_hooks.add(session, invalidations)
 
     async def _selection(self, selection: Selection, keys_per_second: float | None) -> int:
         if not self._context.enabled:
@@ -66,6 +70,40 @@ class CacheInvalidation:
         invalidator = self._context.runtime().invalidator
         return await invalidator.invalidate_selection(selection, keys_per_second=keys_per_second)
 
-    async def _invalidate_all(self, invalidations: Sequence[Invalidation]) -> None:
-        if self._context.enabled:
-            await self._context.runtime().invalidator.invalidate_all(invalidations)
+    async def removed(self, invalidations: Sequence[Invalidation]) -> None:
+        """Invalidate, on the running event loop."""
+        await self._context.runtime().invalidator.invalidate_all(invalidations)
+
+    def remove_soon(self, invalidations: Sequence[Invalidation]) -> None:
+        """Begin to invalidate; without a running event loop, on another one of this cache."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            if loop := self._context.runtimes.running_loop():
+                asyncio.run_coroutine_threadsafe(self.removed(invalidations), loop)
+            return
+        runtime = self._context.runtime()
+        runtime.forget(invalidations)
+        runtime.spawn(self.removed(invalidations))
+
+    def remove_apart(self, invalidations: Sequence[Invalidation]) -> None:
+        """Invalidate where nothing can be awaited.
+
+        On the thread of an event loop it is kept, and this process does not read the cache before Redis has
+        confirmed it. On another thread this waits for an event loop of this cache. Without one it is kept for
+        the next.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            loop = self._context.runtimes.running_loop()
+            if loop is None:
+                self._context.outbox.defer(invalidations)
+                return
+            work = asyncio.run_coroutine_threadsafe(self.removed(invalidations), loop)
+            try:
+                work.result(2 * self._context.settings.operation_timeout)
+            except WaitTimeoutError:
+                work.cancel()  # what is cancelled is kept
+            return
+        self._context.runtime().invalidator.defer(invalidations)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-from langcache_cli.caching._errors import CacheError
+from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._front.context import Context
 from langcache_cli.caching._protocol.scanning import scan
 from langcache_cli.caching._statistics.report import (
@@ -17,6 +17,7 @@ from langcache_cli.caching._statistics.report import (
     cache_stats,
     server_report,
 )
+from langcache_cli.caching._wire.budget import Budget
 
 DEFAULT_WINDOW_SECONDS = 3600
 
@@ -51,28 +52,41 @@ class Reports:
         await runtime.node.call("PING")
         return runtime.loop.time() - started
 
-    async def report(self, window_seconds: int = DEFAULT_WINDOW_SECONDS) -> CacheReport:
-        """See `Cache.report`."""
+    async def report(
+        self, window_seconds: int = DEFAULT_WINDOW_SECONDS, budget: Budget | None = None
+    ) -> CacheReport:
+        """See `Cache.report`; ``budget`` is an upper bound for the time."""
         runtime = self._context.enabled_runtime()
-        await runtime.publisher.now()
-        counts = await runtime.fleet_totals.read(window_seconds)
+        if budget is None:
+            await runtime.publisher.now()
+        else:
+            ends = runtime.loop.time() + budget.left
+            with suppress(TimeoutError):  # the delivery goes on
+                async with asyncio.timeout(budget.left):
+                    await runtime.publisher.now()
+            budget.left = ends - runtime.loop.time()
+        counts = await runtime.fleet_totals.read(window_seconds, budget)
         return CacheReport(window_seconds, {label: Numbers(items) for label, items in counts.items()})
 
-    async def server_report(self) -> ServerReport:
-        """See `Cache.server_report`."""
+    async def server_report(self, budget: Budget | None = None) -> ServerReport:
+        """See `Cache.server_report`; ``budget`` is an upper bound for the time."""
         node = self._context.enabled_runtime().node
-        keys = await node.call("DBSIZE")
-        return server_report(await node.call("INFO"), database_keys=keys)
+        keys, info = await node.call_many([("DBSIZE",), ("INFO",)], budget=budget)
+        for reply in (keys, info):
+            if isinstance(reply, ServerReplyError):
+                raise reply
+        return server_report(info, database_keys=keys)
 
     async def stats(self) -> CacheStats:
         """See `Cache.stats`."""
         server: ServerReport | None = None
         report: CacheReport | None = None
         if self._context.enabled:
-            with suppress(CacheError, TimeoutError):
-                async with asyncio.timeout(self._context.settings.operation_timeout):
-                    server = await self.server_report()
-                    report = await self.report()
+            # a budget, not a time-out around it: only so the breaker gets to know of a Redis that hangs
+            budget = Budget(self._context.settings.operation_timeout)
+            with suppress(CacheError):
+                server = await self.server_report(budget)
+                report = await self.report(budget=budget)
         return cache_stats(
             enabled=self._context.enabled, server=server, report=report, outbox=len(self._context.outbox)
         )

@@ -1,71 +1,115 @@
 """Invalidations that wait for a SQLAlchemy transaction: its commit runs them, its rollback drops them.
 
-What is asked for inside a savepoint belongs to that savepoint. Invalidating before the commit would let other
-callers load the old value once more; not invalidating after it would leave the old value standing.
+What is asked for inside a savepoint belongs to that savepoint. Each is also made at once: the commit may come
+late, as in a dependency that FastAPI ends after the response. Invalidating only before the commit would let
+other callers store the old value once more; so it is repeated after it.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
+from langcache_cli.caching._invalidation.connection_commits import ConnectionCommits
 from langcache_cli.caching._keys.selection import Invalidation
 
-Invalidate = Callable[[Sequence[Invalidation]], Awaitable[object]]
+
+class Remover(Protocol):
+    """How invalidations are made."""
+
+    async def removed(self, invalidations: Sequence[Invalidation]) -> None:
+        """Invalidate, on the running event loop."""
+
+    def remove_apart(self, invalidations: Sequence[Invalidation]) -> None:
+        """Invalidate where nothing can be awaited."""
+
+    def remove_soon(self, invalidations: Sequence[Invalidation]) -> None:
+        """Begin to invalidate, and do not wait."""
 
 
 class CommitHooks:
-    """The waiting invalidations of every session that one cache was given."""
+    """The waiting invalidations of every session and connection that one cache was given."""
 
-    def __init__(self, invalidate: Invalidate) -> None:
-        """Use ``invalidate`` after a commit."""
-        self._invalidate = invalidate
-        self._sessions: WeakKeyDictionary[Any, _Waiting] = WeakKeyDictionary()
+    def __init__(self, remover: Remover) -> None:
+        """Use ``remover`` when they are asked for, and after the commit."""
+        self._remover = remover
+        self._sessions: WeakKeyDictionary[Any, _Waiting | ConnectionCommits] = WeakKeyDictionary()
 
     def add(self, session: Any, invalidations: Sequence[Invalidation]) -> None:
-        """Invalidate when the transaction of ``session`` commits; without one, the next that it begins.
+        """Invalidate now, and when the transaction of ``session`` commits, or the next that it begins.
 
         Args:
-            session: An ``AsyncSession``, or an ``async_scoped_session``.
+            session: A session, a scoped session or a connection of SQLAlchemy, asynchronous or not.
             invalidations: What to invalidate then.
 
         Raises:
-            TypeError: It is not an async session of SQLAlchemy.
+            TypeError: It is none of these.
         """
-        current = getattr(
-            session, "registry", lambda: session
-        )()  # the session behind an async_scoped_session
-        inner = getattr(current, "sync_session", None)
-        if inner is None:
-            raise TypeError(
-                f"after_commit needs SQLAlchemy's AsyncSession, not {type(session).__qualname__}: "
-                "with any other session, invalidate after its commit()"
-            )
+        inner, is_session = _inner(session)
         waiting = self._sessions.get(inner)
         if waiting is None:
-            self._sessions[inner] = waiting = _Waiting(self._invalidate)
+            waiting = _Waiting(self._finish) if is_session else ConnectionCommits(self._finish)
+            self._sessions[inner] = waiting
             waiting.listen_to(inner)
-        waiting.of[_current(inner)] += invalidations
+        waiting.add(inner, invalidations)
+        self._remover.remove_soon(invalidations)
+
+    def _finish(self, invalidations: Sequence[Invalidation]) -> None:
+        """Invalidate before the commit returns to its caller, if that can await."""
+        work: Coroutine[Any, Any, None] = self._remover.removed(invalidations)
+        try:
+            importlib.import_module("sqlalchemy.util").await_only(work)
+        except _not_awaitable():
+            work.close()
+            self._remover.remove_apart(invalidations)
+
+
+def _not_awaitable() -> tuple[type[Exception], ...]:
+    """What `await_only` raises in a synchronous session, with and without greenlet installed."""
+    missing: type[Exception] = importlib.import_module("sqlalchemy.exc").MissingGreenlet
+    return missing, ImportError, ValueError
+
+
+def _inner(session: Any) -> tuple[Any, bool]:
+    """The synchronous session or connection of SQLAlchemy that has the transaction; True for a session.
+
+    Raises:
+        TypeError: There is none.
+    """
+    current = getattr(session, "registry", lambda: session)()  # the session behind a scoped one
+    for name in ("sync_session", "sync_connection"):
+        current = getattr(current, name, current)
+    # imported by name: a caller with a session has imported SQLAlchemy, and no other caller needs it
+    if isinstance(current, importlib.import_module("sqlalchemy.orm").Session):
+        return current, True
+    if isinstance(current, importlib.import_module("sqlalchemy").Connection):
+        return current, False
+    raise TypeError(
+        f"after_commit needs a session or a connection of SQLAlchemy, not {type(session).__qualname__}: "
+        "with anything else, invalidate after its commit()"
+    )
 
 
 class _Waiting:
     """The invalidations of one session, by the transaction or savepoint in which they were asked for."""
 
-    def __init__(self, invalidate: Invalidate) -> None:
-        self._invalidate = invalidate
+    def __init__(self, finish: Callable[[Sequence[Invalidation]], object]) -> None:
+        self._finish = finish
         self.of: defaultdict[Any, list[Invalidation]] = defaultdict(list)
         self._commit_begun = False
 
     def listen_to(self, session: Any) -> None:
-        # imported by name: a caller with a session has imported SQLAlchemy, and no other caller needs it
         listen = importlib.import_module("sqlalchemy.event").listen
         listen(session, "after_transaction_create", self._begin)
         listen(session, "before_commit", self._before_commit)
         listen(session, "after_commit", self._after_commit)
         listen(session, "after_transaction_end", self._end)
+
+    def add(self, session: Any, invalidations: Sequence[Invalidation]) -> None:
+        self.of[_current(session)] += invalidations
 
     def _begin(self, _: Any, transaction: Any) -> None:
         """Give the first transaction what was asked for while there was none."""
@@ -91,7 +135,7 @@ class _Waiting:
         """
         invalidations = self.of.pop(transaction, [])
         if invalidations and transaction.parent is None and self._commit_begun:
-            importlib.import_module("sqlalchemy.util").await_only(self._invalidate(invalidations))
+            self._finish(invalidations)
 
 
 def _current(session: Any) -> Any:

@@ -8,9 +8,11 @@ from itertools import islice
 from typing import Any
 
 from langcache_cli.caching._errors import CacheError
+from langcache_cli.caching._invalidation.confirmation import Confirmation
 from langcache_cli.caching._invalidation.outbox import Outbox, Waiting
 from langcache_cli.caching._keys.selection import Invalidation, Selection
 from langcache_cli.caching._protocol.scanning import unlink
+from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.node import Node
 
 FIRST_RETRY_SECONDS = 0.05
@@ -47,6 +49,8 @@ class Delivery:
         self._timer: asyncio.TimerHandle | None = None
         self._under_way = False
         self._stopped = False
+        self._is_cut_off = False
+        """True from the end of a connection to the next one: that may lead to another server."""
         self._pause = 0.0
 
     def defer(self, invalidations: Iterable[Invalidation]) -> None:
@@ -54,15 +58,18 @@ class Delivery:
         self._count("deferred", self._outbox.defer(invalidations))
         self.soon()
 
-    def defer_recent(self) -> None:
-        """Send what was confirmed in the last minute once more, because the server may be another one now."""
-        if number := self._outbox.defer_recent():
+    def connected(self, connection: BatchedConnection) -> None:
+        """Send again what was confirmed in the last minute by another server, or before a restart."""
+        self._is_cut_off = False
+        connection.call_at_end(self._connection_ended)
+        reconnected = self._node.connections_made > 1
+        if number := self._outbox.defer_recent(connection.server, reconnected=reconnected):
             self._count("deferred", number)
             self.soon()
 
     def soon(self) -> None:
         """Schedule an attempt, unless there is nothing to send or one is scheduled."""
-        if self._outbox and self._timer is None and not self._under_way and not self._stopped:
+        if (self._outbox or self._is_cut_off) and not (self._timer or self._under_way or self._stopped):
             self._timer = self._loop.call_later(self._pause, self._start)
 
     def stop(self) -> None:
@@ -77,18 +84,38 @@ class Delivery:
         Raises:
             CacheError: Redis did not confirm all of it.
         """
+        if self._is_cut_off:
+            await self._meet_next_server()
         waiting = self._outbox.waiting()
         keys = iter([item for item in waiting if isinstance(item, str)])
         while batch := list(islice(keys, KEYS_PER_COMMAND)):
+            confirmation = Confirmation(self._node)
             await self._node.call("UNLINK", *batch)
-            self._confirm({key: waiting[key] for key in batch})
-        for item in waiting:
-            if isinstance(item, Selection):
-                await unlink(self._node, item)
-                self._confirm({item: waiting[item]})
+            self._confirm({key: waiting[key] for key in batch}, confirmation)
+        selections = [item for item in waiting if isinstance(item, Selection)]
+        if selections:
+            confirmation = Confirmation(self._node)
+            await unlink(self._node, *selections)
+            self._confirm({item: waiting[item] for item in selections}, confirmation)
 
-    def _confirm(self, confirmed: dict[Invalidation, Waiting]) -> None:
-        self._count("delivered", self._outbox.delivered(confirmed))
+    def _connection_ended(self) -> None:
+        """Also in an idle process, the next server gets what this one has confirmed lately."""
+        if not self._loop.is_closed() and not self._stopped and self._outbox.has_recent():
+            self._is_cut_off = True
+            self.soon()
+
+    async def _meet_next_server(self) -> None:
+        """Connect, as long as there is something that another server may not have.
+
+        Raises:
+            CacheUnavailableError: No connection.
+        """
+        if self._outbox.has_recent():
+            await self._node.connect()
+        self._is_cut_off = False
+
+    def _confirm(self, confirmed: dict[Invalidation, Waiting], by: Confirmation) -> None:
+        self._count("delivered", self._outbox.delivered(confirmed, by.server()))
 
     def _start(self) -> None:
         self._timer = None

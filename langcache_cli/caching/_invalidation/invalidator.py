@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from langcache_cli.caching._errors import CacheUnavailableError
+from langcache_cli.caching._invalidation.confirmation import Confirmation
 from langcache_cli.caching._invalidation.delivery import Delivery
 from langcache_cli.caching._invalidation.outbox import Outbox
 from langcache_cli.caching._keys.selection import Invalidation, Selection
@@ -48,8 +49,12 @@ class Invalidator:
         Raises:
             CacheUnavailableError: Redis did not confirm, and there is no delivery.
         """
-        budget = Budget(self._store.node.timeout)
-        return await self._remove_or_defer(keys, lambda: self._store.invalidate(keys, budget))
+        return await self._invalidate_keys(keys, Budget(self._store.node.timeout))
+
+    async def _invalidate_keys(self, keys: Sequence[str], budget: Budget) -> int:
+        return await self._remove_or_defer(
+            keys, lambda: self._store.invalidate(keys, budget), Confirmation(self._store.node)
+        )
 
     async def invalidate_selection(
         self, selection: Selection, *, keys_per_second: float | None = None
@@ -60,35 +65,53 @@ class Invalidator:
             CacheUnavailableError: Redis did not confirm, and there is no delivery.
         """
         return await self._remove_or_defer(
-            [selection], lambda: unlink(self._selection_node, selection, keys_per_second=keys_per_second)
+            [selection],
+            lambda: unlink(self._selection_node, selection, keys_per_second=keys_per_second),
+            Confirmation(self._selection_node),
         )
 
     async def invalidate_all(self, invalidations: Sequence[Invalidation]) -> None:
-        """Remove keys and selections.
+        """Remove keys and selections, within one budget for all.
 
         Raises:
             CacheUnavailableError: Redis did not confirm, and there is no delivery.
         """
         selections = [item for item in invalidations if isinstance(item, Selection)]
         keys = [item for item in invalidations if isinstance(item, str)]
+        node, budget = self._selection_node, Budget(self._store.node.timeout)
         try:
             if keys:
-                await self.invalidate_keys(keys)
-            while selections:
-                await self.invalidate_selection(selections[-1])
-                selections.pop()
+                await self._invalidate_keys(keys, budget)
         except asyncio.CancelledError:
             if self._delivery is not None:
                 self._delivery.defer(selections)
             raise
+        if selections:
+            await self._remove_or_defer(
+                selections,
+                lambda: unlink(node, *selections, budget=budget if self._delivery is not None else None),
+                Confirmation(node),
+            )
+
+    def defer(self, invalidations: Sequence[Invalidation]) -> None:
+        """Invalidate in the background; this process does not read the cache before Redis has confirmed."""
+        self._forget(invalidations)
+        if self._delivery is None:
+            self._outbox.defer(invalidations)
+        else:
+            self._delivery.defer(invalidations)
 
     async def _remove_or_defer(
-        self, what: Sequence[Invalidation], remove: Callable[[], Awaitable[int]]
+        self,
+        what: Sequence[Invalidation],
+        remove: Callable[[], Awaitable[int]],
+        confirmation: Confirmation,
     ) -> int:
         """Remove; what Redis does not confirm is deferred and counts as nothing removed."""
         try:
             with self._store.node.errors_as_unavailable():
                 removed = await remove()
+            server = confirmation.server()
         except CacheUnavailableError:
             if self._delivery is None:
                 raise
@@ -101,5 +124,5 @@ class Invalidator:
             raise
         finally:
             self._forget(what)
-        self._outbox.remember(what)
+        self._outbox.remember(what, server)
         return removed

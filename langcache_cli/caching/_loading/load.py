@@ -23,6 +23,7 @@ from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._wire.budget import Budget
+from langcache_cli.caching._wire.failures import refused_for_size
 
 logger = logging.getLogger("langcache_cli.caching")
 
@@ -224,8 +225,11 @@ class Load:
     async def _store_or_supersede(self, lease: Lease, value: Any, entry: Entry | None) -> LoadResult:
         try:
             stored = await self._store(lease, entry)
-        except CacheError:
+        except CacheError as error:
             self._give_up_storing(lease)
+            if entry is not None and refused_for_size(error, len(entry.payload)):
+                self.spec.warn_uncacheable(error)
+                self.count_uncacheable()
             return LoadResult(value, entry)
         if entry is not None and not stored:
             with contextlib.suppress(CacheError):

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 
 from langcache_cli.caching._keys.selection import Selection
 from langcache_cli.caching._protocol.pace import Pace
+from langcache_cli.caching._protocol.union import Union, together
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
+from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.node import Node
 
 KEYS_PER_SCAN = 300
@@ -32,26 +34,36 @@ async def scan(node: Node, selection: Selection) -> AsyncIterator[list[bytes]]:
     Raises:
         CacheUnavailableError: The server went away.
     """
-    search = _Search(node, selection)
+    search = _Search(node, Union([selection]), None)
     while not search.ended:
         if found := search.selected(await search.step(KEYS_PER_SCAN)):
             yield found
 
 
-async def unlink(node: Node, selection: Selection, *, keys_per_second: float | None = None) -> int:
-    """Remove the selected keys and return their number.
+async def unlink(
+    node: Node, *selections: Selection, keys_per_second: float | None = None, budget: Budget | None = None
+) -> int:
+    """Remove the selected keys in one pass, if their patterns allow it, and return their number.
 
     A load of such a key that was under way when this began is refused when it wants to store.
 
     Args:
         node: The server.
-        selection: The keys.
+        selections: The keys.
         keys_per_second: Upper bound for the rate; None for none.
+        budget: Upper bound for the time of all; None lets each command take the node's own.
 
     Raises:
         CacheUnavailableError: The server went away; some keys may have been removed.
     """
-    pace, search = Pace(keys_per_second), _Search(node, selection)
+    pace, removed = Pace(keys_per_second), 0
+    for union in together(selections):
+        removed += await _unlink(node, _Search(node, union, budget), pace)
+    return removed
+
+
+async def _unlink(node: Node, search: _Search, pace: Pace) -> int:
+    """One pass of `unlink`."""
     step, enough = pace.step(KEYS_PER_SCAN), pace.gathered(KEYS_PER_UNLINK)
     removed, scans, found = 0, 0, list[bytes]()
     removing: asyncio.Task[int] | None = None
@@ -68,7 +80,7 @@ async def unlink(node: Node, selection: Selection, *, keys_per_second: float | N
             scans += 1
             if found and (len(found) >= enough or scans >= SCANS_PER_UNLINK or searching is None):
                 removed += await removing if removing is not None else 0
-                removing = asyncio.create_task(node.call("UNLINK", *found))
+                removing = asyncio.create_task(node.call("UNLINK", *found, budget=search.budget))
                 scans, found = 0, []
             await pace.keep(len(selected))
         return removed + (await removing if removing is not None else 0)
@@ -84,17 +96,20 @@ async def unlink(node: Node, selection: Selection, *, keys_per_second: float | N
 class _Search:
     """One pass over all keys. Over a new connection it begins anew: there a cursor may mean other keys."""
 
-    def __init__(self, node: Node, selection: Selection) -> None:
+    def __init__(self, node: Node, union: Union, budget: Budget | None) -> None:
+        self.budget = budget
+        self.selected = union.selected
         self._node = node
-        self._selection = selection
+        self._pattern = union.pattern
         self._cursor = START
         self._connection: BatchedConnection | None = None
         self.ended = False
 
     async def step(self, count: int) -> list[bytes]:
         """Look at about ``count`` keys and return those that match the pattern."""
-        asked, pattern = self._cursor, self._selection.pattern
-        cursor, keys = await self._node.call("SCAN", asked, "MATCH", pattern, "COUNT", count)
+        asked = self._cursor
+        command = ("SCAN", asked, "MATCH", self._pattern, "COUNT", count)
+        cursor, keys = await self._node.call(*command, budget=self.budget)
         connection = self._node.connection
         if asked != START and connection is not self._connection:
             self._cursor = START
@@ -103,8 +118,3 @@ class _Search:
             self.ended = cursor == START
         found: list[bytes] = keys
         return found
-
-    def selected(self, keys: list[bytes]) -> list[bytes]:
-        """Those of ``keys`` that the selection means: its pattern may be wider."""
-        only = self._selection.only
-        return keys if only is None else [key for key in keys if only.match(key)]

@@ -31,6 +31,7 @@ from langcache_cli.caching._statistics.publisher import Publisher
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.externals import Externals
 from langcache_cli.caching._wire.node import Node
+from langcache_cli.caching._wire.outage_log import OutageLog
 from langcache_cli.caching._wire.redis_py_client import abandon_client, close_client, new_client
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Runtime:
         statistics: Statistics,
         outbox: Outbox,
         events: Events,
+        outages: OutageLog,
         *,
         externals: Externals,
         publish_statistics: bool,
@@ -72,6 +74,7 @@ class Runtime:
             timeout=settings.operation_timeout,
             connect=externals.connect,
             on_connect=self._connected,
+            outages=outages if defer_invalidations else None,  # a tool gets the errors themselves
         )
         self.bulk_node = Node(settings.address, timeout=BULK_TIMEOUT_SECONDS, connect=externals.connect)
         """A connection of its own for operations on many keys."""
@@ -196,6 +199,10 @@ class Runtime:
             self._client = new_client(self.settings)
         return self._client
 
+    def leave_client_to_parent(self) -> None:
+        """In the child of a fork, use another client."""
+        self._client = None
+
     def end_with_loop(self, close: Callable[[], Awaitable[None]]) -> None:
         """Await ``close`` before the loop ends, unless this runtime is closed earlier.
 
@@ -238,12 +245,14 @@ class Runtime:
         """Start over: the server may be another one than before, or have lost its data."""
         if self._near is not None:
             self._near.start_tracking(connection)
-        self._delivery.defer_recent()
+        self._delivery.connected(connection)
 
     async def _deliver_invalidations(self) -> None:
         try:
             await self._delivery.now()
         except CacheError as error:
+            if not self.outbox:
+                return  # only the next server was not met
             logger.warning(
                 "%d invalidations were not delivered; if the process ends now, other processes go on serving "
                 "those entries until they expire: %s",

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from langcache_cli.caching._fork import call_in_child
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 
 logger = logging.getLogger("langcache_cli.caching")
@@ -22,6 +23,7 @@ class Runtimes:
         self.latest: Runtime | None = None
         """The runtime that was asked for last."""
         self._lock = threading.Lock()
+        call_in_child(self, "_start_in_child")
 
     def __len__(self) -> int:
         return len(self._all)
@@ -35,6 +37,10 @@ class Runtimes:
                 self.latest = latest = self._of(loop)
         return latest
 
+    def running_loop(self) -> asyncio.AbstractEventLoop | None:
+        """An event loop that uses the cache and runs, in any thread."""
+        return next((runtime.loop for runtime in tuple(self._all) if runtime.loop.is_running()), None)
+
     async def aclose(self) -> None:
         """Close the runtime of the running event loop, if there is one."""
         loop = asyncio.get_running_loop()
@@ -44,6 +50,11 @@ class Runtimes:
             self.latest = None
         for runtime in ending:
             await runtime.aclose()
+
+    def _start_in_child(self) -> None:
+        self._lock = threading.Lock()
+        for runtime in self._all:
+            runtime.leave_client_to_parent()
 
     def _of(self, loop: asyncio.AbstractEventLoop) -> Runtime:
         for runtime in tuple(self._all):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 
+from langcache_cli.caching._fork import call_in_child
 from langcache_cli.caching._statistics.hit_tally import HitTally
 from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._statistics.latency_buckets import bucket_of, timing_name
@@ -19,7 +20,7 @@ Counts = dict[str, int]
 """Counters by name; latencies are counters too, named ``hit_us.{bucket}`` and ``load_us.{bucket}``."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Statistics:
     """The counters of one process, shared by its threads.
 
@@ -39,6 +40,16 @@ class Statistics:
     _tallies: dict[HitTally, tuple[Label, Counts]] = field(default_factory=dict)
     """Each tally with its label and its numbers at the last `_collect`."""
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        call_in_child(self, "_start_in_child")
+
+    def _start_in_child(self) -> None:
+        """Start at zero: what was counted before the fork is the parent's to deliver."""
+        self._lock = Lock()
+        self._collect()
+        self._pending.clear()
+        self._taken.clear()
 
     def add(self, label: Label, counter: str, amount: int = 1) -> None:
         """Count ``amount`` more."""

@@ -8,6 +8,7 @@ pattern can clear them.
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -15,11 +16,20 @@ from langcache_cli.caching._clock import now_ms
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._statistics.counters import Counts, Statistics
 from langcache_cli.caching._statistics.labels import Label
+from langcache_cli.caching._statistics.latency_buckets import BUCKETS, timing_name
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.node import Node
 
+logger = logging.getLogger("langcache_cli.caching")
+
 WRITE_TIMEOUT_SECONDS = 1.0
 """Upper bound for one delivery; a process that closes waits for it."""
+
+MAX_COUNT = 2**53
+"""Larger numbers are damaged: no fleet counts so far, and JSON has no exact numbers beyond."""
+
+TIMINGS = frozenset(timing_name(what, number) for what in ("hit", "load") for number in range(BUCKETS))
+"""The counters of latencies; other names that look like them are damaged."""
 
 HASHES_PER_READ = 200
 """Hashes read in one round trip; bounds the memory of the replies."""
@@ -51,6 +61,7 @@ class FleetTotals:
         self._node = node
         self._now_ms = now_ms
         self._stem = f"{namespace}@stats:"
+        self._has_warned = False
 
     async def add(self, counts: Mapping[Label, Counts]) -> None:
         """Add one process' counters to the current minute and hour, all or nothing.
@@ -73,8 +84,14 @@ class FleetTotals:
             if isinstance(reply, ServerReplyError):
                 raise reply
 
-    async def read(self, window_seconds: int) -> dict[Label, Counts]:
+    async def read(self, window_seconds: int, budget: Budget | None = None) -> dict[Label, Counts]:
         """The counters of the last ``window_seconds``, the current minute or hour included.
+
+        What is damaged is left out, and logged once.
+
+        Args:
+            window_seconds: How far back.
+            budget: Upper bound for the time; None lets each round trip take the node's own.
 
         Raises:
             CacheError: Redis did not answer, or refused.
@@ -88,22 +105,44 @@ class FleetTotals:
         keys.append(self._key(resolution, now))
         total = Statistics()
         for batch in _batches(dict.fromkeys(keys), HASHES_PER_READ):
-            for reply in await self._node.call_many([("HGETALL", key) for key in batch]):
-                if isinstance(reply, ServerReplyError):
+            for reply in await self._node.call_many([("HGETALL", key) for key in batch], budget=budget):
+                if isinstance(reply, ServerReplyError) and reply.code != "WRONGTYPE":
                     raise reply
-                total.merge(_counts(reply))
+                total.merge(self._counts(reply))
         return total.take()
+
+    def _counts(self, reply: list[bytes] | ServerReplyError) -> dict[Label, Counts]:
+        """The counters of one hash."""
+        counts: dict[Label, Counts] = {}
+        fields = [] if isinstance(reply, ServerReplyError) else reply
+        damaged = isinstance(reply, ServerReplyError)
+        for field, amount in zip(fields[::2], fields[1::2], strict=True):
+            parsed = _parsed(field, amount)
+            if parsed is None:
+                damaged = True
+            else:
+                label, counter, number = parsed
+                counts.setdefault(label, {})[counter] = number
+        if damaged and not self._has_warned:
+            self._has_warned = True
+            logger.warning("statistics in Redis are damaged, and that part is left out: %s*", self._stem)
+        return counts
 
     def _key(self, resolution: Resolution, moment: int) -> str:
         return f"{self._stem}{resolution.letter}:{moment - moment % resolution.seconds}"
 
 
-def _counts(reply: list[bytes]) -> dict[Label, Counts]:
-    counts: dict[Label, Counts] = {}
-    for field, amount in zip(reply[::2], reply[1::2], strict=True):
-        label, _, counter = field.decode("utf-8").rpartition(":")
-        counts.setdefault(Label.parse(label), {})[counter] = int(amount)
-    return counts
+def _parsed(field: bytes, amount: bytes) -> tuple[Label, str, int] | None:
+    """The label, the counter and the number in one field of a hash; None if it is damaged."""
+    label, _, counter = field.decode("utf-8", "replace").rpartition(":")
+    if "_us." in counter and counter not in TIMINGS:
+        return None
+    if not amount.isdigit() or len(amount) > len(str(MAX_COUNT)) or int(amount) > MAX_COUNT:
+        return None
+    try:
+        return Label.parse(label), counter, int(amount)
+    except TypeError:  # too few parts
+        return None
 
 
 def _batches(items: Iterable[str], size: int) -> Iterable[list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -71,9 +72,11 @@ class Publisher:
         counts = self._statistics.take() if self._every_seconds is not None else {}
         if not counts:
             return
+        pid = os.getpid()
         try:
             await self._fleet_totals.add(counts)
         except BaseException:
-            self._statistics.give_back(counts)
-            self.soon()
+            if pid == os.getpid():  # in a child these counts are the parent's
+                self._statistics.give_back(counts)
+                self.soon()
             raise

@@ -156,7 +156,9 @@ class CacheStats(TypedDict):
     """What `get_cache_stats` returns, ready to be sent as JSON.
 
     ``hits``, ``misses`` and ``hit_rate`` (0 to 1) are the cache's own, of all processes, over the last hour.
-    ``keys_count`` counts the whole database. Without Redis the numbers are 0 and ``reachable`` is false.
+    ``keys_count`` counts the whole database. Without Redis the numbers are 0 and ``reachable`` is false;
+    ``numbers`` is false, too, when Redis answered and only the cache's own numbers, which are 0 then, did not
+    come in time.
     ``outbox`` counts the invalidations of this process that Redis has not confirmed; until it has, calls go
     straight to their functions. ``counters``, here and in each of ``types``, has every counter of
     ``docs/counters.md`` that is counted per function, by its name there.
@@ -164,6 +166,7 @@ class CacheStats(TypedDict):
 
     enabled: bool
     reachable: bool
+    numbers: bool
     used_memory_human: str
     used_memory_mb: float
     keys_count: int
@@ -186,6 +189,7 @@ def cache_stats(
     return CacheStats(
         enabled=enabled,
         reachable=server is not None,
+        numbers=report is not None,
         used_memory_human=readable_bytes(memory),
         used_memory_mb=round(memory / 2**20, 2),
         keys_count=server.database_keys if server else 0,

@@ -15,8 +15,9 @@ ZLIB_LEVEL = 1
 MAX_RATIO = 0.9
 """Keep a payload uncompressed unless compression reduces it below this fraction of its size."""
 
-MAX_DECOMPRESSED_BYTES = 512 * 1024 * 1024
-"""Upper bound for one decompressed payload, that of a Redis string; guards against decompression bombs."""
+MAX_DECOMPRESSED_BYTES = 32 * 1024 * 1024
+"""Upper bound for one decompressed payload; guards against decompression bombs.
+Larger values are stored uncompressed."""
 
 
 def compress(payload: bytes, *, min_bytes: int) -> tuple[bytes, str]:
@@ -26,7 +27,7 @@ def compress(payload: bytes, *, min_bytes: int) -> tuple[bytes, str]:
         payload: A value as JSON.
         min_bytes: Do not compress shorter payloads; 0 disables compression.
     """
-    if not min_bytes or len(payload) < min_bytes:
+    if not min_bytes or not min_bytes <= len(payload) < MAX_DECOMPRESSED_BYTES:
         return payload, UNCOMPRESSED
     compressed = zlib.compress(payload, ZLIB_LEVEL)
     if len(compressed) < MAX_RATIO * len(payload):

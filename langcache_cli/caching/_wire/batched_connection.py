@@ -12,6 +12,7 @@ from langcache_cli.caching._wire.connection import Argument, Receiver, encode_co
 from langcache_cli.caching._wire.externals import Connection
 from langcache_cli.caching._wire.lookup_batch import LookupBatch
 from langcache_cli.caching._wire.replies import Replies
+from langcache_cli.caching._wire.server_identity import ServerIdentity
 
 
 class BatchedConnection:
@@ -38,6 +39,15 @@ class BatchedConnection:
     def alive(self) -> bool:
         """True while requests can be answered."""
         return self._connection.alive
+
+    @property
+    def server(self) -> ServerIdentity | None:
+        """The server, as it was when the connection was made; None if it does not say."""
+        return self._connection.server
+
+    def call_at_end(self, on_end: Callable[[], object]) -> None:
+        """Call ``on_end`` once when the connection ends, for whatever reason."""
+        self._connection.call_at_end(on_end)
 
     def listen(self, on_push: Callable[[list[Any]], object], on_end: Callable[[], object]) -> None:
         """Call ``on_push`` with each push message, and ``on_end`` once when the connection ends."""

@@ -8,6 +8,8 @@ the value of another key. No task can outlive the event loop, and there is no po
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -15,7 +17,9 @@ from typing import Any, cast
 import hiredis
 
 from langcache_cli.caching._errors import ConnectionLostError, ServerReplyError
+from langcache_cli.caching._fork import call_in_child
 from langcache_cli.caching._wire.replies import Replies
+from langcache_cli.caching._wire.server_identity import ServerIdentity
 
 Argument = bytes | str | int
 """One word of a command."""
@@ -37,7 +41,11 @@ class RedisConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._on_push: Callable[[list[Any]], object] | None = None
-        self._on_end: Callable[[], object] | None = None
+        self._on_end: list[Callable[[], object]] = []
+        self.server: ServerIdentity | None = None
+        """The server, as it was when the connection was made; None if it does not say."""
+        self._pid = os.getpid()
+        call_in_child(self, "leave_to_parent")
 
     @property
     def alive(self) -> bool:
@@ -52,6 +60,8 @@ class RedisConnection(asyncio.Protocol):
         Raises:
             ConnectionLostError: The connection has ended; nothing was sent.
         """
+        if self._pid != os.getpid():
+            self.leave_to_parent()  # a fork that Python knows nothing of
         if self._transport is None or self._transport.is_closing():
             raise ConnectionLostError("the connection has ended")
         self._waiting += receivers
@@ -59,7 +69,12 @@ class RedisConnection(asyncio.Protocol):
 
     def listen(self, on_push: Callable[[list[Any]], object], on_end: Callable[[], object]) -> None:
         """Call ``on_push`` with each push message, and ``on_end`` once when the connection ends."""
-        self._on_push, self._on_end = on_push, on_end
+        self._on_push = on_push
+        self._on_end.append(on_end)
+
+    def call_at_end(self, on_end: Callable[[], object]) -> None:
+        """Call ``on_end`` once when the connection ends, for whatever reason."""
+        self._on_end.append(on_end)
 
     def abort(self) -> None:
         """Drop the connection at once; requests under way fail. Works after the loop has closed, too."""
@@ -70,6 +85,13 @@ class RedisConnection(asyncio.Protocol):
             else:
                 transport.abort()
         self._fail(ConnectionLostError("the connection was closed"))
+
+    def leave_to_parent(self) -> None:
+        """Give up the connection in the child of a fork, without any effect on that of the parent."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            detach_socket(transport)
+        self._fail(ConnectionLostError("the process was forked"))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Callback of asyncio: the connection is established."""
@@ -99,8 +121,8 @@ class RedisConnection(asyncio.Protocol):
         self._fail(ConnectionLostError(str(exc) if exc else "the server closed the connection"))
 
     def _fail(self, error: ConnectionLostError) -> None:
-        on_end, self._on_push, self._on_end = self._on_end, None, None
-        if on_end is not None:
+        ending, self._on_push, self._on_end = self._on_end, None, []
+        for on_end in ending:
             on_end()
         waiting = tuple(self._waiting)
         self._waiting.clear()
@@ -128,6 +150,18 @@ async def ask(connection: RedisConnection, commands: Sequence[Sequence[Argument]
     replies = Replies(asyncio.get_running_loop(), len(commands))
     connection.send(b"".join(map(encode_command, commands)), [replies.receive] * len(commands))
     return await replies.future
+
+
+def detach_socket(transport: asyncio.BaseTransport) -> None:
+    """Put a closed stream in the place of a transport's socket, which the parent of this process uses.
+
+    Closing the transport would take the socket out of the parent's event loop: both share one epoll object.
+    """
+    inner = transport.get_extra_info("socket")
+    if inner is not None and inner.fileno() >= 0:
+        ended, other_end = socket.socketpair()
+        with ended, other_end:
+            os.dup2(ended.fileno(), inner.fileno(), inheritable=False)
 
 
 def close_socket(transport: asyncio.BaseTransport) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._errors import ConnectionLostError
+from langcache_cli.caching._fork import call_in_child
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.externals import Connect, Connection
 from langcache_cli.caching._wire.idle_clock import IdleClock
@@ -42,6 +43,8 @@ class Connector:
         """
         self.current: BatchedConnection | None = None
         """The latest connection; it may have ended."""
+        self.made = 0
+        """How many connections were made."""
         self._address = address
         self._open = connect
         self._clock = clock
@@ -50,6 +53,7 @@ class Connector:
         self._on_connect = on_connect
         self._attempt: asyncio.Task[BatchedConnection] | None = None
         self._loop = asyncio.get_running_loop()
+        call_in_child(self, "_give_up_attempt")
 
     @property
     def connecting(self) -> bool:
@@ -72,7 +76,9 @@ class Connector:
         attempt.add_done_callback(lambda _: answer(ended, None))
         await within(ended, self._clock, deadline)
         if attempt.cancelled():
-            raise ConnectionLostError("the attempt to connect was given up")
+            given_up = ConnectionLostError("the attempt to connect was given up")
+            given_up.counted = True  # says nothing about the server
+            raise given_up
         return attempt.result()
 
     def probe(self, on_success: Callable[[], object]) -> None:
@@ -93,6 +99,12 @@ class Connector:
         self.drop()
         self.current = None
         return [self._attempt] if self._attempt is not None else []
+
+    def _give_up_attempt(self) -> None:
+        """In the child of a fork: the socket that is being connected is the parent's."""
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None and not self._loop.is_closed():
+            attempt.cancel()
 
     def _start(
         self, work: Coroutine[Any, Any, BatchedConnection], name: str
@@ -118,6 +130,7 @@ class Connector:
         self._attempt = None
         self.drop()  # another attempt may have succeeded while the breaker opened
         batched = BatchedConnection(connection, self._new_lookup_batch)
+        self.made += 1
         if self._on_connect is not None:
             self._on_connect(batched)
         self.current = batched

@@ -10,6 +10,7 @@ from langcache_cli.caching._clock import now_ms
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._wire.connection import Receiver
 from langcache_cli.caching._wire.handshake import connect
+from langcache_cli.caching._wire.server_identity import ServerIdentity
 
 
 class Connection(Protocol):
@@ -18,6 +19,11 @@ class Connection(Protocol):
     @property
     def alive(self) -> bool:
         """True while requests can be answered."""
+        ...
+
+    @property
+    def server(self) -> ServerIdentity | None:
+        """The server, as it was when the connection was made; None if it does not say."""
         ...
 
     def send(self, encoded: bytes, receivers: Sequence[Receiver]) -> None:
@@ -30,6 +36,10 @@ class Connection(Protocol):
 
     def listen(self, on_push: Callable[[list[Any]], object], on_end: Callable[[], object]) -> None:
         """Call ``on_push`` with each push message, and ``on_end`` once when the connection ends."""
+        ...
+
+    def call_at_end(self, on_end: Callable[[], object]) -> None:
+        """Call ``on_end`` once when the connection ends, for whatever reason."""
         ...
 
     def abort(self) -> None:

@@ -6,12 +6,23 @@ from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._errors import (
     AuthenticationFailedError,
     CacheUnavailableError,
+    ConnectionLostError,
     ServerLoadingError,
     ServerReplyError,
 )
 
 NOT_SERVING = frozenset({"LOADING", "MASTERDOWN", "WRONGPASS", "NOAUTH"})
 """Error codes by which a server says that it cannot be used now, whatever the command."""
+
+
+LARGE_BYTES = 512 * 1024
+"""Smaller values are within the limits that servers and proxies have for one value."""
+
+
+def refused_for_size(error: BaseException, n_bytes: int) -> bool:
+    """True if the server seems to take no value of ``n_bytes``: it says so, or ends the connection."""
+    lost = isinstance(error, ConnectionLostError) or isinstance(error.__cause__, ConnectionLostError)
+    return "bulk length" in str(error) or (lost and n_bytes >= LARGE_BYTES)
 
 
 def unavailable(error: BaseException, address: RedisAddress) -> CacheUnavailableError:

@@ -8,6 +8,7 @@ import ssl
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._wire.connection import Argument, RedisConnection, ask
+from langcache_cli.caching._wire.server_identity import QUESTIONS, identity_of
 
 
 async def connect(address: RedisAddress) -> RedisConnection:
@@ -41,7 +42,9 @@ async def _greet(connection: RedisConnection, address: RedisAddress) -> None:
     if address.db:
         commands.append(("SELECT", address.db))
     commands.append(("PING",))  # AUTH and SELECT succeed while the server still loads its data; PING does not
-    for command, reply in zip(commands, await ask(connection, commands), strict=True):
+    replies = await ask(connection, [*commands, *QUESTIONS])
+    connection.server = identity_of(replies[len(commands) :])
+    for command, reply in zip(commands, replies, strict=False):  # a user may do without the right to INFO
         may_not_ping = command == ("PING",) and isinstance(reply, ServerReplyError) and reply.code == "NOPERM"
         if isinstance(reply, ServerReplyError) and not may_not_ping:  # the cache itself never needs PING
             raise reply

@@ -21,6 +21,7 @@ from langcache_cli.caching._wire.failures import NOT_SERVING, unavailable
 from langcache_cli.caching._wire.handshake import connect
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.lookup_batch import LookupBatch
+from langcache_cli.caching._wire.outage_log import OutageLog
 from langcache_cli.caching._wire.replies import is_mget_reply
 
 RECONNECT_SECONDS = 1.0
@@ -41,6 +42,7 @@ class Node:
         timeout: float,
         connect: Connect = connect,
         on_connect: Callable[[BatchedConnection], object] | None = None,
+        outages: OutageLog | None = None,
     ) -> None:
         """Prepare; the first command connects.
 
@@ -49,7 +51,9 @@ class Node:
             timeout: Seconds that a command may take when its caller passes no budget.
             connect: Opens a connection.
             on_connect: Called with each new connection before anything is sent over it.
+            outages: Logs when the server is lost and back; None logs nothing.
         """
+        self._outages = outages
         self.address = address
         self.timeout = timeout
         self.breaker = Breaker()
@@ -90,7 +94,7 @@ class Node:
             lambda connection: connection.request(commands).future, budget
         )
         self.raise_if_not_serving(replies)
-        self.breaker.succeeded()
+        self._succeeded()
         return replies
 
     async def lookup(self, keys: KeyAndTags, *, budget: Budget | None = None) -> Any:
@@ -101,6 +105,20 @@ class Node:
             ServerReplyError: The reply is an error.
         """
         return await self._exchange(lambda connection: connection.lookup(keys), budget)
+
+    async def connect(self) -> None:
+        """Make sure that there is a connection.
+
+        Raises:
+            CacheUnavailableError: There is none within the budget, or the breaker is open.
+        """
+
+        def nothing(_: BatchedConnection) -> asyncio.Future[None]:
+            done = self._loop.create_future()
+            done.set_result(None)
+            return done
+
+        await self._exchange(nothing, None)
 
     def try_lookup(self, keys: KeyAndTags) -> asyncio.Future[Any] | None:
         """`lookup` as a bare future, within `timeout`; None if it first needs a connection."""
@@ -135,6 +153,11 @@ class Node:
     def connection(self) -> BatchedConnection | None:
         """The latest connection, if there is one; it may have ended."""
         return self._connector.current
+
+    @property
+    def connections_made(self) -> int:
+        """How many connections there were so far, the latest included."""
+        return self._connector.made
 
     def time_left(self, started: float) -> float:
         """Seconds of `timeout` left for a call that began when `clock` showed ``started``."""
@@ -172,7 +195,7 @@ class Node:
         def settle(reply: Any) -> list[bytes | None] | Exception:
             timer.cancel()
             if is_mget_reply(reply, batch.count):
-                self.breaker.succeeded()
+                self._succeeded()
                 found: list[bytes | None] = reply
                 return found
             if isinstance(reply, ServerReplyError):
@@ -192,6 +215,8 @@ class Node:
             problem = "the cache was closed"
         elif self.breaker.open:
             self._probe_if_due()
+            if self._outages is not None:
+                self._outages.bypassed()
             problem = "Redis is down; it is being probed"
         elif budget.left <= 0:
             problem = "the time that the cache may add to this call is spent"
@@ -202,7 +227,21 @@ class Node:
         try:
             return await self._connector.connected(deadline)
         except ServerReplyError as error:
-            raise self._failure(error) from error
+            raise self._lost(self._failure(error)) from error
+        except OSError as error:
+            if not isinstance(error, TimeoutError | ConnectionLostError):  # it says nothing of a slow one yet
+                self._lost(unavailable(error, self.address))
+            raise
+
+    def _lost(self, reason: CacheUnavailableError) -> CacheUnavailableError:
+        if self._outages is not None:
+            self._outages.begin(reason)
+        return reason
+
+    def _succeeded(self) -> None:
+        self.breaker.succeeded()
+        if self._outages is not None and self._outages.lost:
+            self._outages.end()
 
     def _act_on(self, reply: ServerReplyError) -> CacheUnavailableError | None:
         """Count a server that is not serving as a failure; reconnect to one that has become read-only."""
@@ -224,8 +263,9 @@ class Node:
         if self.breaker.failed(self._loop.time()):
             # the fault may lie with this connection alone: probe over a new one
             self._connector.drop()
+            self._lost(unavailable(error, self.address))
         return unavailable(error, self.address)
 
     def _probe_if_due(self) -> None:
         if not self._connector.connecting and self.breaker.probe_due(self._loop.time()):
-            self._connector.probe(self.breaker.succeeded)
+            self._connector.probe(self._succeeded)

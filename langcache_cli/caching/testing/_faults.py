@@ -13,6 +13,7 @@ from langcache_cli.caching._errors import ConnectionLostError
 from langcache_cli.caching._wire.connection import Receiver
 from langcache_cli.caching._wire.externals import Connect, Connection, Externals
 from langcache_cli.caching._wire.handshake import connect
+from langcache_cli.caching._wire.server_identity import ServerIdentity
 
 
 class _Mode(Enum):
@@ -116,6 +117,13 @@ class _FaultyConnection:
     @property
     def alive(self) -> bool:
         return self._connection.alive
+
+    @property
+    def server(self) -> ServerIdentity | None:
+        return self._connection.server
+
+    def call_at_end(self, on_end: Callable[[], object]) -> None:
+        self._connection.call_at_end(on_end)
 
     def send(self, encoded: bytes, receivers: Sequence[Receiver]) -> None:
         self._faults.send(self._connection, encoded, [self._pending(receive) for receive in receivers])

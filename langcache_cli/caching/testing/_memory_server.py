@@ -10,12 +10,14 @@ from typing import Any
 
 import hiredis
 
+from langcache_cli.caching._clock import new_id
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._errors import ConnectionLostError, ServerReplyError
 from langcache_cli.caching._protocol import header
 from langcache_cli.caching._protocol.entry import Entry, Placeholder, parse
 from langcache_cli.caching._protocol.scripts import STEPS, script
 from langcache_cli.caching._wire.connection import Receiver
+from langcache_cli.caching._wire.server_identity import ServerIdentity
 from langcache_cli.caching.testing._glob import glob
 
 Hash = dict[bytes, int]
@@ -33,6 +35,7 @@ class MemoryServer:
     def __init__(self, now_ms: Callable[[], int]) -> None:
         """Start empty; keys expire by ``now_ms`` (milliseconds since 1970, UTC)."""
         self._now_ms = now_ms
+        self.identity = ServerIdentity(new_id())
         self._items: dict[bytes, _Item] = {}
         self._scripts: dict[bytes, Callable[..., Any]] = {
             script(step).digest.encode(): getattr(self, f"_{step}") for step in STEPS
@@ -51,6 +54,8 @@ class MemoryServer:
             b"MULTI": lambda: b"OK",
             b"EXEC": list,
             b"HINCRBY": self._add,
+            b"PTTL": self._time_to_live,
+            b"PEXPIRE": lambda key, ttl_ms: self._expire(key, int(ttl_ms)),
             b"EXPIRE": lambda key, seconds: self._expire(key, 1000 * int(seconds)),
             b"HGETALL": self._fields,
         }
@@ -102,6 +107,12 @@ class MemoryServer:
             return 0
         item.expires_at_ms = self._now_ms() + ttl_ms
         return 1
+
+    def _time_to_live(self, key: bytes) -> int:
+        item = self._live(key)
+        if item is None:
+            return -2
+        return -1 if item.expires_at_ms is None else item.expires_at_ms - self._now_ms()
 
     def _expire_at_least(self, key: bytes, ttl_ms: int) -> None:
         item = self._live(key)
@@ -212,7 +223,9 @@ class MemoryConnection:
 
     def __init__(self, server: MemoryServer) -> None:
         self._server = server
+        self.server: ServerIdentity | None = server.identity
         self._reader = hiredis.Reader()
+        self._on_end: list[Callable[[], object]] = []
         self._loop = asyncio.get_running_loop()
         self._open = True
 
@@ -236,6 +249,13 @@ class MemoryConnection:
     def listen(self, on_push: Callable[[list[Any]], object], on_end: Callable[[], object]) -> None:
         """Do nothing: this server does not push, because it does not support ``CLIENT TRACKING``."""
 
+    def call_at_end(self, on_end: Callable[[], object]) -> None:
+        """Call ``on_end`` once when the connection is closed."""
+        self._on_end.append(on_end)
+
     def abort(self) -> None:
         """Close the connection."""
         self._open = False
+        ending, self._on_end = self._on_end, []
+        for on_end in ending:
+            on_end()

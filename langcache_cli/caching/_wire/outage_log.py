@@ -1,0 +1,38 @@
+"""One log line when Redis is lost, and one when it is back."""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+
+from langcache_cli.caching._errors import CacheUnavailableError
+
+logger = logging.getLogger("langcache_cli.caching")
+
+
+class OutageLog:
+    """What one cache logs about its server, for all its event loops together."""
+
+    def __init__(self) -> None:
+        """Start without an outage."""
+        self.lost = False
+        """True from the first line to the second."""
+        self._since = 0.0
+        self._bypassed = 0
+
+    def begin(self, reason: CacheUnavailableError) -> None:
+        """Redis is lost; says so unless it was known."""
+        if not self.lost:
+            self.lost, self._since, self._bypassed = True, monotonic(), 0
+            logger.warning("Redis is lost, and calls run their functions until it is back: %s", reason)
+
+    def bypassed(self) -> None:
+        """Count a call that was not sent to Redis, or not answered."""
+        self._bypassed += 1
+
+    def end(self) -> None:
+        """Redis has answered."""
+        if self.lost:
+            self.lost = False
+            seconds = monotonic() - self._since
+            logger.warning("Redis is back after %.1f s; %d calls went without it", seconds, self._bypassed)

@@ -1,0 +1,35 @@
+"""Which server is at the other end of a connection, and whether it can have lost what it confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+QUESTIONS = (("INFO", "server"), ("INFO", "replication"))
+"""Two commands: servers before Redis 7 answer for one section at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerIdentity:
+    """Equal for two connections only if no confirmed write can have been lost between them.
+
+    Attributes:
+        run_id: New at each start of the process, which may have lost its last writes.
+        replication_id: New at each promotion, and that of the primary after each synchronisation with one.
+        is_replica: It refuses writes, and lags behind its primary.
+    """
+
+    run_id: str
+    replication_id: str = ""
+    is_replica: bool = False
+
+
+def identity_of(replies: Sequence[Any]) -> ServerIdentity | None:
+    """The identity in the replies to `QUESTIONS`; None if the server does not give it, or may not."""
+    text = b"\n".join(reply for reply in replies if isinstance(reply, bytes)).decode("utf-8", "replace")
+    fields = dict(line.strip().split(":", 1) for line in text.splitlines() if ":" in line)
+    run_id = fields.get("run_id", "")
+    if not run_id:
+        return None
+    return ServerIdentity(run_id, fields.get("master_replid", ""), fields.get("role") == "slave")

@@ -1,0 +1,170 @@
+"""After `fork` no connection is shared, and what was counted before it is delivered once."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.harness.polling import eventually
+from tests.integration.cache_support import ROOT, cache_at, clients_of
+
+MODULE = """
+import asyncio, multiprocessing, os, sys, traceback
+from concurrent.futures import ProcessPoolExecutor
+from langcache_cli.caching import *
+
+@cached(key_prefix="vocabulary")
+async def word(item: int) -> int:
+    return item
+
+async def read_all(rounds=30):
+    for turn in range(rounds):
+        items = [turn % 50, *range(50)]
+        found = await asyncio.gather(*map(word, items))
+        assert found == items, (found, items)
+        assert await get_default_cache().set(f"user_stats:{os.getpid()}", turn)
+        assert await get_default_cache().get(f"user_stats:{os.getpid()}") == turn
+
+async def read_words():
+    for turn in range(100):
+        items = list(range(turn, turn + 50))
+        assert await asyncio.gather(*map(word, items)) == items
+
+def in_pool(_):
+    asyncio.run(read_all())
+    return os.getpid()
+
+def go_on(*work):
+    child = os.fork()
+    try:
+        for one in work:
+            loop.run_until_complete(one)
+        loop.run_until_complete(close_redis_client())
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    if not child:
+        os._exit(0)
+    ended(child)
+    loop.close()
+
+def ended(child):
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+
+PROGRAMS = {
+    "the child goes on with the loop it inherited": """
+loop = asyncio.new_event_loop()
+loop.run_until_complete(read_all(1))
+go_on(read_all())
+""",
+    "the child goes on while replies are under way": """
+loop = asyncio.new_event_loop()
+loop.run_until_complete(read_all(1))
+calls = [loop.create_task(word(item)) for item in range(50)]
+loop.run_until_complete(asyncio.sleep(0))
+go_on(asyncio.gather(*calls), read_all(3))
+assert [call.result() for call in calls] == list(range(50))
+""",
+    "the child goes on while a connection is being made": """
+loop = asyncio.new_event_loop()
+calls = [loop.create_task(word(item)) for item in range(50)]
+for _ in range(int(sys.argv[1])):
+    loop.run_until_complete(asyncio.sleep(0))
+go_on(asyncio.gather(*calls), read_words())  # the child may disturb the attempt of the parent
+assert [call.result() for call in calls] == list(range(50))
+""",
+    "a pool forked from a running loop": """
+async def main():
+    await read_all(1)
+    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("fork")) as pool:
+        work = [asyncio.wrap_future(pool.submit(in_pool, item)) for item in range(8)]
+        await read_all()
+        await asyncio.gather(*work)
+asyncio.run(main())
+""",
+    "preloaded, then a fresh loop in each child": """
+asyncio.run(read_all(1))
+children = []
+for _ in range(4):
+    child = os.fork()
+    if not child:
+        asyncio.run(read_all())
+        os._exit(0)
+    children.append(child)
+asyncio.run(read_all())
+for child in children:
+    ended(child)
+""",
+    "preloaded in a loop that was never closed": """
+loop = asyncio.new_event_loop()
+loop.run_until_complete(read_all(1))
+children = []
+for _ in range(4):
+    child = os.fork()
+    if not child:
+        asyncio.run(read_all())
+        os._exit(0)
+    children.append(child)
+loop.run_until_complete(read_all())
+for child in children:
+    ended(child)
+loop.run_until_complete(close_redis_client())
+loop.close()
+""",
+}
+CASES = [
+    *((name, 0) for name in PROGRAMS if "being made" not in name),
+    *(("the child goes on while a connection is being made", steps) for steps in range(1, 13, 2)),
+]
+
+
+@pytest.mark.parametrize(("name", "steps"), CASES)
+def test_parent_and_child_get_their_own_values(redis_url, redis_server, tmp_path, name, steps):
+    done = run(tmp_path, redis_url, MODULE + PROGRAMS[name], str(steps))
+    assert (done.returncode, done.stderr) == (0, "")
+    eventually(lambda: clients_of(redis_server) == 0)
+
+
+COUNTS = """
+loop = asyncio.new_event_loop()
+for item in range(10):
+    loop.run_until_complete(word(item))
+for _ in range(3):
+    if not os.fork():
+        if sys.argv[1] == "fresh":
+            asyncio.run(word(0))
+            os._exit(0)
+        loop.run_until_complete(word(0))
+        loop.run_until_complete(close_redis_client())
+        os._exit(0)
+for _ in range(3):
+    os.wait()
+loop.run_until_complete(close_redis_client())
+loop.close()
+"""
+
+
+@pytest.mark.parametrize("children", ["fresh", "inherited"])
+async def test_what_was_counted_before_a_fork_is_delivered_by_the_parent_alone(redis_url, tmp_path, children):
+    done = run(tmp_path, redis_url, MODULE + COUNTS, children)
+    assert (done.returncode, done.stderr) == (0, "")
+    async with cache_at(redis_url) as cache:
+        total = (await cache.report()).types["vocabulary"]
+        assert (total["misses"], total["hits"]) == (10, 3)
+
+
+def run(folder, url: str, program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    file = folder / "program.py"
+    file.write_text(program)
+    environment = {**os.environ, "PYTHONPATH": os.environ.get("PYTHONPATH", str(ROOT)), "REDIS_URL": url}
+    environment["LANGCACHE_OPERATION_TIMEOUT"] = "2"
+    return subprocess.run(
+        [sys.executable, str(file), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
