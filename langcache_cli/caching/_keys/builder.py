@@ -1,20 +1,23 @@
 """The Redis key of a call: ``{namespace}:{prefix}:{function}:{argument}:{argument}...``.
 
 Arguments are in signature order with defaults filled in, so that ``f(1)`` and ``f(word_id=1)`` share an
-entry. ``self``, ``cls``, database sessions and ignored parameters are not part of the key.
+entry. ``self``, ``cls``, database sessions and ignored parameters are not part of the key. A method that is
+called through a subclass of the class that defines it has the subclass in its key.
 """
 
 from __future__ import annotations
 
+import copy
 import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from langcache_cli.caching._config.names import NAME_PATTERN
 from langcache_cli.caching._keys.argument_text import argument_text
 from langcache_cli.caching._keys.key_template import KeyTemplate
+from langcache_cli.caching._keys.owning_class import class_name, class_text, defining_class
 from langcache_cli.caching._keys.session_parameters import database_sessions
 from langcache_cli.caching._keys.shortening import shorten
 
@@ -49,9 +52,16 @@ class KeyBuilder:
         self.prefix = prefix
         self.function_name = function.__name__
         self.stem = f"{prefix}:{self.function_name}"
+        self.home = defining_class(function)
+        """The class in whose body the function is written; None for a plain function."""
+        self.module = function.__module__
         signature = _signature(function)
-        self.takes_instance = next(iter(signature.parameters), "") in ("self", "cls")
-        self.signature = without_instance(signature) if self.takes_instance else signature
+        self.first = first = next(iter(signature.parameters), "")
+        self.instance = first if self.home and first in ("self", "cls") else None
+        """The parameter that takes the instance or class of a method."""
+        self.uses_instance = False
+        self._whole_signature = signature
+        self.signature = without_instance(signature) if self.instance else signature
         parameters = self.signature.parameters
         unknown = set(ignore) - set(parameters)
         if unknown:
@@ -69,6 +79,30 @@ class KeyBuilder:
                 f"key template {template!r} names {listed(unknown)}, "
                 f"which {self.function_name}() does not take"
             )
+
+    def of_class(self, owner: type[Any]) -> Self:
+        """The keys of the method that instances of ``owner`` have.
+
+        The first parameter, which takes the instance, is not part of them. The name of ``owner`` is, unless
+        it defines the method: the subclasses of one class do not share entries.
+        """
+        bound = copy.copy(self)
+        parameters = list(self._whole_signature.parameters.values())
+        if parameters and parameters[0].kind is not inspect.Parameter.VAR_POSITIONAL:
+            bound.signature = without_instance(self._whole_signature)
+            bound.in_key = tuple(name for name in self.in_key if name != self.first)
+            bound.instance = self.first
+        if class_name(owner) != self.home:
+            bound.stem = f"{self.stem}:{class_text(owner)}"
+        return bound
+
+    def as_plain_function(self) -> Self:
+        """The keys of a static method: its first parameter is an argument, whatever its name."""
+        plain = copy.copy(self)
+        plain.signature, plain.instance = self._whole_signature, None
+        if self.instance and not self.template:
+            plain.in_key = (self.instance, *self.in_key)
+        return plain
 
     @property
     def required(self) -> set[str]:
