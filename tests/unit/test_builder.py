@@ -162,8 +162,9 @@ class TestTemplates:
         "template",
         [
             "user:{user}",
-            "{word_id.real}",
-            "{word_id[0]}",
+            "{word_id[}",
+            "{word_id.}",
+            "{word_id.a b}",
             "{word_id!r}",
             "{word_id:>5}",
             "{}",
@@ -209,10 +210,9 @@ class TestTemplates:
 
 class TestErrors:
     def test_the_error_for_a_value_without_a_stable_form_names_the_parameter_and_a_remedy(self):
-        with pytest.raises(
-            TypeError, match=r"translate_text\(\): the argument 'source' .* ignore=\('source',\)"
-        ):
+        with pytest.raises(TypeError, match=r"translate_text\(\): the argument 'source' .* key=") as caught:
             key_of(translate_text, "a", object())
+        assert "ignore" not in str(caught.value)  # two users would share an entry
 
     def test_a_missing_argument_is_named(self):
         with pytest.raises(TypeError, match=r"translate_text\(\) needs 'text'"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Required, TypedDict
 
 from langcache_cli.caching._config.settings import TEN_YEARS_SECONDS
@@ -31,16 +31,18 @@ class CachedOptions(TypedDict, total=False):
 
     tags: Sequence[str]
     """Templates such as ``"word:{word_id}"`` of the labels by which `invalidate_tags`
-    invalidates entries together. Their parameters must be part of the key. Default: none."""
+    invalidates entries together. Their fields must be part of the key, or of what is. Default: none."""
 
     local_ttl: float
     """Seconds that an entry may also be kept in the memory of the process, where a hit costs
     a few microseconds. A change by another process is seen once Redis has pushed it, usually within a
     millisecond. Default: 0."""
 
-    key: str | None
-    """Template for the rest of the key, such as ``"user:{user_id}"``. Default: all arguments
-    but ``self``, database sessions and ignored ones."""
+    key: str | Callable[..., object] | None
+    """Template for the rest of the key, such as ``"user:{user_id}"``, ``"user:{current_user.id}"`` or
+    ``"{self.language}:{word_id}"``; or a function that takes some of the parameters, by their names, and
+    returns that part of the key, or a tuple of parts. Default: all arguments but ``self``, database sessions
+    and ignored ones."""
 
     ignore: Sequence[str]
     """Parameters that do not change the value. Default: none."""

@@ -186,7 +186,11 @@ class FunctionSpec:
             tags = TagTemplates(templates)
         except TypeError as error:
             raise TypeError(f"{self.name}: {error}") from None
-        unknown = tags.names - set(self.keys.in_key)
+        unknown = [
+            text
+            for text, field in tags.fields.items()
+            if not any(field.is_part_of(known) for known in self.keys.fields)
+        ]
         if unknown:
             raise TypeError(
                 f"{self.name}: its tags name {listed(unknown)}, which is not part of its key: "

@@ -178,3 +178,8 @@ _RENDERERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
     ((set, frozenset), _set),
     (BaseModel, _model),
 )
+
+STABLE_TYPES: tuple[type[Any], ...] = tuple(
+    one for kind, _ in _RENDERERS for one in (kind if isinstance(kind, tuple) else (kind,))
+)
+"""The types with a stable form, besides dataclasses: they and their subclasses can be part of a key."""
