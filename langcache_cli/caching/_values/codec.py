@@ -14,12 +14,21 @@ from pydantic_core import CoreSchema
 
 from langcache_cli.caching._errors import UncacheableValueError, UndecodableEntryError
 from langcache_cli.caching._values.ambiguous_unions import disambiguate_unions
+from langcache_cli.caching._values.fields_set import (
+    PREFIX,
+    fields_sets,
+    restore_fields_sets,
+    split_fields_sets,
+    with_fields_sets,
+)
 from langcache_cli.caching._values.fingerprint import fingerprint
 from langcache_cli.caching._values.proven_round_trip import proven_round_trip
 from langcache_cli.caching._values.rejected_types import annotation_text, reject_iterators, reject_type
 from langcache_cli.caching._values.strict_equality import strictly_equal
 
 _JSON_CONFIG = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants")
+
+_DUMP: dict[str, Any] = {"round_trip": True, "by_alias": False, "warnings": "error"}
 
 
 class Codec:
@@ -59,8 +68,7 @@ class Codec:
                 # No warning is possible here, and detecting them doubles the time.
                 return self._to_json(value, round_trip=True, by_alias=False, warnings=False)
             (_require_plain_json if self._plain else reject_iterators)(value)
-            payload = self._to_json(value, round_trip=True, by_alias=False, warnings="error")
-            restored = self.decode(payload)
+            payload, restored = self._encode_and_decode(value)
             is_equal = strictly_equal(value, restored)
         except Exception as error:  # noqa: BLE001 - runs serializers and __eq__ of the application
             raise UncacheableValueError(_reason(error)) from None
@@ -70,6 +78,21 @@ class Codec:
             )
         return payload
 
+    def _encode_and_decode(self, value: Any) -> tuple[bytes, Any]:
+        """The JSON of a value and what that decodes to, equal if there is a way to make it so."""
+        sets = fields_sets(value)
+        payload = self._to_json(value, **_DUMP, exclude_unset=True)
+        if not sets:
+            return payload, self.decode(payload)
+        try:
+            restored = self.decode(payload)
+            if strictly_equal(value, restored):
+                return payload, restored
+        except UndecodableEntryError:
+            pass  # a field that was not set is needed to decode, such as a discriminator
+        payload = with_fields_sets(self._to_json(value, **_DUMP), sets)
+        return payload, self.decode(payload)
+
     def decode(self, payload: bytes) -> Any:
         """The value of ``payload``, a new object for each call: callers may modify it.
 
@@ -77,6 +100,11 @@ class Codec:
             UndecodableEntryError: The bytes are not JSON of the expected type.
         """
         try:
+            if payload[:1] == PREFIX:
+                sets, payload = split_fields_sets(payload)
+                value = self._validate(payload, by_alias=False, by_name=True)
+                restore_fields_sets(value, sets)
+                return value
             return self._validate(payload, by_alias=False, by_name=True)
         except Exception as error:  # noqa: BLE001 - validators of the application may raise anything
             raise UndecodableEntryError(_reason(error)) from None
