@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from langcache_cli.caching._front.binding import bound_class
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_function
 from langcache_cli.caching._front.function_cache import FunctionCache
+from langcache_cli.caching._front.values_of_items import unshared, values_of_items
 from langcache_cli.caching._functions.spec import EntryKeys
 from langcache_cli.caching._keys.builder import listed, without_instance
 from langcache_cli.caching._keys.owning_class import defining_class, is_kind_of
@@ -20,12 +21,15 @@ from langcache_cli.caching._loading.call_many import CallMany
 P = ParamSpec("P")
 T = TypeVar("T")
 
+Returned = Sequence[T | Exception] | Mapping[Any, T | Exception]
+"""What a function for many items returns: values in the order of the items, or by item."""
+
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def cached_many(
     single: CachedFunction[Any, T], *, each: str
-) -> Callable[[Callable[P, Coroutine[Any, Any, Sequence[T | Exception]]]], CachedMany[P, T]]:
+) -> Callable[[Callable[P, Coroutine[Any, Any, Returned[T]]]], CachedMany[P, T]]:
     """Cache what an ``async def`` function returns for a list of items, each under the key of ``single``.
 
     ::
@@ -38,8 +42,9 @@ def cached_many(
         async def translate_batch(texts: Sequence[str], source_lang: str, target_lang: str) -> list[str]: ...
 
     The function is called with the items that are missing, each once, and returns their values in the same
-    order. Lifetime, tags, statistics and the type of a value are those of ``single``, and a load of one is
-    shared with the other. An exception in the place of a value is raised after the other values were stored.
+    order, or a dictionary of the values by item. Lifetime, tags, statistics and the type of a value are those
+    of ``single``, and a load of one is shared with the other. An exception in the place of a value is raised
+    after the other values were stored.
 
     Args:
         single: The cached function for one item.
@@ -50,7 +55,7 @@ def cached_many(
         TypeError: When the module is imported: the parameters of the two functions do not match.
     """
 
-    def decorate(function: Callable[P, Coroutine[Any, Any, Sequence[T | Exception]]]) -> CachedMany[P, T]:
+    def decorate(function: Callable[P, Coroutine[Any, Any, Returned[T]]]) -> CachedMany[P, T]:
         return CachedMany(function, single, each)
 
     return decorate
@@ -61,7 +66,7 @@ class CachedMany(Generic[P, T]):
 
     def __init__(
         self,
-        function: Callable[P, Coroutine[Any, Any, Sequence[T | Exception]]],
+        function: Callable[P, Coroutine[Any, Any, Returned[T]]],
         single: CachedFunction[Any, T],
         each: str,
     ) -> None:
@@ -75,7 +80,7 @@ class CachedMany(Generic[P, T]):
         self._item = _item_parameter(self._signature, single, each, function.__qualname__)
 
     @property
-    def uncached(self) -> Callable[P, Coroutine[Any, Any, Sequence[T | Exception]]]:
+    def uncached(self) -> Callable[P, Coroutine[Any, Any, Returned[T]]]:
         """The function itself."""
         return self._function
 
@@ -89,7 +94,8 @@ class CachedMany(Generic[P, T]):
 
         Raises:
             TypeError: An item or another argument cannot be part of a key.
-            ValueError: The function returned more or fewer values than it was asked for.
+            TypeError: The function returned neither a sequence nor a dictionary.
+            ValueError: The function returned more or fewer values than it was asked for, or lacks an item.
             Exception: Whatever the function raises, or has returned in the place of a value; several of the
                 latter come as an `ExceptionGroup`.
         """
@@ -100,7 +106,8 @@ class CachedMany(Generic[P, T]):
         items, addresses = self._addressed(cache, bound)
         reader = cache.reader(self._single.spec) if cache.enabled else None
         load = functools.partial(self._load, bound)
-        return await CallMany(reader, load, addresses, items).answer()
+        values = await CallMany(reader, load, addresses, items).answer()
+        return unshared(values, [address.key for address in addresses])
 
     async def invalidate(self, /, **kwargs: Any) -> int:
         """Remove the entries of all items; returns how many there were. See `CachedFunction.invalidate`."""
@@ -172,10 +179,8 @@ class CachedMany(Generic[P, T]):
         """The values of some of the items, straight from the function."""
         arguments = inspect.BoundArguments(self._signature, bound.arguments.copy())
         arguments.arguments[self._each] = list(items)
-        values = list(await self._function(*arguments.args, **arguments.kwargs))
-        if len(values) != len(items):
-            raise ValueError(f"{self!r} returned {len(values)} values for {len(items)} items")
-        return values
+        returned = await self._function(*arguments.args, **arguments.kwargs)
+        return values_of_items(returned, items, repr(self))
 
 
 def _items(items: Iterable[Any], name: str) -> list[Any]:

@@ -7,6 +7,9 @@ from typing import Required, TypedDict
 
 from langcache_cli.caching._config.settings import TEN_YEARS_SECONDS
 
+TTL_RANGE = f"more than 0 seconds and at most {TEN_YEARS_SECONDS:,} (ten years)"
+"""What a ``ttl`` can be, in messages."""
+
 MAX_EARLY_REFRESH = 100
 """More would load at almost every call."""
 
@@ -72,14 +75,14 @@ def require_usable_times(name: str, options: CachedOptions) -> None:
         TypeError: A time is negative, too long, or a ``ttl`` of 0.
     """
     ttl = options.get("ttl")
-    if ttl is not None and not ttl > 0:
-        raise TypeError(f"{name}: ttl must be more than 0 seconds, not {ttl!r}")
+    if ttl is not None and not 0 < ttl <= TEN_YEARS_SECONDS:
+        raise TypeError(f"{name}: ttl must be {TTL_RANGE}, not {ttl!r}")
     for option, seconds in (
         ("stale_ttl", options.get("stale_ttl", 0)),
         ("local_ttl", options.get("local_ttl", 0)),
     ):
         if not 0 <= seconds <= TEN_YEARS_SECONDS:
-            raise TypeError(f"{name}: {option} must be 0 seconds or more, not {seconds!r}")
+            raise TypeError(f"{name}: {option} must be 0 to {TEN_YEARS_SECONDS:,} seconds, not {seconds!r}")
     early_refresh = options.get("early_refresh", 0)
     if not 0 <= early_refresh <= MAX_EARLY_REFRESH:
         raise TypeError(
