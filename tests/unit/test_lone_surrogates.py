@@ -35,8 +35,6 @@ def cache(faults: Faults) -> Cache:
     ],
 )
 async def test_a_key_or_pattern_is_refused(cache: Cache, faults: Faults, down: bool, call: Call):
-    cache, faults, down: bool, call: Callable[[Cache], Awaitable[Any]]
-):
     if down:
         faults.fail()
     with pytest.raises(PatternError, match="contains a lone surrogate"):
