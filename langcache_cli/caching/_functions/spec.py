@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple, Self
 from weakref import WeakKeyDictionary
 
-from langcache_cli.caching._errors import UndecodableEntryError
+from langcache_cli.caching._errors import UncacheableValueError, UndecodableEntryError
 from langcache_cli.caching._functions.options import CachedOptions, require_usable_times
 from langcache_cli.caching._functions.return_type import return_annotation
 from langcache_cli.caching._functions.warmer import Warmer
@@ -175,11 +175,17 @@ class FunctionSpec:
         except UndecodableEntryError:
             return None
 
-    def warn_uncacheable(self, reason: BaseException) -> None:
-        """Log, once per process, that values of this function are not stored, and why."""
+    def warn_uncacheable(self, reason: UncacheableValueError, *, show_values: bool = False) -> None:
+        """Log, once per process, that values of this function are not stored, and why.
+
+        Args:
+            reason: Why.
+            show_values: ``LANGCACHE_LOG_VALUES``: show the value, too.
+        """
         if not self._warned:
             self._warned = True
-            logger.warning("%s returned a value that is not cached: %s", self.name, reason)
+            text = reason.details if show_values else str(reason)
+            logger.warning("%s returned a value that is not cached: %s", self.name, text)
 
     def _checked_tags(self, templates: Sequence[str]) -> TagTemplates:
         try:
