@@ -76,7 +76,16 @@ class ConnectionLostError(ConnectionError):
 
 
 class UncacheableValueError(CacheError):
-    """The value would not come back from the cache the same; nothing was stored."""
+    """The value would not come back from the cache the same; nothing was stored.
+
+    Attributes:
+        details: What the value is and what it would become. The message shows types only: logs are not the
+            place for the values of users.
+    """
+
+    def __init__(self, message: str, *, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details or message
 
 
 class UndecodableEntryError(CacheError):

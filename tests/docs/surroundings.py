@@ -28,6 +28,11 @@ class WordRow(Tables):
     translation_en: Mapped[str]
 
 
+class UserRow(Tables):
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
 class Word(BaseModel):
     model_config = ConfigDict(from_attributes=True)
     id: int
@@ -73,6 +78,7 @@ async def backend(folder: Path) -> AsyncIterator[Names]:
                 "UserStats": UserStats,
                 "Word": Word,
                 "WordRow": WordRow,
+                "UserRow": UserRow,
                 "batches_of_ids": batches_of_ids,
                 "db": db,
                 "require_admin": require_admin,

@@ -130,9 +130,15 @@ async def translate_to_numbers(texts: list[str]) -> list[int]:
     raise NotImplementedError
 
 
+@cached_many(translate, each="texts")
+async def translate_by_text(texts: list[str]) -> dict[str, str]:
+    raise NotImplementedError
+
+
 async def calls_for_many(translator: Translator) -> None:
     assert_type(await translate_all(["Haus"], translator), list[str])
     assert_type(await translate_what_can_be(["Haus"]), list[str])
+    assert_type(await translate_by_text(["Haus"]), list[str])
     assert_type(await translate_all.invalidate(texts=["Haus"]), int)
     await translate_all("Haus", translator)  # type: ignore[arg-type]
     await translate_all(["Haus"])  # type: ignore[call-arg]

@@ -16,7 +16,13 @@ from langcache_cli.caching._keys.shortening import MAX_KEY_BYTES, shorten
 from tests.unit.values import marks, texts, values
 
 
-async def get_vocabulary_word(self: Any, word_id: int, db: AsyncSession) -> None: ...
+class Vocabulary:
+    async def get_vocabulary_word(self, word_id: int, db: AsyncSession) -> None: ...
+
+    async def make(cls: Any, name: str) -> None: ...  # noqa: N805 - what a class method wraps
+
+
+get_vocabulary_word = Vocabulary.get_vocabulary_word
 
 
 async def get_vocabulary_level(
@@ -82,9 +88,7 @@ def test_a_function_without_arguments_has_one_key():
 
 
 def test_the_class_of_a_class_method_is_not_part_of_the_key():
-    async def make(cls: Any, name: str) -> None: ...
-
-    assert key_of(make, "a") == "cache:p:make:a"
+    assert key_of(Vocabulary.make, "a") == "cache:p:make:a"
 
 
 def arguments() -> st.SearchStrategy[tuple[tuple[Any, ...], dict[str, Any]]]:
@@ -158,9 +162,9 @@ class TestTemplates:
         "template",
         [
             "user:{user}",
-            "user:{self}",
-            "{word_id.real}",
-            "{word_id[0]}",
+            "{word_id[}",
+            "{word_id.}",
+            "{word_id.a b}",
             "{word_id!r}",
             "{word_id:>5}",
             "{}",
@@ -206,10 +210,9 @@ class TestTemplates:
 
 class TestErrors:
     def test_the_error_for_a_value_without_a_stable_form_names_the_parameter_and_a_remedy(self):
-        with pytest.raises(
-            TypeError, match=r"translate_text\(\): the argument 'source' .* ignore=\('source',\)"
-        ):
+        with pytest.raises(TypeError, match=r"translate_text\(\): the argument 'source' .* key=") as caught:
             key_of(translate_text, "a", object())
+        assert "ignore" not in str(caught.value)  # two users would share an entry
 
     def test_a_missing_argument_is_named(self):
         with pytest.raises(TypeError, match=r"translate_text\(\) needs 'text'"):

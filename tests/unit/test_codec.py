@@ -202,7 +202,8 @@ def test_unions_that_json_distinguishes_are_encoded_plainly():
 def test_computed_fields_and_aliases_are_not_stored():
     entry = Entry(wordId=7)
     assert entry.first is None
-    assert set(Codec(dict[str, Any]).decode(Codec(Entry).encode(entry))) == set(Entry.model_fields)
+    # Nor are fields that were not set: their defaults are not part of the value.
+    assert Codec(dict[str, Any]).decode(Codec(Entry).encode(entry)) == {"word_id": 7}
 
 
 def test_a_cached_computed_field_does_not_prevent_caching():

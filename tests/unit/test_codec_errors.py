@@ -1,6 +1,7 @@
 """Values that the codec rejects, and the messages that say why."""
 
 import datetime as dt
+import logging
 import math
 import uuid
 from collections import OrderedDict, deque
@@ -14,10 +15,13 @@ from pydantic import (
     BaseModel,
     PrivateAttr,
     SecretStr,
+    field_serializer,
+    field_validator,
 )
 
 from langcache_cli.caching import UncacheableValueError
 from langcache_cli.caching._values.codec import Codec
+from langcache_cli.caching.testing import memory_cache
 from tests.unit.codec_cases import AN_ID, NAIVE, NOON, Cat, Dog, Open, Place, PlainBinary, Translation
 from tests.unit.values import BERLIN, Level, Rank
 
@@ -108,9 +112,66 @@ def test_a_value_that_contains_itself_is_rejected(annotation, wrap):
         Codec(annotation).encode(loop)
 
 
-def test_the_message_shows_both_values():
-    with pytest.raises(UncacheableValueError, match=r"come back as \[1\], not as \(1,\)"):
+def test_the_details_show_both_values():
+    with pytest.raises(
+        UncacheableValueError, match="^it would come back as a list, not as a tuple$"
+    ) as caught:
         Codec(Sequence[int]).encode((1,))
+    assert caught.value.details == "it would come back as [1], not as (1,)"
+
+
+class Checked(BaseModel):
+    name: Any
+
+    @field_validator("name")
+    @classmethod
+    def _accept(cls, name: Any) -> Any:
+        if name == "secret":
+            raise ValueError(f"not {name}")
+        return name
+
+    @field_serializer("name")
+    def _write(self, name: Any) -> Any:
+        if name == "secret in json":
+            raise ValueError(f"cannot write {name}")
+        return name
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "message"),
+    [
+        (int, "secret", "int"),
+        (list[int], [1, "secret"], "int"),
+        (Translation, Special(text="secret"), "Special"),
+        (dict[str, Any], {"secret": {"secret": ("secret",)}}, r"not as a tuple, at \[...\]\[...\]"),
+        (list[Translation], [Translation.model_construct(text=b"secret")], "."),
+        (Checked, Checked.model_construct(name="secret"), "at name: value_error"),
+        (Checked, Checked(name="secret in json"), "encoding it raised PydanticSerializationError"),
+        (uuid.UUID | str, b"secret", "is not a member of the union"),
+        (Any, {"secret": AN_ID}, "a UUID is not a plain JSON value"),
+        (str, Text("secret"), "not as a Text"),
+    ],
+    ids=repr,
+)
+def test_the_message_shows_no_value_and_the_details_may(annotation, value, message):
+    with pytest.raises(UncacheableValueError, match=message) as caught:
+        Codec(annotation).encode(value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("log_values", [False, True])
+async def test_log_lines_show_values_only_if_a_setting_allows_it(caplog, log_values):
+    cache = memory_cache(log_values=log_values)
+
+    @cache.cached(key_prefix="p", stale_ttl=60)
+    async def look_up(i: int) -> Sequence[str]:
+        return ("secret",)
+
+    with caplog.at_level(logging.DEBUG):
+        assert await look_up(1) == ("secret",)
+    await cache.aclose()
+    assert ("secret" in caplog.text) is log_values
+    assert "returned a value that is not cached: it would come back as" in caplog.text
 
 
 def test_the_message_for_a_plain_value_suggests_an_annotation():

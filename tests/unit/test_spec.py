@@ -114,7 +114,7 @@ def test_an_async_generator_is_refused():
 
 @pytest.mark.parametrize("ttl", [0, -1, float("nan")])
 def test_a_ttl_that_means_nothing_is_refused(ttl):
-    with pytest.raises(TypeError, match=f"ttl must be more than 0 seconds, not {ttl}"):
+    with pytest.raises(TypeError, match=f"ttl must be more than 0 seconds and at most .*, not {ttl}"):
         spec_of(text, ttl)
 
 
@@ -137,8 +137,8 @@ def test_an_entry_of_another_schema_or_a_damaged_one_is_not_usable():
 def test_an_uncacheable_value_is_warned_about_once(caplog):
     spec = spec_of(text)
     with caplog.at_level(logging.WARNING, logger="langcache_cli.caching"):
-        spec.warn_uncacheable(ValueError("because"))
-        spec.warn_uncacheable(ValueError("again"))
+        spec.warn_uncacheable(UncacheableValueError("because", details="secret"))
+        spec.warn_uncacheable(UncacheableValueError("again"))
     assert [record.getMessage() for record in caplog.records] == [
         f"{__name__}.text returned a value that is not cached: because"
     ]

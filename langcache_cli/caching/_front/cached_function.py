@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
+from langcache_cli.caching._front.binding import (
+    Binding,
+    bound_class,
+    home_and_subclasses,
+    is_static,
+    receiver,
+)
+from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_function
 from langcache_cli.caching._front.function_cache import FunctionCache
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._functions.warmer import BatchLoader, CallBatches, Warmer, one_by_one
@@ -29,16 +37,21 @@ class CachedFunction(Generic[P, T]):
         spec: FunctionSpec,
         cache: Callable[[], FunctionCache],
         *,
-        instance: object | None = None,
+        binding: Binding = Binding.INSTANCE,
     ) -> None:
+        functools.update_wrapper(self, function)
+        mark_as_coroutine_function(self, function)
+        if binding is Binding.NOTHING:
+            spec = spec.as_plain_function()
         self._function = function
-        self._spec = spec
+        self._spec = self._root = spec
         self._cache = cache
-        self._instance = instance
-        self._is_unbound = spec.keys.takes_instance and instance is None
+        self._binding = binding
         self._owner: type[Any] | None = None
-        if instance is None:  # a bound one is made at every access to a method, and must be cheap
-            functools.update_wrapper(self, function)
+        self._may_lack_instance = spec.keys.instance is not None
+        """True for a method that is not bound: its first argument is the instance."""
+        self.instance_in_key: tuple[Any, ...] = ()
+        """The instance of a bound method, if its key has something of it."""
 
     @property
     def uncached(self) -> Callable[P, Coroutine[Any, Any, T]]:
@@ -55,7 +68,7 @@ class CachedFunction(Generic[P, T]):
         """Where its entries are."""
         return self._cache()
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T:
         """The value, from the cache if it can be.
 
         Raises:
@@ -65,7 +78,11 @@ class CachedFunction(Generic[P, T]):
         cache = self._cache()
         if not cache.enabled:
             return await self._function(*args, **kwargs)
-        key_args = args[1:] if self._is_unbound else args
+        if self._may_lack_instance:
+            bound, args, kwargs = self._received(args, kwargs)  # type: ignore[assignment]
+            if bound is not self:
+                return await bound(*args, **kwargs)
+        key_args = (*self.instance_in_key, *args) if self.instance_in_key else args
         reader = cache.reader(self._spec)
         if reader.near is not None:
             found = reader.near_answer(reader.near, key_args, kwargs)
@@ -74,7 +91,7 @@ class CachedFunction(Generic[P, T]):
         value: T = await reader.answer(self._function, args, kwargs, key_args=key_args)
         return value
 
-    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run the function now and store its value, even if an entry is fresh.
 
         Until then the old entry is served. Loads that began earlier are not stored any more.
@@ -86,8 +103,11 @@ class CachedFunction(Generic[P, T]):
         cache = self._cache()
         if not cache.enabled:
             return await self._function(*args, **kwargs)
-        key_args = args[1:] if self._is_unbound else args
-        address = self._spec.address(cache.settings.namespace, key_args, kwargs)
+        if self._may_lack_instance:
+            bound, args, kwargs = self._received(args, kwargs)  # type: ignore[assignment]
+            if bound is not self:
+                return await bound.refresh(*args, **kwargs)
+        address = self._spec.address(cache.settings.namespace, (*self.instance_in_key, *args), kwargs)
         origin = functools.partial(self._function, *args, **kwargs)
         value: T = await cache.reader(self._spec).call(address, origin).refresh()
         return value
@@ -112,14 +132,15 @@ class CachedFunction(Generic[P, T]):
         return calls
 
     @overload
-    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool: ...
+    async def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> bool: ...
     @overload
-    async def invalidate(self, **kwargs: Any) -> bool: ...
-    async def invalidate(self, *args: Any, **kwargs: Any) -> bool:
+    async def invalidate(self, /, **kwargs: Any) -> bool: ...
+    async def invalidate(self, /, *args: Any, **kwargs: Any) -> bool:
         """Remove the entry of these arguments, and the right to store any load of it under way.
 
         Takes the arguments of the function; those that are not part of the key (``self``,
-        sessions, ignored ones) may be left out.
+        sessions, ignored ones) may be left out. Of a method that is named through the class that defines it,
+        and without an instance, the entries of all subclasses are removed that this process has imported.
 
         Returns:
             True if there was anything to remove. If Redis does not confirm, this process bypasses the cache
@@ -130,22 +151,46 @@ class CachedFunction(Generic[P, T]):
             TypeError: An argument that the key needs is missing or unknown.
         """
         cache = self._cache()
-        return (
-            cache.enabled
-            and await cache.invalidate_keys([self._address(cache, args, kwargs).key], self._spec) > 0
-        )
+        if not cache.enabled:
+            return False
+        keys = [address.key for address in self.addresses(cache, args, kwargs)]
+        return await cache.invalidate_keys(keys, self._spec) > 0
 
     @overload
-    def key_for(self, *args: P.args, **kwargs: P.kwargs) -> str: ...
+    def key_for(self, /, *args: P.args, **kwargs: P.kwargs) -> str: ...
     @overload
-    def key_for(self, **kwargs: Any) -> str: ...
-    def key_for(self, *args: Any, **kwargs: Any) -> str:
-        """The Redis key of these arguments; takes the same ones as `invalidate`."""
-        return self._address(self._cache(), args, kwargs).key
+    def key_for(self, /, **kwargs: Any) -> str: ...
+    def key_for(self, /, *args: Any, **kwargs: Any) -> str:
+        """The Redis key of these arguments; takes the same ones as `invalidate`.
 
-    def address(self, **kwargs: Any) -> EntryKeys:
+        A method that is called through a subclass has the subclass in its keys: name it through an instance
+        or the class that it is called on.
+        """
+        return self.addresses(self._cache(), args, kwargs)[0].key
+
+    def addresses(
+        self, cache: FunctionCache, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> list[EntryKeys]:
+        """Where the value is stored: first the key of these arguments, then those of subclasses."""
+        namespace = cache.settings.namespace
+        if not self._may_lack_instance:
+            return [self._spec.address(namespace, (*self.instance_in_key, *args), kwargs)]
+        keys = self._root.keys
+        if (found := receiver(keys, self._owner, args, kwargs, must_be_kind=True)) is not None:
+            instance, args, kwargs = found
+            return self.bound_to(instance).addresses(cache, args, kwargs)
+        if is_static(keys, self._owner):
+            return self._static.addresses(cache, args, kwargs)
+        specs = self._root.of_all_classes(*home_and_subclasses(keys, self._owner))
+        return [spec.address(namespace, args, kwargs) for spec in specs]
+
+    def all_keys(self, /, **kwargs: Any) -> list[str]:
+        """The Redis keys that `invalidate` removes for these arguments."""
+        return [address.key for address in self.addresses(self._cache(), (), kwargs)]
+
+    def address(self, /, **kwargs: Any) -> EntryKeys:
         """The Redis keys of the entry of these arguments, and of its tags."""
-        return self._address(self._cache(), (), kwargs)
+        return self.addresses(self._cache(), (), kwargs)[0]
 
     @overload
     def __get__(self, instance: None, owner: type[Any]) -> CachedFunction[P, T]: ...
@@ -153,21 +198,64 @@ class CachedFunction(Generic[P, T]):
     def __get__(
         self: CachedFunction[Concatenate[S, Q], T], instance: S, owner: type[Any]
     ) -> CachedFunction[Q, T]: ...
-    def __get__(self, instance: Any, owner: type[Any]) -> CachedFunction[Any, T]:
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> CachedFunction[Any, T]:
         """Bind to an instance, as a method is."""
-        if instance is None:
+        if self._binding is Binding.CLASS:
+            instance = owner if owner is not None else type(instance)
+        elif instance is None or self._binding is Binding.NOTHING:
             return self
-        bound = self._function.__get__(instance, owner)
-        return CachedFunction(bound, self._spec, self._cache, instance=instance)
+        return self.bound_to(instance)
+
+    def bound_to(self, instance: Any) -> CachedFunction[Any, T]:
+        """The method of an instance, or of a class if it is a class method."""
+        kind = type(instance)
+        owner = kind if kind is self._owner else bound_class(instance, self._root.keys.home)
+        function, spec = self._function.__get__(instance, owner), self._root.of_class(owner)
+        bound: CachedFunction[Any, T] = object.__new__(CachedFunction)
+        state = vars(bound)  # made at every access to a method: cheaper than another update_wrapper
+        state.update(vars(self))
+        state.update(_function=function, __wrapped__=function, __func__=self, __self__=instance, _spec=spec)
+        state["_may_lack_instance"] = False
+        if spec.keys.uses_instance:
+            state["instance_in_key"] = (instance,)
+        return bound
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
-        self._owner = owner
+        if self._owner is None and self._binding is Binding.INSTANCE:
+            self._owner = self._root.owner = owner
+            self._may_lack_instance = True
+
+    def __eq__(self, other: object) -> bool:
+        """True for two accesses to the method of one instance."""
+        if not isinstance(other, CachedFunction) or "__self__" not in vars(self):
+            return self is other
+        mine, its = vars(self), vars(other)
+        return mine["__self__"] is its.get("__self__", self) and mine["__func__"] is its["__func__"]
+
+    def __hash__(self) -> int:
+        mine = vars(self)
+        return hash((id(mine["__self__"]), id(mine["__func__"]))) if "__self__" in mine else id(self)
 
     def __repr__(self) -> str:
         return f"<cached {self._spec.name}>"
 
-    def _address(self, cache: FunctionCache, args: tuple[Any, ...], kwargs: dict[str, Any]) -> EntryKeys:
-        """Where the value is stored; a method named through its class is given the instance first."""
-        if self._owner is not None and args and isinstance(args[0], self._owner):
-            args = args[1:]
-        return self._spec.address(cache.settings.namespace, args, kwargs)
+    def _received(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[CachedFunction[Any, T], tuple[Any, ...], Mapping[str, Any]]:
+        """A call of a method through its class: the bound method and the other arguments.
+
+        Raises:
+            TypeError: There is no instance or class among the arguments.
+        """
+        found = receiver(self._root.keys, self._owner, args, kwargs)
+        if found is None:
+            return self._static, args, kwargs
+        instance, args, kwargs = found
+        return self.bound_to(instance), args, kwargs
+
+    @functools.cached_property
+    def _static(self) -> CachedFunction[Any, T]:
+        """The function as a static method, of which every parameter is an argument."""
+        static: CachedFunction[Any, T] = object.__new__(CachedFunction)
+        vars(static).update(vars(self), _spec=self._root.as_plain_function(), _may_lack_instance=False)
+        return static

@@ -5,24 +5,31 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from langcache_cli.caching._front.binding import bound_class
 from langcache_cli.caching._front.cached_function import CachedFunction
+from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_function
 from langcache_cli.caching._front.function_cache import FunctionCache
+from langcache_cli.caching._front.values_of_items import unshared, values_of_items
 from langcache_cli.caching._functions.spec import EntryKeys
 from langcache_cli.caching._keys.builder import listed, without_instance
+from langcache_cli.caching._keys.owning_class import defining_class, is_kind_of
 from langcache_cli.caching._loading.call_many import CallMany
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Returned = Sequence[T | Exception] | Mapping[Any, T | Exception]
+"""What a function for many items returns: values in the order of the items, or by item."""
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def cached_many(
     single: CachedFunction[Any, T], *, each: str
-) -> Callable[[Callable[P, Coroutine[Any, Any, Sequence[T | Exception]]]], CachedMany[P, T]]:
+) -> Callable[[Callable[P, Coroutine[Any, Any, Returned[T]]]], CachedMany[P, T]]:
     """Cache what an ``async def`` function returns for a list of items, each under the key of ``single``.
 
     ```python
@@ -35,8 +42,9 @@ def cached_many(
     ```
 
     The function is called with the items that are missing, each once, and returns their values in the same
-    order. Lifetime, tags, statistics and the type of a value are those of ``single``, and a load of one is
-    shared with the other. An exception in the place of a value is raised after the other values were stored.
+    order, or a dictionary of the values by item. Lifetime, tags, statistics and the type of a value are those
+    of ``single``, and a load of one is shared with the other. An exception in the place of a value is raised
+    after the other values were stored.
 
     Args:
         single: The cached function for one item.
@@ -47,7 +55,7 @@ def cached_many(
         TypeError: When the module is imported: the parameters of the two functions do not match.
     """
 
-    def decorate(function: Callable[P, Coroutine[Any, Any, Sequence[T | Exception]]]) -> CachedMany[P, T]:
+    def decorate(function: Callable[P, Coroutine[Any, Any, Returned[T]]]) -> CachedMany[P, T]:
         return CachedMany(function, single, each)
 
     return decorate
@@ -58,7 +66,7 @@ class CachedMany(Generic[P, T]):
 
     def __init__(
         self,
-        function: Callable[P, Coroutine[Any, Any, Sequence[T | Exception]]],
+        function: Callable[P, Coroutine[Any, Any, Returned[T]]],
         single: CachedFunction[Any, T],
         each: str,
     ) -> None:
@@ -66,11 +74,13 @@ class CachedMany(Generic[P, T]):
         self._single = single
         self._each = each
         self._signature = inspect.signature(function)
+        self._home = defining_class(function)
         functools.update_wrapper(self, function)
+        mark_as_coroutine_function(self, function)
         self._item = _item_parameter(self._signature, single, each, function.__qualname__)
 
     @property
-    def uncached(self) -> Callable[P, Coroutine[Any, Any, Sequence[T | Exception]]]:
+    def uncached(self) -> Callable[P, Coroutine[Any, Any, Returned[T]]]:
         """The function itself."""
         return self._function
 
@@ -79,36 +89,69 @@ class CachedMany(Generic[P, T]):
         """The cached function for one item."""
         return self._single
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> list[T]:
+    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> list[T]:
         """The values of all items, in their order.
 
         Raises:
             TypeError: An item or another argument cannot be part of a key.
-            ValueError: The function returned more or fewer values than it was asked for.
+            TypeError: The function returned neither a sequence nor a dictionary.
+            ValueError: The function returned more or fewer values than it was asked for, or lacks an item.
             Exception: Whatever the function raises, or has returned in the place of a value; several of the
                 latter come as an `ExceptionGroup`.
         """
+        if args and self._home and is_kind_of(bound_class(args[0], self._home), self._home):
+            return await self.__get__(args[0])(*args[1:], **kwargs)
         cache = self._single.cache
         bound = self._signature.bind(*args, **kwargs)
         items, addresses = self._addressed(cache, bound)
         reader = cache.reader(self._single.spec) if cache.enabled else None
         load = functools.partial(self._load, bound)
-        return await CallMany(reader, load, addresses, items).answer()
+        values = await CallMany(reader, load, addresses, items).answer()
+        return unshared(values, [address.key for address in addresses])
 
-    async def invalidate(self, **kwargs: Any) -> int:
+    async def invalidate(self, /, **kwargs: Any) -> int:
         """Remove the entries of all items; returns how many there were. See `CachedFunction.invalidate`."""
         cache = self._single.cache
-        _, addresses = self._addressed(cache, self._signature.bind_partial(**kwargs))
-        return await cache.invalidate_keys([address.key for address in addresses], self._single.spec)
+        if not cache.enabled:
+            return 0
+        items, shared = self._arguments(self._signature.bind_partial(**kwargs))
+        keys = [key for item in items for key in self._single.all_keys(**shared, **{self._item: item})]
+        return await cache.invalidate_keys(keys, self._single.spec)
 
-    def __get__(self, instance: Any, owner: type[Any]) -> CachedMany[Any, T]:
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> CachedMany[Any, T]:
         """Bind to an instance, as a method is."""
         if instance is None:
             return self
-        bound = copy.copy(self)  # at every access to a method: cheaper than a new object with its checks
-        function = self._function.__get__(instance, owner)
-        vars(bound).update(_function=function, _signature=self._signature_of_methods)
+        kind = bound_class(instance, self._single.spec.keys.home)
+        function: Any = self._function.__get__(instance, kind)
+        single = self._single.bound_to(instance) if self._is_of_kind(kind) else self._single
+        bound: CachedMany[Any, T] = copy.copy(self)  # cheaper than a new object with its checks
+        vars(bound).update(
+            _function=function,
+            __wrapped__=function,
+            __func__=self,
+            __self__=instance,
+            _single=single,
+            _home=None,
+        )
+        vars(bound)["_signature"] = self._signature_of_methods
         return bound
+
+    def _is_of_kind(self, kind: type[Any]) -> bool:
+        """True if the function for a single item is a method of ``kind``, too."""
+        keys = self._single.spec.keys
+        return keys.instance is not None and is_kind_of(kind, keys.home)
+
+    def __eq__(self, other: object) -> bool:
+        """True for two accesses to the method of one instance."""
+        if not isinstance(other, CachedMany) or "__self__" not in vars(self):
+            return self is other
+        mine, its = vars(self), vars(other)
+        return mine["__self__"] is its.get("__self__", self) and mine["__func__"] is its["__func__"]
+
+    def __hash__(self) -> int:
+        mine = vars(self)
+        return hash((id(mine["__self__"]), id(mine["__func__"]))) if "__self__" in mine else id(self)
 
     @functools.cached_property
     def _signature_of_methods(self) -> inspect.Signature:
@@ -121,20 +164,23 @@ class CachedMany(Generic[P, T]):
         self, cache: FunctionCache, bound: inspect.BoundArguments
     ) -> tuple[list[Any], list[EntryKeys]]:
         """The items of a call, and where the value of each is stored."""
-        items, spec = _items(bound.arguments[self._each], self._each), self._single.spec
-        names = bound.arguments.keys() & set(spec.keys.in_key)
-        shared = {name: bound.arguments[name] for name in names}
+        items, shared = self._arguments(bound)
+        spec, first = self._single.spec, self._single.instance_in_key
         namespace = cache.settings.namespace
-        return items, [spec.address(namespace, (), {**shared, self._item: item}) for item in items]
+        return items, [spec.address(namespace, first, {**shared, self._item: item}) for item in items]
+
+    def _arguments(self, bound: inspect.BoundArguments) -> tuple[list[Any], dict[str, Any]]:
+        """The items of a call, and the arguments that the keys of all of them share."""
+        names = bound.arguments.keys() & set(self._single.spec.keys.in_key)
+        shared = {name: bound.arguments[name] for name in names}
+        return _items(bound.arguments[self._each], self._each), shared
 
     async def _load(self, bound: inspect.BoundArguments, items: Sequence[Any]) -> list[T | Exception]:
         """The values of some of the items, straight from the function."""
         arguments = inspect.BoundArguments(self._signature, bound.arguments.copy())
         arguments.arguments[self._each] = list(items)
-        values = list(await self._function(*arguments.args, **arguments.kwargs))
-        if len(values) != len(items):
-            raise ValueError(f"{self!r} returned {len(values)} values for {len(items)} items")
-        return values
+        returned = await self._function(*arguments.args, **arguments.kwargs)
+        return values_of_items(returned, items, repr(self))
 
 
 def _items(items: Iterable[Any], name: str) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
+from langcache_cli.caching._front.binding import Binding
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.function_cache import FunctionCache
 from langcache_cli.caching._front.registry import Registry
@@ -13,6 +14,9 @@ from langcache_cli.caching._functions.spec import FunctionSpec
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+_BINDINGS: dict[type[Any], Binding] = {classmethod: Binding.CLASS, staticmethod: Binding.NOTHING}
 
 
 def decorator(
@@ -31,8 +35,11 @@ def decorator(
     require_known(options)
 
     def decorate(function: Callable[P, Coroutine[Any, Any, T]]) -> CachedFunction[P, T]:
+        binding = _BINDINGS.get(type(function), Binding.INSTANCE)
+        if binding is not Binding.INSTANCE:
+            function = function.__func__  # type: ignore[attr-defined]
         spec = FunctionSpec(function, options)
         registry.add(spec)
-        return CachedFunction(function, spec, cache)
+        return CachedFunction(function, spec, cache, binding=binding)
 
     return decorate

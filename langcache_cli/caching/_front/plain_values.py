@@ -11,8 +11,10 @@ from functools import cache
 from typing import Any
 
 from langcache_cli.caching._clock import new_id, now_ms
+from langcache_cli.caching._config.settings import TEN_YEARS_SECONDS
 from langcache_cli.caching._errors import CacheError, ServerReplyError, UndecodableEntryError
 from langcache_cli.caching._front.context import Context
+from langcache_cli.caching._functions.options import TTL_RANGE
 from langcache_cli.caching._protocol.entry import Entry, parse
 from langcache_cli.caching._protocol.lifetime import milliseconds
 from langcache_cli.caching._values.codec import Codec
@@ -48,8 +50,8 @@ class PlainValues:
 
     async def set_many(self, values: Mapping[str, Any], ttl: float | None) -> bool:
         """See `Cache.set_many`."""
-        if ttl is not None and not ttl > 0:
-            raise ValueError(f"ttl must be more than 0 seconds, not {ttl!r}")
+        if ttl is not None and not 0 < ttl <= TEN_YEARS_SECONDS:
+            raise ValueError(f"ttl must be {TTL_RANGE}, not {ttl!r}")
         if not self._context.enabled or not values:
             return not values
         commands: list[tuple[str | bytes | int, ...]] = []

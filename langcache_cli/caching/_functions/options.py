@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Required, TypedDict
 
 from langcache_cli.caching._config.settings import TEN_YEARS_SECONDS
+
+TTL_RANGE = f"more than 0 seconds and at most {TEN_YEARS_SECONDS:,} (ten years)"
+"""What a ``ttl`` can be, in messages."""
 
 MAX_EARLY_REFRESH = 100
 """More would load at almost every call."""
@@ -31,16 +34,18 @@ class CachedOptions(TypedDict, total=False):
 
     tags: Sequence[str]
     """Templates such as ``"word:{word_id}"`` of the labels by which `invalidate_tags`
-    invalidates entries together. Their parameters must be part of the key. Default: none."""
+    invalidates entries together. Their fields must be part of the key, or of what is. Default: none."""
 
     local_ttl: float
     """Seconds that an entry may also be kept in the memory of the process, where a hit costs
     a few microseconds. A change by another process is seen once Redis has pushed it, usually within a
     millisecond. Default: 0."""
 
-    key: str | None
-    """Template for the rest of the key, such as ``"user:{user_id}"``. Default: all arguments
-    but ``self``, database sessions and ignored ones."""
+    key: str | Callable[..., object] | None
+    """Template for the rest of the key, such as ``"user:{user_id}"``, ``"user:{current_user.id}"`` or
+    ``"{self.language}:{word_id}"``; or a function that takes some of the parameters, by their names, and
+    returns that part of the key, or a tuple of parts. Default: all arguments but ``self``, database sessions
+    and ignored ones."""
 
     ignore: Sequence[str]
     """Parameters that do not change the value. Default: none."""
@@ -70,14 +75,14 @@ def require_usable_times(name: str, options: CachedOptions) -> None:
         TypeError: A time is negative, too long, or a ``ttl`` of 0.
     """
     ttl = options.get("ttl")
-    if ttl is not None and not ttl > 0:
-        raise TypeError(f"{name}: ttl must be more than 0 seconds, not {ttl!r}")
+    if ttl is not None and not 0 < ttl <= TEN_YEARS_SECONDS:
+        raise TypeError(f"{name}: ttl must be {TTL_RANGE}, not {ttl!r}")
     for option, seconds in (
         ("stale_ttl", options.get("stale_ttl", 0)),
         ("local_ttl", options.get("local_ttl", 0)),
     ):
         if not 0 <= seconds <= TEN_YEARS_SECONDS:
-            raise TypeError(f"{name}: {option} must be 0 seconds or more, not {seconds!r}")
+            raise TypeError(f"{name}: {option} must be 0 to {TEN_YEARS_SECONDS:,} seconds, not {seconds!r}")
     early_refresh = options.get("early_refresh", 0)
     if not 0 <= early_refresh <= MAX_EARLY_REFRESH:
         raise TypeError(

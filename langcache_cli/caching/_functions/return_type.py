@@ -10,8 +10,12 @@ from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 
-def return_annotation(function: Callable[..., Any]) -> Any:
+def return_annotation(function: Callable[..., Any], owner: type[Any] | None = None) -> Any:
     """The return annotation; `Any` when there is none.
+
+    Args:
+        function: The decorated function.
+        owner: The class of a method, whose type parameters the annotation may name.
 
     Raises:
         NameError: A name in it does not exist yet.
@@ -29,8 +33,14 @@ def return_annotation(function: Callable[..., Any]) -> Any:
         __annotations__={"return": annotations["return"]},
         __type_params__=getattr(written, "__type_params__", ()),
     )
-    names = _enclosing_names(written)
+    names = _enclosing_names(written) | _class_type_parameters(owner)
     return get_type_hints(holder, written.__globals__, names, include_extras=True)["return"]
+
+
+def _class_type_parameters(owner: type[Any] | None) -> dict[str, Any]:
+    """The type parameters of ``class Words[T]`` and of its bases, by name."""
+    bases = reversed(owner.__mro__) if owner is not None else ()
+    return {item.__name__: item for one in bases for item in getattr(one, "__type_params__", ())}
 
 
 def _enclosing_names(function: Callable[..., Any]) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
+from weakref import WeakKeyDictionary
 
-from langcache_cli.caching._errors import UndecodableEntryError
+from langcache_cli.caching._errors import UncacheableValueError, UndecodableEntryError
 from langcache_cli.caching._functions.options import CachedOptions, require_usable_times
 from langcache_cli.caching._functions.return_type import return_annotation
 from langcache_cli.caching._functions.warmer import Warmer
@@ -59,6 +61,9 @@ class FunctionSpec:
         require_usable_times(self.name, options)
         self._options = options
         self.warmer: Warmer[Any] | None = None
+        self.owner: type[Any] | None = None
+        """The class of the method, once it is known: its type parameters may be in the return annotation."""
+        self._by_class: WeakKeyDictionary[type[Any], FunctionSpec] = WeakKeyDictionary()
         self._compiled_keys: dict[str, Callable[..., KeyAndTags]] = {}
         self._codec: Codec | None = None
         self._warned = False
@@ -82,10 +87,33 @@ class FunctionSpec:
         """
         if self._codec is None:
             try:
-                self._codec = Codec(return_annotation(self.function))
+                self._codec = Codec(return_annotation(self.function, self.owner))
             except (NameError, TypeError) as error:
                 raise TypeError(f"{self.name}: its return annotation cannot be used: {error}") from error
         return self._codec
+
+    def of_class(self, owner: type[Any]) -> FunctionSpec:
+        """The spec of the method that instances of a class have; their keys may contain the class."""
+        try:
+            return self._by_class[owner]
+        except KeyError:
+            spec = self._with_keys(self.keys.of_class(owner))
+            spec.owner = owner
+            return self._by_class.setdefault(owner, spec)
+
+    def as_plain_function(self) -> FunctionSpec:
+        """The spec of a static method; see `KeyBuilder.as_plain_function`."""
+        return self._with_keys(self.keys.as_plain_function())
+
+    def of_all_classes(self, *more: type[Any]) -> list[FunctionSpec]:
+        """The specs of ``more`` and of every class that was used, once for each key; at least this one."""
+        specs = [*map(self.of_class, (*more, *self._by_class))] or [self]
+        return list({spec.keys.stem: spec for spec in specs}.values())
+
+    def _with_keys(self, keys: KeyBuilder) -> Self:
+        spec = copy.copy(self)
+        vars(spec).update(keys=keys, _compiled_keys={})
+        return spec
 
     @property
     def takes_session(self) -> bool:
@@ -147,18 +175,28 @@ class FunctionSpec:
         except UndecodableEntryError:
             return None
 
-    def warn_uncacheable(self, reason: BaseException) -> None:
-        """Log, once per process, that values of this function are not stored, and why."""
+    def warn_uncacheable(self, reason: UncacheableValueError, *, show_values: bool = False) -> None:
+        """Log, once per process, that values of this function are not stored, and why.
+
+        Args:
+            reason: Why.
+            show_values: ``LANGCACHE_LOG_VALUES``: show the value, too.
+        """
         if not self._warned:
             self._warned = True
-            logger.warning("%s returned a value that is not cached: %s", self.name, reason)
+            text = reason.details if show_values else str(reason)
+            logger.warning("%s returned a value that is not cached: %s", self.name, text)
 
     def _checked_tags(self, templates: Sequence[str]) -> TagTemplates:
         try:
             tags = TagTemplates(templates)
         except TypeError as error:
             raise TypeError(f"{self.name}: {error}") from None
-        unknown = tags.names - set(self.keys.in_key)
+        unknown = [
+            text
+            for text, field in tags.fields.items()
+            if not any(field.is_part_of(known) for known in self.keys.fields)
+        ]
         if unknown:
             raise TypeError(
                 f"{self.name}: its tags name {listed(unknown)}, which is not part of its key: "

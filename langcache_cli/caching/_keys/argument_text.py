@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 import re
 import uuid
 from collections.abc import Callable, Iterable
@@ -20,18 +21,30 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
+from langcache_cli.caching._keys.shortening import DIGEST_MARK, digest
+
 # ':' separates arguments, the other characters before the braces are special in Redis patterns, braces choose
 # a cluster slot, '%' escapes. Then control characters, surrogates, and invisible or reordering characters.
 _UNSAFE = re.compile(
     "[:*?\\[\\]\\\\^{}%\x00-\x1f\x7f-\x9f\ud800-\udfff"
     "\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
-_PLAIN = re.compile(r"(?!(?:None|True|False|inf|nan)\Z)[^\W\d_][\w ,.!-]*").fullmatch
+_PLAIN = re.compile(r"(?!(?:None|True|False|inf|nan)\Z)[^\W\d_][\w ,.!-]{0,999}").fullmatch
 """Fast path for most words: `_string` returns them unchanged, but takes longer."""
+
+LONG_TEXT = 4096
+"""Longer strings are represented by their head and a digest: escaping a megabyte takes up to a second."""
+
+MANY_ITEMS = 1024
+"""Longer lists, tuples and dicts of plain values are represented by a digest."""
+
+_HEAD = 256
+"""Characters of a long string that stay readable; more than a whole key has."""
 
 _NUMBER_LIKE = re.compile(r"[-+]?[0-9][0-9.eE+-]*", re.ASCII)
 _RESERVED = frozenset({"", "None", "True", "False", "inf", "-inf", "nan"})
 _INNER_UNSAFE = re.compile("['(),=]")
+_PLAIN_TYPES = {str, int, float, bool, type(None)}
 _LONG_INT_BITS = 1024
 """Longer ints are written in hex: Python limits decimal digits, and the limit differs between processes."""
 
@@ -66,17 +79,43 @@ def _percent(match: re.Match[str]) -> str:
 
 
 def _string(text: str) -> str:
+    if len(text) > LONG_TEXT:
+        head = text[:_HEAD]
+        return (_quoted(head) if head[0] in "~'" else escape(head)) + _digest_of(text)
     if text in _RESERVED or text[0] in "~'" or _NUMBER_LIKE.fullmatch(text):
         return _quoted(text)
     return escape(text)
 
 
 def _quoted(text: str) -> str:
+    if len(text) > LONG_TEXT:
+        return _quoted(text[:_HEAD])[:-1] + _digest_of(text) + "'"
     return "'" + _INNER_UNSAFE.sub(_percent, escape(text)) + "'"
+
+
+def _digest_of(text: str) -> str:
+    return DIGEST_MARK + digest(text.encode("utf-8", "surrogatepass"))
+
+
+def _many_plain(value: Any) -> str | None:
+    """The text of a long list, tuple or dict of plain values; None for anything else."""
+    kind = dict if isinstance(value, dict) else list if isinstance(value, list) else type(value)
+    if kind not in (list, tuple, dict) or len(value) <= MANY_ITEMS:
+        return None
+    items = value.values() if kind is dict else value
+    if not {*map(type, items)} <= _PLAIN_TYPES or (kind is dict and {*map(type, value)} != {str}):
+        return None
+    try:
+        text = json.dumps(value, sort_keys=kind is dict, separators=(",", ":"))
+    except ValueError:
+        return None  # an int too long for Python to write in decimal
+    return f"~{kind.__name__}{DIGEST_MARK}{digest(text.encode())}"
 
 
 def _structured(value: object) -> str:
     """The text of a value of another type, or of any value in a container, where strings are quoted."""
+    if isinstance(value, (list, tuple, dict)) and (text := _many_plain(value)) is not None:
+        return text
     for kind, render in _RENDERERS:
         if isinstance(value, kind):
             return render(value)
@@ -178,3 +217,8 @@ _RENDERERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
     ((set, frozenset), _set),
     (BaseModel, _model),
 )
+
+STABLE_TYPES: tuple[type[Any], ...] = tuple(
+    one for kind, _ in _RENDERERS for one in (kind if isinstance(kind, tuple) else (kind,))
+)
+"""The types with a stable form, besides dataclasses: they and their subclasses can be part of a key."""

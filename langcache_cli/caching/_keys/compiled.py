@@ -15,6 +15,7 @@ from langcache_cli.caching._keys.builder import KeyBuilder
 from langcache_cli.caching._keys.key_template import KeyTemplate
 from langcache_cli.caching._keys.shortening import MAX_KEY_BYTES, shorten
 from langcache_cli.caching._keys.tags import KeyAndTags, TagTemplates, encodable_key, tag_prefix, tag_text
+from langcache_cli.caching._keys.template_field import TemplateField
 
 _MISSING = object()
 _SHORT_INT = 2**63
@@ -27,10 +28,13 @@ def compile_keys(keys: KeyBuilder, tags: TagTemplates, namespace: str) -> Callab
     The compiled function raises `TypeError`, without a useful message, for arguments it does not support.
 
     Returns:
-        None if the function takes ``*args`` or ``**kwargs``; its arguments must be bound for each call.
+        None if the function takes ``*args`` or ``**kwargs``, whose arguments must be bound for each call, or
+        if it computes its key.
     """
     parameters = list(keys.signature.parameters.values())
     if any(parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD) for parameter in parameters):
+        return None
+    if keys.compute is not None:
         return None
     mark = "_"
     while any(parameter.name.startswith(mark) for parameter in parameters):
@@ -47,6 +51,10 @@ def compile_keys(keys: KeyBuilder, tags: TagTemplates, namespace: str) -> Callab
         lines += source.assign(f"tag{number}", pieces, source.tag_argument, "encodable_key")
         variables.append(f"{mark}tag{number}")
     lines.append(f"    return ({', '.join(variables)},)")
+    if any(field.steps for field in (*keys.fields, *tags.fields.values())):
+        # Properties of the application may raise anything.
+        body = [f"    {line}" for line in lines[1:]]
+        lines = [lines[0], "    try:", *body, "    except Exception: raise TypeError from None"]
     scope: dict[str, Any] = {
         f"{mark}missing": _MISSING,
         f"{mark}text": argument_text,
@@ -96,8 +104,8 @@ class _Source:
             normalise: Name of the function that is called for keys that are long or not ASCII.
         """
         text = "".join(
-            _literal(literal) + (f"{{{argument(name)}}}" if name is not None else "")
-            for literal, name in pieces
+            _literal(literal) + (f"{{{argument(field)}}}" if field is not None else "")
+            for literal, field in pieces
         )
         variable = f"{self._mark}{variable}"
         return [
@@ -107,12 +115,16 @@ class _Source:
         ]
 
     def argument(self, name: str) -> str:
-        """Source text that formats an argument in a key."""
+        """Source text that formats a field in a key."""
+        if (field := TemplateField.parse(name)) is not None and field.steps:
+            return f"{self._mark}text({field.source})"
         is_short = f"type({name}) is int and {-_SHORT_INT} < {name} < {_SHORT_INT}"
         return f"{name} if {is_short} else {self._mark}text({name})"
 
     def tag_argument(self, name: str) -> str:
-        """Source text that formats an argument in a tag."""
+        """Source text that formats a field in a tag."""
+        if (field := TemplateField.parse(name)) is not None and field.steps:
+            return f"{self._mark}tag_text({field.source})"
         return f"{name} if type({name}) is int or type({name}) is str else {self._mark}tag_text({name})"
 
 

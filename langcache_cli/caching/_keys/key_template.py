@@ -1,6 +1,7 @@
-"""Templates of keys and tags: literal text and ``{parameter}`` in turn, such as ``"user:{user_id}"``.
+"""Templates of keys and tags: literal text and ``{field}`` in turn, such as ``"user:{user_id}"``.
 
-Parameters must be separated by ``:``, which argument texts never contain: two calls cannot share a key.
+A field is a parameter, or an attribute or item of one: ``{current_user.id}``, ``{row[0]}``. Fields must be
+separated by ``:``, which argument texts never contain: two calls cannot share a key.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Formatter
 
+from langcache_cli.caching._keys.template_field import TemplateField
+
 _LITERAL = re.compile(r"[A-Za-z0-9_.:@-]*")
 
 
@@ -18,7 +21,7 @@ class KeyTemplate:
     """A parsed template.
 
     Attributes:
-        pieces: Pairs of literal text and the parameter after it; None if the template ends with the text.
+        pieces: Pairs of literal text and the field after it; None if the template ends with the text.
     """
 
     pieces: tuple[tuple[str, str | None], ...]
@@ -28,8 +31,8 @@ class KeyTemplate:
         """Parse ``"user:{user_id}"``; ``what`` names the kind of template in messages.
 
         Raises:
-            TypeError: A replacement field that is not a plain ``{parameter}``, unsafe literal text, or two
-                parameters that are not separated by ``:``.
+            TypeError: A replacement field that is not a parameter or an attribute or item of one, unsafe
+                literal text, or two fields that are not separated by ``:``.
         """
         pieces: list[tuple[str, str | None]] = []
         try:
@@ -41,9 +44,10 @@ class KeyTemplate:
                 raise TypeError(
                     f"{what} template {template!r}: use only letters, digits and _.:@- around {{...}}"
                 )
-            if name is not None and (spec or conversion or not name.isidentifier()):
+            if name is not None and (spec or conversion or TemplateField.parse(name) is None):
                 raise TypeError(
-                    f"{what} template {template!r}: write {{parameter}}, nothing more inside the braces"
+                    f"{what} template {template!r}: write {{parameter}}, {{parameter.attribute}} or "
+                    "{parameter[item]}, nothing more inside the braces"
                 )
             if pieces and name is not None and ":" not in literal:
                 raise TypeError(f"{what} template {template!r}: separate its parameters with ':'")
@@ -51,10 +55,16 @@ class KeyTemplate:
         return cls(tuple(pieces))
 
     @property
+    def fields(self) -> tuple[TemplateField, ...]:
+        """What stands in its braces, in order."""
+        parsed = (TemplateField.parse(name) for _, name in self.pieces if name is not None)
+        return tuple(field for field in parsed if field is not None)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The parameters in the template, in order."""
-        return tuple(name for _, name in self.pieces if name is not None)
+        return tuple(dict.fromkeys(field.parameter for field in self.fields))
 
     def render(self, texts: Mapping[str, str]) -> str:
-        """Replace each parameter by its text in ``texts``, which must be escaped already."""
+        """Replace each field by its text in ``texts``, which must be escaped already."""
         return "".join(literal + (texts[name] if name is not None else "") for literal, name in self.pieces)

@@ -19,7 +19,12 @@ class Namespace:
         self.types = types
 
     def key(self, plain: str) -> str:
-        """The full Redis key of a plain value."""
+        """The full Redis key of a plain value.
+
+        Raises:
+            PatternError: It has no UTF-8 form.
+        """
+        _require_utf8(plain)
         return shorten(f"{self.name}:{plain}")
 
     def tag(self, tag: str) -> str:
@@ -30,9 +35,10 @@ class Namespace:
         """Check that full keys and patterns cannot match keys of another application.
 
         Raises:
-            PatternError: One does not begin with the namespace.
+            PatternError: One does not begin with the namespace, or has no UTF-8 form and could never be sent.
         """
         for text in texts:
+            _require_utf8(text)
             if not text.startswith(f"{self.name}:"):
                 raise PatternError(
                     f"{text!r} is outside the namespace {self.name!r}: it does not begin with '{self.name}:'"
@@ -77,3 +83,11 @@ class Namespace:
         """
         self.require_inside(*keys)
         return [*keys, *map(self.tag, tags), *map(self.matching, patterns), *map(self.of_type, types)]
+
+
+def _require_utf8(text: str) -> None:
+    """Refuse a lone surrogate: an outbox with a key that cannot be sent would never become empty."""
+    try:
+        text.isascii() or text.encode()
+    except UnicodeEncodeError:
+        raise PatternError(f"{text!r} contains a lone surrogate, which has no UTF-8 form") from None

@@ -7,7 +7,7 @@ from hashlib import blake2b
 MAX_KEY_BYTES = 200
 DIGEST_BYTES = 16
 DIGEST_MARK = "%#"
-"""Precedes the digest. Argument texts cannot contain it: their '%' is always followed by two hex digits."""
+"""Precedes a digest. Other texts cannot contain it: their '%' is always followed by two hex digits."""
 
 
 def shorten(key: str) -> str:
@@ -15,6 +15,10 @@ def shorten(key: str) -> str:
     encoded = key.encode("utf-8")
     if len(encoded) <= MAX_KEY_BYTES:
         return key
-    digest = blake2b(encoded, digest_size=DIGEST_BYTES).hexdigest()
-    head = encoded[: MAX_KEY_BYTES - len(DIGEST_MARK) - len(digest)].decode("utf-8", "ignore")
-    return head + DIGEST_MARK + digest
+    end = DIGEST_MARK + digest(encoded)
+    return encoded[: MAX_KEY_BYTES - len(end)].decode("utf-8", "ignore") + end
+
+
+def digest(data: bytes) -> str:
+    """The 128-bit BLAKE2b digest of ``data`` as 32 hex digits."""
+    return blake2b(data, digest_size=DIGEST_BYTES).hexdigest()

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from langcache_cli.caching._keys.key_template import KeyTemplate
 from langcache_cli.caching._keys.shortening import shorten
+from langcache_cli.caching._keys.template_field import TemplateField
 
 KeyAndTags = tuple[str, ...]
 """The Redis key of an entry, followed by the Redis keys of its tags."""
@@ -63,13 +64,18 @@ class TagTemplates:
         """The parameters in the templates."""
         return frozenset(name for template in self.templates for name in template.names)
 
+    @property
+    def fields(self) -> dict[str, TemplateField]:
+        """What stands in the braces of the templates, by text."""
+        return {field.text: field for template in self.templates for field in template.fields}
+
     def keys(self, namespace: str, arguments: Mapping[str, Any]) -> tuple[str, ...]:
         """The Redis keys of the tags of one call.
 
         Raises:
             TypeError: An argument is of a type that tags do not support.
         """
-        texts = {name: tag_text(arguments[name], name) for name in self.names}
+        texts = {text: tag_text(field.value(arguments), text) for text, field in self.fields.items()}
         return tuple(tag_key(namespace, template.render(texts)) for template in self.templates)
 
 

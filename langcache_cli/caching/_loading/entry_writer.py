@@ -35,6 +35,7 @@ class EntryWriter:
         self._lifetime = lifetime
         self._now_ms = runtime.now_ms()
         self._compress_bytes = runtime.settings.compress_bytes
+        self._log_values = runtime.settings.log_values
         self._load_us = round(load_seconds * 1e6)
 
     def entry(self, value: Any, tags: tuple[str, ...]) -> Entry | None:
@@ -47,7 +48,7 @@ class EntryWriter:
         try:
             payload, compression = compress(self._spec.codec.encode(value), min_bytes=self._compress_bytes)
         except UncacheableValueError as error:
-            self._spec.warn_uncacheable(error)
+            self._spec.warn_uncacheable(error, show_values=self._log_values)
             return None
         (ttl_ms,) = self._lifetime.ttls_ms(1)
         return Entry(
@@ -81,7 +82,7 @@ class EntryWriter:
             try:
                 payload = encode(value)
             except UncacheableValueError as error:
-                self._spec.warn_uncacheable(error)
+                self._spec.warn_uncacheable(error, show_values=self._log_values)
                 entries.append(None)
             else:
                 end = b""

@@ -107,7 +107,8 @@ class Load:
         try:
             value, entry = await self._run_leased(lease)
         except Exception as error:
-            logger.warning("%s failed; its stored value is served: %r", self.spec.name, error)
+            shown = repr(error) if self.runtime.settings.log_values else type(error).__name__
+            logger.warning("%s failed; its stored value is served: %s", self.spec.name, shown)
             raise
         return await self._store_or_supersede(lease, value, entry)
 

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, GetCoreSchemaHandler, RootModel, TypeAdapter, ValidationError
 from pydantic_core import CoreConfig, PydanticSerializationError, core_schema, from_json
 
+from langcache_cli.caching._values.fields_set import fields_sets, restore_fields_sets
 from langcache_cli.caching._values.strict_equality import strictly_equal
 
 _BYTES_AS_BASE64 = CoreConfig(val_json_bytes="base64")  # typed dicts do not inherit the config
@@ -139,10 +140,16 @@ def _named_member(schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
 
 def _encode(value: Any, adapters: Mapping[str, TypeAdapter[Any]]) -> dict[str, Any]:
     for name, adapter in adapters.items():
-        try:
-            payload = adapter.dump_json(value, round_trip=True, by_alias=False, warnings="error")
-            if strictly_equal(adapter.validate_json(payload, by_alias=False, by_name=True), value):
-                return {"is": name, "value": from_json(payload)}
-        except (ValidationError, PydanticSerializationError, ValueError):
-            continue
+        for exclude_unset in (True, False):
+            try:
+                payload = adapter.dump_json(
+                    value, round_trip=True, by_alias=False, warnings="error", exclude_unset=exclude_unset
+                )
+                restored = adapter.validate_json(payload, by_alias=False, by_name=True)
+                if not exclude_unset:
+                    restore_fields_sets(restored, fields_sets(value))  # the codec stores them
+                if strictly_equal(restored, value):
+                    return {"is": name, "value": from_json(payload)}
+            except (ValidationError, PydanticSerializationError, ValueError):
+                continue
     raise ValueError(f"a {type(value).__qualname__} is not a member of the union")

@@ -6,20 +6,44 @@ pickle: write access to Redis must not allow code execution.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from pydantic import ConfigDict, GetCoreSchemaHandler, PydanticSchemaGenerationError, TypeAdapter
+from pydantic import (
+    ConfigDict,
+    GetCoreSchemaHandler,
+    PydanticSchemaGenerationError,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.errors import PydanticUserError
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticSerializationError
 
-from langcache_cli.caching._errors import UncacheableValueError, UndecodableEntryError
+from langcache_cli.caching._errors import CacheError, UncacheableValueError, UndecodableEntryError
 from langcache_cli.caching._values.ambiguous_unions import disambiguate_unions
+from langcache_cli.caching._values.difference import difference
+from langcache_cli.caching._values.fields_set import (
+    PREFIX,
+    fields_sets,
+    restore_fields_sets,
+    split_fields_sets,
+    with_fields_sets,
+)
 from langcache_cli.caching._values.fingerprint import fingerprint
 from langcache_cli.caching._values.proven_round_trip import proven_round_trip
-from langcache_cli.caching._values.rejected_types import annotation_text, reject_iterators, reject_type
+from langcache_cli.caching._values.rejected_types import (
+    IteratorError,
+    annotation_text,
+    reject_iterators,
+    reject_type,
+)
 from langcache_cli.caching._values.strict_equality import strictly_equal
 
 _JSON_CONFIG = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants")
+
+_INPUT = re.compile(r",? ?input_value=.*?(?=, input_type=|\]|$)|with value `.*?`", re.DOTALL)
+_NO_MEMBER = "is not a member of the union"
+_DUMP: dict[str, Any] = {"round_trip": True, "by_alias": False, "warnings": "error"}
 
 
 class Codec:
@@ -59,16 +83,31 @@ class Codec:
                 # No warning is possible here, and detecting them doubles the time.
                 return self._to_json(value, round_trip=True, by_alias=False, warnings=False)
             (_require_plain_json if self._plain else reject_iterators)(value)
-            payload = self._to_json(value, round_trip=True, by_alias=False, warnings="error")
-            restored = self.decode(payload)
+            payload, restored = self._encode_and_decode(value)
             is_equal = strictly_equal(value, restored)
         except Exception as error:  # noqa: BLE001 - runs serializers and __eq__ of the application
-            raise UncacheableValueError(_reason(error)) from None
+            raise UncacheableValueError(_without_values(error), details=_reason(error)) from None
         if not is_equal:
             raise UncacheableValueError(
-                f"it would come back as {_shortened_repr(restored)}, not as {_shortened_repr(value)}"
+                difference(value, restored),
+                details=f"it would come back as {_shortened_repr(restored)}, not as {_shortened_repr(value)}",
             )
         return payload
+
+    def _encode_and_decode(self, value: Any) -> tuple[bytes, Any]:
+        """The JSON of a value and what that decodes to, equal if there is a way to make it so."""
+        sets = fields_sets(value)
+        payload = self._to_json(value, **_DUMP, exclude_unset=True)
+        if not sets:
+            return payload, self.decode(payload)
+        try:
+            restored = self.decode(payload)
+            if strictly_equal(value, restored):
+                return payload, restored
+        except UndecodableEntryError:
+            pass  # a field that was not set is needed to decode, such as a discriminator
+        payload = with_fields_sets(self._to_json(value, **_DUMP), sets)
+        return payload, self.decode(payload)
 
     def decode(self, payload: bytes) -> Any:
         """The value of ``payload``, a new object for each call: callers may modify it.
@@ -77,9 +116,14 @@ class Codec:
             UndecodableEntryError: The bytes are not JSON of the expected type.
         """
         try:
+            if payload[:1] == PREFIX:
+                sets, payload = split_fields_sets(payload)
+                value = self._validate(payload, by_alias=False, by_name=True)
+                restore_fields_sets(value, sets)
+                return value
             return self._validate(payload, by_alias=False, by_name=True)
-        except Exception as error:  # noqa: BLE001 - validators of the application may raise anything
-            raise UndecodableEntryError(_reason(error)) from None
+        except Exception as error:
+            raise UndecodableEntryError(_reason(error)) from error
 
 
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
@@ -123,6 +167,28 @@ def _reason(error: BaseException) -> str:
             "give that class model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64')"
         )
     return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def _without_values(error: BaseException) -> str:
+    """The reason without anything of a value, as far as it is known which part of the text that is."""
+    if isinstance(error, UndecodableEntryError) and error.__cause__ is not None:
+        error = error.__cause__
+    reason = _reason(error)
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        return f"at {'.'.join(map(str, first['loc'])) or 'the top'}: {first['type']}"
+    if _is_ours(error, reason):
+        return _INPUT.sub("", reason)
+    return f"encoding it raised {type(error).__name__}"
+
+
+def _is_ours(error: BaseException, reason: str) -> bool:
+    """True for messages of this package and of pydantic, which say what they show."""
+    if isinstance(error, PydanticSerializationError):
+        return "Error calling function" not in reason or _NO_MEMBER in reason
+    return isinstance(error, (CacheError, RecursionError, IteratorError)) or reason.startswith(
+        "it contains bytes"
+    )
 
 
 def _shortened_repr(value: Any) -> str:

@@ -86,8 +86,14 @@ def _condition(annotation: Any, value: str, scope: dict[str, Any], around: tuple
             _condition(hints[field.name], f"{value}.{field.name}", scope, (*around, annotation))
             for field in dataclasses.fields(annotation)
         ]
-        return f"({' and '.join([f'type({value}) is {name}', *fields])})"
+        own = [f"len({value}.__dict__) == {len(fields)}"] if _has_dict(annotation) else []
+        return f"({' and '.join([f'type({value}) is {name}', *own, *fields])})"
     raise _UnprovenError
+
+
+def _has_dict(kind: type) -> bool:
+    """True if objects of a class may have attributes besides its fields."""
+    return kind.__dictoffset__ != 0
 
 
 def _is_plain_dataclass(kind: type) -> bool:

@@ -52,14 +52,18 @@ def reject_type(annotation: Any, seen: tuple[Any, ...] = ()) -> None:
         reject_type(inner, (*seen, annotation))
 
 
+class IteratorError(ValueError):
+    """A value is, or contains, what encoding would consume."""
+
+
 def reject_iterators(value: Any) -> None:
     """Reject a value that encoding would consume, before anything is read from it.
 
     Raises:
-        ValueError: The value is, or contains, an iterator such as a generator or an open file.
+        IteratorError: The value is, or contains, an iterator such as a generator or an open file.
     """
     if hasattr(type(value), "__next__") or hasattr(type(value), "__anext__"):
-        raise ValueError(
+        raise IteratorError(
             f"a {type(value).__qualname__} is consumed by iterating over it; return a list instead"
         )
     for item in _contents(value):

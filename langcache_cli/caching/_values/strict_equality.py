@@ -10,7 +10,7 @@ import dataclasses
 import datetime as dt
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -25,7 +25,8 @@ def strictly_equal(left: Any, right: Any) -> bool:
         if isinstance(left, kind):
             return compare(left, right)
     if dataclasses.is_dataclass(left):
-        return _equal_fields(left, right, (field.name for field in dataclasses.fields(left)))
+        names = [field.name for field in dataclasses.fields(left)]
+        return _equal_fields(left, right, names) and _equal_others(left, right, names)
     return bool(left == right)
 
 
@@ -33,11 +34,29 @@ def _equal_fields(left: Any, right: Any, names: Iterable[str]) -> bool:
     return all(strictly_equal(getattr(left, name, None), getattr(right, name, None)) for name in names)
 
 
+def _equal_others(left: Any, right: Any, names: Collection[str]) -> bool:
+    """Compare attributes that are not fields. Values of cached properties are no state."""
+    left_dict, right_dict = getattr(left, "__dict__", {}), getattr(right, "__dict__", {})
+    if len(left_dict) <= len(names) and len(right_dict) <= len(names):
+        return True
+    others = [
+        name
+        for name in {*left_dict, *right_dict}
+        if name not in names and not hasattr(getattr(type(left), name, None), "__get__")
+    ]
+    return all(
+        name in left_dict and name in right_dict and strictly_equal(left_dict[name], right_dict[name])
+        for name in others
+    )
+
+
 def _equal_model(left: BaseModel, right: BaseModel) -> bool:
     # Field by field: __dict__ also contains the values of cached properties.
     return (
         _equal_fields(left, right, type(left).model_fields)
+        and left.model_fields_set == right.model_fields_set
         and strictly_equal(left.model_extra, right.model_extra)
+        and _equal_others(left, right, type(left).model_fields)
         and strictly_equal(left.__pydantic_private__, right.__pydantic_private__)
     )
 
@@ -66,6 +85,8 @@ def _equal_deque(left: deque[Any], right: deque[Any]) -> bool:
 
 
 def _equal_mapping(left: dict[Any, Any], right: dict[Any, Any]) -> bool:
+    if getattr(left, "default_factory", None) != getattr(right, "default_factory", None):
+        return False
     # In order: the caller may depend on the order of iteration.
     return _equal_items([*left.items()], [*right.items()])
 
@@ -76,11 +97,17 @@ def _equal_set(left: Any, right: Any) -> bool:
 
 
 def _equal_zone(left: dt.tzinfo | None, right: dt.tzinfo | None) -> bool:
-    """True for equal fixed offsets, and without zones. JSON keeps only the offset of a zone with rules."""
+    """True for equal fixed offsets, and without zones. JSON keeps only the offset of other zones."""
     if left is None or right is None:
         return left is right
     offset = left.utcoffset(None)
-    return offset is not None and offset == right.utcoffset(None)
+    return offset is not None and offset == right.utcoffset(None) and _zone_name(left) == _zone_name(right)
+
+
+def _zone_name(zone: dt.tzinfo) -> str:
+    """The name of a fixed offset; nothing for the offset itself, which classes write differently."""
+    name, offset = zone.tzname(None) or "", zone.utcoffset(None) or dt.timedelta()
+    return "" if name in (dt.timezone(offset).tzname(None), dt.timezone(offset).tzname(None)[3:]) else name
 
 
 _COMPARISONS: tuple[tuple[type | tuple[type, ...], Callable[[Any, Any], bool]], ...] = (

@@ -1,0 +1,96 @@
+"""Long arguments cost little and keep keys of their own."""
+
+import time
+from collections import OrderedDict
+from typing import Any
+
+import pytest
+
+from langcache_cli.caching._functions.spec import FunctionSpec
+from langcache_cli.caching._keys.argument_text import LONG_TEXT, MANY_ITEMS, argument_text
+
+MEGABYTE = 1_000_000
+ARGUMENTS: dict[str, Any] = {
+    "word": "a" * MEGABYTE,
+    "colons": ":" * MEGABYTE,
+    "controls": "\x00" * MEGABYTE,
+    "digits": "1" * MEGABYTE,
+    "sentences": "Ein Satz: mit *? und ü\n" * 45_000,
+    "surrogates": "\ud800" * MEGABYTE,
+    "tilde": "~list(1)" * 125_000,
+    "bytes": b"\xff" * MEGABYTE,
+    "strings": [f"word {i}:" for i in range(100_000)],
+    "numbers": tuple(range(150_000)),
+}
+
+
+async def look_up(item: Any) -> int: ...
+
+
+keys = FunctionSpec(look_up, {"key_prefix": "p"}).compiled_keys("cache")
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_the_key_of_a_megabyte_takes_milliseconds(name):
+    seconds = []
+    for _ in range(5):
+        started = time.process_time()
+        keys(ARGUMENTS[name])
+        seconds.append(time.process_time() - started)
+    assert min(seconds) < 0.05  # 0.001 to 0.02; it was up to 0.8
+
+
+LONG = "Ein langer Satz: " * 1000
+
+
+def variants() -> list[Any]:
+    numbers = list(range(MANY_ITEMS + 1))
+    pairs = {str(i): i for i in numbers}
+    return [
+        LONG,
+        LONG + "x",
+        LONG[:-1],
+        "x" + LONG,
+        "~" + LONG,
+        "'" + LONG,
+        [LONG],
+        (LONG,),
+        [LONG + "x"],
+        {"a": LONG},
+        numbers,
+        tuple(numbers),
+        [str(number) for number in numbers],
+        [float(number) for number in numbers],
+        [*numbers, True],
+        [*numbers, 1],
+        [*numbers, 1.0],
+        [*numbers, None],
+        [*numbers, "None"],
+        [numbers],
+        set(numbers),
+        pairs,
+        {**pairs, "0": False},
+        {i: i for i in numbers},
+        argument_text(LONG),
+        argument_text(numbers),
+    ]
+
+
+def test_long_arguments_do_not_share_keys():
+    found = [keys(value) for value in variants()]
+    assert len(set(found)) == len(found)
+
+
+def test_the_head_of_a_long_string_stays_readable():
+    assert keys(LONG)[0].startswith("cache:p:look_up:Ein langer Satz%3A Ein langer Satz%3A ")
+    assert len(keys(LONG)[0].encode()) == 200
+    assert argument_text("a" * LONG_TEXT) == "a" * LONG_TEXT
+
+
+def test_the_order_of_a_long_dict_makes_no_difference():
+    pairs = {str(i): i for i in range(MANY_ITEMS + 1)}
+    assert keys(pairs) == keys(dict(reversed(pairs.items()))) == keys(OrderedDict(pairs))
+
+
+def test_a_number_too_long_to_write_is_no_error():
+    assert keys([10**5000] * (MANY_ITEMS + 1)) != keys([10**5000 + 1] * (MANY_ITEMS + 1))
