@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from langcache_cli.caching._loading.cycle_watch import CycleWatch
 from langcache_cli.caching._loading.hit_counter import HitCounter
 from langcache_cli.caching._loading.load import Load
 from langcache_cli.caching._loading.refresh import value_or_refreshed
@@ -17,6 +18,7 @@ from langcache_cli.caching._loading.remote_load import wait_for_change
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.store import Seen, new_lease
 from langcache_cli.caching._single_flight.flight import Joinable, LoadResult
+from langcache_cli.caching._single_flight.nesting import is_inside, is_nested, waiting_for, waits_for_us
 
 
 class Call:
@@ -38,6 +40,8 @@ class Call:
         self._has_waited = False
         self._given_up: set[str] = set()
         """Tokens of loads that have taken too long."""
+        self._circular: set[str] = set()
+        """Tokens of loads of other processes that wait for a load around this call."""
         self._loads_before = self.runtime.running_loads.started if loads_before is None else loads_before
 
     async def answer(self) -> Any:
@@ -55,6 +59,8 @@ class Call:
         """
         while seen is not None:
             found = self.usable(seen)
+            if found is not None and is_inside(found.id):
+                return await self.load.run_without_lease()  # part of the load that would replace it
             if isinstance(found, Entry):
                 decoded = self.spec.decode(found)
                 if decoded is not None:
@@ -145,7 +151,7 @@ class Call:
     async def _wait(self, placeholder: Placeholder) -> LoadResult:
         """Wait for the load that holds the lease, in this process or in another."""
         running, token = self.runtime.running_loads, placeholder.id
-        if token in self._given_up:
+        if token in self._given_up or is_inside(_without_storing(token)):
             return await self._run_without_storing(placeholder)
         flight = running.with_token(token)
         if flight is None:
@@ -155,18 +161,24 @@ class Call:
 
     async def _run_without_storing(self, placeholder: Placeholder) -> LoadResult:
         """The holder exceeded LOAD_TIMEOUT: run the function once for all calls of this event loop."""
-        token = f"{placeholder.id} without storing"
+        token = _without_storing(placeholder.id)
         if token in self._given_up:
             return LoadResult(await self.load.run_without_lease())
         flight = self.runtime.running_loads.with_token(token)
         if flight is None:
-            return await self._start(token, self.load.share_without_lease())
+            return await self._start(token, self.load.share_without_lease(token))
         return await self._join(flight)
 
     async def _join(self, flight: Joinable) -> LoadResult:
-        """Wait for a load that another call has begun, and take its value."""
+        """Wait for a load that another call has begun, and take its value.
+
+        A load that waits for this call, or for a load that this call is part of, is not waited for.
+        """
+        if flight.token in self._circular or waits_for_us(flight.token):
+            return LoadResult(await self.load.run_without_lease())
         self._has_waited = True
-        result = await self._result_of(flight)
+        with waiting_for(flight.token):
+            result = await self._result_of(flight)
         if result is None:
             return LoadResult(found=b"")
         if result.found is not None:
@@ -191,9 +203,31 @@ class Call:
         timer = asyncio.timeout_at(flight.began + settings.load_timeout + settings.lease_seconds)
         try:
             async with timer:
-                return await flight.join()
+                return await (self._join_watched(flight) if is_nested() else flight.join())
         except TimeoutError:
             if not timer.expired():
                 raise  # the function's own
         self._given_up.add(flight.token)
         return None
+
+    async def _join_watched(self, flight: Joinable) -> LoadResult | None:
+        """`Joinable.join` for a call inside a load; None also when the two loads wait for each other."""
+        watch = CycleWatch(self.runtime.node, self.runtime.settings.namespace, flight.token)
+        joining = asyncio.ensure_future(flight.join())
+        watching = asyncio.ensure_future(watch.found())
+        try:
+            await asyncio.wait([joining, watching], return_when=asyncio.FIRST_COMPLETED)
+            if joining.done():
+                return joining.result()
+            self._circular.add(flight.token)
+            return None
+        finally:
+            for task in (joining, watching):
+                task.cancel()
+            await asyncio.wait([joining, watching])
+            if not joining.cancelled():
+                joining.exception()  # retrieved: raised above, or of no concern to a call that was cancelled
+
+
+def _without_storing(token: str) -> str:
+    return f"{token} without storing"

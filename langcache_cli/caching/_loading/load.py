@@ -21,6 +21,7 @@ from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import Lease, Seen, raise_errors
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.flight import LoadResult
+from langcache_cli.caching._single_flight.nesting import LoadScope
 from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._wire.budget import Budget
 
@@ -172,10 +173,11 @@ class Load:
         self.count("misses")
         return await self.run()
 
-    async def share_without_lease(self) -> LoadResult:
-        """`run_without_lease` for all calls of this event loop that wait for the value."""
+    async def share_without_lease(self, token: str) -> LoadResult:
+        """`run_without_lease` for all calls of this event loop that wait for it, found by ``token``."""
         started = self.runtime.loop.time()
-        value = await self.run_without_lease()
+        with LoadScope([token]):
+            value = await self.run_without_lease()
         seconds = self.runtime.loop.time() - started
         return LoadResult(value, self._encode(value, (), load_seconds=seconds))
 
