@@ -7,7 +7,8 @@ the cache adds at most its budget to the time of a call that neither waits nor j
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from langcache_cli.caching._loading.cycle_watch import CycleWatch
@@ -16,7 +17,7 @@ from langcache_cli.caching._loading.load import Load
 from langcache_cli.caching._loading.refresh import value_or_refreshed
 from langcache_cli.caching._loading.remote_load import wait_for_change
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
-from langcache_cli.caching._protocol.store import Seen, new_lease
+from langcache_cli.caching._protocol.store import Lease, Seen, new_lease
 from langcache_cli.caching._single_flight.flight import Joinable, LoadResult
 from langcache_cli.caching._single_flight.nesting import is_inside, is_nested, waiting_for, waits_for_us
 
@@ -82,7 +83,7 @@ class Call:
             CacheUnavailableError: Redis did not confirm; what it holds may be unchanged.
         """
         lease = new_lease(self.key)
-        result = await self._start(lease.token, self.load.replace(lease))
+        result = await self._start(lease, partial(self.load.replace, lease))
         if result.failure is not None:
             raise result.failure
         return result.value
@@ -137,16 +138,24 @@ class Call:
         if flight is not None and flight.token not in self._given_up:
             return await self._join(flight)
         lease = new_lease(self.key)
-        work = self.load.load_if_absent(lease, seen.stored or b"")
-        return await self._start(lease.token, work, absent_key=self.key)
+        work = partial(self.load.load_if_absent, lease, seen.stored or b"")
+        return await self._start(lease, work, absent_key=self.key)
 
     async def _start(
-        self, token: str, work: Coroutine[Any, Any, LoadResult], *, absent_key: str | None = None
+        self,
+        lease: Lease,
+        work: Callable[[], Coroutine[Any, Any, LoadResult]],
+        *,
+        absent_key: str | None = None,
     ) -> LoadResult:
         flight = self.runtime.running_loads.start(
-            token, work, absent_key=absent_key, ends_with_starter=self.spec.takes_session
+            lease.token,
+            work,
+            absent_key=absent_key,
+            at_cancel=partial(self.load.give_back_placeholder, lease),
+            ends_with_starter=self.spec.takes_session,
         )
-        return await flight.wait_as_starter()
+        return await flight.run()
 
     async def _wait(self, placeholder: Placeholder) -> LoadResult:
         """Wait for the load that holds the lease, in this process or in another."""
@@ -156,7 +165,8 @@ class Call:
         flight = running.with_token(token)
         if flight is None:
             # One poll for all calls of this event loop, which find it by the same token.
-            flight = running.start(token, wait_for_change(self.runtime.store, placeholder, self.key))
+            flight = running.start(token, partial(wait_for_change, self.runtime.store, placeholder, self.key))
+            flight.detach()
         return await self._join(flight)
 
     async def _run_without_storing(self, placeholder: Placeholder) -> LoadResult:
@@ -164,10 +174,13 @@ class Call:
         token = _without_storing(placeholder.id)
         if token in self._given_up:
             return LoadResult(await self.load.run_without_lease())
-        flight = self.runtime.running_loads.with_token(token)
-        if flight is None:
-            return await self._start(token, self.load.share_without_lease(token))
-        return await self._join(flight)
+        running = self.runtime.running_loads
+        joinable = running.with_token(token)
+        if joinable is None:
+            work = partial(self.load.share_without_lease, token)
+            flight = running.start(token, work, ends_with_starter=self.spec.takes_session)
+            return await flight.run()
+        return await self._join(joinable)
 
     async def _join(self, flight: Joinable) -> LoadResult:
         """Wait for a load that another call has begun, and take its value.

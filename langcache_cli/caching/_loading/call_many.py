@@ -121,10 +121,8 @@ class CallMany:
             return
         loads = {key: call.load for key, call in self._calls.items()}
         load = LoadMany(leases, loads, functools.partial(self._counted_values, reader))
-        flight = self._runtime.running_loads.start_many(
-            prepared, load.run(prepared), ends_with_starter=self._spec.takes_session
-        )
-        for key, result in zip(keys, await flight.wait_as_starter(), strict=True):
+        flight = self._runtime.running_loads.start_many(prepared, functools.partial(load.run, prepared))
+        for key, result in zip(keys, await flight.run(), strict=True):
             if isinstance(result, Exception):
                 self._results[key] = result
             elif result.found is None:

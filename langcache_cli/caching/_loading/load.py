@@ -18,7 +18,7 @@ from langcache_cli.caching._loading.entry_writer import EntryWriter
 from langcache_cli.caching._loading.remote_load import wait_for_change
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.lifetime import Lifetime
-from langcache_cli.caching._protocol.store import Lease, Seen, raise_errors
+from langcache_cli.caching._protocol.store import Lease, Seen, holds, raise_errors
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._single_flight.nesting import LoadScope
@@ -75,11 +75,11 @@ class Load:
             self._release_soon(lease)  # Outcome unknown: Redis may have given the lease.
             lost = True
         except asyncio.CancelledError:
-            self._release_soon(lease)
+            self._abandon(lease)
             raise
         else:
             lost = False
-            if found is not None:
+            if found is not None and not holds(found, lease):
                 return LoadResult(found=found)
         if lost:  # outside the handler: an error of the function has nothing to do with Redis
             return LoadResult(await self.bypass())
@@ -87,6 +87,9 @@ class Load:
         try:
             value, entry = await self._run_leased(lease)
             return await self._store_or_supersede(lease, value, entry)
+        except asyncio.CancelledError:
+            self._abandon(lease)
+            raise
         except BaseException:
             self._release_soon(lease)
             raise
@@ -121,10 +124,14 @@ class Load:
         except CacheError as error:
             return LoadResult(failure=error)
         except asyncio.CancelledError:
-            self._release_soon(lease)
+            self._abandon(lease)
             raise
         try:
             value, entry = await self._run_leased(lease)
+        except asyncio.CancelledError:
+            if not entry_stays:
+                self._abandon(lease)
+            raise
         except BaseException:
             if not entry_stays:
                 self._release_soon(lease)
@@ -138,7 +145,7 @@ class Load:
             self._give_up_storing(lease)
             return LoadResult(value, entry, failure=error)
         except asyncio.CancelledError:
-            self._release_soon(lease)
+            self._abandon(lease)
             raise
         return LoadResult(value, entry)
 
@@ -253,6 +260,15 @@ class Load:
         """Let the next call try again at once, instead of waiting for a lease without a load."""
         self.count("unstored")
         self._release_soon(lease)
+
+    def give_back_placeholder(self, lease: Lease) -> None:
+        """Remove the placeholder of a load that was cancelled before its first step; an entry stays."""
+        self.runtime.release_soon(self.runtime.store, [lease], entries_too=False)
+
+    def _abandon(self, lease: Lease) -> None:
+        """Give the lease of a cancelled load back, unless the load is run once more for other calls."""
+        if not self.runtime.running_loads.runs_again(lease.token):
+            self._release_soon(lease)
 
     def _release_soon(self, lease: Lease) -> None:
         self.runtime.release_soon(self.runtime.store, [lease])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from langcache_cli.caching._errors import CacheError
@@ -33,7 +34,7 @@ async def value_or_refreshed(load: Load, entry: Entry, value: Any, *, due: bool)
     lease = new_lease(load.key)
     flight = runtime.running_loads.start(
         lease.token,
-        load.load_if_elected(lease, entry),
+        partial(load.load_if_elected, lease, entry),
         served_key=load.key,
         in_background=not load.spec.takes_session,
         ends_with_starter=load.spec.takes_session,
@@ -41,7 +42,7 @@ async def value_or_refreshed(load: Load, entry: Entry, value: Any, *, due: bool)
     if flight.in_background:
         return value
     try:
-        result = await flight.wait_as_starter()
+        result = await flight.run()
     except Exception:
         if await _was_invalidated(load, {entry.id, lease.token}):
             raise

@@ -229,6 +229,12 @@ def seen_in(found: Any, *, tagged: bool) -> Seen:
     return Seen(stored, tuple(map(_version, versions)))
 
 
+def holds(stored: bytes, lease: Lease) -> bool:
+    """True if a stored value is the placeholder of this lease, taken earlier."""
+    found = parse(stored)
+    return isinstance(found, Placeholder) and found.id == lease.token
+
+
 def new_lease(key: str) -> Lease:
     """A lease not taken yet, with a token of its own."""
     return Lease(key, new_id())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -13,8 +14,8 @@ from langcache_cli.caching._single_flight.flight import Flight, FlightPart, Join
 class RunningLoads:
     """A registry of loads, which enter it when they start and leave it when they end."""
 
-    def __init__(self, *, on_background: Callable[[Flight[LoadResult]], object]) -> None:
-        """Start empty; ``on_background`` is called with each load that goes on when no call waits for it."""
+    def __init__(self, *, on_background: Callable[[asyncio.Task[LoadResult]], object]) -> None:
+        """Start empty; ``on_background`` is called with the task of each load that runs in the background."""
         self._on_background = on_background
         self._by_token: dict[str, Joinable] = {}
         self._latest: dict[str, tuple[int, Joinable]] = {}
@@ -38,6 +39,11 @@ class RunningLoads:
         number, flight = self._latest.get(key, (0, None))
         return flight if number > started else None
 
+    def runs_again(self, token: str) -> bool:
+        """True if a load that is cancelled now will be run once more, under the same lease."""
+        flight = self._by_token.get(token)
+        return flight is not None and flight.runs_again
+
     def is_refreshing(self, key: str) -> bool:
         """True while a load is about to replace the entry under ``key``."""
         return key in self._refreshing
@@ -45,22 +51,24 @@ class RunningLoads:
     def start(
         self,
         token: str,
-        work: Coroutine[Any, Any, LoadResult],
+        work: Callable[[], Coroutine[Any, Any, LoadResult]],
         *,
         absent_key: str | None = None,
         served_key: str | None = None,
+        at_cancel: Callable[[], object] | None = None,
         in_background: bool = False,
         ends_with_starter: bool = False,
     ) -> Flight[LoadResult]:
-        """Start a load that other calls can join by its token.
+        """Register a load that other calls can join by its token; run it in the same turn of the event loop.
 
         Args:
             token: The token of its lease.
-            work: The load.
+            work: Runs the load.
             absent_key: The key, if it holds no value.
             served_key: The key, if its old value is served meanwhile.
-            in_background: Go on when no call waits for it, until the runtime is closed.
-            ends_with_starter: Cancel it with the call that starts it, whose database session it uses.
+            at_cancel: Called when its own task was cancelled; see `Flight`.
+            in_background: Run it in a task of its own from now on, until the runtime is closed.
+            ends_with_starter: It uses the database session of the call that starts it.
         """
 
         def at_end() -> None:
@@ -73,28 +81,27 @@ class RunningLoads:
             work,
             token=token,
             at_end=at_end,
+            at_cancel=at_cancel,
             in_background=in_background,
             ends_with_starter=ends_with_starter,
         )
         self._add(token, absent_key, flight)
         if in_background:
-            self._on_background(flight)
+            self._on_background(flight.detach())
         return flight
 
     def start_many(
         self,
         leases: Sequence[Lease],
-        work: Coroutine[Any, Any, list[LoadResult | Exception]],
-        *,
-        ends_with_starter: bool,
+        work: Callable[[], Coroutine[Any, Any, list[LoadResult | Exception]]],
     ) -> Flight[list[LoadResult | Exception]]:
-        """Start one load of many keys without values; other calls can join each key by its token."""
+        """Register one load of many keys without values; other calls can join each key by its token."""
 
         def at_end() -> None:
             for lease, part in parts:
                 self._remove(lease.token, lease.key, part)
 
-        flight = Flight(work, token=new_id(), at_end=at_end, ends_with_starter=ends_with_starter)
+        flight = Flight(work, token=new_id(), at_end=at_end, ends_with_starter=True)
         parts = [(lease, FlightPart(flight, number, lease.token)) for number, lease in enumerate(leases)]
         for lease, part in parts:
             self._add(lease.token, lease.key, part)
