@@ -16,6 +16,7 @@ from langcache_cli.caching._loading.hit_counter import HitCounter
 from langcache_cli.caching._loading.load import Load
 from langcache_cli.caching._loading.refresh import value_or_refreshed
 from langcache_cli.caching._loading.remote_load import wait_for_change
+from langcache_cli.caching._loading.replacing import replace
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.store import Lease, Seen, new_lease
 from langcache_cli.caching._single_flight.flight import Joinable, LoadResult
@@ -79,14 +80,28 @@ class Call:
     async def refresh(self) -> Any:
         """Load now and replace what is stored; every load that began earlier loses the right to store.
 
+        Calls that come before the function has begun share its run; later ones run it again, as they may know
+        of a change that it has not seen.
+
         Raises:
             CacheUnavailableError: Redis did not confirm; what it holds may be unchanged.
         """
+        while (flight := self.runtime.running_loads.claiming(self.key)) is not None:
+            joined = await flight.join()
+            if joined is not None:
+                return await self._shared_refresh(joined)
         lease = new_lease(self.key)
-        result = await self._start(lease, partial(self.load.replace, lease))
+        result = await self._start(lease, partial(replace, self.load, lease), claimed_key=self.key)
         if result.failure is not None:
             raise result.failure
         return result.value
+
+    async def _shared_refresh(self, result: LoadResult) -> Any:
+        """The value of a refresh that another call began, decoded anew for this one."""
+        if result.failure is not None:
+            raise result.failure
+        decoded = self.spec.decode(result.entry) if result.entry is not None else None
+        return decoded[0] if decoded is not None else await self.load.run()
 
     def usable(self, seen: Seen) -> Entry | Placeholder | None:
         """The entry that can be served, or the load to wait for.
@@ -147,11 +162,13 @@ class Call:
         work: Callable[[], Coroutine[Any, Any, LoadResult]],
         *,
         absent_key: str | None = None,
+        claimed_key: str | None = None,
     ) -> LoadResult:
         flight = self.runtime.running_loads.start(
             lease.token,
             work,
             absent_key=absent_key,
+            claimed_key=claimed_key,
             at_cancel=partial(self.load.give_back_placeholder, lease),
             ends_with_starter=self.spec.takes_session,
         )

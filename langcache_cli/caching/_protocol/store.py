@@ -168,7 +168,12 @@ class Store:
         return await self._run("commit", leases, _tokens(leases), entries, ttls_ms, budget=budget)
 
     async def release(
-        self, leases: Sequence[Lease], budget: Budget | None = None, *, entries_too: bool = True
+        self,
+        leases: Sequence[Lease],
+        budget: Budget | None = None,
+        *,
+        entries_too: bool = True,
+        left_ms: int = 0,
     ) -> list[Any]:
         """Give leases back where the keys still show them; 1 for each key that was removed.
 
@@ -176,8 +181,9 @@ class Store:
             leases: The leases.
             budget: Upper bound for the time.
             entries_too: Remove entries that were claimed, too; False leaves them to be served.
+            left_ms: More than 0: end them after so many milliseconds at the latest, as without a lease.
         """
-        columns = _tokens(leases), [int(entries_too)] * len(leases)
+        columns = _tokens(leases), [left_ms if entries_too else -1] * len(leases)
         return await self._run("release", leases, *columns, budget=budget)
 
     async def withdraw(self, leases: Sequence[Lease], budget: Budget | None = None) -> list[Any]:

@@ -142,6 +142,11 @@ class Flight(Generic[R]):
             raise self._error
         return self._results[0] if self._results else None
 
+    def cancel(self) -> None:
+        """Cancel a load that runs in a task of its own."""
+        if self._task is not None:
+            self._task.cancel()
+
     async def _cancel(self) -> None:
         """Cancel the task and wait for its end; every further cancellation of the waiter is passed on."""
         while self._task is not None and not self._ended.done():

@@ -19,7 +19,8 @@ class RunningLoads:
         self._on_background = on_background
         self._by_token: dict[str, Joinable] = {}
         self._latest: dict[str, tuple[int, Joinable]] = {}
-        self._refreshing: set[str | None] = set()
+        self._refreshing: dict[str, Flight[LoadResult]] = {}
+        self._claiming: dict[str, Flight[LoadResult]] = {}
         self.started = 0
         """The number of loads so far. A call notes it when it begins, see `started_since`."""
 
@@ -44,9 +45,18 @@ class RunningLoads:
         flight = self._by_token.get(token)
         return flight is not None and flight.runs_again
 
-    def is_refreshing(self, key: str) -> bool:
-        """True while a load is about to replace the entry under ``key``."""
-        return key in self._refreshing
+    def is_refreshing(self, key: str, since: float) -> bool:
+        """True while a load that began after ``since`` is about to replace the entry under ``key``."""
+        flight = self._refreshing.get(key)
+        return flight is not None and flight.began > since
+
+    def claiming(self, key: str) -> Flight[LoadResult] | None:
+        """The explicit refresh of ``key`` whose function has not begun yet: every call so far may join it."""
+        return self._claiming.get(key)
+
+    def has_claimed(self, key: str) -> None:
+        """Record that the function of the refresh of ``key`` is about to begin."""
+        self._claiming.pop(key, None)
 
     def start(
         self,
@@ -55,6 +65,7 @@ class RunningLoads:
         *,
         absent_key: str | None = None,
         served_key: str | None = None,
+        claimed_key: str | None = None,
         at_cancel: Callable[[], object] | None = None,
         in_background: bool = False,
         ends_with_starter: bool = False,
@@ -66,17 +77,18 @@ class RunningLoads:
             work: Runs the load.
             absent_key: The key, if it holds no value.
             served_key: The key, if its old value is served meanwhile.
+            claimed_key: The key, if this is an explicit refresh; see `claiming`.
             at_cancel: Called when its own task was cancelled; see `Flight`.
             in_background: Run it in a task of its own from now on, until the runtime is closed.
             ends_with_starter: It uses the database session of the call that starts it.
         """
 
         def at_end() -> None:
-            self._refreshing.discard(served_key)
+            for key, flights in ((served_key, self._refreshing), (claimed_key, self._claiming)):
+                if key is not None and flights.get(key) is flight:
+                    del flights[key]
             self._remove(token, absent_key, flight)
 
-        if served_key is not None:
-            self._refreshing.add(served_key)
         flight = Flight(
             work,
             token=token,
@@ -85,6 +97,11 @@ class RunningLoads:
             in_background=in_background,
             ends_with_starter=ends_with_starter,
         )
+        if served_key is not None:
+            self._end_hung(served_key)
+            self._refreshing[served_key] = flight
+        if claimed_key is not None:
+            self._claiming[claimed_key] = flight
         self._add(token, absent_key, flight)
         if in_background:
             self._on_background(flight.detach())
@@ -106,6 +123,12 @@ class RunningLoads:
         for lease, part in parts:
             self._add(lease.token, lease.key, part)
         return flight
+
+    def _end_hung(self, served_key: str) -> None:
+        """Cancel a background load before the next one of its key begins: it has lost the right to store."""
+        flight = self._refreshing.get(served_key)
+        if flight is not None and flight.in_background:
+            flight.cancel()
 
     def _add(self, token: str, absent_key: str | None, flight: Joinable) -> None:
         self._by_token[token] = flight
