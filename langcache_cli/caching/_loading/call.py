@@ -18,9 +18,11 @@ from langcache_cli.caching._loading.refresh import value_or_refreshed
 from langcache_cli.caching._loading.remote_load import wait_for_change
 from langcache_cli.caching._loading.replacing import replace
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
+from langcache_cli.caching._protocol.failure import Failure, parse_failure
 from langcache_cli.caching._protocol.store import Lease, Seen, new_lease
 from langcache_cli.caching._single_flight.flight import Joinable, LoadResult
 from langcache_cli.caching._single_flight.nesting import is_inside, is_nested, waiting_for, waits_for_us
+from langcache_cli.caching._single_flight.shared_errors import described
 
 
 class Call:
@@ -145,7 +147,7 @@ class Call:
         return Seen(found) if self.runtime.may_read() else None
 
     async def _miss(self, seen: Seen) -> LoadResult:
-        if seen.stored and not seen.outdated:
+        if seen.stored and not seen.outdated and parse_failure(seen.stored) is None:
             self.load.count("undecodable")
         if self.key in self.runtime.uncacheable:
             return LoadResult(await self.load.run_without_lease())
@@ -178,7 +180,7 @@ class Call:
         """Wait for the load that holds the lease, in this process or in another."""
         running, token = self.runtime.running_loads, placeholder.id
         if token in self._given_up or is_inside(_without_storing(token)):
-            return await self._run_without_storing(placeholder)
+            return await self._run_without_storing(placeholder.id)
         flight = running.with_token(token)
         if flight is None:
             # One poll for all calls of this event loop, which find it by the same token.
@@ -186,9 +188,12 @@ class Call:
             flight.detach()
         return await self._join(flight)
 
-    async def _run_without_storing(self, placeholder: Placeholder) -> LoadResult:
-        """The holder exceeded LOAD_TIMEOUT: run the function once for all calls of this event loop."""
-        token = _without_storing(placeholder.id)
+    async def _run_without_storing(self, holder: str) -> LoadResult:
+        """Run the function once for all calls of this event loop that have waited for the load ``holder``.
+
+        That load has exceeded LOAD_TIMEOUT, or has ended with what cannot be passed on.
+        """
+        token = _without_storing(holder)
         if token in self._given_up:
             return LoadResult(await self.load.run_without_lease())
         running = self.runtime.running_loads
@@ -209,10 +214,14 @@ class Call:
         self._has_waited = True
         with waiting_for(flight.token):
             result = await self._result_of(flight)
-        if result is None:
-            return LoadResult(found=b"")
+        return await self._taken(result) if result is not None else LoadResult(found=b"")
+
+    async def _taken(self, result: LoadResult) -> LoadResult:
+        """What this call makes of the end of a load that it has joined."""
         if result.found is not None:
             return result
+        if result.failed is not None:
+            return await self._share_failure(result.failed)
         if result.failure is not None and result.entry is None:
             return LoadResult(await self.load.bypass())
         self.load.count("misses")
@@ -222,6 +231,14 @@ class Call:
             return LoadResult(await self.load.run())
         self.load.count("joined")
         return LoadResult(decoded[0])
+
+    async def _share_failure(self, failed: Failure) -> LoadResult:
+        """Raise what a load of another process has raised; run the function if that cannot be told."""
+        error = described(failed.error)
+        if error is None:
+            return await self._run_without_storing(failed.id)
+        self.load.count("misses")
+        raise error
 
     async def _result_of(self, flight: Joinable) -> LoadResult | None:
         """How a load ended; None if it takes too long, or its end says nothing about this call.

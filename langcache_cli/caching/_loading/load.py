@@ -22,6 +22,7 @@ from langcache_cli.caching._protocol.store import Lease, Seen, holds, raise_erro
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._single_flight.nesting import LoadScope, waits_for_us
+from langcache_cli.caching._single_flight.shared_errors import describe
 from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._wire.budget import Budget
 
@@ -85,10 +86,17 @@ class Load:
             if found is not None and not holds(found, lease):
                 return LoadResult(found=found)
         if lost:  # outside the handler: an error of the function has nothing to do with Redis
-            return LoadResult(await self.bypass())
+            return await self._shared_bypass()
         self.count("misses")
         try:
             value, entry = await self.run_leased(lease)
+        except Exception as error:
+            await self._fail(lease, error)
+            raise
+        except BaseException:
+            self.abandon(lease)
+            raise
+        try:
             return await self.store_or_supersede(lease, value, entry)
         except asyncio.CancelledError:
             self.abandon(lease)
@@ -124,6 +132,17 @@ class Load:
         return refused
 
     # -- without a lease --
+
+    async def _fail(self, lease: Lease, error: Exception) -> None:
+        """Give the lease back before the error is raised: a call that begins after that must load anew."""
+        with contextlib.suppress(CacheError):
+            await self.runtime.store.fail([lease], [describe(error)], self.budget)
+
+    async def _shared_bypass(self) -> LoadResult:
+        """`bypass` for this call and those that have joined it."""
+        started = self.runtime.loop.time()
+        value = await self.bypass()
+        return LoadResult(value, self._encode(value, (), load_seconds=self.runtime.loop.time() - started))
 
     async def bypass(self) -> Any:
         """The value of the function, because Redis cannot be used."""
@@ -197,10 +216,10 @@ class Load:
         return LoadResult(value, entry)
 
     async def store(self, lease: Lease, entry: Entry | None) -> bool:
-        """Store the entry, and return True; without one give the lease back, and remove a claimed entry."""
+        """Store the entry, and return True; without one give the lease back, and replace a claimed entry."""
         store = self.runtime.store
         if entry is None:
-            raise_errors(await store.release([lease], self.budget))
+            await store.fail([lease], [b""], self.budget)
             return False
         kept_ms = self.lifetime.kept_ms(entry)
         (stored,) = raise_errors(await store.commit([lease], [entry.to_bytes()], [kept_ms], self.budget))

@@ -26,6 +26,7 @@ from langcache_cli.caching._protocol.entry import (
     parse,
     placeholder_format,
 )
+from langcache_cli.caching._protocol.failure import FAILURE_MS, Failure
 from langcache_cli.caching._protocol.scripts import Column, run_script
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP
@@ -185,6 +186,25 @@ class Store:
         """
         columns = _tokens(leases), [left_ms if entries_too else -1] * len(leases)
         return await self._run("release", leases, *columns, budget=budget)
+
+    async def fail(
+        self, leases: Sequence[Lease], errors: Sequence[bytes], budget: Budget | None = None
+    ) -> list[Any]:
+        """Give leases back, and leave for a moment what those who wait for their loads are to raise.
+
+        Args:
+            leases: The leases; entries that were claimed are removed.
+            errors: For each what `Failure.error` says.
+            budget: Upper bound for the time.
+        """
+        now_ms = self._now_ms()
+        failures = [
+            Failure(lease.token, error).to_bytes(now_ms) for lease, error in zip(leases, errors, strict=True)
+        ]
+        replies = await self.commit(leases, failures, [FAILURE_MS] * len(leases), budget)
+        kept = [lease for lease, reply in zip(leases, replies, strict=True) if reply not in (0, 1)]
+        await self.release(kept, budget)  # a full server still removes
+        return replies
 
     async def withdraw(self, leases: Sequence[Lease], budget: Budget | None = None) -> list[Any]:
         """Stop serving old entries whose leases were lost to another load; that load keeps its leases."""

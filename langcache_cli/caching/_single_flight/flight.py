@@ -11,11 +11,14 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._protocol.entry import Entry
+from langcache_cli.caching._protocol.failure import Failure
 from langcache_cli.caching._single_flight.nesting import leave_all
+from langcache_cli.caching._single_flight.shared_errors import own_copy
 
 R = TypeVar("R")
 
@@ -31,12 +34,14 @@ class LoadResult:
             if they are unknown.
         failure: Redis could not be asked, or does not hold the value. The call that started a refresh raises
             it; a call that joined runs the function if there is no entry either.
+        failed: The load of another process ended without a value that can be stored.
     """
 
     value: Any = None
     entry: Entry | None = None
     found: bytes | None = None
     failure: CacheError | None = None
+    failed: Failure | None = None
 
 
 class Flight(Generic[R]):
@@ -80,6 +85,7 @@ class Flight(Generic[R]):
         self._results: list[R] = []
         """The result, if there is one."""
         self._error: Exception | None = None
+        self._traceback: TracebackType | None = None
         self._waiting = 0
 
     async def run(self) -> R:
@@ -139,7 +145,7 @@ class Flight(Generic[R]):
         finally:
             self._waiting -= 1
         if self._error is not None:
-            raise self._error
+            raise own_copy(self._error, self._traceback)
         return self._results[0] if self._results else None
 
     def cancel(self) -> None:
@@ -166,7 +172,8 @@ class Flight(Generic[R]):
         self._end(error)
 
     def _end(self, error: BaseException | None) -> None:
-        self._error = error if isinstance(error, Exception) else None
+        if isinstance(error, Exception):
+            self._error, self._traceback = error, error.__traceback__
         self._at_end()
         if not self._ended.done():
             self._ended.set_result(None)
@@ -216,5 +223,5 @@ class FlightPart:
             return None
         result = results[self._number]
         if isinstance(result, Exception):
-            raise result
+            raise own_copy(result, result.__traceback__)
         return result
