@@ -1,6 +1,7 @@
 """Filling the cache in bulk: the same entries as misses write, and an invalidation meanwhile wins."""
 
 import asyncio
+import contextvars
 import itertools
 import random
 
@@ -48,7 +49,8 @@ async def test_warming_again_replaces_entries_which_are_served_meanwhile(cache):
     served = []
 
     async def load_newer(calls):
-        served.append(await times_ten(7))
+        elsewhere = contextvars.Context()  # not inside the load
+        served.append(await asyncio.create_task(times_ten(7), context=elsewhere))
         return [{"value": -call["number"]} for call in calls]
 
     assert (await warm(cache, times_ten, CALLS, load_newer)).written == 50

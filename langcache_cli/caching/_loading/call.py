@@ -7,16 +7,22 @@ the cache adds at most its budget to the time of a call that neither waits nor j
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
+from langcache_cli.caching._loading.cycle_watch import CycleWatch
 from langcache_cli.caching._loading.hit_counter import HitCounter
 from langcache_cli.caching._loading.load import Load
 from langcache_cli.caching._loading.refresh import value_or_refreshed
 from langcache_cli.caching._loading.remote_load import wait_for_change
+from langcache_cli.caching._loading.replacing import replace
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
-from langcache_cli.caching._protocol.store import Seen, new_lease
+from langcache_cli.caching._protocol.failure import Failure, parse_failure
+from langcache_cli.caching._protocol.store import Lease, Seen, new_lease
 from langcache_cli.caching._single_flight.flight import Joinable, LoadResult
+from langcache_cli.caching._single_flight.nesting import is_inside, is_nested, waiting_for, waits_for_us
+from langcache_cli.caching._single_flight.shared_errors import described
 
 
 class Call:
@@ -38,6 +44,8 @@ class Call:
         self._has_waited = False
         self._given_up: set[str] = set()
         """Tokens of loads that have taken too long."""
+        self._circular: set[str] = set()
+        """Tokens of loads of other processes that wait for a load around this call."""
         self._loads_before = self.runtime.running_loads.started if loads_before is None else loads_before
 
     async def answer(self) -> Any:
@@ -55,6 +63,8 @@ class Call:
         """
         while seen is not None:
             found = self.usable(seen)
+            if found is not None and is_inside(found.id):
+                return await self.load.run_without_lease()  # part of the load that would replace it
             if isinstance(found, Entry):
                 decoded = self.spec.decode(found)
                 if decoded is not None:
@@ -72,14 +82,28 @@ class Call:
     async def refresh(self) -> Any:
         """Load now and replace what is stored; every load that began earlier loses the right to store.
 
+        Calls that come before the function has begun share its run; later ones run it again, as they may know
+        of a change that it has not seen.
+
         Raises:
             CacheUnavailableError: Redis did not confirm; what it holds may be unchanged.
         """
+        while (flight := self.runtime.running_loads.claiming(self.key)) is not None:
+            joined = await flight.join()
+            if joined is not None:
+                return await self._shared_refresh(joined)
         lease = new_lease(self.key)
-        result = await self._start(lease.token, self.load.replace(lease))
+        result = await self._start(lease, partial(replace, self.load, lease), claimed_key=self.key)
         if result.failure is not None:
             raise result.failure
         return result.value
+
+    async def _shared_refresh(self, result: LoadResult) -> Any:
+        """The value of a refresh that another call began, decoded anew for this one."""
+        if result.failure is not None:
+            raise result.failure
+        decoded = self.spec.decode(result.entry) if result.entry is not None else None
+        return decoded[0] if decoded is not None else await self.load.run()
 
     def usable(self, seen: Seen) -> Entry | Placeholder | None:
         """The entry that can be served, or the load to wait for.
@@ -123,7 +147,7 @@ class Call:
         return Seen(found) if self.runtime.may_read() else None
 
     async def _miss(self, seen: Seen) -> LoadResult:
-        if seen.stored and not seen.outdated:
+        if seen.stored and not seen.outdated and parse_failure(seen.stored) is None:
             self.load.count("undecodable")
         if self.key in self.runtime.uncacheable:
             return LoadResult(await self.load.run_without_lease())
@@ -131,46 +155,73 @@ class Call:
         if flight is not None and flight.token not in self._given_up:
             return await self._join(flight)
         lease = new_lease(self.key)
-        work = self.load.load_if_absent(lease, seen.stored or b"")
-        return await self._start(lease.token, work, absent_key=self.key)
+        work = partial(self.load.load_if_absent, lease, seen.stored or b"")
+        return await self._start(lease, work, absent_key=self.key)
 
     async def _start(
-        self, token: str, work: Coroutine[Any, Any, LoadResult], *, absent_key: str | None = None
+        self,
+        lease: Lease,
+        work: Callable[[], Coroutine[Any, Any, LoadResult]],
+        *,
+        absent_key: str | None = None,
+        claimed_key: str | None = None,
     ) -> LoadResult:
         flight = self.runtime.running_loads.start(
-            token, work, absent_key=absent_key, ends_with_starter=self.spec.takes_session
+            lease.token,
+            work,
+            absent_key=absent_key,
+            claimed_key=claimed_key,
+            at_cancel=partial(self.load.give_back_placeholder, lease),
+            ends_with_starter=self.spec.takes_session,
         )
-        return await flight.wait_as_starter()
+        return await flight.run()
 
     async def _wait(self, placeholder: Placeholder) -> LoadResult:
         """Wait for the load that holds the lease, in this process or in another."""
         running, token = self.runtime.running_loads, placeholder.id
-        if token in self._given_up:
-            return await self._run_without_storing(placeholder)
+        if token in self._given_up or is_inside(_without_storing(token)):
+            return await self._run_without_storing(placeholder.id)
         flight = running.with_token(token)
         if flight is None:
             # One poll for all calls of this event loop, which find it by the same token.
-            flight = running.start(token, wait_for_change(self.runtime.store, placeholder, self.key))
+            flight = running.start(token, partial(wait_for_change, self.runtime.store, placeholder, self.key))
+            flight.detach()
         return await self._join(flight)
 
-    async def _run_without_storing(self, placeholder: Placeholder) -> LoadResult:
-        """The holder exceeded LOAD_TIMEOUT: run the function once for all calls of this event loop."""
-        token = f"{placeholder.id} without storing"
+    async def _run_without_storing(self, holder: str) -> LoadResult:
+        """Run the function once for all calls of this event loop that have waited for the load ``holder``.
+
+        That load has exceeded LOAD_TIMEOUT, or has ended with what cannot be passed on.
+        """
+        token = _without_storing(holder)
         if token in self._given_up:
             return LoadResult(await self.load.run_without_lease())
-        flight = self.runtime.running_loads.with_token(token)
-        if flight is None:
-            return await self._start(token, self.load.share_without_lease())
-        return await self._join(flight)
+        running = self.runtime.running_loads
+        joinable = running.with_token(token)
+        if joinable is None:
+            work = partial(self.load.share_without_lease, token)
+            flight = running.start(token, work, ends_with_starter=self.spec.takes_session)
+            return await flight.run()
+        return await self._join(joinable)
 
     async def _join(self, flight: Joinable) -> LoadResult:
-        """Wait for a load that another call has begun, and take its value."""
+        """Wait for a load that another call has begun, and take its value.
+
+        A load that waits for this call, or for a load that this call is part of, is not waited for.
+        """
+        if flight.token in self._circular or waits_for_us(flight.token):
+            return LoadResult(await self.load.run_without_lease())
         self._has_waited = True
-        result = await self._result_of(flight)
-        if result is None:
-            return LoadResult(found=b"")
+        with waiting_for(flight.token):
+            result = await self._result_of(flight)
+        return await self._taken(result) if result is not None else LoadResult(found=b"")
+
+    async def _taken(self, result: LoadResult) -> LoadResult:
+        """What this call makes of the end of a load that it has joined."""
         if result.found is not None:
             return result
+        if result.failed is not None:
+            return await self._share_failure(result.failed)
         if result.failure is not None and result.entry is None:
             return LoadResult(await self.load.bypass())
         self.load.count("misses")
@@ -180,6 +231,14 @@ class Call:
             return LoadResult(await self.load.run())
         self.load.count("joined")
         return LoadResult(decoded[0])
+
+    async def _share_failure(self, failed: Failure) -> LoadResult:
+        """Raise what a load of another process has raised; run the function if that cannot be told."""
+        error = described(failed.error)
+        if error is None:
+            return await self._run_without_storing(failed.id)
+        self.load.count("misses")
+        raise error
 
     async def _result_of(self, flight: Joinable) -> LoadResult | None:
         """How a load ended; None if it takes too long, or its end says nothing about this call.
@@ -191,9 +250,31 @@ class Call:
         timer = asyncio.timeout_at(flight.began + settings.load_timeout + settings.lease_seconds)
         try:
             async with timer:
-                return await flight.join()
+                return await (self._join_watched(flight) if is_nested() else flight.join())
         except TimeoutError:
             if not timer.expired():
                 raise  # the function's own
         self._given_up.add(flight.token)
         return None
+
+    async def _join_watched(self, flight: Joinable) -> LoadResult | None:
+        """`Joinable.join` for a call inside a load; None also when the two loads wait for each other."""
+        watch = CycleWatch(self.runtime.node, self.runtime.settings.namespace, flight.token)
+        joining = asyncio.ensure_future(flight.join())
+        watching = asyncio.ensure_future(watch.found())
+        try:
+            await asyncio.wait([joining, watching], return_when=asyncio.FIRST_COMPLETED)
+            if joining.done():
+                return joining.result()
+            self._circular.add(flight.token)
+            return None
+        finally:
+            for task in (joining, watching):
+                task.cancel()
+            await asyncio.wait([joining, watching])
+            if not joining.cancelled():
+                joining.exception()  # retrieved: raised above, or of no concern to a call that was cancelled
+
+
+def _without_storing(token: str) -> str:
+    return f"{token} without storing"

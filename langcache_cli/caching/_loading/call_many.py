@@ -20,6 +20,7 @@ from langcache_cli.caching._loading.reader import Reader
 from langcache_cli.caching._loading.refresh import value_or_refreshed
 from langcache_cli.caching._protocol.entry import Placeholder
 from langcache_cli.caching._protocol.store import Seen
+from langcache_cli.caching._single_flight.nesting import is_inside
 from langcache_cli.caching._wire.budget import Budget
 
 ItemsLoader = Callable[[Sequence[Any]], Awaitable[list[Any]]]
@@ -96,7 +97,7 @@ class CallMany:
         """True if there is an entry, or the load of another call to wait for later."""
         call = self._calls[key]
         found = call.usable(seen)
-        if isinstance(found, Placeholder):
+        if isinstance(found, Placeholder) or (found is not None and is_inside(found.id)):
             return True
         decoded = self._spec.decode(found) if found is not None else None
         if found is None or decoded is None:
@@ -120,10 +121,8 @@ class CallMany:
             return
         loads = {key: call.load for key, call in self._calls.items()}
         load = LoadMany(leases, loads, functools.partial(self._counted_values, reader))
-        flight = self._runtime.running_loads.start_many(
-            prepared, load.run(prepared), ends_with_starter=self._spec.takes_session
-        )
-        for key, result in zip(keys, await flight.wait_as_starter(), strict=True):
+        flight = self._runtime.running_loads.start_many(prepared, functools.partial(load.run, prepared))
+        for key, result in zip(keys, await flight.run(), strict=True):
             if isinstance(result, Exception):
                 self._results[key] = result
             elif result.found is None:

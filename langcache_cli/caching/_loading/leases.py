@@ -15,6 +15,7 @@ from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import Lease, Seen, Store, raise_errors
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
+from langcache_cli.caching._single_flight.shared_errors import describe
 from langcache_cli.caching._wire.budget import Budget
 
 
@@ -112,6 +113,12 @@ class Leases:
     def release_soon(self, leases: Sequence[Lease], *, entries_too: bool = True) -> None:
         """Give leases back in the background; see `Store.release`."""
         self._runtime.release_soon(self._store, leases, entries_too=entries_too)
+
+    async def fail(self, leases: Sequence[Lease], errors: Sequence[Exception | None]) -> None:
+        """Give the leases of failed loads back; see `Store.fail`. None stands for an unusable value."""
+        if leases:
+            described = [describe(error) if error is not None else b"" for error in errors]
+            await self._store.fail(leases, described, self._budget)
 
     def entry(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
         """The entry of a loaded value; None for one that would not come back the same."""

@@ -18,14 +18,19 @@ from langcache_cli.caching._loading.entry_writer import EntryWriter
 from langcache_cli.caching._loading.remote_load import wait_for_change
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.lifetime import Lifetime
-from langcache_cli.caching._protocol.store import Lease, Seen, raise_errors
+from langcache_cli.caching._protocol.store import Lease, Seen, holds, raise_errors
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.flight import LoadResult
+from langcache_cli.caching._single_flight.nesting import LoadScope, waits_for_us
+from langcache_cli.caching._single_flight.shared_errors import describe
 from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.failures import refused_for_size
 
 logger = logging.getLogger("langcache_cli.caching")
+
+SHORTEST_PATIENCE_SECONDS = 0.25
+"""So long at least a call whose value was refused waits for a newer one."""
 
 Origin = Callable[[], Awaitable[Any]]
 """Runs the function with the arguments of one call."""
@@ -67,95 +72,60 @@ class Load:
             rejected: The unusable value under the key, or its beginning; ``b""`` for none.
         """
         try:
-            lease = await self._with_tags(lease)
+            lease = await self.with_tags(lease)
             (found,) = raise_errors(
                 await self.runtime.store.acquire([lease], self.budget, rejected=[rejected])
             )
         except CacheError:
-            self._release_soon(lease)  # Outcome unknown: Redis may have given the lease.
+            self.release_soon(lease)  # Outcome unknown: Redis may have given the lease.
             lost = True
         except asyncio.CancelledError:
-            self._release_soon(lease)
+            self.abandon(lease)
             raise
         else:
             lost = False
-            if found is not None:
+            if found is not None and not holds(found, lease):
                 return LoadResult(found=found)
         if lost:  # outside the handler: an error of the function has nothing to do with Redis
-            return LoadResult(await self.bypass())
+            return await self._shared_bypass()
         self.count("misses")
         try:
-            value, entry = await self._run_leased(lease)
-            return await self._store_or_supersede(lease, value, entry)
-        except BaseException:
-            self._release_soon(lease)
-            raise
-
-    async def load_if_elected(self, lease: Lease, seen: Entry) -> LoadResult:
-        """Take the lease of an entry that is served meanwhile, load and store.
-
-        If the load fails, or the outcome of the election is unknown, the lease is kept: the old entry is
-        served, and no process tries again before the lease ends.
-        """
-        try:
-            lease = await self._with_tags(lease)
-            (elected,) = raise_errors(await self.runtime.store.elect([lease], [seen.id], self.budget))
-        except CacheError:
-            elected = False
-        if not elected:
-            return LoadResult(found=b"")
-        try:
-            value, entry = await self._run_leased(lease)
+            value, entry = await self.run_leased(lease)
         except Exception as error:
-            shown = repr(error) if self.runtime.settings.log_values else type(error).__name__
-            logger.warning("%s failed; its stored value is served: %s", self.spec.name, shown)
+            await self._fail(lease, error)
             raise
-        return await self._store_or_supersede(lease, value, entry)
-
-    async def replace(self, lease: Lease) -> LoadResult:
-        """Claim the lease from any load that has it, load and store: an explicit refresh."""
-        errors_as_unavailable = self.runtime.node.errors_as_unavailable
-        try:
-            with errors_as_unavailable():
-                lease = await self._with_tags(lease)
-                (entry_stays,) = raise_errors(await self.runtime.store.claim([lease], self.budget))
-        except CacheError as error:
-            return LoadResult(failure=error)
-        except asyncio.CancelledError:
-            self._release_soon(lease)
-            raise
-        try:
-            value, entry = await self._run_leased(lease)
         except BaseException:
-            if not entry_stays:
-                self._release_soon(lease)
+            self.abandon(lease)
             raise
         try:
-            with errors_as_unavailable():
-                if not await self._store(lease, entry):
-                    # Another refresh may have claimed the old entry after us: it must not outlive this call.
-                    await self.runtime.store.invalidate([self.key], self.budget)
-        except CacheError as error:  # raised by the call that asked for the refresh, not by those that joined
-            self._give_up_storing(lease)
-            return LoadResult(value, entry, failure=error)
+            return await self.store_or_supersede(lease, value, entry)
         except asyncio.CancelledError:
-            self._release_soon(lease)
+            self.abandon(lease)
             raise
-        return LoadResult(value, entry)
+        except BaseException:
+            self.release_soon(lease)
+            raise
 
-    async def value_of_successor(self, refused: LoadResult) -> LoadResult:
+    async def value_of_successor(self, refused: LoadResult, *, joins: bool = False) -> LoadResult:
         """The value for a call whose own was refused: the one that the next call would get, if any.
 
         A commit is refused because of an invalidation, of another refresh, or because the lease has ended.
         Another load may have begun since. It may even have read the database earlier than this one; then
-        returning our value would let this process see values go backwards. The wait for that load is bounded
-        by LOAD_TIMEOUT.
+        returning our value would let this process see values go backwards. This call waits for that load no
+        longer than its own has taken, or than LOAD_TIMEOUT if it ``joins`` it; then that load loses the right
+        to store, and our value is returned.
         """
         seen = await self.look_up()
-        if isinstance(successor := seen.parse(), Placeholder):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.runtime.settings.load_timeout):
+        if isinstance(successor := seen.parse(), Placeholder) and not waits_for_us(successor.id):
+            own_seconds = refused.entry.load_us / 1e6 if refused.entry is not None else 0.0
+            longest = self.runtime.settings.load_timeout
+            patience = longest if joins else min(max(SHORTEST_PATIENCE_SECONDS, own_seconds), longest)
+            try:
+                async with asyncio.timeout(patience):
                     await wait_for_change(self.runtime.store, successor, self.key)
+            except TimeoutError:
+                late = Lease(self.key, successor.id)
+                await self.runtime.store.release([late], self.budget, entries_too=False)
             seen = await self.look_up()
         found = seen.parse() if self.runtime.may_read() else None
         if isinstance(found, Entry) and (decoded := self.spec.decode(found)):
@@ -163,6 +133,17 @@ class Load:
         return refused
 
     # -- without a lease --
+
+    async def _fail(self, lease: Lease, error: Exception) -> None:
+        """Give the lease back before the error is raised: a call that begins after that must load anew."""
+        with contextlib.suppress(CacheError):
+            await self.runtime.store.fail([lease], [describe(error)], self.budget)
+
+    async def _shared_bypass(self) -> LoadResult:
+        """`bypass` for this call and those that have joined it."""
+        started = self.runtime.loop.time()
+        value = await self.bypass()
+        return LoadResult(value, self._encode(value, (), load_seconds=self.runtime.loop.time() - started))
 
     async def bypass(self) -> Any:
         """The value of the function, because Redis cannot be used."""
@@ -174,10 +155,11 @@ class Load:
         self.count("misses")
         return await self.run()
 
-    async def share_without_lease(self) -> LoadResult:
-        """`run_without_lease` for all calls of this event loop that wait for the value."""
+    async def share_without_lease(self, token: str) -> LoadResult:
+        """`run_without_lease` for all calls of this event loop that wait for it, found by ``token``."""
         started = self.runtime.loop.time()
-        value = await self.run_without_lease()
+        with LoadScope([token]):
+            value = await self.run_without_lease()
         seconds = self.runtime.loop.time() - started
         return LoadResult(value, self._encode(value, (), load_seconds=seconds))
 
@@ -208,7 +190,7 @@ class Load:
 
     # -- steps --
 
-    async def _with_tags(self, lease: Lease) -> Lease:
+    async def with_tags(self, lease: Lease) -> Lease:
         """The lease with the versions of its tags, as they are before the load begins."""
         if not self.tag_keys:
             return lease
@@ -216,18 +198,18 @@ class Load:
         versions = await self.runtime.store.tag_versions(self.tag_keys, ttl_ms, self.budget)
         return lease._replace(tags=versions)
 
-    async def _run_leased(self, lease: Lease) -> tuple[Any, Entry | None]:
+    async def run_leased(self, lease: Lease) -> tuple[Any, Entry | None]:
         """Run the function while its lease is renewed; returns the value, and the entry to store."""
         started = self.runtime.loop.time()
         with self.runtime.renewing(self.runtime.store, [lease]):
             value = await self.run()
         return value, self._encode(value, lease.tags, load_seconds=self.runtime.loop.time() - started)
 
-    async def _store_or_supersede(self, lease: Lease, value: Any, entry: Entry | None) -> LoadResult:
+    async def store_or_supersede(self, lease: Lease, value: Any, entry: Entry | None) -> LoadResult:
         try:
-            stored = await self._store(lease, entry)
+            stored = await self.store(lease, entry)
         except CacheError as error:
-            self._give_up_storing(lease)
+            self.give_up_storing(lease)
             if entry is not None and refused_for_size(error, len(entry.payload)):
                 self.spec.warn_uncacheable(error)
                 self.count_uncacheable()
@@ -237,11 +219,11 @@ class Load:
                 return await self.value_of_successor(LoadResult(value, entry))
         return LoadResult(value, entry)
 
-    async def _store(self, lease: Lease, entry: Entry | None) -> bool:
-        """Store the entry, and return True; without one give the lease back, and remove a claimed entry."""
+    async def store(self, lease: Lease, entry: Entry | None) -> bool:
+        """Store the entry, and return True; without one give the lease back, and replace a claimed entry."""
         store = self.runtime.store
         if entry is None:
-            raise_errors(await store.release([lease], self.budget))
+            await store.fail([lease], [b""], self.budget)
             return False
         kept_ms = self.lifetime.kept_ms(entry)
         (stored,) = raise_errors(await store.commit([lease], [entry.to_bytes()], [kept_ms], self.budget))
@@ -252,12 +234,21 @@ class Load:
             self.count("refused")
         return bool(stored)
 
-    def _give_up_storing(self, lease: Lease) -> None:
+    def give_up_storing(self, lease: Lease) -> None:
         """Let the next call try again at once, instead of waiting for a lease without a load."""
         self.count("unstored")
-        self._release_soon(lease)
+        self.release_soon(lease)
 
-    def _release_soon(self, lease: Lease) -> None:
+    def give_back_placeholder(self, lease: Lease) -> None:
+        """Remove the placeholder of a load that was cancelled before its first step; an entry stays."""
+        self.runtime.release_soon(self.runtime.store, [lease], entries_too=False)
+
+    def abandon(self, lease: Lease) -> None:
+        """Give the lease of a cancelled load back, unless the load is run once more for other calls."""
+        if not self.runtime.running_loads.runs_again(lease.token):
+            self.release_soon(lease)
+
+    def release_soon(self, lease: Lease) -> None:
         self.runtime.release_soon(self.runtime.store, [lease])
 
     def _encode(self, value: Any, tag_versions: tuple[str, ...], *, load_seconds: float) -> Entry | None:

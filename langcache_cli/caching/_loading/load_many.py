@@ -43,10 +43,9 @@ class LoadMany:
             taken = await self._leases.acquire(leases)
         except CacheError:
             self._leases.release_soon(leases)  # Outcome unknown: Redis may have given them.
-            keys = [lease.key for lease in leases]
-            for key in keys:
-                self._loads[key].count("bypassed")
-            return [_as_result(value) for value in await self._values(keys)]
+            for lease in leases:
+                self._loads[lease.key].count("bypassed")
+            return await self._values_of(leases)
         except asyncio.CancelledError:
             self._leases.release_soon(leases)
             raise
@@ -57,22 +56,37 @@ class LoadMany:
     async def _load_and_store(self, leases: Sequence[Lease]) -> list[LoadResult | Exception]:
         if not leases:
             return []
-        keys = [lease.key for lease in leases]
-        for key in keys:
-            self._loads[key].count("misses")
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        for lease in leases:
+            self._loads[lease.key].count("misses")
         try:
             with self._leases.renewing(leases):
-                values = await self._values(keys)
-            seconds_each = (loop.time() - started) / len(leases)
-            results = [
-                self._encoded(lease, value, seconds_each) for lease, value in zip(leases, values, strict=True)
-            ]
+                results = await self._values_of(leases)
+        except Exception as error:
+            await self._fail(leases, [error] * len(leases))
+            raise
+        except BaseException:
+            self._leases.release_soon(leases)
+            raise
+        try:
             return await self._stored(leases, results)
         except BaseException:
             self._leases.release_soon(leases)
             raise
+
+    async def _fail(self, leases: Sequence[Lease], errors: Sequence[Exception | None]) -> None:
+        """Give leases back before the errors are raised: a call that begins after that must load anew."""
+        with contextlib.suppress(CacheError):
+            await self._leases.fail(leases, errors)
+
+    async def _values_of(self, leases: Sequence[Lease]) -> list[LoadResult | Exception]:
+        """Run the function, and encode its values for those who have joined."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        values = await self._values([lease.key for lease in leases])
+        seconds_each = (loop.time() - started) / len(leases)
+        return [
+            self._encoded(lease, value, seconds_each) for lease, value in zip(leases, values, strict=True)
+        ]
 
     def _encoded(self, lease: Lease, value: Any, load_seconds: float) -> LoadResult | Exception:
         if isinstance(value, Exception):
@@ -93,7 +107,9 @@ class LoadMany:
             if isinstance(result, LoadResult) and result.entry is not None
         ]
         kept = {lease.key for lease, _ in entries}
-        self._leases.release_soon([lease for lease in leases if lease.key not in kept])
+        lost = [lease for lease in leases if lease.key not in kept]
+        errors = [final[lease.key] for lease in lost]
+        await self._fail(lost, [error if isinstance(error, Exception) else None for error in errors])
         try:
             replies = await self._leases.commit(entries)
         except CacheError:
@@ -116,7 +132,3 @@ class LoadMany:
         else:
             load.count("unstored")
         return result
-
-
-def _as_result(value: Any) -> LoadResult | Exception:
-    return value if isinstance(value, Exception) else LoadResult(value)

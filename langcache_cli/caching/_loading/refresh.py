@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._loading.load import Load
+from langcache_cli.caching._loading.replacing import load_if_elected
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.store import new_lease
 
@@ -28,12 +30,14 @@ async def value_or_refreshed(load: Load, entry: Entry, value: Any, *, due: bool)
     runtime, now_ms = load.runtime, load.runtime.now_ms()
     if load.lifetime.stale_seconds and now_ms >= entry.fresh_until_ms:
         load.count("stale")
-    if not due or runtime.is_leased(entry, now_ms) or runtime.running_loads.is_refreshing(load.key):
+    # a load that has not ended by then has lost its lease: it must not keep others from trying
+    oldest = runtime.loop.time() - runtime.longest_load_ms / 1000
+    if not due or runtime.is_leased(entry, now_ms) or runtime.running_loads.is_refreshing(load.key, oldest):
         return value
     lease = new_lease(load.key)
     flight = runtime.running_loads.start(
         lease.token,
-        load.load_if_elected(lease, entry),
+        partial(load_if_elected, load, lease, entry),
         served_key=load.key,
         in_background=not load.spec.takes_session,
         ends_with_starter=load.spec.takes_session,
@@ -41,7 +45,7 @@ async def value_or_refreshed(load: Load, entry: Entry, value: Any, *, due: bool)
     if flight.in_background:
         return value
     try:
-        result = await flight.wait_as_starter()
+        result = await flight.run()
     except Exception:
         if await _was_invalidated(load, {entry.id, lease.token}):
             raise

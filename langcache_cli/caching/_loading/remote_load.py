@@ -11,6 +11,7 @@ import random
 
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._protocol.entry import Placeholder, parse
+from langcache_cli.caching._protocol.failure import parse_failure
 from langcache_cli.caching._protocol.store import Store
 from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._wire.budget import Budget
@@ -29,7 +30,8 @@ async def wait_for_change(store: Store, placeholder: Placeholder, key: str) -> L
     """Wait until ``key`` no longer shows ``placeholder``. It has no time limit but that of the lease.
 
     Returns:
-        What the key shows then, as ``found``; a ``failure`` when Redis could not be asked.
+        What the key shows then, as ``found``; ``failed`` if that is the failure of this load; a ``failure``
+        when Redis could not be asked.
     """
     pause = FIRST_PAUSE_SECONDS
     try:
@@ -44,6 +46,9 @@ async def wait_for_change(store: Store, placeholder: Placeholder, key: str) -> L
         except CacheError as error:
             return LoadResult(failure=error)
         shown = parse(seen.stored) if seen.stored else None
+        failed = parse_failure(seen.stored) if seen.stored and shown is None else None
+        if failed is not None and failed.id == placeholder.id:
+            return LoadResult(failed=failed)
         if shown is None or shown.id != placeholder.id:
             return LoadResult(found=seen.stored or b"")
 

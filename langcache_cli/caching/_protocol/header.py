@@ -21,6 +21,9 @@ ENTRY = "lc1 entry id="
 LEASE = "lc1 lease id="
 """The beginning of a placeholder: a header alone, stored while a load runs and there is no value to serve."""
 
+FAILED = "lc1 error id="
+"""The beginning of a failure, see `failure`: no script reads it."""
+
 ID_START = len(ENTRY)
 ID_END = ID_START + ID_DIGITS
 

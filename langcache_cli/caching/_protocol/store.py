@@ -26,6 +26,7 @@ from langcache_cli.caching._protocol.entry import (
     parse,
     placeholder_format,
 )
+from langcache_cli.caching._protocol.failure import FAILURE_MS, Failure
 from langcache_cli.caching._protocol.scripts import Column, run_script
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP
@@ -168,7 +169,12 @@ class Store:
         return await self._run("commit", leases, _tokens(leases), entries, ttls_ms, budget=budget)
 
     async def release(
-        self, leases: Sequence[Lease], budget: Budget | None = None, *, entries_too: bool = True
+        self,
+        leases: Sequence[Lease],
+        budget: Budget | None = None,
+        *,
+        entries_too: bool = True,
+        left_ms: int = 0,
     ) -> list[Any]:
         """Give leases back where the keys still show them; 1 for each key that was removed.
 
@@ -176,9 +182,29 @@ class Store:
             leases: The leases.
             budget: Upper bound for the time.
             entries_too: Remove entries that were claimed, too; False leaves them to be served.
+            left_ms: More than 0: end them after so many milliseconds at the latest, as without a lease.
         """
-        columns = _tokens(leases), [int(entries_too)] * len(leases)
+        columns = _tokens(leases), [left_ms if entries_too else -1] * len(leases)
         return await self._run("release", leases, *columns, budget=budget)
+
+    async def fail(
+        self, leases: Sequence[Lease], errors: Sequence[bytes], budget: Budget | None = None
+    ) -> list[Any]:
+        """Give leases back, and leave for a moment what those who wait for their loads are to raise.
+
+        Args:
+            leases: The leases; entries that were claimed are removed.
+            errors: For each what `Failure.error` says.
+            budget: Upper bound for the time.
+        """
+        now_ms = self._now_ms()
+        failures = [
+            Failure(lease.token, error).to_bytes(now_ms) for lease, error in zip(leases, errors, strict=True)
+        ]
+        replies = await self.commit(leases, failures, [FAILURE_MS] * len(leases), budget)
+        kept = [lease for lease, reply in zip(leases, replies, strict=True) if reply not in (0, 1)]
+        await self.release(kept, budget)  # a full server still removes
+        return replies
 
     async def withdraw(self, leases: Sequence[Lease], budget: Budget | None = None) -> list[Any]:
         """Stop serving old entries whose leases were lost to another load; that load keeps its leases."""
@@ -227,6 +253,12 @@ def seen_in(found: Any, *, tagged: bool) -> Seen:
         return Seen(found)
     stored, *versions = found
     return Seen(stored, tuple(map(_version, versions)))
+
+
+def holds(stored: bytes, lease: Lease) -> bool:
+    """True if a stored value is the placeholder of this lease, taken earlier."""
+    found = parse(stored)
+    return isinstance(found, Placeholder) and found.id == lease.token
 
 
 def new_lease(key: str) -> Lease:

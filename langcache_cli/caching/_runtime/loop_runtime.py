@@ -90,7 +90,7 @@ class Runtime:
         self._delivery = self._new_delivery()
         self.invalidator = self._new_invalidator(defers=defer_invalidations)
         self._client: Redis | None = None
-        self.running_loads = RunningLoads(on_background=lambda flight: self.background.adopt(flight.task))
+        self.running_loads = RunningLoads(on_background=self.background.adopt)
         self.readers: dict[FunctionSpec, Any] = {}
         """The `Reader` of each function that was called; not typed, as it belongs to a layer above."""
         self.uncacheable = UncacheableKeys()

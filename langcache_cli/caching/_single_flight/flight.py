@@ -7,12 +7,18 @@ can therefore never join a load that began before it: that token is gone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._protocol.entry import Entry
+from langcache_cli.caching._protocol.failure import Failure
+from langcache_cli.caching._single_flight.nesting import leave_all
+from langcache_cli.caching._single_flight.shared_errors import own_copy
 
 R = TypeVar("R")
 
@@ -28,89 +34,149 @@ class LoadResult:
             if they are unknown.
         failure: Redis could not be asked, or does not hold the value. The call that started a refresh raises
             it; a call that joined runs the function if there is no entry either.
+        failed: The load of another process ended without a value that can be stored.
     """
 
     value: Any = None
     entry: Entry | None = None
     found: bytes | None = None
     failure: CacheError | None = None
+    failed: Failure | None = None
 
 
 class Flight(Generic[R]):
-    """A load in a task of its own, and the calls that wait for it."""
+    """A load, and the calls that wait for it.
+
+    It runs in the task of the call that started it (`run`), as the function would without a cache: with that
+    call's context variables and its current task, and it is cancelled with that call. If other calls wait for
+    it then, it is run once more, in a task of its own (`detach`).
+    """
 
     def __init__(
         self,
-        work: Coroutine[Any, Any, R],
+        work: Callable[[], Coroutine[Any, Any, R]],
         *,
         token: str,
         at_end: Callable[[], object],
+        at_cancel: Callable[[], object] | None = None,
         in_background: bool = False,
         ends_with_starter: bool = False,
     ) -> None:
-        """Start ``work`` with the context variables of the caller.
+        """Prepare; `run` or `detach` must follow in the same turn of the event loop.
 
         Args:
-            work: The load.
+            work: Runs the load.
             token: How other calls find it.
             at_end: Called when it has ended.
+            at_cancel: Called when its own task was cancelled, perhaps before its first step.
             in_background: Go on when no call waits for it.
-            ends_with_starter: Cancel it with the call that started it, whose database session it uses.
+            ends_with_starter: Never run it again: it uses the database session of the call that started it.
         """
         self.token = token
         self.in_background = in_background
-        self.began = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self.began = self._loop.time()
+        self._work = work
+        self._at_end = at_end
+        self._at_cancel = at_cancel
         self._ends_with_starter = ends_with_starter
-        self._task = asyncio.create_task(work, name=f"langcache-load-{token}")
-        self._task.add_done_callback(_retrieve)
-        self._task.add_done_callback(lambda _: at_end())
+        self._task: asyncio.Task[R] | None = None
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._results: list[R] = []
+        """The result, if there is one."""
+        self._error: Exception | None = None
+        self._traceback: TracebackType | None = None
         self._waiting = 0
-        self._starter_left = False
 
-    @property
-    def task(self) -> asyncio.Task[R]:
-        """The task that runs the load."""
-        return self._task
-
-    async def wait_as_starter(self) -> R:
-        """Wait for the end, as the call that started the load.
+    async def run(self) -> R:
+        """Run the load as part of the call that started it.
 
         Raises:
             BaseException: Whatever the load raised.
         """
-        await self._wait(as_starter=True)
-        return self._task.result()
+        self._waiting += 1
+        try:
+            result = await self._work()
+        except asyncio.CancelledError:
+            if self.runs_again:
+                self.detach()
+            else:
+                self._end(None)
+            raise
+        except BaseException as error:
+            self._end(error)
+            raise
+        finally:
+            self._waiting -= 1
+        self._results.append(result)
+        self._end(None)
+        return result
+
+    @property
+    def runs_again(self) -> bool:
+        """True if it will be run once more when it is cancelled with the call that started it."""
+        return self._task is None and self._waiting > 1 and not self._ends_with_starter
+
+    def detach(self) -> asyncio.Task[R]:
+        """Run the load in a task of its own, and return that."""
+        context = copy_context()
+        context.run(leave_all)
+        task = self._loop.create_task(self._work(), name=f"langcache-load-{self.token}", context=context)
+        task.add_done_callback(self._task_ended)
+        self._task = task
+        return task
 
     async def join(self) -> R | None:
-        """Wait for the end of a load that another call started.
+        """Wait for the end of the load. A cancelled waiter harms no other; the last one to leave cancels it.
 
         Returns:
-            None if it was cancelled, or failed after its starter had left, perhaps with the session it used.
+            None if it was cancelled, perhaps with the call that started it.
 
         Raises:
             Exception: Whatever the load raised.
         """
-        await self._wait(as_starter=False)
-        if self._task.cancelled() or (self._starter_left and self._task.exception() is not None):
-            return None
-        return self._task.result()
-
-    async def _wait(self, *, as_starter: bool) -> None:
-        """Wait for the end. A cancelled waiter harms no other; the last one to leave cancels the load."""
         self._waiting += 1
         try:
-            # asyncio.wait, not the task itself: a cancelled task would look like a cancelled waiter
-            await asyncio.wait([self._task])
+            await asyncio.wait([self._ended])
         except asyncio.CancelledError:
-            self._starter_left |= as_starter
-            unwanted = self._waiting == 1 and not self.in_background
-            if (unwanted or (as_starter and self._ends_with_starter)) and not self._task.done():
-                # Wait for its end: the function may be using the caller's session, which is about to close.
-                self._task.cancel()
-                await asyncio.wait([self._task])
+            if self._waiting == 1 and not self.in_background:
+                await self._cancel()
             raise
         finally:
             self._waiting -= 1
+        if self._error is not None:
+            raise own_copy(self._error, self._traceback)
+        return self._results[0] if self._results else None
+
+    def cancel(self) -> None:
+        """Cancel a load that runs in a task of its own."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _cancel(self) -> None:
+        """Cancel the task and wait for its end; every further cancellation of the waiter is passed on."""
+        while self._task is not None and not self._ended.done():
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([self._ended])
+
+    def _task_ended(self, task: asyncio.Task[R]) -> None:
+        if task.cancelled():
+            if self._at_cancel is not None:
+                self._at_cancel()
+            self._end(None)
+            return
+        error = task.exception()
+        if error is None:
+            self._results.append(task.result())
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        if isinstance(error, Exception):
+            self._error, self._traceback = error, error.__traceback__
+        self._at_end()
+        if not self._ended.done():
+            self._ended.set_result(None)
 
 
 class Joinable(Protocol):
@@ -124,6 +190,11 @@ class Joinable(Protocol):
     @property
     def began(self) -> float:
         """When it began, on the clock of the event loop."""
+        ...
+
+    @property
+    def runs_again(self) -> bool:
+        """See `Flight.runs_again`."""
         ...
 
     async def join(self) -> LoadResult | None:
@@ -140,6 +211,11 @@ class FlightPart:
         self._flight = flight
         self._number = number
 
+    @property
+    def runs_again(self) -> bool:
+        """False: after a cancellation each call that joined loads what it needs."""
+        return False
+
     async def join(self) -> LoadResult | None:
         """Wait for the end of the whole load; see `Flight.join`."""
         results = await self._flight.join()
@@ -147,11 +223,5 @@ class FlightPart:
             return None
         result = results[self._number]
         if isinstance(result, Exception):
-            raise result
+            raise own_copy(result, result.__traceback__)
         return result
-
-
-def _retrieve(task: asyncio.Task[Any]) -> None:
-    """Mark the outcome as retrieved: all waiters may have been cancelled, and asyncio must not log it."""
-    if not task.cancelled():
-        task.exception()

@@ -7,13 +7,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from langcache_cli.caching._protocol.store import Lease, Store
+from langcache_cli.caching._single_flight.nesting import LoadScope
 
 RENEWALS_PER_LEASE = 3
 """A lease survives two renewals that were lost."""
 
 
 class LeaseRenewal:
-    """Prolongs leases from a timer, so a quick load costs no command. A context manager.
+    """Prolongs leases from a timer, so a quick load costs no command. A context manager, and a `LoadScope`.
 
     After ``load_timeout`` seconds it stops: a load that hangs must not block other processes for ever.
     """
@@ -33,13 +34,16 @@ class LeaseRenewal:
         self._spawn = spawn
         self._interval = store.lease_ms / 1000 / RENEWALS_PER_LEASE
         self._loop = asyncio.get_running_loop()
+        self._scope = LoadScope([lease.token for lease in leases])
 
     def __enter__(self) -> None:
+        self._scope.__enter__()
         self._ends = self._loop.time() + self._load_timeout
         self._timer = self._loop.call_later(self._interval, self._renew)
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
+        self._scope.__exit__()
 
     def _renew(self) -> None:
         if self._loop.time() < self._ends:

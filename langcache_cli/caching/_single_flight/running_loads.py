@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -13,12 +14,13 @@ from langcache_cli.caching._single_flight.flight import Flight, FlightPart, Join
 class RunningLoads:
     """A registry of loads, which enter it when they start and leave it when they end."""
 
-    def __init__(self, *, on_background: Callable[[Flight[LoadResult]], object]) -> None:
-        """Start empty; ``on_background`` is called with each load that goes on when no call waits for it."""
+    def __init__(self, *, on_background: Callable[[asyncio.Task[LoadResult]], object]) -> None:
+        """Start empty; ``on_background`` is called with the task of each load that runs in the background."""
         self._on_background = on_background
         self._by_token: dict[str, Joinable] = {}
         self._latest: dict[str, tuple[int, Joinable]] = {}
-        self._refreshing: set[str | None] = set()
+        self._refreshing: dict[str, Flight[LoadResult]] = {}
+        self._claiming: dict[str, Flight[LoadResult]] = {}
         self.started = 0
         """The number of loads so far. A call notes it when it begins, see `started_since`."""
 
@@ -38,67 +40,95 @@ class RunningLoads:
         number, flight = self._latest.get(key, (0, None))
         return flight if number > started else None
 
-    def is_refreshing(self, key: str) -> bool:
-        """True while a load is about to replace the entry under ``key``."""
-        return key in self._refreshing
+    def runs_again(self, token: str) -> bool:
+        """True if a load that is cancelled now will be run once more, under the same lease."""
+        flight = self._by_token.get(token)
+        return flight is not None and flight.runs_again
+
+    def is_refreshing(self, key: str, since: float) -> bool:
+        """True while a load that began after ``since`` is about to replace the entry under ``key``."""
+        flight = self._refreshing.get(key)
+        return flight is not None and flight.began > since
+
+    def claiming(self, key: str) -> Flight[LoadResult] | None:
+        """The explicit refresh of ``key`` whose function has not begun yet: every call so far may join it."""
+        return self._claiming.get(key)
+
+    def has_claimed(self, key: str) -> None:
+        """Record that the function of the refresh of ``key`` is about to begin."""
+        self._claiming.pop(key, None)
 
     def start(
         self,
         token: str,
-        work: Coroutine[Any, Any, LoadResult],
+        work: Callable[[], Coroutine[Any, Any, LoadResult]],
         *,
         absent_key: str | None = None,
         served_key: str | None = None,
+        claimed_key: str | None = None,
+        at_cancel: Callable[[], object] | None = None,
         in_background: bool = False,
         ends_with_starter: bool = False,
     ) -> Flight[LoadResult]:
-        """Start a load that other calls can join by its token.
+        """Register a load that other calls can join by its token; run it in the same turn of the event loop.
 
         Args:
             token: The token of its lease.
-            work: The load.
+            work: Runs the load.
             absent_key: The key, if it holds no value.
             served_key: The key, if its old value is served meanwhile.
-            in_background: Go on when no call waits for it, until the runtime is closed.
-            ends_with_starter: Cancel it with the call that starts it, whose database session it uses.
+            claimed_key: The key, if this is an explicit refresh; see `claiming`.
+            at_cancel: Called when its own task was cancelled; see `Flight`.
+            in_background: Run it in a task of its own from now on, until the runtime is closed.
+            ends_with_starter: It uses the database session of the call that starts it.
         """
 
         def at_end() -> None:
-            self._refreshing.discard(served_key)
+            for key, flights in ((served_key, self._refreshing), (claimed_key, self._claiming)):
+                if key is not None and flights.get(key) is flight:
+                    del flights[key]
             self._remove(token, absent_key, flight)
 
-        if served_key is not None:
-            self._refreshing.add(served_key)
         flight = Flight(
             work,
             token=token,
             at_end=at_end,
+            at_cancel=at_cancel,
             in_background=in_background,
             ends_with_starter=ends_with_starter,
         )
+        if served_key is not None:
+            self._end_hung(served_key)
+            self._refreshing[served_key] = flight
+        if claimed_key is not None:
+            self._claiming[claimed_key] = flight
         self._add(token, absent_key, flight)
         if in_background:
-            self._on_background(flight)
+            self._on_background(flight.detach())
         return flight
 
     def start_many(
         self,
         leases: Sequence[Lease],
-        work: Coroutine[Any, Any, list[LoadResult | Exception]],
-        *,
-        ends_with_starter: bool,
+        work: Callable[[], Coroutine[Any, Any, list[LoadResult | Exception]]],
     ) -> Flight[list[LoadResult | Exception]]:
-        """Start one load of many keys without values; other calls can join each key by its token."""
+        """Register one load of many keys without values; other calls can join each key by its token."""
 
         def at_end() -> None:
             for lease, part in parts:
                 self._remove(lease.token, lease.key, part)
 
-        flight = Flight(work, token=new_id(), at_end=at_end, ends_with_starter=ends_with_starter)
+        flight = Flight(work, token=new_id(), at_end=at_end, ends_with_starter=True)
         parts = [(lease, FlightPart(flight, number, lease.token)) for number, lease in enumerate(leases)]
         for lease, part in parts:
             self._add(lease.token, lease.key, part)
         return flight
+
+    def _end_hung(self, served_key: str) -> None:
+        """Cancel a background load before the next one of its key begins: it has lost the right to store."""
+        flight = self._refreshing.get(served_key)
+        if flight is not None and flight.in_background:
+            flight.cancel()
 
     def _add(self, token: str, absent_key: str | None, flight: Joinable) -> None:
         self._by_token[token] = flight

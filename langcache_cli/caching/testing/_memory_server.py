@@ -180,10 +180,15 @@ class MemoryServer:
         self._set(key, entry, int(ttl_ms))
         return 1
 
-    def _release(self, key: bytes, token: bytes, entry_too: bytes) -> int:
-        held = self._held(key, token)
-        is_ours = isinstance(held, Placeholder) or (held is not None and entry_too == b"1")
-        return self._remove(key) if is_ours else 0
+    def _release(self, key: bytes, token: bytes, left_ms: bytes) -> int:
+        held, left = self._held(key, token), int(left_ms)
+        if isinstance(held, Placeholder) or (held is not None and left == 0):
+            return self._remove(key)
+        if held is not None and left > 0:
+            item = self._items[key]
+            ends_ms = self._now_ms() + left
+            item.expires_at_ms = min(item.expires_at_ms or ends_ms, ends_ms)
+        return 0
 
     def _withdraw(self, key: bytes, placeholder: bytes, lease_ms: bytes) -> int:
         entry = self._entry(key)

@@ -1,0 +1,93 @@
+"""Loading the value that replaces an entry: elected to do so, or by an explicit refresh."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from langcache_cli.caching._errors import CacheError
+from langcache_cli.caching._loading.load import Load
+from langcache_cli.caching._protocol.entry import Entry, parse
+from langcache_cli.caching._protocol.store import Lease, raise_errors
+from langcache_cli.caching._single_flight.flight import LoadResult
+from langcache_cli.caching._wire.budget import Budget
+
+logger = logging.getLogger("langcache_cli.caching")
+
+
+async def load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
+    """Take the lease of an entry that is served meanwhile, load and store.
+
+    If the load fails, or the outcome of the election is unknown, the lease is kept: the old entry is
+    served, and no process tries again before the lease or the entry ends.
+    """
+    try:
+        lease = await load.with_tags(lease)
+        (elected,) = raise_errors(await load.runtime.store.elect([lease], [seen.id], load.budget))
+    except CacheError:
+        elected = False
+    if not elected:
+        return LoadResult(found=b"")
+    try:
+        value, entry = await load.run_leased(lease)
+    except BaseException as error:
+        if isinstance(error, Exception):
+            shown = repr(error) if load.runtime.settings.log_values else type(error).__name__
+            logger.warning("%s failed; its stored value is served: %s", load.spec.name, shown)
+        load.runtime.spawn(_let_end(load, lease))
+        raise
+    return await load.store_or_supersede(lease, value, entry)
+
+
+async def replace(load: Load, lease: Lease) -> LoadResult:
+    """Claim the lease from any load that has it, load and store: an explicit refresh."""
+    errors_as_unavailable = load.runtime.node.errors_as_unavailable
+    try:
+        with errors_as_unavailable():
+            lease = await load.with_tags(lease)
+            (entry_stays,) = raise_errors(await load.runtime.store.claim([lease], load.budget))
+            load.runtime.running_loads.has_claimed(load.key)
+    except CacheError as error:
+        return LoadResult(failure=error)
+    except asyncio.CancelledError:
+        load.abandon(lease)
+        raise
+    try:
+        value, entry = await load.run_leased(lease)
+    except asyncio.CancelledError:
+        if entry_stays:
+            load.runtime.spawn(_let_end(load, lease))
+        else:
+            load.abandon(lease)
+        raise
+    except BaseException:
+        if entry_stays:
+            load.runtime.spawn(_let_end(load, lease))
+        else:
+            load.release_soon(lease)
+        raise
+    try:
+        with errors_as_unavailable():
+            if not await load.store(lease, entry):
+                # Another refresh may have claimed the old entry after us: it must not outlive this call.
+                raise_errors(await load.runtime.store.withdraw([lease], load.budget))
+                return await load.value_of_successor(LoadResult(value, entry), joins=True)
+    except CacheError as error:  # raised by the call that asked for the refresh, not by those that joined
+        load.give_up_storing(lease)
+        return LoadResult(value, entry, failure=error)
+    except asyncio.CancelledError:
+        load.abandon(lease)
+        raise
+    return LoadResult(value, entry)
+
+
+async def _let_end(load: Load, lease: Lease) -> None:
+    """After a failed refresh: let the old entry end when it would have ended without the lease.
+
+    Nobody loads under this lease any more, so no call may wait for it.
+    """
+    store = load.runtime.store
+    found = parse((await store.look_up(load.key, Budget(store.node.timeout))).stored or b"")
+    if isinstance(found, Entry) and found.id == lease.token:
+        left_ms = found.fresh_until_ms + load.lifetime.stale_ms - load.runtime.now_ms()
+        await store.release([lease], left_ms=max(0, left_ms))
