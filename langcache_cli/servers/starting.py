@@ -119,7 +119,7 @@ async def _find(spec: ServerSpec, backend: Backend, data: LastStart) -> Compose 
         Backend.BINARY: (installed_server, "no valkey-server or redis-server on PATH"),
         Backend.EMBEDDED: (embedded_server, "the embedded extra is not installed"),
     }[backend]
-    binary = await asyncio.to_thread(search, data)
+    binary = await asyncio.to_thread(search, lambda found: not data.why_unreadable(found))
     if binary is None:
         return absent
     if binary.too_old:

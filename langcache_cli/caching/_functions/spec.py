@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple, Self
 from weakref import WeakKeyDictionary
 
-from langcache_cli.caching._errors import UncacheableValueError, UndecodableEntryError
+from langcache_cli.caching._errors import CacheError, UncacheableValueError, UndecodableEntryError
 from langcache_cli.caching._functions.options import CachedOptions, require_usable_times
 from langcache_cli.caching._functions.return_type import return_annotation
 from langcache_cli.caching._functions.warmer import Warmer
@@ -175,7 +175,7 @@ class FunctionSpec:
         except UndecodableEntryError:
             return None
 
-    def warn_uncacheable(self, reason: UncacheableValueError, *, show_values: bool = False) -> None:
+    def warn_uncacheable(self, reason: CacheError, *, show_values: bool = False) -> None:
         """Log, once per process, that values of this function are not stored, and why.
 
         Args:
@@ -184,7 +184,8 @@ class FunctionSpec:
         """
         if not self._warned:
             self._warned = True
-            text = reason.details if show_values else str(reason)
+            has_details = show_values and isinstance(reason, UncacheableValueError)
+            text = reason.details if has_details else str(reason)
             logger.warning("%s returned a value that is not cached: %s", self.name, text)
 
     def _checked_tags(self, templates: Sequence[str]) -> TagTemplates:
