@@ -113,9 +113,7 @@ def test_a_value_that_contains_itself_is_rejected(annotation, wrap):
 
 
 def test_the_details_show_both_values():
-    with pytest.raises(
-        UncacheableValueError, match=r"^it would come back as a list, not as a tuple$"
-    ) as caught:
+    with pytest.raises(UncacheableValueError, match="come back as a list, not as a tuple") as caught:
         Codec(Sequence[int]).encode((1,))
     assert caught.value.details == "it would come back as [1], not as (1,)"
 

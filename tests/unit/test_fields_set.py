@@ -81,7 +81,7 @@ CASES: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("annotation", "value"), CASES, ids=[str(number) for number in range(len(CASES))])
+@pytest.mark.parametrize(("annotation", "value"), CASES)
 def test_the_fields_that_were_set_survive(annotation, value):
     codec = Codec(annotation)
     restored = codec.decode(codec.encode(value))
@@ -123,7 +123,6 @@ def with_attribute(value: Any) -> Any:
         (dt.datetime, dt.datetime(2024, 1, 1, tzinfo=dt.timezone(dt.timedelta(0), "Zulu"))),
         (dt.time, dt.time(1, tzinfo=dt.timezone(dt.timedelta(hours=1), "CET"))),
     ],
-    ids=["factory", "no factory", "attribute", "in a list", "of a model", "CET", "Zulu", "time"],
 )
 def test_what_would_be_lost_is_refused(annotation, value):
     with pytest.raises(UncacheableValueError):

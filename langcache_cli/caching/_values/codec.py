@@ -81,7 +81,9 @@ class Codec:
         try:
             if self._round_trip_is_proven is not None and self._round_trip_is_proven(value):
                 # No warning is possible here, and detecting them doubles the time.
-                return self._to_json(value, round_trip=True, by_alias=False, warnings=False)
+                return self._to_json(
+                    value, round_trip=True, by_alias=False, warnings=False, exclude_unset=True
+                )
             (_require_plain_json if self._plain else reject_iterators)(value)
             payload, restored = self._encode_and_decode(value)
             is_equal = strictly_equal(value, restored)
