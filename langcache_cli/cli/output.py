@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 UNLIMITED_WIDTH = 100_000
 """A pipe has no width: nothing is cut or wrapped for it."""
 
+NARROWEST_TEXT = 6
+BETWEEN_COLUMNS = 3
+"""Columns of the terminal: for a folded text, and between two columns of a table."""
+
 
 class Output:
     """Prints as the global options ask for."""
@@ -101,7 +105,10 @@ class Output:
         for row in rows:
             table.add_row(*(str(cell) for cell in row))
         text = io.StringIO()
-        self._console(text).print(table)
+        console = self._console(text)
+        if _width_of_numbers(columns, rows, text_columns) > console.width:  # rich would cut their digits
+            console = self._console(text, width=UNLIMITED_WIDTH)
+        console.print(table)
         self._write("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
 
     def _draws(self) -> bool:
@@ -124,7 +131,7 @@ class Output:
                 raise CommandError(ExitCode.BAD_CONFIGURATION, message, reported=True) from error
             self.closed = True
 
-    def _console(self, file: io.StringIO) -> Console:
+    def _console(self, file: io.StringIO, *, width: int | None = None) -> Console:
         """A rich console that lays text out for stdout, and follows NO_COLOR, TERM=dumb and --no-color."""
         from rich.console import Console  # noqa: PLC0415 - as above
 
@@ -132,7 +139,7 @@ class Output:
             file=file,
             force_terminal=self._draws(),
             color_system="auto" if self._invocation.color and not os.environ.get("NO_COLOR") else None,
-            width=None if self._draws() else UNLIMITED_WIDTH,
+            width=width if self._draws() else UNLIMITED_WIDTH,
             highlight=False,
             markup=False,
             emoji=False,
@@ -172,6 +179,13 @@ class Output:
         _say(f"langcache: {failure.message}")
         if failure.hint:
             _say(failure.hint)
+
+
+def _width_of_numbers(columns: Sequence[str], rows: Sequence[Sequence[object]], text_columns: int) -> int:
+    """The least width of a table whose texts may be folded and whose numbers may not."""
+    lines = [columns, *([str(cell) for cell in row] for row in rows)]
+    numbers = sum(max(len(line[number]) for line in lines) for number in range(text_columns, len(columns)))
+    return numbers + NARROWEST_TEXT * text_columns + BETWEEN_COLUMNS * len(columns)
 
 
 def _say(text: str) -> None:

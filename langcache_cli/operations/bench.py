@@ -41,6 +41,12 @@ PATHS = {
 }
 """What is measured, quickest first."""
 
+WITHOUT_DATABASE = frozenset({"noop", "ping", "get"})
+"""Those that need no database: with only these, GET is of a value of `PLAIN_BYTES`."""
+
+PLAIN_BYTES = 300
+"""About the size of a cached word."""
+
 
 @dataclass(frozen=True, slots=True)
 class BenchReport:
@@ -77,7 +83,7 @@ class NotCachedError(Exception):
 
 async def bench(
     cache: Cache,
-    database: Database,
+    database: Database | None,
     *,
     paths: Sequence[str] = tuple(PATHS),
     seconds: float = 0.3,
@@ -87,7 +93,8 @@ async def bench(
 ) -> BenchReport:
     """Measure the paths, each for ``seconds`` in each of ``repeats`` turns, in random order.
 
-    The keys are its own and are removed at the end; nothing is counted in the application's statistics.
+    The database may be None if all paths are among `WITHOUT_DATABASE`. The keys are its own and are removed
+    at the end; nothing is counted in the application's statistics.
 
     Raises:
         CacheError: Redis could not be used.
@@ -95,8 +102,12 @@ async def bench(
         EmptyVocabularyError: It holds no words.
     """
     await require_answer(cache)
-    ladder = _Ladder(cache, database, await _word_ids(database))
     order = [name for name in PATHS if name in paths]
+    if database is None:
+        ladder: _Ladder = _PlainLadder(cache)
+    else:
+        await database.keep_statements()
+        ladder = _WordLadder(cache, database, await _word_ids(database))
     repeated: dict[str, list[Repeat]] = {name: [] for name in order}
     turns = [name for _ in range(repeats) for name in random.sample(order, len(order))]
     try:
@@ -128,10 +139,48 @@ async def _word_ids(database: Database) -> list[int]:
 
 
 class _Ladder:
-    """Something to run for each path, all about the same words."""
+    """Something to run for each path."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self.runs: dict[str, Callable[[], Awaitable[object]]] = {
+            "noop": lambda: asyncio.sleep(0),
+            "ping": cache.ping,
+        }
+
+    async def prepare(self) -> None:
+        """Store what is to be read."""
+        raise NotImplementedError
+
+    async def _get(self, key: str) -> bytes | None:
+        stored: bytes | None = await self._cache.runtime().node.call("GET", key)
+        return stored
+
+
+class _PlainLadder(_Ladder):
+    """The paths that need no database."""
+
+    def __init__(self, cache: Cache) -> None:
+        super().__init__(cache)
+        keys = [f"{cache.settings.namespace}:{PREFIX}:plain:{number}" for number in range(WORDS)]
+        self._keys = keys
+        order = itertools.cycle(keys)
+        self.runs["get"] = lambda: self._get(next(order))
+
+    async def prepare(self) -> None:
+        """Store plain values."""
+        value, milliseconds = PLAIN_BYTES * b"x", 1000 * KEY_TTL_SECONDS
+        node = self._cache.runtime().bulk_store.node
+        for reply in await node.call_many([("SET", key, value, "PX", milliseconds) for key in self._keys]):
+            if isinstance(reply, Exception):
+                raise reply
+
+
+class _WordLadder(_Ladder):
+    """All paths, about the same words."""
 
     def __init__(self, cache: Cache, database: Database, word_ids: Sequence[int]) -> None:
-        self._cache = cache
+        super().__init__(cache)
         self._database = database
         self._word_ids = word_ids
         self._ids = itertools.cycle(word_ids)
@@ -140,10 +189,8 @@ class _Ladder:
         self._word: CachedFunction[[int, int], VocabularyWord | None] = cache.cached(
             key_prefix=PREFIX, ttl=KEY_TTL_SECONDS
         )(self.look_up)
-        self.runs: dict[str, Callable[[], Awaitable[object]]] = {
-            "noop": lambda: asyncio.sleep(0),
-            "ping": cache.ping,
-            "get": self._get,
+        self.runs |= {
+            "get": lambda: self._get(self._word.key_for(next(self._ids), 0)),
             "hit": self._hit,
             "miss": lambda: self._word(next(self._ids), next(self._fresh)),
             "database": lambda: self.look_up(next(self._ids), 0),
@@ -170,8 +217,3 @@ class _Ladder:
         await self._word(next(self._ids), 0)
         if self._loads != loads:  # only hits run meanwhile
             raise NotCachedError
-
-    async def _get(self) -> bytes | None:
-        key = self._word.key_for(next(self._ids), 0)
-        stored: bytes | None = await self._cache.runtime().node.call("GET", key)
-        return stored

@@ -10,6 +10,7 @@ from typing import Any
 
 from langcache_cli.caching import Cache, CachedFunction
 from langcache_cli.caching.tooling import Pace, WarmCounts, warm
+from langcache_cli.operations.dry_run import would_write
 from langcache_cli.operations.opening import require_answer
 from langcache_cli.operations.overlapping import overlapping
 from langcache_cli.vocabulary import (
@@ -137,7 +138,7 @@ class VocabularyWarm:
         self._total = sum(group.words + len(self._pages(group)) for group in found)
         self.on_progress(0, self._total)
         self._pace = Pace(None if self.dry_run else self.rate)
-        if not self.dry_run:
+        if not self.dry_run or self.missing_only:
             await require_answer(self.cache)
         for group in found:
             await self._words(group)
@@ -177,8 +178,9 @@ class VocabularyWarm:
     ) -> None:
         line = WarmLine(group.language, group.level, what, began=time.perf_counter())
         self._lines.setdefault((group, what), line)
-        counts = WarmCounts(read=len(calls))
-        if not self.dry_run:
+        if self.dry_run:
+            counts = await would_write(self.cache, function, calls, missing_only=self.missing_only)
+        else:
             counts = await warm(self.cache, function, calls, load, missing_only=self.missing_only)
         self._lines[group, what] = self._lines[group, what].plus(counts)
         self._done += len(calls)

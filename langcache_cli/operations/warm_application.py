@@ -15,6 +15,7 @@ from typing import Any
 
 from langcache_cli.caching import Cache, ConfigurationError
 from langcache_cli.caching.tooling import Pace, WarmCounts, Warmer, default_warmers, warm
+from langcache_cli.operations.dry_run import would_write
 from langcache_cli.operations.loop_gaps import watched_loop
 from langcache_cli.operations.opening import require_answer
 
@@ -130,7 +131,7 @@ class ApplicationWarm:
             ConfigurationError: A warmer or its function is a method.
             Exception: Whatever a warmer raises.
         """
-        if not self.dry_run:
+        if not self.dry_run or self.missing_only:
             await require_answer(self.cache)
         warmers = default_warmers()
         for warmer in warmers:
@@ -148,7 +149,11 @@ class ApplicationWarm:
         done, counts = sum(line.counts.read for line in self._lines), WarmCounts()
         self._lines.append(FunctionLine(warmer.function.spec.keys.stem, counts, 0.0))
         async for calls in warmer.calls():
-            counts += WarmCounts(read=len(calls)) if self.dry_run else await self._stored(warmer, calls)
+            if self.dry_run:
+                function, missing_only = warmer.function, self.missing_only
+                counts += await would_write(self.cache, function, calls, missing_only=missing_only)
+            else:
+                counts += await self._stored(warmer, calls)
             self._lines[-1] = FunctionLine(
                 warmer.function.spec.keys.stem, counts, time.perf_counter() - started
             )

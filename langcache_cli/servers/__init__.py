@@ -8,6 +8,7 @@ its environment, redis-cli in REDISCLI_AUTH; the password is never in an argumen
 from __future__ import annotations
 
 from langcache_cli.server_options import Backend
+from langcache_cli.servers.elsewhere import shell_of, status_of
 from langcache_cli.servers.errors import (
     InvalidSpecError,
     LockBusyError,
@@ -64,7 +65,9 @@ __all__ = [
     "probe",
     "restart",
     "shell_command",
+    "shell_of",
     "start",
     "status",
+    "status_of",
     "stop",
 ]

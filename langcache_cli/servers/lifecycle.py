@@ -125,6 +125,7 @@ async def status(spec: ServerSpec) -> StatusReport:
         pid=record.pid if record else None,
         started_at=record.started_at if record else None,
         version=info.version if info else None,
+        product=info.product if info else None,
         uptime_seconds=info.uptime_seconds if info else None,
         used_memory_bytes=info.used_memory_bytes if info else None,
         maxmemory_bytes=info.maxmemory_bytes if info else None,
@@ -177,6 +178,7 @@ async def _started(
         backend=record.backend if record else None,
         pid=record.pid if record else None,
         version=info.version if info else None,
+        product=info.product if info else None,
         log_file=_log_file(spec, record),
         seconds=time.monotonic() - began,
     )

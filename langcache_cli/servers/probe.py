@@ -107,7 +107,7 @@ async def server_info(spec: ServerSpec, timeout: float = PROBE_SECONDS) -> Serve
                 connection.abort()
     except (OSError, ServerReplyError):
         return None
-    return _parse(info.decode(errors="replace")) if isinstance(info, bytes) else None
+    return parse_info(info.decode(errors="replace")) if isinstance(info, bytes) else None
 
 
 async def _greet(connection: RedisConnection, spec: ServerSpec) -> ProbeResult:
@@ -128,13 +128,14 @@ async def _greet(connection: RedisConnection, spec: ServerSpec) -> ProbeResult:
         except ConnectionError:
             return ProbeResult.NOT_REDIS
         if isinstance(reply, ServerReplyError):
-            return _meaning(reply)
+            return meaning(reply)
         if reply != (b"PONG" if command == ("PING",) else b"OK"):
             return ProbeResult.NOT_REDIS
     return ProbeResult.ANSWERING
 
 
-def _meaning(refusal: ServerReplyError) -> ProbeResult:
+def meaning(refusal: ServerReplyError) -> ProbeResult:
+    """What a refused greeting says about the server."""
     text = str(refusal)
     if "without any password" in text or "no password is set" in text:
         return ProbeResult.NO_PASSWORD  # and one was sent
@@ -148,7 +149,8 @@ def _meaning(refusal: ServerReplyError) -> ProbeResult:
     }.get(refusal.code, ProbeResult.BUSY)
 
 
-def _parse(info: str) -> ServerInfo:
+def parse_info(info: str) -> ServerInfo:
+    """Read the reply of INFO; what is missing is 0 or empty."""
     facts = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
 
     def number(name: str) -> int:

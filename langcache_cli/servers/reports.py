@@ -34,6 +34,7 @@ class StartReport:
     version: str | None
     log_file: Path | None
     seconds: float
+    product: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,7 @@ class StatusReport:
     used_memory_bytes: int | None
     maxmemory_bytes: int | None
     log_file: Path | None
+    product: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

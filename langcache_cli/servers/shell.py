@@ -24,7 +24,7 @@ async def shell_command(spec: ServerSpec) -> ShellCommand:
     if client:
         user = ["--user", spec.username] if spec.username else []
         argv = (str(client), "-h", spec.host, "-p", str(spec.port), "-n", str(spec.db), *user)
-        return ShellCommand(argv=argv, env=_environment(spec))
+        return ShellCommand(argv=argv, env=environment(spec.password))
     compose = await compose_of(spec.folder.load())
     if compose:
         return compose.shell(spec)
@@ -34,7 +34,8 @@ async def shell_command(spec: ServerSpec) -> ShellCommand:
     )
 
 
-def _environment(spec: ServerSpec) -> dict[str, str]:
+def environment(password: str | None) -> dict[str, str]:
+    """The environment of a redis-cli, with the password in it."""
     # A variable of another server would send that server's password to this one.
     env = {name: value for name, value in os.environ.items() if name not in _SECRETS}
-    return env | (dict.fromkeys(_SECRETS, spec.password) if spec.password else {})
+    return env | (dict.fromkeys(_SECRETS, password) if password else {})

@@ -1,11 +1,12 @@
 """``langcache bench``: it measures what it says, and is gone without a trace."""
 
+import re
 import signal
 
 import pytest
 
 from tests.cli.cli_support import complaint, keys_of, url_of
-from tests.harness.cli import finish, run_cli, start_cli
+from tests.harness.cli import Terminal, finish, run_cli, start_cli
 from tests.harness.polling import eventually
 
 QUICK = ("--duration", "0.02", "--repeat", "2")
@@ -68,3 +69,22 @@ def test_ctrl_c_removes_the_keys_of_the_benchmark(secured_redis, three_words):
     assert ended.code == 130
     assert complaint(ended) == "langcache: interrupted"
     assert not keys_of(secured_redis)
+
+
+def test_what_needs_no_database_is_measured_without_one(secured_redis, call):
+    env = {"REDIS_URL": url_of(secured_redis)}
+    ended = call("bench", *QUICK, "--path=noop", "--path=ping", "--path=get", "--json", env=env)
+    assert ended.code == 0, ended
+    assert list(ended.document["paths"]) == ["noop", "ping", "get"]
+    assert all(path["errors"] == 0 for path in ended.document["paths"].values())
+    assert not keys_of(secured_redis)
+    assert "DATABASE_URL is not set" in complaint(call("bench", "--path=hit", env=env))
+
+
+def test_no_digit_is_lost_on_a_narrow_terminal(secured_redis):
+    env = {"REDIS_URL": url_of(secured_redis)}
+    with Terminal("bench", *QUICK, "--path=noop", "--path=get", env=env, columns=60) as terminal:
+        ended = terminal.finish()
+    assert ended.code == 0
+    (row,) = [line for line in ended.stdout.splitlines() if line.strip().startswith("noop")]
+    assert len(re.findall(r"[0-9][0-9,.]*", row)) == 8, row

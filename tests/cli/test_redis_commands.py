@@ -1,5 +1,6 @@
 """``langcache redis ...``: start twice, stop twice, and leave the servers of other programs alone."""
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -7,9 +8,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cli.cli_support import HIDDEN, MARK, complaint, no_noise, url_of
+from langcache_cli.caching.tooling import RedisAddress
+from langcache_cli.servers import shell_of
+from tests.cli.cli_support import HIDDEN, MARK, SECRET, complaint, no_noise, url_of
 from tests.harness.cli import run_cli
 from tests.harness.ports import LOCALHOST, ReservedPort
+from tests.harness.redis_server import RedisServer
 
 START = ("redis", "start", "--backend", "embedded")
 
@@ -145,3 +149,40 @@ def _runs(pid: int) -> bool:
     with suppress(psutil.NoSuchProcess):
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     return False
+
+
+def test_a_start_on_another_port_says_which_url_to_set(local, call):
+    port = ReservedPort()
+    number = port.number
+    started = call(*START, "--port", str(number), env=local)
+    call("redis", "stop", "--port", str(number), env=local)
+    port.release()
+    assert started.code == 0, started
+    assert f"set it to redis://***@{LOCALHOST}:{number}/0" in started.stderr
+
+
+def test_status_and_shell_work_over_a_unix_socket(tmp_path, call):
+    with RedisServer(unix_socket=True, password=SECRET) as server:
+        env = {"REDIS_URL": server.unix_url}
+        status = call("redis", "status", env=env)
+        as_json = call("redis", "status", "--json", env=env)
+        command = shell_of(RedisAddress.parse(server.unix_url))
+        shown = subprocess.run(
+            [*command.argv, "ping"], env=command.env, capture_output=True, text=True, check=False
+        )
+    assert status.code == as_json.code == 0
+    assert str(server.socket_path) in status.stdout
+    assert "answering" in status.stdout
+    assert as_json.document["product"] in ("Redis", "Valkey")
+    assert shown.stdout == "PONG\n"
+    gone = call("redis", "status", env=env)
+    assert gone.code == 69
+    assert "nothing there" in complaint(gone)
+
+
+def test_the_shell_gets_the_files_of_tls_and_no_password():
+    url = "rediss://me:secret@db.example:6380/2?ssl_ca_certs=/ca&ssl_certfile=/c&ssl_keyfile=/k"
+    command = shell_of(RedisAddress.parse(url))
+    shown = " ".join(command.argv[1:])
+    assert shown == "-h db.example -p 6380 -n 2 --user me --tls --cacert /ca --cert /c --key /k"
+    assert command.env["REDISCLI_AUTH"] == "secret"

@@ -206,3 +206,23 @@ def test_a_dry_run_need_not_keep_to_a_rate(secured_redis):
     dry = run_cli("warm", "--sample", "--dry-run", "--rate", "1", env=env)  # 17 minutes, if it did
     assert dry.code == 0
     assert "Would" in dry.stdout
+
+
+def test_a_dry_run_of_what_is_missing_counts_what_is_missing(secured_redis, three_words, call):
+    env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": three_words}
+    line = ("warm", "--missing-only", "--dry-run", "--json")
+    assert sum(item["read"] for item in call(*line, env=env).document["lines"]) == 4
+    assert call("warm", env=env).code == 0
+    secured_redis.command("DEL", "cache:vocabulary:get_vocabulary_word:2")
+    ended = call(*line, env=env)
+    assert [(item["what"], item["read"], item["skipped"]) for item in ended.document["lines"]] == [
+        ("words", 1, 2),
+        ("level lists", 0, 1),
+    ]
+    assert "Would warm 1 entries" in call(*line[:-1], env=env).stdout
+
+
+def test_levels_may_be_written_small(secured_redis, three_words, call):
+    env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": three_words}
+    ended = call("warm", "--level", "a1", "--json", env=env)
+    assert (ended.code, ended.document["words_written"]) == (0, 3)

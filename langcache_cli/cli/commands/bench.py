@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,7 +69,11 @@ async def _bench(
     max_p95_ms: float | None,
     **options: Any,
 ) -> None:
-    from langcache_cli.operations.bench import PATHS, EmptyVocabularyError  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.bench import (  # noqa: PLC0415 - see the package
+        PATHS,
+        WITHOUT_DATABASE,
+        EmptyVocabularyError,
+    )
     from langcache_cli.operations.bench import bench as measure  # noqa: PLC0415 - see the package
     from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
 
@@ -78,9 +83,12 @@ async def _bench(
     ]
     _require_paths(paths, PATHS, needed=needed)
     settings, output = invocation.settings(), Output(invocation)
-    database = invocation.database(settings, sample=sample)
-    output.target(f"{invocation.target(settings)}\nfrom {database.target}")
-    async with database, open_cache(settings) as cache:
+    needs_none = bool(paths) and WITHOUT_DATABASE.issuperset(paths) and not sample
+    database = None if needs_none else invocation.database(settings, sample=sample)
+    output.target(invocation.target(settings))
+    if database is not None:
+        output.target(f"from {database.target}")
+    async with database or contextlib.nullcontext(), open_cache(settings) as cache:
         with output.progress("measuring") as on_progress:
             try:
                 report = await measure(

@@ -25,10 +25,11 @@ def check(
     ] = False,
     sample: Sample = False,
 ) -> None:
-    """Check that Redis and the database answer.
+    """Check that Redis and the database answer, and that Redis allows what the cache needs.
 
-    For CI, cron and load balancers. The database is checked if DATABASE_URL is set.
-    Exits with 0 if all is well, 69 if something cannot be reached, 77 if a login is refused, 1 otherwise.
+    For CI, cron and load balancers. The database is checked if DATABASE_URL is set. Nothing is written.
+    Exits with 0 if all is well, 69 if something cannot be reached or takes no changes, 75 if it may work in a
+    moment, 77 if a login or a right is refused, 78 if a URL names the wrong server, 1 otherwise.
     """
     execute(_check(ctx.obj, roundtrip=roundtrip, sample=sample))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ from langcache_cli.cli.running import execute
 from langcache_cli.server_options import DEFAULT_MAXMEMORY, DEFAULT_WAIT_SECONDS, Backend
 
 if TYPE_CHECKING:
+    from langcache_cli.caching.tooling import RedisAddress
     from langcache_cli.servers import ServerSpec, StartReport, StatusReport, StopReport
 
 app = typer.Typer(help="Start, stop and look at a local Redis.", no_args_is_help=True, rich_markup_mode=None)
@@ -49,19 +51,24 @@ def start(
 
     invocation: Invocation = ctx.obj
     report = execute(run(_spec(invocation, port, maxmemory), backend=backend, wait_seconds=wait))
-    _show_start(Output(invocation), invocation, report)
+    output = Output(invocation)
+    _show_start(output, invocation, report)
+    address = invocation.settings().address
+    if report.port != address.port:
+        url = str(replace(address, port=report.port))
+        output.note(f"REDIS_URL still names port {address.port}; to use this server, set it to {url}")
 
 
 def _show_start(output: Output, invocation: Invocation, report: StartReport) -> None:
     if invocation.json:
         output.document("redis.start", _fields(report))
         return
-    where = f"{report.host}:{report.port}"
+    where, product = f"{report.host}:{report.port}", report.product or "Redis"
     how = f"{report.backend}, version {report.version}" if report.backend else f"version {report.version}"
     if report.already_running:
-        output.line(f"Redis was running already on {where} ({how}).")
+        output.line(f"{product} was running already on {where} ({how}).")
     else:
-        output.line(f"Redis started on {where} ({how}) in {report.seconds:.2f} s.")
+        output.line(f"{product} started on {where} ({how}) in {report.seconds:.2f} s.")
     if report.log_file and invocation.verbose:
         output.note(f"log: {report.log_file}")
 
@@ -114,12 +121,13 @@ def restart(
 @app.command()
 def status(ctx: typer.Context, port: Port = None) -> None:
     """Say whether it answers, who started it, and how it is. Exits with 69 if it does not answer."""
-    from langcache_cli.servers import ProbeResult  # noqa: PLC0415 - see the package
+    from langcache_cli.servers import ProbeResult, status_of  # noqa: PLC0415 - see the package
     from langcache_cli.servers import status as run  # noqa: PLC0415 - see the package
 
     invocation: Invocation = ctx.obj
     output = Output(invocation)
-    report = execute(run(_spec(invocation, port)))
+    address = _address_elsewhere(invocation, port)
+    report = execute(status_of(address) if address is not None else run(_spec(invocation, port)))
     if invocation.json:
         output.document("redis.status", _fields(report))
     else:
@@ -134,13 +142,25 @@ def status(ctx: typer.Context, port: Port = None) -> None:
     }
     code = codes.get(report.result, ExitCode.UNREACHABLE)
     if code is not ExitCode.DONE:
-        raise CommandError(code, f"Redis at {report.host}:{report.port}: {report.result}", reported=True)
+        raise CommandError(code, f"Redis at {_where(report)}: {report.result}", reported=True)
+
+
+def _where(report: StatusReport) -> str:
+    return f"{report.host}:{report.port}" if report.port else report.host
+
+
+def _address_elsewhere(invocation: Invocation, port: int | None) -> RedisAddress | None:
+    """The address in REDIS_URL if it is one that langcache could not start a server at."""
+    address = invocation.settings().address
+    if address.path or address.tls:
+        return address if port is None else replace(address, port=port)
+    return None
 
 
 def _status_rows(report: StatusReport) -> list[tuple[str, str]]:
     from langcache_cli.caching.tooling import readable_bytes  # noqa: PLC0415 - see the package
 
-    rows = [("address", f"{report.host}:{report.port}"), ("state", str(report.result))]
+    rows = [("address", _where(report)), ("state", str(report.result))]
     if report.ours:
         rows.append(("started by", f"langcache ({report.backend}), {report.started_at}"))
     elif report.version is not None:
@@ -148,7 +168,7 @@ def _status_rows(report: StatusReport) -> list[tuple[str, str]]:
     if report.pid is not None:
         rows.append(("process", str(report.pid)))
     if report.version is not None:
-        rows.append(("version", report.version))
+        rows.append(("version", f"{report.product} {report.version}"))
     if report.uptime_seconds is not None:
         rows.append(("uptime", f"{report.uptime_seconds:,} s"))
     if report.used_memory_bytes is not None:
@@ -196,13 +216,14 @@ async def _follow(output: Output, spec: ServerSpec, tail: int) -> None:
 @app.command()
 def shell(ctx: typer.Context, port: Port = None) -> None:
     """Open a redis-cli on the server; the password does not show in the process list."""
-    from langcache_cli.servers import shell_command  # noqa: PLC0415 - see the package
+    from langcache_cli.servers import shell_command, shell_of  # noqa: PLC0415 - see the package
 
     if ctx.obj.json:
         raise CommandError(
             ExitCode.USAGE, "the shell is redis-cli, which prints no JSON document: leave --json out"
         )
-    command = execute(shell_command(_spec(ctx.obj, port)))
+    address = _address_elsewhere(ctx.obj, port)
+    command = shell_of(address) if address is not None else execute(shell_command(_spec(ctx.obj, port)))
     os.execvpe(command.argv[0], command.argv, command.env)  # noqa: S606 - a program found on this machine
 
 

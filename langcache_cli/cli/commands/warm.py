@@ -62,6 +62,7 @@ def warm(
             )
         execute(warm_application(invocation, app, missing_only=missing_only, rate=rate, dry_run=dry_run))
         return
+    level = [name.upper() for name in level]
     _require_levels(level)
     execute(
         _warm(
