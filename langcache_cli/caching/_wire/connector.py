@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 from langcache_cli.caching._config.redis_address import RedisAddress
-from langcache_cli.caching._errors import ConnectionLostError
+from langcache_cli.caching._errors import ConnectionLostError, ServerReplyError
 from langcache_cli.caching._fork import call_in_child
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.externals import Connect, Connection
@@ -16,6 +17,10 @@ from langcache_cli.caching._wire.lookup_batch import LookupBatch
 from langcache_cli.caching._wire.replies import answer, fail
 
 T = TypeVar("T")
+
+FIRST_LOOK_SECONDS = 1.0
+LAST_LOOK_SECONDS = 30.0
+"""The pause between two look-ups of a name that leads to a replica doubles from the first to the last."""
 
 
 class Connector:
@@ -54,6 +59,7 @@ class Connector:
         self._attempt: asyncio.Task[BatchedConnection] | None = None
         self._loop = asyncio.get_running_loop()
         call_in_child(self, "_give_up_attempt")
+        self._look_timer: asyncio.TimerHandle | None = None
 
     @property
     def connecting(self) -> bool:
@@ -98,6 +104,8 @@ class Connector:
         """
         self.drop()
         self.current = None
+        if self._look_timer is not None:
+            self._look_timer.cancel()
         return [self._attempt] if self._attempt is not None else []
 
     def _give_up_attempt(self) -> None:
@@ -128,13 +136,41 @@ class Connector:
         except UnicodeError as error:
             raise OSError(f"{self._address.host!r} is not a host name") from error
         self._attempt = None
+        return self._adopt(connection)
+
+    def _adopt(self, connection: Connection) -> BatchedConnection:
         self.drop()  # another attempt may have succeeded while the breaker opened
         batched = BatchedConnection(connection, self._new_lookup_batch)
         self.made += 1
         if self._on_connect is not None:
             self._on_connect(batched)
         self.current = batched
+        self._look_for_primary(batched, FIRST_LOOK_SECONDS)
         return batched
+
+    def _look_for_primary(self, current: BatchedConnection, pause: float) -> None:
+        """Look the name up again after ``pause`` if it leads to a replica, as it may after a failover."""
+        if current.server is not None and current.server.is_replica:
+            look = partial(self._look, current, pause)
+            self._look_timer = self._loop.call_later(pause, look)
+
+    def _look(self, current: BatchedConnection, pause: float) -> None:
+        if current is self.current and current.alive and self._attempt is None:
+            self._start(self._leave_replica(current, pause), "langcache-look")
+
+    async def _leave_replica(self, current: BatchedConnection, pause: float) -> BatchedConnection:
+        """Connect anew, and change to another server if there is one behind the name."""
+        try:
+            connection = await self._within_timeout(self._open(self._address))
+        except (OSError, UnicodeError, ServerReplyError):
+            connection = None
+        self._attempt = None
+        if connection is not None and current is self.current and connection.server != current.server:
+            return self._adopt(connection)
+        if connection is not None:
+            connection.abort()
+        self._look_for_primary(current, min(2 * pause, LAST_LOOK_SECONDS))
+        return current
 
     async def _connect_and(self, on_success: Callable[[], object]) -> BatchedConnection:
         connection = await self._connect()
