@@ -1,8 +1,7 @@
-"""Prolonging leases while their event loop is blocked: by a model, a parser, or anything else that does not await.
+"""Prolonging leases while their event loop is blocked, as by a model or a parser that does not await.
 
-The timer of `LeaseRenewal` cannot run then. A thread with an event loop and a connection of its own watches the
-loads of one event loop, and renews what that loop has not. It lives only while there are loads, and connects only
-when a loop is late.
+The timer of `LeaseRenewal` cannot run then. A thread watches the loads of one event loop, and renews what that
+loop has not. It lives only while there are loads, and connects only when the loop is late.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
-from time import monotonic
+from time import monotonic, sleep
 from typing import Protocol
 
 from langcache_cli.caching._errors import CacheError
@@ -55,36 +54,32 @@ class LeaseKeeper:
         self._thread: threading.Thread | None = None
 
     def add(self, kept: Kept) -> None:
-        """Watch a load; at a child of a fork, too, which has no thread yet."""
+        """Watch a load; in a child of a fork, too, which has no thread yet."""
         self._kept[id(kept)] = kept
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name="langcache-leases", daemon=True)
-            self._thread.start()
+            self._start()
 
     def remove(self, kept: Kept) -> None:
         """The load has ended."""
         self._kept.pop(id(kept), None)
 
-    def _run(self) -> None:
-        asyncio.run(self._keep())
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="langcache-leases", daemon=True)
+        self._thread.start()
 
-    async def _keep(self) -> None:
-        store: Store | None = None
+    def _run(self) -> None:
         idle_rounds = 0
-        try:
-            while idle_rounds < IDLE_ROUNDS:
-                await asyncio.sleep(self._interval / 2)
-                idle_rounds = 0 if self._kept else idle_rounds + 1
-                late = self._late()
-                if late:
-                    store = store or self._new_store()
-                    await self._renew(store, late)
-            self._thread = (
-                None  # from here on `add` starts another one; what it added until now, `_late` found
-            )
-        finally:
-            for task in store.node.abandon() if store is not None else ():
-                task.cancel()
+        while idle_rounds < IDLE_ROUNDS:
+            sleep(self._interval / 2)
+            idle_rounds = 0 if self._kept else idle_rounds + 1
+            late = self._late()
+            if late:
+                with contextlib.suppress(CacheError):  # the next round tries again
+                    asyncio.run(self._renew(late))
+        if self._thread is threading.current_thread():
+            self._thread = None
+            if self._kept:  # added since, while this thread seemed to be there
+                self._start()
 
     def _late(self) -> list[Kept]:
         now = monotonic()
@@ -94,8 +89,13 @@ class LeaseKeeper:
             if kept.renewed_at + LATE * self._interval < now < kept.ends_at
         ]
 
-    async def _renew(self, store: Store, late: Sequence[Kept]) -> None:
-        with contextlib.suppress(CacheError):  # the next round tries again
+    async def _renew(self, late: Sequence[Kept]) -> None:
+        """Renew over a connection of its own: that of the load belongs to the loop that is blocked."""
+        store = self._new_store()
+        try:
             await store.renew([lease for kept in late for lease in kept.leases])
             for kept in late:
                 kept.renewed_at = monotonic()
+        finally:
+            store.node.abandon()
+            await asyncio.sleep(0)  # the transport closes its socket in the next turn of the loop
