@@ -20,7 +20,8 @@ from langcache_cli.caching._near.tracking import NearCache
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.store import Lease, Store
 from langcache_cli.caching._runtime.background import Background
-from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
+from langcache_cli.caching._single_flight.lease_keeper import LeaseKeeper
+from langcache_cli.caching._single_flight.lease_renewal import RENEWALS_PER_LEASE, LeaseRenewal
 from langcache_cli.caching._single_flight.running_loads import RunningLoads
 from langcache_cli.caching._single_flight.uncacheable_keys import UncacheableKeys
 from langcache_cli.caching._statistics.counters import Statistics
@@ -30,6 +31,7 @@ from langcache_cli.caching._statistics.labels import OUTBOX, Label
 from langcache_cli.caching._statistics.publisher import Publisher
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.externals import Externals
+from langcache_cli.caching._wire.handshake import connect
 from langcache_cli.caching._wire.node import Node
 from langcache_cli.caching._wire.outage_log import OutageLog
 from langcache_cli.caching._wire.redis_py_client import abandon_client, close_client, new_client
@@ -87,6 +89,7 @@ class Runtime:
             every_seconds=settings.stats_flush_seconds if publish_statistics else None,
             spawn=self.spawn,
         )
+        self._lease_keeper = self._new_lease_keeper() if externals.connect is connect else None
         self._delivery = self._new_delivery()
         self.invalidator = self._new_invalidator(defers=defer_invalidations)
         self._client: Redis | None = None
@@ -96,6 +99,15 @@ class Runtime:
         self.uncacheable = UncacheableKeys()
         self._until_loop_ends: AsyncGenerator[None, None] | None = None
         self._near: NearCache | None = None
+
+    def _new_lease_keeper(self) -> LeaseKeeper:
+        settings = self.settings
+
+        def new_store() -> Store:
+            node = Node(settings.address, timeout=settings.lease_seconds)
+            return Store(node, lease_seconds=settings.lease_seconds)
+
+        return LeaseKeeper(new_store, interval=settings.lease_seconds / RENEWALS_PER_LEASE)
 
     def _new_delivery(self) -> Delivery:
         return Delivery(
@@ -166,7 +178,12 @@ class Runtime:
 
     def renewing(self, store: Store, leases: Sequence[Lease]) -> LeaseRenewal:
         """A context manager that prolongs leases, for as long as a load may take."""
-        return LeaseRenewal(store, leases, load_timeout=self.settings.load_timeout, spawn=self.spawn)
+        return LeaseRenewal(
+            *(store, leases),
+            load_timeout=self.settings.load_timeout,
+            spawn=self.spawn,
+            keeper=self._lease_keeper,
+        )
 
     def release_soon(self, store: Store, leases: Sequence[Lease], *, entries_too: bool = True) -> None:
         """Give leases back in the background; see `Store.release`. Does nothing while Redis is down."""
