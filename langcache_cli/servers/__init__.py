@@ -8,7 +8,6 @@ its environment, redis-cli in REDISCLI_AUTH; the password is never in an argumen
 from __future__ import annotations
 
 from langcache_cli.server_options import Backend
-from langcache_cli.servers.elsewhere import shell_of, status_of
 from langcache_cli.servers.errors import (
     InvalidSpecError,
     LockBusyError,
@@ -26,11 +25,11 @@ from langcache_cli.servers.errors import (
     StateFolderError,
     StopFailedError,
 )
-from langcache_cli.servers.lifecycle import restart, start, status, stop
+from langcache_cli.servers.lifecycle import restart, start, status, status_of, stop
 from langcache_cli.servers.logs import follow, log_lines
 from langcache_cli.servers.probe import ProbeResult, probe
 from langcache_cli.servers.reports import RestartReport, ShellCommand, StartReport, StatusReport, StopReport
-from langcache_cli.servers.shell import shell_command
+from langcache_cli.servers.shell import shell_command, shell_of
 from langcache_cli.servers.spec import ServerSpec
 from langcache_cli.state_dir import NoStateFolderError, default_state_dir
 

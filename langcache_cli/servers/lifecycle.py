@@ -5,18 +5,21 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from langcache_cli.server_options import DEFAULT_WAIT_SECONDS, Backend
 from langcache_cli.servers import identity
 from langcache_cli.servers.compose import find_compose
 from langcache_cli.servers.errors import NotOursError, StopFailedError
 from langcache_cli.servers.last_start import LastStart, adopt
-from langcache_cli.servers.probe import ProbeResult, probe, server_info, settled
+from langcache_cli.servers.probe import ProbeResult, look_elsewhere, probe, server_info, settled
 from langcache_cli.servers.reports import RestartReport, StartReport, StatusReport, StopReport
 from langcache_cli.servers.spec import ServerSpec
 from langcache_cli.servers.starting import refusal, start_with
 from langcache_cli.servers.state import ServerRecord
+
+if TYPE_CHECKING:
+    from langcache_cli.caching.tooling import RedisAddress
 
 GRACE_SECONDS: Final = 30.0
 """How long a server may take to end: it writes its append-only file to disk first."""
@@ -201,3 +204,23 @@ def _stopped(
 def _log_file(spec: ServerSpec, record: ServerRecord | None) -> Path | None:
     """The engine keeps the log of a container."""
     return spec.folder.log_file if record and record.backend is not Backend.COMPOSE else None
+
+
+async def status_of(address: RedisAddress) -> StatusReport:
+    """As `status`, for any address. Raises nothing but `OSError` for files of TLS that cannot be read."""
+    result, info = await look_elsewhere(address)
+    return StatusReport(
+        result=result,
+        ours=False,
+        host=address.path or address.host,
+        port=0 if address.path else address.port,
+        backend=None,
+        pid=None,
+        started_at=None,
+        version=info.version if info else None,
+        uptime_seconds=info.uptime_seconds if info else None,
+        used_memory_bytes=info.used_memory_bytes if info else None,
+        maxmemory_bytes=info.maxmemory_bytes if info else None,
+        log_file=None,
+        product=info.product if info else None,
+    )

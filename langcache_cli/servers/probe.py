@@ -13,7 +13,7 @@ from langcache_cli.servers.spec import ServerSpec
 
 if TYPE_CHECKING:
     from langcache_cli.caching import ServerReplyError
-    from langcache_cli.caching.tooling import RedisConnection
+    from langcache_cli.caching.tooling import RedisAddress, RedisConnection
 
 # The caching core is imported inside the functions: importing this package must not load pydantic.
 
@@ -166,3 +166,25 @@ def parse_info(info: str) -> ServerInfo:
         used_memory_bytes=number("used_memory"),
         maxmemory_bytes=number("maxmemory"),
     )
+
+
+async def look_elsewhere(address: RedisAddress) -> tuple[ProbeResult, ServerInfo | None]:
+    """Look at a server that langcache could not start: over TLS, a unix socket, or on another machine."""
+    from langcache_cli.caching import ServerReplyError  # noqa: PLC0415 - see above
+    from langcache_cli.caching.tooling import ask, connect  # noqa: PLC0415 - see above
+
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            connection = await connect(address)
+            try:
+                (info,) = await ask(connection, [("INFO",)])
+            finally:
+                connection.abort()
+    except TimeoutError:
+        return ProbeResult.HANGING, None
+    except ServerReplyError as refusal:
+        return meaning(refusal), None
+    except OSError:
+        return ProbeResult.NOTHING, None
+    facts = parse_info(info.decode(errors="replace")) if isinstance(info, bytes) else None
+    return ProbeResult.ANSWERING, facts

@@ -184,8 +184,9 @@ class FunctionSpec:
         """
         if not self._warned:
             self._warned = True
-            has_details = show_values and isinstance(reason, UncacheableValueError)
-            text = reason.details if has_details else str(reason)
+            text = str(reason)
+            if show_values and isinstance(reason, UncacheableValueError):
+                text = reason.details
             logger.warning("%s returned a value that is not cached: %s", self.name, text)
 
     def _checked_tags(self, templates: Sequence[str]) -> TagTemplates:
