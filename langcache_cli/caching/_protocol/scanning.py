@@ -82,25 +82,29 @@ async def unlink(node: Node, selection: Selection, *, keys_per_second: float | N
 
 
 class _Search:
-    """One pass over all keys. Over a new connection it begins anew: there a cursor may mean other keys."""
+    """A pass over all keys for each pattern; from the start over a new connection, where cursors differ."""
 
     def __init__(self, node: Node, selection: Selection) -> None:
         self._node = node
         self._selection = selection
+        # A second pass where the selection has another pattern: SCAN takes one at a time.
+        self._patterns = [pattern for pattern in (selection.pattern, selection.shortened) if pattern]
+        self._pass = 0
         self._cursor = START
         self._connection: BatchedConnection | None = None
         self.ended = False
 
     async def step(self, count: int) -> list[bytes]:
         """Look at about ``count`` keys and return those that match the pattern."""
-        asked, pattern = self._cursor, self._selection.pattern
+        asked, pattern = self._cursor, self._patterns[self._pass]
         cursor, keys = await self._node.call("SCAN", asked, "MATCH", pattern, "COUNT", count)
         connection = self._node.connection
-        if asked != START and connection is not self._connection:
-            self._cursor = START
+        if (asked != START or self._pass) and connection is not self._connection:
+            self._cursor, self._pass = START, 0
         else:
             self._cursor, self._connection = cursor, connection
-            self.ended = cursor == START
+            self._pass += cursor == START
+            self.ended = self._pass == len(self._patterns)
         found: list[bytes] = keys
         return found
 
