@@ -255,3 +255,20 @@ def test_overlapping_cache_types_are_rejected(monkeypatch, types, problem):
     monkeypatch.setenv("LANGCACHE_TYPES", types)
     with pytest.raises(ConfigurationError, match=problem):
         CacheSettings.load(env_file=None)
+
+
+def test_an_unknown_setting_is_refused_by_name():
+    with pytest.raises(
+        ConfigurationError, match="there is no setting 'redis_ulr'; there are redis_url, "
+    ) as caught:
+        CacheSettings.load(env_file=None, redis_ulr="redis://localhost")
+    assert caught.value.variable == "redis_ulr"
+
+
+def test_the_url_has_a_second_name(monkeypatch):
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setenv("LANGPLUG_REDIS_URL", "redis://second:1/0")
+    assert CacheSettings.load(env_file=None).address.host == "second"
+    monkeypatch.setenv("REDIS_URL", "redis://first:1/0")
+    assert CacheSettings.load(env_file=None).address.host == "first"
+    assert CacheSettings.load(env_file=None, redis_url="redis://third:1/0").address.host == "third"

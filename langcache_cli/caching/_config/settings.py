@@ -56,7 +56,8 @@ class CacheSettings(BaseSettings):
     )
 
     redis_url: SecretStr = Field(
-        default=SecretStr("redis://:dev_redis_password@localhost:6379/0"), validation_alias="REDIS_URL"
+        default=SecretStr("redis://:dev_redis_password@localhost:6379/0"),
+        validation_alias=AliasChoices("REDIS_URL", "LANGPLUG_REDIS_URL"),
     )
     redis_enabled: bool = Field(default=True, validation_alias="REDIS_ENABLED")
     redis_ttl_default: Seconds = Field(default=3600, validation_alias="REDIS_TTL_DEFAULT")
@@ -113,7 +114,7 @@ class CacheSettings(BaseSettings):
             overrides: Fields by name; they override the environment.
 
         Raises:
-            ConfigurationError: A value is invalid, or the file cannot be read; the message says which.
+            ConfigurationError: A value is invalid, a setting is unknown, or the file cannot be read.
         """
         return load_settings(cls, env_file=env_file, **overrides)
 
@@ -146,6 +147,12 @@ def load_settings(kind: type[Settings], *, env_file: Path | str | None, **overri
     Raises:
         ConfigurationError: A value is invalid, or the file cannot be read.
     """
+    known = {name: None for field, item in kind.model_fields.items() for name in (field, *_aliases(item))}
+    if unknown := [name for name in overrides if name not in known]:
+        raise ConfigurationError(
+            f"there is no setting {unknown[0]!r}; there are {', '.join(kind.model_fields)}",
+            variable=unknown[0],
+        )
     if env_file not in (None, ".env") and not os.access(Path(env_file), os.R_OK):
         raise ConfigurationError(f"the settings file {env_file} cannot be read", variable="--env-file")
     try:

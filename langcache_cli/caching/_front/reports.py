@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._front.context import Context
@@ -68,11 +67,20 @@ class Reports:
         """See `Cache.stats`."""
         server: ServerReport | None = None
         report: CacheReport | None = None
+        error = ""
         if self._context.enabled:
-            with suppress(CacheError, TimeoutError):
+            try:
                 async with asyncio.timeout(self._context.settings.operation_timeout):
                     server = await self.server_report()
                     report = await self.report()
+            except TimeoutError:
+                error = f"no answer within {self._context.settings.operation_timeout:g} s"
+            except CacheError as problem:
+                error = str(problem)
         return cache_stats(
-            enabled=self._context.enabled, server=server, report=report, outbox=len(self._context.outbox)
+            enabled=self._context.enabled,
+            server=server,
+            report=report,
+            outbox=len(self._context.outbox),
+            error=error,
         )
