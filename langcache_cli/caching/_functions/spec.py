@@ -49,7 +49,7 @@ class FunctionSpec:
         """
         self.keys = KeyBuilder(
             function,
-            prefix=options["key_prefix"],
+            prefix=options.get("key_prefix") or str(function.__module__),
             ignore=tuple(options.get("ignore", ())),
             template=options.get("key"),
         )

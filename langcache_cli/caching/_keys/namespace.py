@@ -27,6 +27,11 @@ class Namespace:
         _require_utf8(plain)
         return shorten(f"{self.name}:{plain}")
 
+    def keys_of_plain(self, plain: str) -> list[str]:
+        """The full Redis keys that a caller of ``delete`` may mean: ``plain`` may be a full key already."""
+        key = self.key(plain)
+        return [key, plain] if plain.startswith(f"{self.name}:") else [key]
+
     def tag(self, tag: str) -> str:
         """The Redis key of a tag."""
         return tag_key(self.name, tag)

@@ -153,8 +153,8 @@ class TypeStats(TypedDict):
 class CacheStats(TypedDict):
     """What `get_cache_stats` returns, ready to be sent as JSON.
 
-    ``hits``, ``misses`` and ``hit_rate`` (a ratio; ``hit_rate_percent`` is 0 to 100) are the cache's own, of all
-    processes, over the last hour. ``error`` says why Redis could not be asked, and is empty otherwise.
+    ``hits``, ``misses`` and ``hit_rate`` (a ratio; ``hit_rate_percent`` is 0 to 100) are the cache's own, of
+    all processes, over the last hour. ``error`` says why Redis could not be asked, and is empty otherwise.
     ``keys_count`` counts the whole database. Without Redis the numbers are 0 and ``reachable`` is false.
     ``outbox`` counts the invalidations of this process that Redis has not confirmed; until it has, calls go
     straight to their functions. ``counters``, here and in each of ``types``, has every counter of
