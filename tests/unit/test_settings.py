@@ -218,7 +218,6 @@ class TestTypes:
         ("value", "where"),
         [
             ({"quiz": {"prefixes": ["quiz"], "ttl": 0}}, "quiz.ttl"),
-            ({"quiz": {"prefixes": [], "ttl": 1}}, "quiz.prefixes"),
             ({"quiz": {"prefixes": ["a:b"], "ttl": 1}}, "quiz.prefixes.0"),
             ({"quiz": {"prefixes": ["a"]}}, "quiz.ttl"),
             ({"quiz": {"prefixes": ["a"], "ttl": 1, "ttk": 2}}, "quiz.ttk"),
@@ -272,3 +271,23 @@ def test_the_url_has_a_second_name(monkeypatch):
     monkeypatch.setenv("REDIS_URL", "redis://first:1/0")
     assert CacheSettings.load(env_file=None).address.host == "first"
     assert CacheSettings.load(env_file=None, redis_url="redis://third:1/0").address.host == "third"
+
+
+def test_the_ttl_of_a_built_in_type_can_be_set():
+    settings = CacheSettings.load(env_file=None, extra_types={"progress": {"ttl": 60}, "video": {"ttl": 5}})
+    assert settings.types.of_prefix("user_stats").ttl_seconds == 60
+    assert settings.types.of_prefix("episodes").ttl_seconds == 5
+    assert settings.types.of_prefix("subtitles").ttl_seconds == 7200
+
+
+@pytest.mark.parametrize(
+    ("types", "message"),
+    [
+        ({"progress": {"ttl": 60, "prefixes": ["p"]}}, "'progress' is built in: only its ttl can be set"),
+        ({"quiz": {"ttl": 60}}, "'quiz' needs prefixes"),
+        ({"quiz": {"ttl": 60, "prefixes": []}}, "'quiz' needs prefixes"),
+    ],
+)
+def test_a_type_has_prefixes_unless_it_is_built_in(types, message):
+    with pytest.raises(ConfigurationError, match=message):
+        CacheSettings.load(env_file=None, extra_types=types)

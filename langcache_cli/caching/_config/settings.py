@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -31,9 +32,12 @@ Seconds = Annotated[int, Field(ge=1, le=TEN_YEARS_SECONDS)]
 
 
 class TypeSettings(BaseModel, frozen=True, extra="forbid"):
-    """One value in ``LANGCACHE_TYPES``: the prefixes of a type and its TTL in seconds."""
+    """One value in ``LANGCACHE_TYPES``: the prefixes of a type and its TTL in seconds.
 
-    prefixes: tuple[Name, ...] = Field(min_length=1)
+    Of a type that is built in only the TTL can be set.
+    """
+
+    prefixes: tuple[Name, ...] = ()
     ttl: Seconds
     cleared_when: str = ""
 
@@ -84,7 +88,8 @@ class CacheSettings(BaseSettings):
     log_values: bool = False
     """Whether log lines may show values and messages of errors: off, they show types and names of fields."""
     extra_types: dict[Name, TypeSettings] = Field(default={}, validation_alias="LANGCACHE_TYPES")
-    """Additional cache types, as JSON: ``{"quiz": {"prefixes": ["quiz"], "ttl": 600}}``."""
+    """Additional cache types, and TTLs of those that are built in, as JSON:
+    ``{"quiz": {"prefixes": ["quiz"], "ttl": 600}, "progress": {"ttl": 60}}``."""
 
     @field_validator("extra_types")
     @classmethod
@@ -92,8 +97,11 @@ class CacheSettings(BaseSettings):
         """Reject a prefix in two types: it would be cleared with one of them and counted with the other."""
         owners = {prefix: item.name for item in builtin_types() for prefix in item.prefixes}
         for name, item in value.items():
-            if name in owners.values():
-                raise ValueError(f"the type {name!r} is built in")
+            is_builtin = name in {one.name for one in builtin_types()}
+            if is_builtin and item.prefixes:
+                raise ValueError(f"the type {name!r} is built in: only its ttl can be set")
+            if not is_builtin and not item.prefixes:
+                raise ValueError(f"the type {name!r} needs prefixes")
             for prefix in item.prefixes:
                 if owners.setdefault(prefix, name) != name:
                     raise ValueError(f"the prefix {prefix!r} belongs to the type {owners[prefix]!r}")
@@ -132,8 +140,11 @@ class CacheSettings(BaseSettings):
         extra = [
             CacheType(name, item.prefixes, item.ttl, item.cleared_when)
             for name, item in self.extra_types.items()
+            if item.prefixes
         ]
-        return CacheTypes([*builtin, *extra], default_ttl_seconds=self.redis_ttl_default)
+        own_ttls = {name: item.ttl for name, item in self.extra_types.items()}
+        timed = [replace(one, ttl_seconds=own_ttls.get(one.name, one.ttl_seconds)) for one in builtin]
+        return CacheTypes([*timed, *extra], default_ttl_seconds=self.redis_ttl_default)
 
 
 def load_settings(kind: type[Settings], *, env_file: Path | str | None, **overrides: Any) -> Settings:

@@ -65,8 +65,7 @@ class KeyBuilder:
         self._whole_signature = signature
         self.signature = without_instance(signature) if self.instance else signature
         parameters = self.signature.parameters
-        unknown = set(ignore) - set(parameters)
-        if unknown:
+        if unknown := set(ignore) - set(parameters):
             raise TypeError(f"{self.function_name}() has no parameter {listed(unknown)} to ignore")
         self.template = KeyTemplate.parse(template) if isinstance(template, str) else None
         self.compute = template if callable(template) else None
