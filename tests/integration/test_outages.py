@@ -8,7 +8,13 @@ from dataclasses import dataclass
 import pytest
 import redis.exceptions
 
-from langcache_cli.caching import AuthenticationFailedError, Cache, CacheUnavailableError, ServerLoadingError
+from langcache_cli.caching import (
+    AuthenticationFailedError,
+    Cache,
+    CacheUnavailableError,
+    PatternError,
+    ServerLoadingError,
+)
 from langcache_cli.caching._wire.breaker import LAST_PROBE_SECONDS
 from langcache_cli.caching._wire.budget import Budget
 from tests.harness.polling import aeventually
@@ -524,7 +530,7 @@ async def test_a_burst_of_calls_for_different_keys_is_no_outage(open_cache):
 async def test_text_that_no_key_can_hold_is_the_callers_error_and_no_outage(cache):
     database = Database(cache)
     for _ in range(5):
-        with pytest.raises(UnicodeEncodeError):
+        with pytest.raises(PatternError):
             await cache.invalidate("cache:\ud800*")
     assert not cache.runtime().bulk_node.breaker.open
     assert await database.read(1) == [1, 0]

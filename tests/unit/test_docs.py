@@ -7,6 +7,7 @@ import pytest
 import typer.main
 
 from langcache_cli.caching import CachedOptions, CacheSettings
+from langcache_cli.caching._config.settings import _aliases
 from langcache_cli.cli.arguments import FLAGS, WITH_VALUE
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.main import app
@@ -52,7 +53,7 @@ def test_every_setting_is_explained_in_the_example_file():
     example = (ROOT / ".env.example").read_text("utf-8")
     explained = set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE))
     names = {
-        field.validation_alias or f"LANGCACHE_{name.upper()}"
+        (_aliases(field) or [f"LANGCACHE_{name.upper()}"])[0]
         for name, field in CacheSettings.model_fields.items()
     }
     assert names | {"DATABASE_URL", "LANGCACHE_STATE_DIR"} <= explained

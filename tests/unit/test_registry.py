@@ -67,6 +67,23 @@ def test_a_reloaded_module_replaces_its_functions():
     register(registry, loaded("words.py", source="\n\n" + MODULE))
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("/tmp/ipykernel_7/123.py", "/tmp/ipykernel_7/456.py"),
+        ("<ipython-input-1-abc>", "<ipython-input-2-def>"),
+        ("<python-input-0>", "<python-input-1>"),
+    ],
+)
+def test_an_edited_cell_of_a_notebook_replaces_its_function(first, second):
+    registry = Registry()
+    register(registry, loaded(first, name="__main__"))
+    edited = loaded(second, source=MODULE.replace("...", "return 'new'"), name="__main__")
+    register(registry, edited)
+    with pytest.raises(TypeError, match="would share the keys"):
+        register(registry, loaded("words.py", name="__main__"))
+
+
 def test_a_module_imported_by_name_and_as_main_is_one_module():
     registry = Registry()
     register(registry, loaded("words.py", name="words"))

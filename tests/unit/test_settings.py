@@ -218,7 +218,6 @@ class TestTypes:
         ("value", "where"),
         [
             ({"quiz": {"prefixes": ["quiz"], "ttl": 0}}, "quiz.ttl"),
-            ({"quiz": {"prefixes": [], "ttl": 1}}, "quiz.prefixes"),
             ({"quiz": {"prefixes": ["a:b"], "ttl": 1}}, "quiz.prefixes.0"),
             ({"quiz": {"prefixes": ["a"]}}, "quiz.ttl"),
             ({"quiz": {"prefixes": ["a"], "ttl": 1, "ttk": 2}}, "quiz.ttk"),
@@ -255,3 +254,40 @@ def test_overlapping_cache_types_are_rejected(monkeypatch, types, problem):
     monkeypatch.setenv("LANGCACHE_TYPES", types)
     with pytest.raises(ConfigurationError, match=problem):
         CacheSettings.load(env_file=None)
+
+
+def test_an_unknown_setting_is_refused_by_name():
+    with pytest.raises(
+        ConfigurationError, match="there is no setting 'redis_ulr'; there are redis_url, "
+    ) as caught:
+        CacheSettings.load(env_file=None, redis_ulr="redis://localhost")
+    assert caught.value.variable == "redis_ulr"
+
+
+def test_the_url_has_a_second_name(monkeypatch):
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setenv("LANGPLUG_REDIS_URL", "redis://second:1/0")
+    assert CacheSettings.load(env_file=None).address.host == "second"
+    monkeypatch.setenv("REDIS_URL", "redis://first:1/0")
+    assert CacheSettings.load(env_file=None).address.host == "first"
+    assert CacheSettings.load(env_file=None, redis_url="redis://third:1/0").address.host == "third"
+
+
+def test_the_ttl_of_a_built_in_type_can_be_set():
+    settings = CacheSettings.load(env_file=None, extra_types={"progress": {"ttl": 60}, "video": {"ttl": 5}})
+    assert settings.types.of_prefix("user_stats").ttl_seconds == 60
+    assert settings.types.of_prefix("episodes").ttl_seconds == 5
+    assert settings.types.of_prefix("subtitles").ttl_seconds == 7200
+
+
+@pytest.mark.parametrize(
+    ("types", "message"),
+    [
+        ({"progress": {"ttl": 60, "prefixes": ["p"]}}, "'progress' is built in: only its ttl can be set"),
+        ({"quiz": {"ttl": 60}}, "'quiz' needs prefixes"),
+        ({"quiz": {"ttl": 60, "prefixes": []}}, "'quiz' needs prefixes"),
+    ],
+)
+def test_a_type_has_prefixes_unless_it_is_built_in(types, message):
+    with pytest.raises(ConfigurationError, match=message):
+        CacheSettings.load(env_file=None, extra_types=types)

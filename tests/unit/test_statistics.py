@@ -16,6 +16,8 @@ from langcache_cli.caching._statistics.latency_buckets import (
     latency_histogram,
     percentile_ms,
 )
+from langcache_cli.caching._statistics.report import CacheReport, Numbers, cache_stats
+from langcache_cli.caching.testing import Faults, memory_cache
 from langcache_cli.caching.tooling import COUNTERS, Label
 
 WORD = Label("vocabulary", "vocabulary", "get_word")
@@ -232,3 +234,18 @@ def test_threads_lose_no_count():
         sys.setswitchinterval(switch)
     total.merge(statistics.take())
     assert total.of(label) == {"hits": 12_000}
+
+
+async def test_the_record_says_what_is_wrong_with_redis_and_the_rate_in_percent():
+    faults = Faults()
+    cache = memory_cache(faults=faults)
+    assert (await cache.stats())["error"] == ""
+    faults.fail()
+    down = await cache.stats()
+    assert not down["reachable"]
+    assert down["error"]
+    faults.heal()
+    await cache.aclose()
+    numbers = Numbers({"hits": 2, "misses": 1})
+    stats = cache_stats(enabled=True, server=None, report=CacheReport(60, {Label("a", "a", "f"): numbers}))
+    assert (stats["hit_rate"], stats["hit_rate_percent"]) == (0.6667, 66.67)

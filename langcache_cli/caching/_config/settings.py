@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -36,9 +37,12 @@ Seconds = Annotated[int, Field(ge=1, le=TEN_YEARS_SECONDS)]
 
 
 class TypeSettings(BaseModel, frozen=True, extra="forbid"):
-    """One value in ``LANGCACHE_TYPES``: the prefixes of a type and its TTL in seconds."""
+    """One value in ``LANGCACHE_TYPES``: the prefixes of a type and its TTL in seconds.
 
-    prefixes: tuple[Name, ...] = Field(min_length=1)
+    Of a type that is built in only the TTL can be set.
+    """
+
+    prefixes: tuple[Name, ...] = ()
     ttl: Seconds
     cleared_when: str = ""
 
@@ -61,7 +65,8 @@ class CacheSettings(EnvFileSettings):
     )
 
     redis_url: SecretStr = Field(
-        default=SecretStr("redis://:dev_redis_password@localhost:6379/0"), validation_alias="REDIS_URL"
+        default=SecretStr("redis://:dev_redis_password@localhost:6379/0"),
+        validation_alias=AliasChoices("REDIS_URL", "LANGPLUG_REDIS_URL"),
     )
     redis_enabled: bool = Field(default=True, validation_alias="REDIS_ENABLED")
     redis_ttl_default: Seconds = Field(default=3600, validation_alias="REDIS_TTL_DEFAULT")
@@ -88,7 +93,8 @@ class CacheSettings(EnvFileSettings):
     log_values: bool = False
     """Whether log lines may show values and messages of errors: off, they show types and names of fields."""
     extra_types: dict[Name, TypeSettings] = Field(default={}, validation_alias="LANGCACHE_TYPES")
-    """Additional cache types, as JSON: ``{"quiz": {"prefixes": ["quiz"], "ttl": 600}}``."""
+    """Additional cache types, and TTLs of those that are built in, as JSON:
+    ``{"quiz": {"prefixes": ["quiz"], "ttl": 600}, "progress": {"ttl": 60}}``."""
 
     @field_validator("extra_types")
     @classmethod
@@ -96,8 +102,11 @@ class CacheSettings(EnvFileSettings):
         """Reject a prefix in two types: it would be cleared with one of them and counted with the other."""
         owners = {prefix: item.name for item in builtin_types() for prefix in item.prefixes}
         for name, item in value.items():
-            if name in owners.values():
-                raise ValueError(f"the type {name!r} is built in")
+            is_builtin = name in {one.name for one in builtin_types()}
+            if is_builtin and item.prefixes:
+                raise ValueError(f"the type {name!r} is built in: only its ttl can be set")
+            if not is_builtin and not item.prefixes:
+                raise ValueError(f"the type {name!r} needs prefixes")
             for prefix in item.prefixes:
                 if owners.setdefault(prefix, name) != name:
                     raise ValueError(f"the prefix {prefix!r} belongs to the type {owners[prefix]!r}")
@@ -118,7 +127,7 @@ class CacheSettings(EnvFileSettings):
             overrides: Fields by name; they override the environment.
 
         Raises:
-            ConfigurationError: A value is invalid, or the file cannot be read; the message says which.
+            ConfigurationError: A value is invalid, a setting is unknown, or the file cannot be read.
         """
         return load_settings(cls, env_file=env_file, **overrides)
 
@@ -136,8 +145,11 @@ class CacheSettings(EnvFileSettings):
         extra = [
             CacheType(name, item.prefixes, item.ttl, item.cleared_when)
             for name, item in self.extra_types.items()
+            if item.prefixes
         ]
-        return CacheTypes([*builtin, *extra], default_ttl_seconds=self.redis_ttl_default)
+        own_ttls = {name: item.ttl for name, item in self.extra_types.items()}
+        timed = [replace(one, ttl_seconds=own_ttls.get(one.name, one.ttl_seconds)) for one in builtin]
+        return CacheTypes([*timed, *extra], default_ttl_seconds=self.redis_ttl_default)
 
 
 def load_settings(kind: type[Settings], *, env_file: Path | str | None, **overrides: Any) -> Settings:
@@ -151,6 +163,12 @@ def load_settings(kind: type[Settings], *, env_file: Path | str | None, **overri
     Raises:
         ConfigurationError: A value is invalid, or the file cannot be read or parsed.
     """
+    known = {name: None for field, item in kind.model_fields.items() for name in (field, *_aliases(item))}
+    if unknown := [name for name in overrides if name not in known]:
+        raise ConfigurationError(
+            f"there is no setting {unknown[0]!r}; there are {', '.join(kind.model_fields)}",
+            variable=unknown[0],
+        )
     values = file_values(env_file)
     _warn_of_unknown_names(values)
     try:

@@ -138,7 +138,10 @@ class Cache:
         return await self._values.set_many(values, ttl)
 
     async def delete(self, *keys: str) -> int:
-        """Remove keys given as for `set`; returns how many there were.
+        """Remove keys given as for `set`, or full keys as `CachedFunction.key_for` returns them.
+
+        Returns:
+            How many there were.
 
         Raises:
             CacheUnavailableError: Redis did not confirm, and the cache does not defer.

@@ -30,7 +30,7 @@ def decorator(
         options: Of the function.
 
     Raises:
-        TypeError: An option is unknown, or ``key_prefix`` is missing.
+        TypeError: An option is unknown.
     """
     require_known(options)
 

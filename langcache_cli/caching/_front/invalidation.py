@@ -33,7 +33,8 @@ class CacheInvalidation:
 
     async def plain_keys(self, keys: Sequence[str]) -> int:
         """See `Cache.delete`."""
-        return await self.keys([self._context.namespace.key(key) for key in keys], None)
+        namespace = self._context.namespace
+        return await self.keys([key for plain in keys for key in namespace.keys_of_plain(plain)], None)
 
     async def pattern(self, pattern: str, keys_per_second: float | None) -> int:
         """See `Cache.invalidate`."""

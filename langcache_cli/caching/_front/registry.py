@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from types import CellType
 from typing import Any
 
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._functions.warmer import Warmer
+
+_CELL = re.compile(r"^<|[/\\]ipykernel_\d+[/\\]")
+"""File names that interpreters make up, such as ``<python-input-3>`` and ``/tmp/ipykernel_7/123.py``."""
 
 
 class Registry:
@@ -41,7 +45,7 @@ def _interchangeable(known: Callable[..., Any], new: Callable[..., Any]) -> bool
     known, new = inspect.unwrap(known), inspect.unwrap(new)
     if known.__code__ is new.__code__:  # not a reload, which would compile it anew
         return _captured(known) == _captured(new)
-    return _source(known) == _source(new)
+    return _source(known) == _source(new) or _is_edited_cell(known, new)
 
 
 def _captured(function: Callable[..., Any]) -> list[int]:
@@ -59,3 +63,9 @@ def _contents(cell: CellType) -> Any:
 def _source(function: Callable[..., Any]) -> tuple[str, str]:
     """Where a function is written: equal for one module imported twice, as ``__main__`` and by name."""
     return function.__code__.co_filename, function.__qualname__
+
+
+def _is_edited_cell(known: Callable[..., Any], new: Callable[..., Any]) -> bool:
+    """True for one name in two cells of a notebook, each of which is a file of its own."""
+    names = {(function.__module__, function.__qualname__) for function in (known, new)}
+    return len(names) == 1 and all(_CELL.search(function.__code__.co_filename) for function in (known, new))

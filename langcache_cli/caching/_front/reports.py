@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._front.context import Context
@@ -81,12 +80,19 @@ class Reports:
         """See `Cache.stats`."""
         server: ServerReport | None = None
         report: CacheReport | None = None
+        error = ""
         if self._context.enabled:
-            # a budget, not a time-out around it: only so the breaker gets to know of a Redis that hangs
+            # a budget, not a time-out around it: only so the breaker counts a Redis that hangs
             budget = Budget(self._context.settings.operation_timeout)
-            with suppress(CacheError):
+            try:
                 server = await self.server_report(budget)
                 report = await self.report(budget=budget)
+            except CacheError as problem:
+                error = str(problem)
         return cache_stats(
-            enabled=self._context.enabled, server=server, report=report, outbox=len(self._context.outbox)
+            enabled=self._context.enabled,
+            server=server,
+            report=report,
+            outbox=len(self._context.outbox),
+            error=error,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Required, TypedDict
+from typing import TypedDict
 
 from langcache_cli.caching._config.settings import TEN_YEARS_SECONDS
 
@@ -15,10 +15,11 @@ MAX_EARLY_REFRESH = 100
 
 
 class CachedOptions(TypedDict, total=False):
-    """The keyword arguments of `cached`. Only ``key_prefix`` is required."""
+    """The keyword arguments of `cached`. None is required."""
 
-    key_prefix: Required[str]
-    """Second part of every key; also decides the cache type."""
+    key_prefix: str
+    """Second part of every key; also decides the cache type. Default: the name of the function's module, such
+    as ``app.services.words``."""
 
     ttl: float | None
     """Seconds that a value is fresh. Default: the TTL of the cache type."""
@@ -55,13 +56,11 @@ def require_known(options: CachedOptions) -> None:
     """Refuse what is not an option of `cached`.
 
     Raises:
-        TypeError: An option is unknown, or ``key_prefix`` is missing.
+        TypeError: An option is unknown.
     """
     known = CachedOptions.__annotations__
     if unknown := sorted(options.keys() - known.keys()):
         raise TypeError(f"cached() has no option {unknown[0]!r}; it takes {', '.join(known)}")
-    if "key_prefix" not in options:
-        raise TypeError("cached() needs key_prefix, the second part of every key: cached(key_prefix='words')")
 
 
 def require_usable_times(name: str, options: CachedOptions) -> None:

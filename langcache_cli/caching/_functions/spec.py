@@ -49,7 +49,7 @@ class FunctionSpec:
         """
         self.keys = KeyBuilder(
             function,
-            prefix=options["key_prefix"],
+            prefix=options.get("key_prefix") or str(function.__module__),
             ignore=tuple(options.get("ignore", ())),
             template=options.get("key"),
         )
@@ -98,7 +98,8 @@ class FunctionSpec:
             return self._by_class[owner]
         except KeyError:
             spec = self._with_keys(self.keys.of_class(owner))
-            spec.owner = owner
+            if self._codec is None:  # a reference to the class that would keep it alive
+                spec.owner = owner
             return self._by_class.setdefault(owner, spec)
 
     def as_plain_function(self) -> FunctionSpec:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from langcache_cli.caching._config.cache_types import CacheTypes
 from langcache_cli.caching._errors import PatternError
-from langcache_cli.caching._keys.selection import Invalidation, Selection, select_prefixes
+from langcache_cli.caching._keys.selection import Invalidation, Selection, select_pattern, select_prefixes
 from langcache_cli.caching._keys.shortening import shorten
 from langcache_cli.caching._keys.tags import tag_key
 
@@ -26,6 +26,11 @@ class Namespace:
         """
         _require_utf8(plain)
         return shorten(f"{self.name}:{plain}")
+
+    def keys_of_plain(self, plain: str) -> list[str]:
+        """The full Redis keys that a caller of ``delete`` may mean: ``plain`` may be a full key already."""
+        key = self.key(plain)
+        return [key, plain] if plain.startswith(f"{self.name}:") else [key]
 
     def tag(self, tag: str) -> str:
         """The Redis key of a tag."""
@@ -56,7 +61,7 @@ class Namespace:
             PatternError: The pattern does not begin with the namespace.
         """
         self.require_inside(pattern)
-        return Selection(pattern)
+        return select_pattern(pattern)
 
     def of_type(self, name: str) -> Selection:
         """The keys of a cache type.

@@ -34,10 +34,11 @@ async def scan(node: Node, selection: Selection) -> AsyncIterator[list[bytes]]:
     Raises:
         CacheUnavailableError: The server went away.
     """
-    search = _Search(node, Union([selection]), None)
-    while not search.ended:
-        if found := search.selected(await search.step(KEYS_PER_SCAN)):
-            yield found
+    for union in together([selection]):
+        search = _Search(node, union, None)
+        while not search.ended:
+            if found := search.selected(await search.step(KEYS_PER_SCAN)):
+                yield found
 
 
 async def unlink(

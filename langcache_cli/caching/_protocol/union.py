@@ -56,7 +56,7 @@ class Union:
 
 def together(selections: Sequence[Selection]) -> Iterator[Union]:
     """As few unions as possible. A pattern with a set of characters is left to Redis alone."""
-    distinct = list(dict.fromkeys(selections))
+    distinct = list(dict.fromkeys(part for selection in selections for part in _parts(selection)))
     for selection in distinct:
         if _has_set(selection):
             yield Union([selection])
@@ -69,6 +69,13 @@ def together(selections: Sequence[Selection]) -> Iterator[Union]:
     while starts or others:
         yield Union([*starts, *others[:MAX_PATTERNS]])
         starts, others = [], others[MAX_PATTERNS:]
+
+
+def _parts(selection: Selection) -> Iterator[Selection]:
+    """A selection as selections of one pattern each."""
+    yield Selection(selection.pattern, selection.only)
+    if selection.shortened is not None:
+        yield Selection(selection.shortened)
 
 
 def _has_set(selection: Selection) -> bool:

@@ -155,7 +155,8 @@ class TypeStats(TypedDict):
 class CacheStats(TypedDict):
     """What `get_cache_stats` returns, ready to be sent as JSON.
 
-    ``hits``, ``misses`` and ``hit_rate`` (0 to 1) are the cache's own, of all processes, over the last hour.
+    ``hits``, ``misses`` and ``hit_rate`` (a ratio; ``hit_rate_percent`` is 0 to 100) are the cache's own, of
+    all processes, over the last hour. ``error`` says why Redis could not be asked, and is empty otherwise.
     ``keys_count`` counts the whole database. Without Redis the numbers are 0 and ``reachable`` is false;
     ``numbers`` is false, too, when Redis answered and only the cache's own numbers, which are 0 then, did not
     come in time.
@@ -173,15 +174,22 @@ class CacheStats(TypedDict):
     hits: int
     misses: int
     hit_rate: float
+    hit_rate_percent: float
     connected_clients: int
     uptime_days: float
     outbox: int
+    error: str
     counters: dict[str, int]
     types: dict[str, TypeStats]
 
 
 def cache_stats(
-    *, enabled: bool, server: ServerReport | None, report: CacheReport | None, outbox: int = 0
+    *,
+    enabled: bool,
+    server: ServerReport | None,
+    report: CacheReport | None,
+    outbox: int = 0,
+    error: str = "",
 ) -> CacheStats:
     """Both reports as one record; each is None if Redis did not answer, and its numbers are then 0."""
     total = report.total if report else Numbers({})
@@ -196,9 +204,11 @@ def cache_stats(
         hits=total["hits"],
         misses=total["misses"],
         hit_rate=round(total.hit_rate or 0.0, 4),
+        hit_rate_percent=round(100 * (total.hit_rate or 0.0), 2),
         connected_clients=server.connected_clients if server else 0,
         uptime_days=round(server.uptime_seconds / 86400, 2) if server else 0.0,
         outbox=outbox,
+        error=error,
         counters=total.exported(),
         types={name: _type_stats(numbers) for name, numbers in report.types.items()} if report else {},
     )
