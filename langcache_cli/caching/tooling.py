@@ -11,7 +11,9 @@ from langcache_cli.caching._front.default import default_warmers
 from langcache_cli.caching._front.warm import WarmCounts, warm
 from langcache_cli.caching._functions.warmer import Warmer
 from langcache_cli.caching._keys.namespace import Namespace
+from langcache_cli.caching._keys.selection import Selection
 from langcache_cli.caching._protocol.pace import Pace
+from langcache_cli.caching._protocol.scanning import unlink
 from langcache_cli.caching._statistics.counter_table import COUNTERS, CounterSpec
 from langcache_cli.caching._statistics.labels import OUTBOX, Label
 from langcache_cli.caching._statistics.latency_buckets import (
@@ -37,6 +39,7 @@ __all__ = [
     "Pace",
     "RedisAddress",
     "RedisConnection",
+    "Selection",
     "ServerReport",
     "WarmCounts",
     "Warmer",
@@ -48,5 +51,6 @@ __all__ = [
     "load_settings",
     "misspelt_settings",
     "readable_bytes",
+    "unlink",
     "warm",
 ]

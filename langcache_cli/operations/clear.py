@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from langcache_cli.caching import Cache, CacheSettings, PatternError
-from langcache_cli.caching.tooling import Namespace, Pace
+from langcache_cli.caching.tooling import Namespace, Selection, unlink
 from langcache_cli.operations.opening import require_answer
 
 
@@ -59,8 +58,6 @@ class ClearReport:
 
 
 EXAMPLES = 5
-KEYS_AT_ONCE = 300
-"""Enough to keep Redis busy while the search goes on, few enough not to delay its other clients."""
 
 
 def require_valid(settings: CacheSettings, target: Target) -> None:
@@ -103,41 +100,51 @@ class Clearing:
         await require_answer(self.cache)
         if self.target.types:
             for name in self.target.types:
-                await self._remove_all(self.cache.scan(type_name=name))
+                await self._remove_all(self._namespace.of_type(name))
         elif self.target.keys:
             self._removed += await self.cache.invalidate_keys(self.target.keys)
         elif self.target.tags:
             self._removed += await self.cache.invalidate_tags(*self.target.tags)
         else:
-            await self._remove_all(self.cache.scan(_pattern(self.cache, self.target)))
+            await self._remove_all(self._namespace.matching(_pattern(self.cache, self.target)))
         return self.report()
+
+    @property
+    def _namespace(self) -> Namespace:
+        return Namespace(self.cache.settings.namespace, self.cache.settings.types)
 
     def report(self) -> ClearReport:
         """What has been removed so far."""
         return ClearReport(str(self.target), self._removed, _unit(self.target), dry_run=False)
 
-    async def _remove_all(self, batches: AsyncIterator[list[str]]) -> None:
-        """Remove what is found while the search goes on."""
-        pace, found = Pace(self.rate), list[str]()
-        enough = pace.gathered(KEYS_AT_ONCE)
-        removing: asyncio.Task[None] | None = None
-        try:
-            async for keys in batches:
-                found += keys
-                while len(found) >= enough:
-                    chunk, found = found[:enough], found[enough:]
-                    if removing is not None:
-                        await removing
-                    removing = asyncio.create_task(self._remove(chunk))
-                    await pace.keep(len(chunk))
-        finally:
-            if removing is not None:
-                await removing
-        if found:
-            await self._remove(found)
+    async def _remove_all(self, selection: Selection) -> None:
+        """Search for keys and remove them, counting what Redis confirms."""
+        node = self.cache.runtime().bulk_store.node
+        with node.errors_as_unavailable():
+            counting: Any = _CountingNode(node, self)
+            await unlink(counting, selection, keys_per_second=self.rate)
 
-    async def _remove(self, keys: Sequence[str]) -> None:
-        self._removed += await self.cache.invalidate_keys(keys)
+    def add(self, removed: int) -> None:
+        """Count keys that were removed."""
+        self._removed += removed
+
+
+class _CountingNode:
+    """A node whose removals are counted as they are confirmed, not only at the end."""
+
+    def __init__(self, node: Any, clearing: Clearing) -> None:
+        self._node = node
+        self._clearing = clearing
+
+    @property
+    def connection(self) -> object:
+        return self._node.connection
+
+    async def call(self, *command: Any) -> Any:
+        reply = await self._node.call(*command)
+        if command[0] == "UNLINK":
+            self._clearing.add(reply)
+        return reply
 
 
 async def count(cache: Cache, target: Target) -> ClearReport:

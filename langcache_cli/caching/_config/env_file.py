@@ -80,7 +80,8 @@ def file_values(env_file: Path | str | None) -> dict[str, str]:
         line = binding.original.string
         is_bare = binding.key is not None and binding.value is None
         if (binding.error or is_bare) and (explicit or _OURS.search(line)):
-            number = binding.original.line + line[: len(line) - len(line.lstrip())].count("\n")
+            before = line[: len(line) - len(line.lstrip())]
+            number = binding.original.line + len(before.split("\n")) - 1
             raise ConfigurationError(
                 f"{env_file}, line {number}: this is not NAME=value, or a quote is not closed",
                 variable=str(env_file),
