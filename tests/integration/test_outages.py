@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from langcache_cli.caching import (
     CacheUnavailableError,
     PatternError,
     ServerLoadingError,
+    cached_many,
 )
 from langcache_cli.caching._wire.breaker import LAST_PROBE_SECONDS
 from langcache_cli.caching._wire.budget import Budget
@@ -561,3 +563,34 @@ async def test_recovery_is_found_by_one_connection_at_a_time(open_cache, own_red
     server.resume()
     await aeventually(lambda: is_hit(database, 1), within=LAST_PROBE_SECONDS + 10)
     await aeventually(lambda: clients_of(server) == 1)
+
+
+@pytest.mark.parametrize("kind", ["function", "many", "get", "set"])
+async def test_calls_that_never_suspend_do_not_keep_the_process_from_recovering(open_cache, own_redis, kind):
+    server = own_redis()
+    cache = open_cache(server.url, operation_timeout=0.5)
+
+    @cache.cached(key_prefix="vocabulary")
+    async def word(item: int) -> int:
+        return item
+
+    @cached_many(word, each="items")
+    async def words(items: list[int]) -> list[int]:
+        return items
+
+    calls = {
+        "function": lambda: word(1),
+        "many": lambda: words([1, 2]),
+        "get": lambda: cache.get("user_stats:1"),
+        "set": lambda: cache.set("user_stats:1", 1),
+    }
+    await word(1)
+    server.kill()
+    breaker = cache.runtime().node.breaker
+    while not breaker.open:
+        await word(1)
+    server.start()
+    ends = time.monotonic() + 5
+    while breaker.open and time.monotonic() < ends:
+        await calls[kind]()
+    assert not breaker.open

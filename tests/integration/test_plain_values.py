@@ -164,3 +164,10 @@ async def test_long_keys_are_kept_apart(cache):
 async def test_a_ttl_that_is_no_time_is_refused(cache, ttl):
     with pytest.raises(ValueError, match="ttl must be more than 0 seconds"):
         await cache.set("greeting:de", 1, ttl=ttl)
+
+
+async def test_a_key_that_is_only_a_prefix_belongs_to_its_cache_type(cache):
+    for key in ("episodes", "episodes:1", "episodes_old", "vocabulary"):
+        assert await cache.set(key, 1)
+    assert await cache.invalidate_type("video") == 2
+    assert await cache.get_many(["episodes_old", "vocabulary"]) == {"episodes_old": 1, "vocabulary": 1}

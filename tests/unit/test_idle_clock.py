@@ -3,9 +3,7 @@
 import asyncio
 import time
 
-import pytest
-
-from langcache_cli.caching._wire.idle_clock import MAX_BUSY_SECONDS, TICK_SECONDS, IdleClock
+from langcache_cli.caching._wire.idle_clock import TICK_SECONDS, IdleClock
 from tests.harness.polling import aeventually
 
 
@@ -31,8 +29,8 @@ async def test_it_stands_still_while_the_loop_is_busy():
     await busy(0.3)
     assert clock.time() - started <= 2 * TICK_SECONDS
     await asyncio.sleep(0)
-    assert clock.time() - started <= 2 * TICK_SECONDS + MAX_BUSY_SECONDS
-    await aeventually(lambda: clock.busy > 0.3 - 2 * TICK_SECONDS - MAX_BUSY_SECONDS)
+    assert clock.time() - started <= 2 * TICK_SECONDS
+    await aeventually(lambda: clock.busy > 0.3 - 2 * TICK_SECONDS)
 
 
 async def test_it_never_goes_backwards():
@@ -51,7 +49,7 @@ async def test_a_timer_is_late_by_as_long_as_the_loop_was_busy():
     await busy(0.3)
     assert not expired.is_set()
     await expired.wait()
-    assert time.monotonic() - really >= 0.3 + 0.1 - 3 * TICK_SECONDS - MAX_BUSY_SECONDS
+    assert time.monotonic() - really >= 0.3 + 0.1 - 3 * TICK_SECONDS
 
 
 async def test_timers_end_in_the_order_of_their_times():
@@ -75,13 +73,3 @@ async def test_nothing_ticks_when_nobody_looks():
     clock.time()
     assert clock.ticking
     await aeventually(lambda: not clock.ticking)
-
-
-@pytest.mark.parametrize(("slices", "longest"), [(0.02, 1.0), (0.05, 1.0), (0.1, 1.75), (0.2, 3.0)])
-async def test_a_loop_that_is_busy_in_slices_stretches_a_quarter_of_a_second_within_bounds(slices, longest):
-    clock, expired = IdleClock(), asyncio.Event()
-    started = time.monotonic()
-    clock.call_after(0.25, expired.set)
-    while not expired.is_set():
-        await busy(slices)
-    assert 0.25 <= time.monotonic() - started <= longest

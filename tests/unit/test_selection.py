@@ -54,7 +54,7 @@ def test_a_selection_of_prefixes_matches_exactly_their_keys(prefixes, prefix, re
     found = fnmatchcase(key, unescaped(selection.pattern)) and (
         selection.only is None or selection.only.match(key.encode()) is not None
     )
-    assert found == (prefix in prefixes and rest.startswith(":"))
+    assert found == (prefix in prefixes and (not rest or rest.startswith(":")))
 
 
 def test_a_dot_or_dash_in_a_name_is_not_a_wildcard():

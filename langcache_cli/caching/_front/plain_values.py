@@ -59,10 +59,11 @@ class PlainValues:
             ttl_ms = milliseconds(ttl or self._ttl_of(key))
             entry = _entry(value, ttl_ms, self._context.settings.compress_bytes)
             commands.append(("SET", self._context.namespace.key(key), entry.to_bytes(), "PX", ttl_ms))
-        node = self._context.runtime().node
+        runtime = self._context.runtime()
         try:
-            replies = await node.call_many(commands, budget=Budget(node.timeout))
+            replies = await runtime.node.call_many(commands, budget=Budget(runtime.node.timeout))
         except CacheError:
+            await runtime.breathe()
             return False
         return not any(isinstance(reply, ServerReplyError) for reply in replies)
 
@@ -72,11 +73,12 @@ class PlainValues:
 
 
 async def _read(node: Node, keys: Sequence[str]) -> list[Any]:
-    """The values of full keys, `MISSING` where there is none that can be used."""
-    try:
-        replies = await node.call("MGET", *keys, budget=Budget(node.timeout)) if keys else []
-    except CacheError:
-        return [MISSING] * len(keys)
+    """The values of full keys, `MISSING` where there is none that can be used.
+
+    Raises:
+        CacheError: Redis could not be asked.
+    """
+    replies = await node.call("MGET", *keys, budget=Budget(node.timeout)) if keys else []
     return [_value(stored) for stored in replies]
 
 

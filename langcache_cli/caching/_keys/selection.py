@@ -60,12 +60,14 @@ def _within(tokens: list[str], n_bytes: int) -> Iterator[str]:
 
 
 def select_prefixes(namespace: str, prefixes: Sequence[str]) -> Selection:
-    """The keys of some prefixes in one scan. For several, a wider pattern and an exact match of each key."""
-    if len(prefixes) == 1:
-        return Selection(f"{escape_pattern(f'{namespace}:{prefixes[0]}:')}*")
+    """The keys of some prefixes in one scan: a wider pattern, and an exact match of each key.
+
+    A plain key that is nothing but a prefix belongs to it, too.
+    """
     common = os.path.commonprefix(list(prefixes))  # noqa: RUF071 - a common prefix of characters is intended
-    exact = "|".join(re.escape(f"{namespace}:{prefix}:") for prefix in prefixes)
-    return Selection(f"{escape_pattern(f'{namespace}:{common}')}*", re.compile(exact.encode("utf-8")))
+    exact = "|".join(re.escape(f"{namespace}:{prefix}") for prefix in prefixes)
+    pattern = f"{escape_pattern(f'{namespace}:{common}')}*"
+    return Selection(pattern, re.compile(rf"(?:{exact})(?::|\Z)".encode()))
 
 
 Invalidation = str | Selection

@@ -43,6 +43,9 @@ logger = logging.getLogger("langcache_cli.caching")
 
 T = TypeVar("T")
 
+BREATH_SECONDS = 0.005
+"""The longest time for which calls that bypass the cache keep the event loop from all else."""
+
 BULK_TIMEOUT_SECONDS = 10.0
 """For each step of an operation on many keys: such operations belong to no request, and may wait."""
 
@@ -97,6 +100,7 @@ class Runtime:
         self.readers: dict[FunctionSpec, Any] = {}
         """The `Reader` of each function that was called; not typed, as it belongs to a layer above."""
         self.uncacheable = UncacheableKeys()
+        self._breathed = 0.0
         self._until_loop_ends: AsyncGenerator[None, None] | None = None
         self._near: NearCache | None = None
 
@@ -140,13 +144,22 @@ class Runtime:
     async def read_if_allowed(self, look_up: Callable[[], Awaitable[T]]) -> T | None:
         """The result of ``look_up``; None if Redis cannot be used, or may not be read (`may_read`)."""
         if not self.may_read():
+            await self.breathe()
             return None
         try:
             found = await look_up()
         except CacheError:
+            await self.breathe()
             return None
         # checked again: a new connection may lead to a server that has lost invalidations
         return found if self.may_read() else None
+
+    async def breathe(self) -> None:
+        """Let the event loop run now and then: while no call suspends, Redis cannot be found to be back."""
+        now = self.loop.time()
+        if now - self._breathed > BREATH_SECONDS:
+            self._breathed = now
+            await asyncio.sleep(0)
 
     def is_leased(self, entry: Entry, now_ms: int) -> bool:
         """True if the successor of an entry is being loaded, as far as the local clock can tell.

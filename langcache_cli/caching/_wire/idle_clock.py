@@ -10,22 +10,14 @@ import asyncio
 from collections.abc import Callable
 
 TICK_SECONDS = 0.01
-"""The beginning of a busy stretch of the loop that is counted in full."""
-
-BUSY_SHARE = 0.25
-"""How much of the rest is counted: Redis has had time to answer in each of many short slices."""
-
-MAX_BUSY_SECONDS = 0.045
-"""Upper bound for what is counted of that rest: one long stretch says nothing about Redis."""
+"""At most so much of one busy stretch of the loop is counted."""
 
 RESOLUTION_SECONDS = 0.001
 """A timer due within this time runs now: waiting for it would cost another turn of the loop."""
 
 
 class IdleClock:
-    """Seconds in which the event loop was free, and a part of the others.
-
-    It ticks only while timers are set or it is read.
+    """Seconds in which the event loop was free. It ticks only while timers are set or it is read.
 
     One tick serves all timers, so setting and cancelling a timer costs next to nothing.
     """
@@ -67,8 +59,7 @@ class IdleClock:
     def _tick(self) -> None:
         self._tick_handle = None
         now = self._loop.time()
-        rest = max(0.0, now - self._due)  # negative when a coarse loop clock fires a timer early
-        self.busy += rest - min(BUSY_SHARE * rest, MAX_BUSY_SECONDS)
+        self.busy += max(0.0, now - self._due)  # negative when a coarse loop clock fires a timer early
         time = now - self.busy
         for timer in [timer for timer in self._timers if timer.ends - time <= RESOLUTION_SECONDS]:
             timer.cancel()
