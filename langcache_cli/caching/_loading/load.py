@@ -71,10 +71,11 @@ class Load:
             rejected: The unusable value under the key, or its beginning; ``b""`` for none.
         """
         try:
-            lease = await self.with_tags(lease)
-            (found,) = raise_errors(
-                await self.runtime.store.acquire([lease], self.budget, rejected=[rejected])
-            )
+            async with self.runtime.running_loads.acquiring:
+                lease = await self.with_tags(lease)
+                (found,) = raise_errors(
+                    await self.runtime.store.acquire([lease], self.budget, rejected=[rejected])
+                )
         except CacheError:
             self.release_soon(lease)  # Outcome unknown: Redis may have given the lease.
             lost = True

@@ -1,7 +1,7 @@
 """Prolonging leases while their event loop is blocked, as by a model or a parser that does not await.
 
-The timer of `LeaseRenewal` cannot run then. A thread watches the loads of one event loop, and renews what that
-loop has not. It lives only while there are loads, and connects only when the loop is late.
+The timer of `LeaseRenewal` cannot run then. A thread watches the loads of one event loop, and renews what
+that loop has not. It lives only while there are loads, and connects only when the loop is late.
 """
 
 from __future__ import annotations
