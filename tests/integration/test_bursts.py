@@ -1,4 +1,4 @@
-"""A burst of cold keys takes its leases in portions, so that the first do not end before the last are taken."""
+"""A burst of cold keys takes its leases in portions: the first do not end before the last are taken."""
 
 import asyncio
 

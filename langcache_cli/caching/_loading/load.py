@@ -136,8 +136,13 @@ class Load:
 
     async def _fail(self, lease: Lease, error: Exception) -> None:
         """Give the lease back before the error is raised: a call that begins after that must load anew."""
-        with contextlib.suppress(CacheError):
+        try:
             await self.runtime.store.fail([lease], [describe(error)], self.budget)
+        except CacheError:
+            self.release_soon(lease)  # perhaps only the time of this call was spent
+        except asyncio.CancelledError:
+            self.release_soon(lease)
+            raise
 
     async def _shared_bypass(self) -> LoadResult:
         """`bypass` for this call and those that have joined it."""

@@ -10,7 +10,6 @@ from langcache_cli.caching._clock import new_id
 from langcache_cli.caching._protocol.store import Lease
 from langcache_cli.caching._single_flight.flight import Flight, FlightPart, Joinable, LoadResult
 
-
 ACQUIRING_AT_ONCE = 500
 """So many loads of an event loop take their leases at the same time. In a burst the leases of the first would
 otherwise end before the last has taken its own."""
