@@ -10,7 +10,7 @@ import pytest
 
 from langcache_cli.caching import Cache
 from langcache_cli.caching._protocol.store import Store
-from tests.harness.polling import eventually
+from tests.harness.polling import aeventually, eventually
 from tests.integration.cache_support import Database, Gate, python
 from tests.integration.race_worker import WRITERS, Shared
 
@@ -257,7 +257,7 @@ async def test_a_refresh_whose_value_cannot_be_cached_removes_the_old_entry(cach
 
     await odd(1)
     assert await odd.refresh(1) == {1}
-    assert redis_server.command("EXISTS", odd.key_for(1)) == 0
+    await aeventually(lambda: redis_server.command("EXISTS", odd.key_for(1)) == 0)
 
 
 # -- at random, in many processes --

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from langcache_cli.caching import cached_many
+from langcache_cli.caching import CacheUnavailableError, cached_many
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database, waiting
 
@@ -125,3 +125,19 @@ async def test_tracebacks_do_not_grow_with_those_who_share_an_error(cache):
     database.gate.open()
     errors = await asyncio.gather(*calls, return_exceptions=True)
     assert max(len(traceback.extract_tb(error.__traceback__)) for error in errors) < 25
+
+
+async def test_a_failure_that_cannot_be_written_down_frees_the_key_all_the_same(
+    open_cache, redis_server, monkeypatch
+):
+    cache = open_cache(lease_seconds=60.0)
+    database = Database(cache)
+    database.error = LookupError("no such word")
+
+    async def spent(*_: object) -> None:
+        raise CacheUnavailableError("the time that the cache may add to this call is spent", target="")
+
+    monkeypatch.setattr(cache.runtime().store, "fail", spent)
+    with pytest.raises(LookupError):
+        await database.read(1)
+    await aeventually(lambda: redis_server.command("EXISTS", database.read.key_for(1)) == 0)

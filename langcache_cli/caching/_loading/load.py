@@ -72,10 +72,11 @@ class Load:
             rejected: The unusable value under the key, or its beginning; ``b""`` for none.
         """
         try:
-            lease = await self.with_tags(lease)
-            (found,) = raise_errors(
-                await self.runtime.store.acquire([lease], self.budget, rejected=[rejected])
-            )
+            async with self.runtime.running_loads.acquiring:
+                lease = await self.with_tags(lease)
+                (found,) = raise_errors(
+                    await self.runtime.store.acquire([lease], self.budget, rejected=[rejected])
+                )
         except CacheError:
             self.release_soon(lease)  # Outcome unknown: Redis may have given the lease.
             lost = True
@@ -136,8 +137,13 @@ class Load:
 
     async def _fail(self, lease: Lease, error: Exception) -> None:
         """Give the lease back before the error is raised: a call that begins after that must load anew."""
-        with contextlib.suppress(CacheError):
+        try:
             await self.runtime.store.fail([lease], [describe(error)], self.budget)
+        except CacheError:
+            self.release_soon(lease)  # perhaps only the time of this call was spent
+        except asyncio.CancelledError:
+            self.release_soon(lease)
+            raise
 
     async def _shared_bypass(self) -> LoadResult:
         """`bypass` for this call and those that have joined it."""

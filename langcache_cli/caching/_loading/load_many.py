@@ -75,8 +75,13 @@ class LoadMany:
 
     async def _fail(self, leases: Sequence[Lease], errors: Sequence[Exception | None]) -> None:
         """Give leases back before the errors are raised: a call that begins after that must load anew."""
-        with contextlib.suppress(CacheError):
+        try:
             await self._leases.fail(leases, errors)
+        except CacheError:
+            self._leases.release_soon(leases)  # perhaps only the time of this call was spent
+        except asyncio.CancelledError:
+            self._leases.release_soon(leases)
+            raise
 
     async def _values_of(self, leases: Sequence[Lease]) -> list[LoadResult | Exception]:
         """Run the function, and encode its values for those who have joined."""

@@ -117,6 +117,11 @@ class Flight(Generic[R]):
         """True if it will be run once more when it is cancelled with the call that started it."""
         return self._task is None and self._waiting > 1 and not self._ends_with_starter
 
+    @property
+    def task(self) -> asyncio.Task[R] | None:
+        """The task of its own that runs it; None if that is the task of the call that started it."""
+        return self._task
+
     def detach(self) -> asyncio.Task[R]:
         """Run the load in a task of its own, and return that."""
         context = copy_context()

@@ -10,6 +10,10 @@ from langcache_cli.caching._clock import new_id
 from langcache_cli.caching._protocol.store import Lease
 from langcache_cli.caching._single_flight.flight import Flight, FlightPart, Joinable, LoadResult
 
+ACQUIRING_AT_ONCE = 500
+"""So many loads of an event loop take their leases at the same time. In a burst the leases of the first would
+otherwise end before the last has taken its own."""
+
 
 class RunningLoads:
     """A registry of loads, which enter it when they start and leave it when they end."""
@@ -21,6 +25,8 @@ class RunningLoads:
         self._latest: dict[str, tuple[int, Joinable]] = {}
         self._refreshing: dict[str, Flight[LoadResult]] = {}
         self._claiming: dict[str, Flight[LoadResult]] = {}
+        self.acquiring = asyncio.Semaphore(ACQUIRING_AT_ONCE)
+        """To hold while a load takes its lease."""
         self.started = 0
         """The number of loads so far. A call notes it when it begins, see `started_since`."""
 
