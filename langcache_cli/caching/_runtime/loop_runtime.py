@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from langcache_cli.caching._config.settings import CacheSettings
@@ -20,6 +20,7 @@ from langcache_cli.caching._near.tracking import NearCache
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.store import Lease, Store
 from langcache_cli.caching._runtime.background import Background
+from langcache_cli.caching._runtime.loop_end import LoopEnd
 from langcache_cli.caching._single_flight.lease_keeper import LeaseKeeper
 from langcache_cli.caching._single_flight.lease_renewal import RENEWALS_PER_LEASE, LeaseRenewal
 from langcache_cli.caching._single_flight.running_loads import RunningLoads
@@ -101,7 +102,7 @@ class Runtime:
         """The `Reader` of each function that was called; not typed, as it belongs to a layer above."""
         self.uncacheable = UncacheableKeys()
         self._breathed = 0.0
-        self._until_loop_ends: AsyncGenerator[None, None] | None = None
+        self._loop_end = LoopEnd()
         self._near: NearCache | None = None
 
     def _new_lease_keeper(self) -> LeaseKeeper:
@@ -234,21 +235,8 @@ class Runtime:
         self._client = None
 
     def end_with_loop(self, close: Callable[[], Awaitable[None]]) -> None:
-        """Await ``close`` before the loop ends, unless this runtime is closed earlier.
-
-        `asyncio.run`, like every runner that ends a loop in good order, closes the async generators of its
-        loop. A generator that does nothing else is the only way for a library to learn of the end.
-        """
-        self._until_loop_ends = self._close_at_loop_end(close)
-        with contextlib.suppress(StopIteration):
-            self._until_loop_ends.asend(None).send(None)  # runs it up to its yield, where it stays
-
-    async def _close_at_loop_end(self, close: Callable[[], Awaitable[None]]) -> AsyncGenerator[None, None]:
-        try:
-            yield
-        finally:
-            self._until_loop_ends = None  # `close` must not close the generator that awaits it
-            await close()
+        """Await ``close`` before the loop ends, unless this runtime is closed earlier."""
+        self._loop_end.watch(close)
 
     def abandon(self) -> None:
         """Drop the connections of a loop that has closed."""
@@ -306,8 +294,7 @@ class Runtime:
             task.cancel()
         if ending:
             await asyncio.wait(ending)
-        if self._until_loop_ends is not None:
-            await self._until_loop_ends.aclose()
+        await self._loop_end.forget()
         if self._client is not None:
             await close_client(self._client)
         await asyncio.sleep(0)  # the transports close their sockets in the next turn of the loop
