@@ -191,7 +191,7 @@ def _require_no_instance(warmer: Warmer[Any]) -> None:
     if not _takes_nothing(warmer.calls):
         raise ConfigurationError(f"the warmer of {name} takes arguments; {way_out}", variable="--app")
     function = warmer.function
-    needs_instance = function.spec.keys.takes_instance and not inspect.ismethod(function.uncached)
+    needs_instance = function.spec.keys.instance is not None and not inspect.ismethod(function.uncached)
     if needs_instance and warmer.load.__module__ == Warmer.__module__:  # that of `one_by_one`
         raise ConfigurationError(
             f"{name} is a method, and its warmer has no load=; {way_out}", variable="--app"

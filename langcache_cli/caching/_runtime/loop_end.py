@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 class LoopEnd:
     """Runs a callback before the running event loop ends.
 
-    `asyncio.run`, like every runner that ends a loop in good order, closes the async generators of its loop. A
-    generator that does nothing else is the only way for a library to learn of the end.
+    `asyncio.run`, like every runner that ends a loop in good order, closes the async generators of its loop.
+    A generator that does nothing else is the only way for a library to learn of the end.
     """
 
     def __init__(self) -> None:
