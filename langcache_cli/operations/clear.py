@@ -140,8 +140,8 @@ class _CountingNode:
     def connection(self) -> object:
         return self._node.connection
 
-    async def call(self, *command: Any) -> Any:
-        reply = await self._node.call(*command)
+    async def call(self, *command: Any, budget: Any = None) -> Any:
+        reply = await self._node.call(*command, budget=budget)
         if command[0] == "UNLINK":
             self._clearing.add(reply)
         return reply

@@ -21,28 +21,29 @@ OTHERS = {
 NAMES = {
     "cache@stats:m:1",
     "cache",
-    "cache:vocabulary",
     "vocabulary:f:1",
     "acache:vocabulary:f:1",
     "Cache:vocabulary:f:1",
 }
 """Keys that look like those of the type and are none."""
+PLAIN = "cache:vocabulary"
+"""A plain key that is nothing but a prefix has that prefix's type."""
 
 
 def test_a_type_is_removed_whole_among_a_hundred_thousand_others_and_nothing_else(secured_redis):
     env = {"REDIS_URL": url_of(secured_redis), "LANGCACHE_ENV": "dev"}
     for stem, count in {**OURS, **OTHERS}.items():
         fill(secured_redis, f"{stem}:f:%d", count)
-    for name in NAMES:
+    for name in (*NAMES, PLAIN):
         secured_redis.command("SET", name, "1")
     before = keys_of(secured_redis)
-    assert len(before) == 750 + 100_000 + len(NAMES)
+    assert len(before) == 751 + 100_000 + len(NAMES)
     first, second = (run_cli("clear", "--type", "vocabulary", env=env) for _ in range(2))
     assert first.code == second.code == 0
-    assert first.stdout == "Removed 750 keys (type vocabulary).\n"
+    assert first.stdout == "Removed 751 keys (type vocabulary).\n"
     assert second.stdout == "Removed 0 keys (type vocabulary).\n"
     ours = {key for key in before if key.startswith(("cache:vocabulary:", "cache:vocabulary_level:"))}
-    assert keys_of(secured_redis) == before - ours
+    assert keys_of(secured_redis) == before - ours - {PLAIN}
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ class CachedFunction(Generic[P, T]):
                 must be read after the leases were taken, or an invalidation in between would be lost.
             load: Reads the values of a batch at once; without it the function is called for each.
         """
-        self._spec.warmer = Warmer(self, calls, load or one_by_one(self._function))
+        self._root.warmer = Warmer(self, calls, load or one_by_one(self._function))
         return calls
 
     @overload
