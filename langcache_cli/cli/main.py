@@ -144,7 +144,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _stopped(output: Output, stop: SystemExit) -> int:
-    """The exit code of typer's own ways out: completion, and help that nobody reads to the end.
+    """The exit code of typer's own ways out: completion, and help whose reader closes the pipe early.
 
     A text comes from a task of an application (``warm --app``) that ended the process.
     """

@@ -113,7 +113,7 @@ class ApplicationWarm:
         missing_only: Leave entries alone that are there.
         rate: Calls a second at most, on average: a batch of the application is never taken apart.
         dry_run: Count, but write nothing.
-        on_progress: Is given how many calls are done, and 0 for how many there are: nobody knows.
+        on_progress: Is given how many calls are done, and 0 for the total, which is unknown.
     """
 
     cache: Cache

@@ -66,7 +66,7 @@ async def terminate(pid: int, birth: str, *, grace_seconds: float) -> bool:
 
 
 def kill(pid: int, birth: str) -> None:
-    """End exactly this process at once, without waiting for it; for one that has served nobody yet."""
+    """End exactly this process at once, without waiting for it; for one that has served no client yet."""
     with contextlib.suppress(StopFailedError):
         _signal(pid, birth, kill=True)
 

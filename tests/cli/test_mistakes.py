@@ -107,7 +107,7 @@ REFUSED = [
     Case("warm --sample", 4, "--sample is refused", {"LANGCACHE_ENV": "prod"}),
     Case("bench --sample", 4, "--sample is refused", {"LANGCACHE_ENV": "prod"}),
     Case("check --sample", 4, "--sample is refused", {"LANGCACHE_ENV": "prod"}),
-    Case("clear --type vocabulary", 4, "nobody to ask"),
+    Case("clear --type vocabulary", 4, "may not ask for it"),
     Case("clear --all --yes", 4, "LANGCACHE_ENV is prod", {"LANGCACHE_ENV": "prod"}),
     Case("clear --all --confirm cachet", 4, "cachet", {"LANGCACHE_ENV": "prod"}),
     Case("clear --all --yes --confirm cachet", 4, "cachet", {"LANGCACHE_ENV": "dev"}),

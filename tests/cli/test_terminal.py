@@ -79,9 +79,9 @@ def test_the_question_takes_any_answer_and_removes_nothing_without_a_yes(keys, c
     assert "Traceback" not in ended.stdout
 
 
-def test_no_input_asks_nobody_even_on_a_terminal(secured_redis):
+def test_no_input_asks_no_question_even_on_a_terminal(secured_redis):
     env = {"REDIS_URL": url_of(secured_redis)}
     with Terminal("--no-input", "clear", "--all", env=env) as terminal:
         ended = terminal.finish()
     assert ended.code == 4
-    assert "nobody to ask" in ended.stdout
+    assert "may not ask for it" in ended.stdout

@@ -84,7 +84,7 @@ async def replace(load: Load, lease: Lease) -> LoadResult:
 async def _let_end(load: Load, lease: Lease) -> None:
     """After a failed refresh: let the old entry end when it would have ended without the lease.
 
-    Nobody loads under this lease any more, so no call may wait for it.
+    No load runs under this lease any more, so no call may wait for it.
     """
     store = load.runtime.store
     found = parse((await store.look_up(load.key, Budget(store.node.timeout))).stored or b"")

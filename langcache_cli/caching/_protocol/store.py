@@ -211,7 +211,7 @@ class Store:
         return await self._run("withdraw", leases, *self._taking(leases), budget=budget)
 
     async def invalidate(self, keys: Sequence[str], budget: Budget) -> int:
-        """Remove entries, and with them the right to store any load of them that is under way."""
+        """Remove keys: entries with the right to store loads of them under way, and versions of tags."""
         removed: int = await self.node.call("UNLINK", *keys, budget=budget)
         return removed
 

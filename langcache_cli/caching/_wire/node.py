@@ -121,7 +121,7 @@ class Node:
         await self._exchange(nothing, None)
 
     def try_lookup(self, keys: KeyAndTags) -> asyncio.Future[Any] | None:
-        """`lookup` as a bare future, within `timeout`; None if it first needs a connection."""
+        """`lookup` as a bare future, within `timeout`; None if it cannot be sent now."""
         connection = self._connector.current
         if connection is None:
             return None

@@ -114,7 +114,7 @@ def _must_ask(invocation: Invocation, settings: CacheSettings, *, yes: bool, con
     """Let it happen in dev, ask a person otherwise; in prod the namespace must be spelled out.
 
     Raises:
-        CommandError: It must not happen, or there is nobody to ask.
+        CommandError: It is refused, or there is no terminal to ask on.
     """
     if confirm is not None and confirm != settings.namespace:
         raise CommandError(
@@ -131,7 +131,7 @@ def _must_ask(invocation: Invocation, settings: CacheSettings, *, yes: bool, con
     if not yes and not invocation.may_ask():
         raise CommandError(
             ExitCode.REFUSED,
-            "nothing was removed: there is nobody to ask",
+            "nothing was removed: it needs consent, and may not ask for it",
             "Add --yes, or look first with --dry-run.",
         )
     return not yes
