@@ -319,14 +319,15 @@ async def test_without_redis_it_does_nothing(open_cache, session):
 async def test_a_commit_waits_for_one_budget_however_slow_redis_is(redis_url, redis_server, session):
     faults = Faults()
     settings = CacheSettings.load(env_file=None, redis_url=redis_url, operation_timeout=0.25)
-    for number in range(3000):
-        redis_server.command("SET", f"cache:vocabulary:{number}", "1")
     async with Cache(settings, externals=faults.externals()) as cache:
-        assert await cache.ping()
+        assert await cache.set("vocabulary:0", 1)
         cache.after_commit(
             session, "cache:k", tags=["t"], patterns=["cache:a*", "cache:b*"], types=["vocabulary"]
         )
         await write(session)
+        await aeventually(lambda: redis_server.command("DBSIZE") == cache.pending_invalidations == 0)
+        for number in range(3000):
+            redis_server.command("SET", f"cache:vocabulary:{number}", "1")
         faults.delay(0.1)
         started = monotonic()
         await session.commit()
