@@ -181,7 +181,7 @@ def test_a_parameter_that_may_be_part_of_a_key_is_not_refused(cache, annotation)
     cache.cached(key_prefix="p")(stats)
 
 
-@pytest.mark.parametrize("field", ["page.nmber", "number.id", "page.owner"])
+@pytest.mark.parametrize("field", ["page.size_of", "number.id", "page.owner"])
 def test_a_field_that_cannot_exist_or_be_part_of_a_key_is_refused_at_import(cache, field):
     async def stats(page: Page, number: int) -> int: ...
 
