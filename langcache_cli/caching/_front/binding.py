@@ -25,6 +25,24 @@ class Binding(Enum):
     NOTHING = "nothing"
 
 
+class EqualIfBoundAlike:
+    """Equality of what an access to a method makes, as Python's own methods have it.
+
+    ``__func__`` is what was accessed, and ``__self__`` the instance or class; both are compared by identity.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        """True for two accesses to the method of one instance."""
+        if not isinstance(other, type(self)) or "__self__" not in vars(self):
+            return self is other
+        mine, its = vars(self), vars(other)
+        return mine["__self__"] is its.get("__self__", self) and mine["__func__"] is its["__func__"]
+
+    def __hash__(self) -> int:
+        mine = vars(self)
+        return hash((id(mine["__self__"]), id(mine["__func__"]))) if "__self__" in mine else id(self)
+
+
 def bound_class(instance: Any, home: str | None) -> type[Any]:
     """The class whose method is bound to ``instance``, which is itself a class for a class method."""
     kind = type(instance)

@@ -8,6 +8,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 from langcache_cli.caching._front.binding import (
     Binding,
+    EqualIfBoundAlike,
     bound_class,
     home_and_subclasses,
     is_static,
@@ -25,7 +26,7 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
-class CachedFunction(Generic[P, T]):
+class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
     """What `cached` makes of an ``async def`` function or method.
 
     Cancelling a call is safe at any moment. While Redis cannot be used, calls run the function.
@@ -224,17 +225,6 @@ class CachedFunction(Generic[P, T]):
         if self._owner is None and self._binding is Binding.INSTANCE:
             self._owner = self._root.owner = owner
             self._may_lack_instance = True
-
-    def __eq__(self, other: object) -> bool:
-        """True for two accesses to the method of one instance."""
-        if not isinstance(other, CachedFunction) or "__self__" not in vars(self):
-            return self is other
-        mine, its = vars(self), vars(other)
-        return mine["__self__"] is its.get("__self__", self) and mine["__func__"] is its["__func__"]
-
-    def __hash__(self) -> int:
-        mine = vars(self)
-        return hash((id(mine["__self__"]), id(mine["__func__"]))) if "__self__" in mine else id(self)
 
     def __repr__(self) -> str:
         return f"<cached {self._spec.name}>"

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from langcache_cli.caching._front.binding import bound_class
+from langcache_cli.caching._front.binding import EqualIfBoundAlike, bound_class
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_function
 from langcache_cli.caching._front.function_cache import FunctionCache
@@ -61,7 +61,7 @@ def cached_many(
     return decorate
 
 
-class CachedMany(Generic[P, T]):
+class CachedMany(EqualIfBoundAlike, Generic[P, T]):
     """What `cached_many` makes of an ``async def`` function or method."""
 
     def __init__(
@@ -141,17 +141,6 @@ class CachedMany(Generic[P, T]):
         """True if the function for a single item is a method of ``kind``, too."""
         keys = self._single.spec.keys
         return keys.instance is not None and is_kind_of(kind, keys.home)
-
-    def __eq__(self, other: object) -> bool:
-        """True for two accesses to the method of one instance."""
-        if not isinstance(other, CachedMany) or "__self__" not in vars(self):
-            return self is other
-        mine, its = vars(self), vars(other)
-        return mine["__self__"] is its.get("__self__", self) and mine["__func__"] is its["__func__"]
-
-    def __hash__(self) -> int:
-        mine = vars(self)
-        return hash((id(mine["__self__"]), id(mine["__func__"]))) if "__self__" in mine else id(self)
 
     @functools.cached_property
     def _signature_of_methods(self) -> inspect.Signature:
