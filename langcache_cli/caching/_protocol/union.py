@@ -56,16 +56,14 @@ class Union:
 
 def together(selections: Sequence[Selection]) -> Iterator[Union]:
     """As few unions as possible. A pattern with a set of characters is left to Redis alone."""
-    distinct = list(dict.fromkeys(part for selection in selections for part in _parts(selection)))
-    for selection in distinct:
+    starts, others = list[Selection](), list[Selection]()
+    for selection in dict.fromkeys(part for whole in selections for part in _parts(whole)):
         if _has_set(selection):
             yield Union([selection])
-    starts = [
-        item
-        for item in distinct
-        if not _has_set(item) and item.only is None and _literal_start(item.pattern)[1]
-    ]
-    others = [item for item in distinct if not _has_set(item) and item not in set(starts)]
+        elif selection.only is None and _literal_start(selection.pattern)[1]:
+            starts.append(selection)
+        else:
+            others.append(selection)
     while starts or others:
         yield Union([*starts, *others[:MAX_PATTERNS]])
         starts, others = [], others[MAX_PATTERNS:]
