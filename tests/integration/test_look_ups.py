@@ -124,7 +124,7 @@ async def test_what_is_no_reply_to_a_look_up_ends_the_connection(open_cache, red
 
 async def test_a_look_up_that_hangs_counts_as_one_failure_however_many_wait_for_it(open_cache, own_redis):
     redis = own_redis()
-    cache = open_cache(redis.url)
+    cache = open_cache(redis.url, operation_timeout=1.0)
     await cache.ping()
     server = cache.runtime().node
     redis.pause()

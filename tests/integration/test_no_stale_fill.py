@@ -204,12 +204,15 @@ async def test_a_plain_load_never_replaces_what_a_refresh_begun_later_has_stored
 
 # -- refreshes against each other --
 
+JOINS_SECONDS = 1.0
+"""For so long a refresh whose value was refused waits for the later one, which these tests hold."""
+
 
 @pytest.mark.parametrize("same_process", [True, False], ids=["one process", "two caches"])
 async def test_when_a_refresh_has_returned_nothing_older_is_served_though_another_claimed_the_entry(
-    cache, open_cache, same_process
+    open_cache, same_process
 ):
-    first = Database(cache)
+    first = Database(open_cache(load_timeout=JOINS_SECONDS))
     second = first if same_process else Database(open_cache())
     assert await first.read(1) == [1, 0]
     for database in {first, second}:
@@ -230,8 +233,8 @@ async def test_when_a_refresh_has_returned_nothing_older_is_served_though_anothe
     assert await first.read(1) == [1, 1]
 
 
-async def test_the_old_value_does_not_come_back_when_the_later_of_two_refreshes_fails(cache, open_cache):
-    first, second = Database(cache), Database(open_cache(), held=True)
+async def test_the_old_value_does_not_come_back_when_the_later_of_two_refreshes_fails(open_cache):
+    first, second = Database(open_cache(load_timeout=JOINS_SECONDS)), Database(open_cache(), held=True)
     assert await first.read(1) == [1, 0]
     first.versions[1] = 1
     first.gate.shut()
