@@ -74,6 +74,9 @@ COVERAGE_TESTS = (
     ),
 )
 
+AGAIN = ("-q", "-n", "auto", "--hypothesis-profile", "quick")
+"""For tests that `tests` has run already, with all examples."""
+
 # What `langcache --help` imports: typer before 0.21.2 loads more of rich, which costs time and nothing else.
 NEEDS_NEW_TYPER = "tests/cli/test_help.py::test_who_asks_for_help_or_mistypes_does_not_wait_for_heavy_imports"
 
@@ -97,9 +100,7 @@ def coverage(session: nox.Session) -> None:
     session.install("--editable", ".[test]")
     shutil.rmtree(MEASUREMENTS, ignore_errors=True)
     MEASUREMENTS.mkdir()
-    # without property tests, most of whose time is hypothesis, which is slow while it is traced
-    select = ("-m", "not hypothesis")
-    session.run("python", "-m", "pytest", "-q", "-n", "auto", *select, *COVERAGE_TESTS, env=MEASURED)
+    session.run("python", "-m", "pytest", *AGAIN, *COVERAGE_TESTS, env=MEASURED)
     session.run("coverage", "combine", "--quiet", env=MEASURED_FILE)
     session.run("coverage", "report", env=MEASURED_FILE)
 
@@ -139,8 +140,8 @@ def oldest(session: nox.Session) -> None:
     """Run the tests of the core and some of the command beside the oldest versions that it declares."""
     session.install("--editable", ".[test]", "--constraint", ".ci/oldest.txt")
     # -p no:anyio: the plugin of an old anyio uses what this pytest deprecates; no test needs it
-    options = ("-q", "-n", "auto", "-p", "no:anyio", "--deselect", NEEDS_NEW_TYPER)
-    session.run("python", "-m", "pytest", *options, *(session.posargs or OLDEST_TESTS))
+    options = ("-p", "no:anyio", "--deselect", NEEDS_NEW_TYPER)
+    session.run("python", "-m", "pytest", *AGAIN, *options, *(session.posargs or OLDEST_TESTS))
 
 
 @nox.session

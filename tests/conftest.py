@@ -15,6 +15,7 @@ from tests.harness.redis_server import RedisServer
 
 # deadline=None: a real server's first answer takes longer than its later ones
 settings.register_profile("ci", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=10)  # for a second run in CI
 settings.load_profile("ci")
 
 OURS = ("REDIS_", "LANGCACHE_", "DATABASE_URL", "LANGPLUG_DATABASE_URL")
