@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from examples.backend.admin import require_admin
 from examples.backend.database import Session
 from langcache_cli.caching import after_commit, cached
-from langcache_cli.vocabulary import VocabularyWord, vocabulary_words
+from langcache_cli.vocabulary import VocabularyWord, find_vocabulary_word, vocabulary_words
 from langcache_cli.vocabulary.words import WORD_COLUMNS
 
 router = APIRouter(prefix="/vocabulary", tags=["vocabulary"])
@@ -46,20 +46,29 @@ async def search_words(beginning: str, limit: int, db: AsyncSession) -> list[Voc
 async def edit_word(word_id: int, translation_en: str, db: AsyncSession) -> bool:
     """Change a translation; False when there is no such word.
 
-    One entry and all lists are invalidated when the transaction commits, before the answer goes out.
+    One entry, all lists and all look-ups by spelling in its language are invalidated when the transaction
+    commits, before the answer goes out.
     """
-    changed = await db.execute(
-        update(vocabulary_words).where(words.id == word_id).values(translation_en=translation_en)
-    )
-    after_commit(db, tags=[f"word:{word_id}", "word-lists"])
+    edit = update(vocabulary_words).where(words.id == word_id).values(translation_en=translation_en)
+    language = await db.scalar(edit.returning(words.language))
+    after_commit(db, tags=[f"word:{word_id}", "word-lists", f"vocabulary:{language}"])
     await db.commit()
-    return bool(changed.rowcount)
+    return language is not None
 
 
 @router.get("/search")
 async def search(q: str, db: Session, limit: int = 20) -> list[VocabularyWord]:
     """Words that begin with ``q``."""
     return await search_words(q, limit, db)
+
+
+@router.get("/word-info/{text}")
+async def word_info(text: str, db: Session, language: str = "de") -> VocabularyWord:
+    """A word as it stands in a subtitle."""
+    found = await find_vocabulary_word(text, language, db)
+    if found is None:
+        raise HTTPException(404, "no such word")
+    return found
 
 
 @router.get("/level/{level}")

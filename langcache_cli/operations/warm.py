@@ -1,4 +1,4 @@
-"""Warm the vocabulary: every word, and every page of every level list."""
+"""Warm the vocabulary: every word, by id and by spelling, and every page of every level list."""
 
 from __future__ import annotations
 
@@ -13,17 +13,22 @@ from langcache_cli.caching.tooling import Pace, WarmCounts, warm
 from langcache_cli.operations.dry_run import would_write
 from langcache_cli.operations.opening import require_answer
 from langcache_cli.operations.overlapping import overlapping
+from langcache_cli.operations.type_filter import of_types
 from langcache_cli.vocabulary import (
     Database,
     Group,
     VocabularyWord,
+    find_vocabulary_word,
     get_vocabulary_level,
     get_vocabulary_word,
     groups,
     id_batches,
+    spellings_of,
     words_of,
 )
 from langcache_cli.vocabulary.groups import WORDS_PER_BATCH
+
+LOOK_UPS = (get_vocabulary_word, find_vocabulary_word, get_vocabulary_level)
 
 BATCHES_AT_ONCE = 4
 """One is read while another is encoded, and others are claimed and stored."""
@@ -31,12 +36,12 @@ BATCHES_AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True)
 class WarmLine:
-    """What became of the words, or of the level lists, of one group.
+    """What became of the words, the spellings or the level lists of one group.
 
     Attributes:
         language: ISO 639-1 code; None for words without one, which no look-up can return.
         level: Difficulty level; None for words without one.
-        what: ``words`` or ``level lists``.
+        what: ``words`` (by id), ``spellings`` (the same words as they are written) or ``level lists``.
         counts: The numbers.
         seconds: How long it took.
         began: When, by `time.perf_counter`.
@@ -72,7 +77,7 @@ class WarmReport:
     """What a warm did, or with ``dry_run`` would do.
 
     Attributes:
-        lines: One for the words and one for the level lists of each group.
+        lines: One for the words, the spellings and the level lists of each group.
         seconds: In all.
         dry_run: Whether nothing was written.
         verification: None when none was asked for.
@@ -89,8 +94,13 @@ class WarmReport:
         return sum((line.counts for line in self.lines), WarmCounts())
 
     def written(self, what: str) -> int:
-        """How many entries of ``words`` or ``level lists`` were stored."""
+        """How many entries of ``words``, ``spellings`` or ``level lists`` were stored."""
         return sum(line.counts.written for line in self.lines if line.what == what)
+
+
+def _spelt(word: str, group: Group) -> dict[str, Any]:
+    """The arguments with which `find_vocabulary_word` is asked for a word of a group."""
+    return {"word": word, "language": group.language}
 
 
 @dataclass(slots=True)
@@ -102,6 +112,7 @@ class VocabularyWarm:
         database: Where to read.
         languages: Only these; empty for all.
         levels: Only these; empty for all.
+        types: Only look-ups of these cache types; empty for all.
         limit: Words on a page of a level list, as the backend asks for them.
         missing_only: Leave entries alone that are there.
         rate: Words and lists a second at most.
@@ -114,6 +125,7 @@ class VocabularyWarm:
     database: Database
     languages: Collection[str] = ()
     levels: Collection[str] = ()
+    types: Collection[str] = ()
     limit: int = 250
     missing_only: bool = False
     rate: float | None = None
@@ -123,6 +135,7 @@ class VocabularyWarm:
     _lines: dict[tuple[Group, str], WarmLine] = field(default_factory=dict)
     _started: float = field(default_factory=time.perf_counter)
     _verification: Verification | None = None
+    _chosen: Collection[str] = ()
     _pace: Pace = field(default_factory=lambda: Pace(None))
     _done: int = 0
     _total: int = 0
@@ -131,11 +144,12 @@ class VocabularyWarm:
         """Do it.
 
         Raises:
-            CacheError: Redis could not be used.
+            CacheError: Redis could not be used; there is no such cache type.
             DatabaseError: The database could not be read.
         """
+        self._chosen = of_types(self.cache.settings, LOOK_UPS, self.types)
         found = await groups(self.database, languages=self.languages, levels=self.levels)
-        self._total = sum(group.words + len(self._pages(group)) for group in found)
+        self._total = sum(map(self._entries, found))
         self.on_progress(0, self._total)
         self._pace = Pace(None if self.dry_run else self.rate)
         if not self.dry_run or self.missing_only:
@@ -153,9 +167,19 @@ class VocabularyWarm:
         seconds = time.perf_counter() - self._started
         return WarmReport(tuple(self._lines.values()), seconds, self.dry_run, self._verification)
 
+    def _takes(self, function: CachedFunction[Any, Any], group: Group) -> bool:
+        """Whether a look-up is of the chosen types, and can find the words of a group."""
+        findable = group.language is not None or function is get_vocabulary_word
+        return findable and function.spec.keys.stem in self._chosen
+
+    def _entries(self, group: Group) -> int:
+        by_word = (get_vocabulary_word, find_vocabulary_word)
+        times = sum(self._takes(function, group) for function in by_word)
+        return times * group.words + len(self._pages(group))
+
     def _pages(self, group: Group) -> list[dict[str, Any]]:
         """The arguments of the level lists of a group, a page after the other."""
-        if group.level is None or group.language is None:
+        if group.level is None or not self._takes(get_vocabulary_level, group):
             return []
         fixed = {"level": group.level, "limit": self.limit, "language": group.language}
         return [{**fixed, "offset": offset} for offset in range(0, group.words, self.limit)]
@@ -167,11 +191,31 @@ class VocabularyWarm:
             return [words.get(word_id) for word_id in ids]
 
         async def store(ids: Sequence[int]) -> None:
-            await self._batch(group, "words", get_vocabulary_word, [{"word_id": i} for i in ids], load)
+            if self._takes(get_vocabulary_word, group):
+                await self._batch(group, "words", get_vocabulary_word, [{"word_id": i} for i in ids], load)
+            if self._takes(find_vocabulary_word, group):
+                await self._spellings(group, ids)
 
         batches = id_batches(self.database, group, size=self._pace.step(WORDS_PER_BATCH))
         at_once = BATCHES_AT_ONCE if self.rate is None else 1
         await overlapping(batches, store, at_once=at_once)
+
+    async def _spellings(self, group: Group, ids: Sequence[int]) -> None:
+        """The words with some ids, as `find_vocabulary_word` is asked for them."""
+        id_of = await spellings_of(self.database, group, ids)
+
+        async def load(calls: Sequence[Any]) -> list[VocabularyWord | None]:
+            found = await words_of(self.database, group, sorted(id_of[call["word"]] for call in calls))
+            by_spelling = {word.word: word for word in found.values() if word.language == group.language}
+            return [by_spelling.get(call["word"]) or await self._found(call) for call in calls]
+
+        calls = [_spelt(word, group) for word in id_of]
+        await self._batch(group, "spellings", find_vocabulary_word, calls, load)
+
+    async def _found(self, call: dict[str, Any]) -> VocabularyWord | None:
+        """A word that has been renamed or removed since its spelling was read."""
+        async with self.database.session() as session:
+            return await find_vocabulary_word.uncached(**call, db=session)
 
     async def _batch(
         self, group: Group, what: str, function: CachedFunction[Any, Any], calls: Sequence[Any], load: Any
@@ -196,10 +240,13 @@ class VocabularyWarm:
         for group in found:
             calls += [(get_vocabulary_level, page) for page in self._pages(group)]
             async for ids in id_batches(self.database, group):
-                calls += [
-                    (get_vocabulary_word, {"word_id": i})
-                    for i in random.sample(ids, min(self.verify, len(ids)))
-                ]
+                some = set(random.sample(ids, min(self.verify, len(ids))))
+                if self._takes(get_vocabulary_word, group):
+                    calls += [(get_vocabulary_word, {"word_id": word_id}) for word_id in some]
+                if self._takes(find_vocabulary_word, group):
+                    spellings = (await spellings_of(self.database, group, ids)).items()
+                    asked = [_spelt(word, group) for word, word_id in spellings if word_id in some]
+                    calls += [(find_vocabulary_word, call) for call in asked]
         chosen = random.sample(calls, min(self.verify, len(calls)))
         wrong = [
             function.key_for(**call) for function, call in chosen if not await self._right(function, call)

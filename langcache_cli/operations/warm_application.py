@@ -7,7 +7,7 @@ import inspect
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from langcache_cli.caching.tooling import Pace, WarmCounts, Warmer, default_warm
 from langcache_cli.operations.dry_run import would_write
 from langcache_cli.operations.loop_gaps import watched_loop
 from langcache_cli.operations.opening import require_answer
+from langcache_cli.operations.type_filter import of_types
 
 _log = logging.getLogger(__name__)
 
@@ -110,6 +111,7 @@ class ApplicationWarm:
 
     Attributes:
         cache: Where to write.
+        types: Only functions of these cache types; empty for all.
         missing_only: Leave entries alone that are there.
         rate: Calls a second at most, on average: a batch of the application is never taken apart.
         dry_run: Count, but write nothing.
@@ -117,6 +119,7 @@ class ApplicationWarm:
     """
 
     cache: Cache
+    types: Collection[str] = ()
     missing_only: bool = False
     rate: float | None = None
     dry_run: bool = False
@@ -127,13 +130,15 @@ class ApplicationWarm:
         """Do it.
 
         Raises:
-            CacheError: Redis could not be used.
+            CacheError: Redis could not be used; there is no such cache type.
             ConfigurationError: A warmer or its function is a method.
             Exception: Whatever a warmer raises.
         """
         if not self.dry_run or self.missing_only:
             await require_answer(self.cache)
         warmers = default_warmers()
+        chosen = of_types(self.cache.settings, [warmer.function for warmer in warmers], self.types)
+        warmers = [warmer for warmer in warmers if warmer.function.spec.keys.stem in chosen]
         for warmer in warmers:
             _require_no_instance(warmer)
         for warmer in warmers:

@@ -7,10 +7,15 @@ from langcache_cli.vocabulary.errors import (
     DatabaseError,
     DatabaseUnavailableError,
 )
-from langcache_cli.vocabulary.groups import Group, groups, id_batches, words_of
+from langcache_cli.vocabulary.groups import Group, groups, id_batches, spellings_of, words_of
 from langcache_cli.vocabulary.problems import explained
 from langcache_cli.vocabulary.sample import sample_database, sample_rows
-from langcache_cli.vocabulary.services import get_vocabulary_level, get_vocabulary_word, words_by_id
+from langcache_cli.vocabulary.services import (
+    find_vocabulary_word,
+    get_vocabulary_level,
+    get_vocabulary_word,
+    words_by_id,
+)
 from langcache_cli.vocabulary.words import LEVELS, VocabularyWord, metadata, vocabulary_words
 
 __all__ = [
@@ -23,6 +28,7 @@ __all__ = [
     "Group",
     "VocabularyWord",
     "explained",
+    "find_vocabulary_word",
     "get_vocabulary_level",
     "get_vocabulary_word",
     "groups",
@@ -30,6 +36,7 @@ __all__ = [
     "metadata",
     "sample_database",
     "sample_rows",
+    "spellings_of",
     "vocabulary_words",
     "words_by_id",
     "words_of",

@@ -90,6 +90,14 @@ async def words_of(database: Database, group: Group, ids: Sequence[int]) -> dict
     return words
 
 
+async def spellings_of(database: Database, group: Group, ids: Sequence[int]) -> dict[str, int]:
+    """How the words with some ids of a group, in order, are spelt, and the id of each."""
+    table = vocabulary_words.c
+    query = select(table.word, table.id).where(_of(group), table.id.between(ids[0], ids[-1]))
+    async with database.session() as session:
+        return {row.word: row.id for row in await session.execute(query)}
+
+
 def _of(group: Group) -> ColumnElement[bool]:
     table = vocabulary_words.c
     return same(table.language, group.language) & same(table.difficulty_level, group.level)

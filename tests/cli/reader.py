@@ -2,7 +2,8 @@
 
 ``python reader.py LAST_ID PAGE LEVEL...`` reads the ids from 1 to LAST_ID and every page of the levels, and
 prints how many were hits and which differ from what the database says. Of the single words it asks the
-database for every fifth only; the pages hold them all. Needs LANGCACHE_STATS_FLUSH_SECONDS to be long.
+database for every fifth only; the pages hold them all. Every word is looked up by its spelling, too. Needs
+LANGCACHE_STATS_FLUSH_SECONDS to be long.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import os
 import sys
 
 from langcache_cli.caching import close_redis_client, get_cache_stats, get_default_cache
-from langcache_cli.vocabulary import Database, get_vocabulary_level, get_vocabulary_word
+from langcache_cli.vocabulary import Database, find_vocabulary_word, get_vocabulary_level, get_vocabulary_word
 
 
 async def read(last_id: int, page: int, levels: list[str]) -> dict[str, object]:
@@ -27,9 +28,13 @@ async def read(last_id: int, page: int, levels: list[str]) -> dict[str, object]:
             offset = 0
             while await compare(get_vocabulary_level, (level, page, offset, db), differ):
                 offset += page
+        for word_id in range(1, last_id + 1):
+            word = await get_vocabulary_word.uncached(word_id, db)
+            found = await find_vocabulary_word(word.word, word.language, db)
+            differ += [] if found == word else [word.word]
         hits = {
             function.__name__: cache.statistics_of(function)["hits"]
-            for function in (get_vocabulary_word, get_vocabulary_level)
+            for function in (get_vocabulary_word, find_vocabulary_word, get_vocabulary_level)
         }
         stats = await get_cache_stats()
     await close_redis_client()

@@ -224,3 +224,25 @@ def test_a_foreign_key_cannot_speak_to_the_terminal(secured_redis):
 def test_a_rate_that_is_none_is_refused(secured_redis, rate):
     env = {"REDIS_URL": url_of(secured_redis), "LANGCACHE_ENV": "dev"}
     assert run_cli("clear", "--all", "--rate", rate, env=env).code == 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("cache:vocab:*", "no cache type has the prefix 'vocab'; keys begin with cache:PREFIX:FUNCTION:, "),
+        ("cache:get_vocabulary_word:*", "such as cache:vocabulary:"),
+        ("cache:video:*", "'video' is a cache type, and no key begins with it; use --type video"),
+        ("cache:vocabulary:f:9*", None),
+        ("cache:orders:*", None),  # an application may have such a prefix
+        ("cache:*Haus*", None),
+        ("cache:vocab:f:*", None),  # matches a plain key
+    ],
+)
+def test_a_pattern_that_matched_nothing_is_explained_where_it_is_certain(pattern, says, secured_redis, call):
+    secured_redis.command("SET", "cache:vocab:f:1", "1")
+    if pattern == "cache:vocab:*":
+        secured_redis.command("DEL", "cache:vocab:f:1")
+    ended = call("clear", "--pattern", pattern, "-n", env={"REDIS_URL": url_of(secured_redis)})
+    assert ended.code == 0
+    assert ("matched no key" in ended.stderr) == (says is not None)
+    assert (says or "") in ended.stderr

@@ -124,7 +124,7 @@ def test_a_redis_user_who_may_do_all_but_ping_can_warm(secured_redis, three_word
     ended = call("warm", env=env)
     secured_redis.command("ACL", "DELUSER", "warmer")
     assert ended.code == 0
-    assert len(keys_of(secured_redis, "cache:*")) == 4
+    assert len(keys_of(secured_redis, "cache:*")) == 7
 
 
 def test_a_wrong_postgresql_password_is_77(locked_postgres_url, secured_redis):
@@ -179,25 +179,37 @@ def test_a_value_that_cannot_be_cached_makes_a_warm_partial_3(tmp_path, secured_
     assert ended.code == loud.code == 3
     assert ended.document["lines"][0]["failed"] == 1
     assert ended.document["words_written"] == 2
-    assert complaint(ended) == "langcache: 1 of 3 entries were not stored"
+    assert complaint(ended) == "langcache: 2 of 6 entries were not stored"
     assert "frequency_rank" in loud.stderr
-    assert len(keys_of(secured_redis, "cache:vocabulary:*")) == 2
+    assert len(keys_of(secured_redis, "cache:vocabulary:*")) == 4
+
+
+ONE_BATCH = """
+from langcache_cli.caching import cached
+
+@cached(key_prefix="vocabulary")
+async def text(number: int) -> str:
+    return "long " * 4000
+
+@text.warmer
+async def texts():
+    yield [{"number": number} for number in range(300)]
+"""
 
 
 def test_a_redis_that_fills_up_makes_a_warm_partial_3_and_says_how_many(own_redis, tmp_path, call):
     """The leases of a batch fit into memory, its values do not."""
     server = own_redis(maxmemory="3mb", policy="noeviction")
-    rows = [(*row[:-2], "long " * 4000, None) for row in words(300, level=None)]
-    env = {"REDIS_URL": server.url, "DATABASE_URL": sqlite_database(tmp_path / "long.db", rows)}
-    env["LANGCACHE_COMPRESS_BYTES"] = "0"
-    ended = run_cli("warm", env=env)
+    (tmp_path / "application.py").write_text(ONE_BATCH)
+    env = {"REDIS_URL": server.url, "LANGCACHE_COMPRESS_BYTES": "0"}
+    ended = run_cli("warm", "--app", "application", env=env, cwd=tmp_path)
     assert ended.code == 3
     stored = sum(b"long" in server.command("GET", key) for key in keys_of(server, "cache:vocabulary:*"))
     assert 0 < stored < 300
     assert f"{300 - stored} of 300 entries were not stored" in complaint(ended)
-    assert ended.stdout.splitlines()[1].split()[3:7] == ["300", str(stored), "0", str(300 - stored)]
+    assert ended.stdout.splitlines()[1].split()[1:5] == ["300", str(stored), "0", str(300 - stored)]
     server.command("CONFIG", "SET", "maxmemory", "1mb")  # now there is no room for a lease either
-    again = call("warm", env=env)
+    again = call("warm", "--sample", env=env)
     assert again.code == 69
     assert "OOM" in complaint(again)
     assert "maxmemory" in again.stderr.splitlines()[-1]

@@ -75,7 +75,7 @@ def test_the_life_of_a_server(local, call):
     assert status.document["pid"] != pid
     assert not _runs(pid)
     # the data has been kept
-    assert call("stats", "--json", env=local).document["total"]["keys"] == 1004
+    assert call("stats", "--json", env=local).document["total"]["keys"] == 2004
 
     stopped, nothing = (call("redis", "stop", env=local) for _ in range(2))
     assert stopped.code == nothing.code == 0

@@ -48,8 +48,9 @@ def test_after_a_warm_every_read_of_another_process_is_a_hit_and_equal(
     no_noise(warm)
     assert f"{WORDS:,} words and {PAGES} level lists warmed" in warm.stdout
     assert "Verified 50: 0 wrong." in warm.stdout
-    assert keys_of(secured_redis) == {
+    assert keys_of(secured_redis, "cache:*") == {
         *(f"cache:vocabulary:get_vocabulary_word:{word_id}" for word_id in range(1, WORDS + 1)),
+        *(f"cache:vocabulary:find_vocabulary_word:Größe {word_id}:de" for word_id in range(1, WORDS + 1)),
         *(
             f"cache:vocabulary_level:get_vocabulary_level:{level}:{PAGE}:{offset}:de"
             for level in LEVELS
@@ -59,8 +60,12 @@ def test_after_a_warm_every_read_of_another_process_is_a_hit_and_equal(
     env["LANGCACHE_STATS_FLUSH_SECONDS"] = "3600"
     read = finish(start_cli(str(WORDS), str(PAGE), *LEVELS, env=env, command=READER))
     assert json.loads(read.stdout) == {
-        "hits": {"get_vocabulary_word": WORDS, "get_vocabulary_level": PAGES},
-        "all_hits": WORDS + PAGES,
+        "hits": {
+            "get_vocabulary_word": WORDS,
+            "find_vocabulary_word": WORDS,
+            "get_vocabulary_level": PAGES,
+        },
+        "all_hits": 2 * WORDS + PAGES,
         "misses": 0,
         "differ": [],
     }
@@ -99,7 +104,7 @@ def test_missing_only_leaves_entries_alone_and_a_second_warm_replaces_them(secur
 def test_a_dry_run_writes_nothing_and_counts_what_it_would(secured_redis, three_words, call):
     ended = call("warm", "-n", env={"REDIS_URL": url_of(secured_redis), "DATABASE_URL": three_words})
     assert ended.code == 0
-    assert ended.stdout.splitlines()[-1] == "Would warm 4 entries; nothing was written."
+    assert ended.stdout.splitlines()[-1] == "Would warm 7 entries; nothing was written."
     assert secured_redis.command("DBSIZE") == 0
 
 
@@ -117,12 +122,13 @@ def test_limit_level_and_language_choose_the_keys(tmp_path, secured_redis, call)
     ]
     env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": sqlite_database(tmp_path / "w.db", rows)}
     assert call("warm", "--limit=2", "--level", "A1", "--language", "es", env=env).code == 0
-    assert keys_of(secured_redis) == {
+    assert keys_of(secured_redis, "cache:*") == {
         *(f"cache:vocabulary:get_vocabulary_word:{word_id}" for word_id in range(21, 26)),
+        *(f"cache:vocabulary:find_vocabulary_word:Größe {word_id}:es" for word_id in range(21, 26)),
         *(f"cache:vocabulary_level:get_vocabulary_level:A1:2:{offset}:es" for offset in (0, 2, 4)),
     }
     assert call("warm", "--level", "A1", "--level", "B1", env=env).code == 0
-    assert len(keys_of(secured_redis, "cache:vocabulary:*")) == 15
+    assert len(keys_of(secured_redis, "cache:vocabulary:*")) == 30
     nothing = call("warm", "--language", "fr", env=env)
     assert nothing.code == 1
     assert "nothing to warm" in complaint(nothing)
@@ -134,8 +140,10 @@ def test_words_without_a_level_are_warmed_but_are_on_no_list(tmp_path, secured_r
     ended = call("warm", "--json", env=env)
     assert [(line["level"], line["what"], line["written"]) for line in ended.document["lines"]] == [
         ("B2", "words", 1),
+        ("B2", "spellings", 1),
         ("B2", "level lists", 1),
         (None, "words", 2),
+        (None, "spellings", 2),
     ]
 
 
@@ -177,16 +185,28 @@ def test_a_wrong_entry_under_the_same_key_fails_the_verification(secured_redis, 
     assert call("warm", env=env).code == 0
     ended = call("warm", "--missing-only", "--verify=9", "--json", env={**env, "DATABASE_URL": three_words})
     assert ended.code == 1
-    assert ended.document["verified"]["checked"] == 4
-    assert set(ended.document["verified"]["wrong"]) == keys_of(secured_redis)
+    assert ended.document["verified"]["checked"] == 7
+    assert set(ended.document["verified"]["wrong"]) == keys_of(secured_redis, "cache:*")
     assert "not as in the database" in complaint(ended)
 
 
 def test_the_sample_is_there_without_a_database(secured_redis, state_folder, call):
     ended = call("warm", "--sample", "--json", env={"REDIS_URL": url_of(secured_redis)})
     assert ended.code == 0
-    assert (ended.document["words_written"], ended.document["level_lists_written"]) == (1000, 4)
+    written = [ended.document[f"{what}_written"] for what in ("words", "spellings", "level_lists")]
+    assert written == [1000, 1000, 4]
     assert [path.suffix for path in state_folder.iterdir()] == [".db"]
+
+
+def test_a_type_chooses_the_look_ups(secured_redis, three_words, call):
+    env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": three_words}
+    nothing = call("warm", "--type", "video", env=env)
+    assert (nothing.code, "nothing to warm" in complaint(nothing)) == (1, True)
+    unknown = call("warm", "--type", "verbs", env=env)
+    assert (unknown.code, "verbs" in complaint(unknown)) == (2, True)
+    assert keys_of(secured_redis) == set()
+    chosen = call("warm", "--type", "video", "--type", "vocabulary", "--json", env=env)
+    assert [line["what"] for line in chosen.document["lines"]] == ["words", "spellings", "level lists"]
 
 
 def test_a_rate_makes_it_take_its_time(secured_redis, tmp_path, call):
@@ -211,12 +231,13 @@ def test_a_dry_run_need_not_keep_to_a_rate(secured_redis):
 def test_a_dry_run_of_what_is_missing_counts_what_is_missing(secured_redis, three_words, call):
     env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": three_words}
     line = ("warm", "--missing-only", "--dry-run", "--json")
-    assert sum(item["read"] for item in call(*line, env=env).document["lines"]) == 4
+    assert sum(item["read"] for item in call(*line, env=env).document["lines"]) == 7
     assert call("warm", env=env).code == 0
     secured_redis.command("DEL", "cache:vocabulary:get_vocabulary_word:2")
     ended = call(*line, env=env)
     assert [(item["what"], item["read"], item["skipped"]) for item in ended.document["lines"]] == [
         ("words", 1, 2),
+        ("spellings", 0, 3),
         ("level lists", 0, 1),
     ]
     assert "Would warm 1 entries" in call(*line[:-1], env=env).stdout

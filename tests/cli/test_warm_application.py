@@ -106,3 +106,20 @@ def test_a_method_of_an_instance_is_warmed(warm_app, secured_redis):
     ended = warm_app(METHOD + "\n@Service().word.warmer\nasync def words():\n    yield [{'number': 1}]")
     assert ended.code == 0, ended
     assert [key for key in keys_of(secured_redis, "cache:service:*") if ":word:" in key]
+
+
+def test_a_type_chooses_the_functions_of_an_application(warm_app):
+    other = """
+@cached(key_prefix="houses")
+async def house(number: int) -> int:
+    return number
+
+@house.warmer
+async def houses():
+    yield [{"number": 1}]
+"""
+    assert warm_app(WARMER + other, "--type", "houses", "--json").document["written"] == 1
+    assert warm_app(WARMER + other, "--type", "vocabulary", "--json").document["written"] == 3
+    nothing = warm_app(WARMER + other, "--type", "video")
+    assert (nothing.code, "no function of type video" in complaint(nothing)) == (1, True)
+    assert warm_app(WARMER + other, "--type", "verbs").code == 2

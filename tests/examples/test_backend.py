@@ -107,6 +107,39 @@ def test_words_translations_and_progress(backend):
     assert loads() == so_far
 
 
+def test_words_as_they_are_spelt_and_pages_with_what_a_user_knows(backend):
+    word = backend.get("/vocabulary/7")
+    spelt = f"/vocabulary/word-info/{word['word']}"
+    assert backend.from_all_workers(spelt) == [word] * ALL_WORKERS
+    assert backend.request("GET", spelt, params={"language": "es"}).status_code == 404
+    edited = {**word, "translation_en": "seventh heaven"}
+    backend.request("PUT", "/vocabulary/7", headers=ADMIN, params={"translation_en": "seventh heaven"})
+    assert backend.from_all_workers(spelt) == [edited] * ALL_WORKERS
+
+    # the page is loaded once for all users, and what one of them does costs this user's entry only
+    page = backend.get("/vocabulary/level/A1?limit=50")
+
+    def known(user: int) -> list[list[int]]:
+        pages = backend.from_all_workers(f"/users/{user}/level/A1?limit=50")
+        assert all([item["word"] for item in found] == page for found in pages)
+        return [[item["word"]["id"] for item in found if item["known"]] for found in pages]
+
+    def loads() -> dict[str, int]:
+        return {name: numbers["loads"] for name, numbers in backend.types().items()}
+
+    for user in (4, 42):
+        assert known(user) == [[]] * ALL_WORKERS
+    eventually(lambda: loads().get("progress") == 2, within=10)
+    before = loads()
+    backend.request("POST", f"/users/4/known/{page[0]['id']}")
+    assert known(4) == [[page[0]["id"]]] * ALL_WORKERS
+    assert known(42) == [[]] * ALL_WORKERS
+    assert backend.request("DELETE", f"/users/4/known/{page[0]['id']}").json()["known"] == 0
+    assert known(4) == [[]] * ALL_WORKERS
+    # the statistics that the changes return, and what the user knows: after each change one load of both
+    eventually(lambda: loads() == {**before, "progress": before["progress"] + 4}, within=10)
+
+
 def test_videos_subtitles_and_clearing(backend, redis_server):
     backend.request("PUT", "/vocabulary/7", headers=ADMIN, params={"translation_en": "seventh heaven"})
 

@@ -10,12 +10,15 @@ import pytest
 from sqlalchemy import delete, insert, update
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from langcache_cli.caching import invalidate_tags, set_default_cache
+from langcache_cli.caching.testing import memory_cache
 from langcache_cli.vocabulary import (
     Database,
     DatabaseAuthenticationError,
     DatabaseConfigurationError,
     DatabaseUnavailableError,
     VocabularyWord,
+    find_vocabulary_word,
     get_vocabulary_level,
     get_vocabulary_word,
     groups,
@@ -23,6 +26,7 @@ from langcache_cli.vocabulary import (
     metadata,
     sample_database,
     sample_rows,
+    spellings_of,
     vocabulary_words,
     words_of,
 )
@@ -122,6 +126,54 @@ async def test_a_word_comes_with_the_types_of_its_columns_and_an_unknown_id_is_n
         assert isinstance(word, VocabularyWord)
         assert {name: getattr(word, name) for name in VocabularyWord.__slots__} == sample_rows()[0]
         assert await get_vocabulary_word.uncached(999, session) is None
+
+
+async def test_a_spelling_finds_itself_then_another_case_then_a_lemma_and_only_in_its_language(empty_url):
+    rows = [
+        row(1, word="Morgen", lemma="Morgen"),
+        row(2, word="morgen", lemma="morgen"),
+        row(3, word="ging", lemma="gehen", rank=1),
+        row(4, word="gegangen", lemma="gehen", rank=2),
+        row(5, word="geht", lemma="gehen", rank=None),
+        row(6, word="gehen", lemma="gehen", language="es"),
+    ]
+    async with Database(await fill(empty_url, rows)) as database, database.session() as session:
+
+        async def found(word, language="de"):
+            answer = await find_vocabulary_word.uncached(word, language, session)
+            return answer and answer.id
+
+        assert [await found(word) for word in ("Morgen", "morgen", "MORGEN")] == [1, 2, 1]
+        assert [await found(word) for word in ("GEHT", "gehen", "Gehen")] == [5, 3, 3]
+        assert [await found(word, "es") for word in ("gehen", "Morgen")] == [6, None]
+        assert await found("g%") is None
+
+
+async def test_the_spellings_of_a_group_are_those_of_some_ids(empty_url):
+    rows = [row(1, word="eins"), row(2, word="zwei"), row(3, word="tres", language="es"), row(4, word="vier")]
+    async with Database(await fill(empty_url, rows)) as database:
+        german = (await groups(database))[0]
+        assert await spellings_of(database, german, [1, 2, 3]) == {"eins": 1, "zwei": 2}
+
+
+async def test_what_was_found_or_not_in_a_language_is_invalidated_by_one_tag(empty_url):
+    await fill(empty_url, [row(1, word="Haus")])
+    assert find_vocabulary_word.key_for("Haus", "de") == "cache:vocabulary:find_vocabulary_word:Haus:de"
+    async with memory_cache() as cache, Database(empty_url) as database:
+        before = set_default_cache(cache)
+        try:
+            for _ in range(2):
+                async with database.session() as session:
+                    assert (await find_vocabulary_word("Haus", "de", session)).id == 1
+                    assert await find_vocabulary_word("Maus", "de", session) is None
+            assert cache.statistics_of(find_vocabulary_word)["hits"] == 2
+            async with database.engine.begin() as connection:
+                await connection.execute(insert(vocabulary_words), [row(2, word="Maus")])
+            await invalidate_tags("vocabulary:de")
+            async with database.session() as session:
+                assert (await find_vocabulary_word("Maus", "de", session)).id == 2
+        finally:
+            set_default_cache(before)
 
 
 async def test_a_database_without_the_table_says_so(empty_url):

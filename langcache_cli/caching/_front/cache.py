@@ -15,10 +15,11 @@ from langcache_cli.caching._front.context import Context
 from langcache_cli.caching._front.decorator import decorator
 from langcache_cli.caching._front.invalidation import CacheInvalidation
 from langcache_cli.caching._front.plain_values import MISSING, PlainValues
-from langcache_cli.caching._front.registry import Registry
+from langcache_cli.caching._front.registry import Registry, known_keys
 from langcache_cli.caching._front.reports import DEFAULT_WINDOW_SECONDS, Reports
 from langcache_cli.caching._functions.options import CachedOptions
 from langcache_cli.caching._functions.spec import FunctionSpec
+from langcache_cli.caching._invalidation.unmatched_patterns import UnmatchedPatterns
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._statistics.labels import Label
@@ -81,8 +82,9 @@ class Cache:
         """The functions that `cached` of this cache has decorated."""
         self.reader = context.reader
         """The reader of a function on the running event loop; bound once, as every call uses it."""
-        self._values = PlainValues(context)
-        self._invalidation = CacheInvalidation(context)
+        unmatched = UnmatchedPatterns(context.settings, known_keys)
+        self._values = PlainValues(context, unmatched.plain_keys)
+        self._invalidation = CacheInvalidation(context, unmatched)
         self._reports = Reports(context)
 
     # -- functions --
@@ -169,7 +171,8 @@ class Cache:
     async def invalidate(self, pattern: str, *, keys_per_second: float | None = None) -> int:
         """Remove every key that matches a Redis pattern such as ``cache:*vocabulary*``.
 
-        Text from users must become part of it only as `argument_text`, which is the form it has in keys.
+        Text from users must become part of it only as `argument_text`, which is the form it has in keys. One
+        that removes nothing, and can match no key that this process makes, is warned about once.
 
         Args:
             pattern: Begins with the namespace.

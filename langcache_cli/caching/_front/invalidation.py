@@ -10,14 +10,16 @@ from typing import Any
 from langcache_cli.caching._front.context import Context
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._invalidation.after_commit import CommitHooks
+from langcache_cli.caching._invalidation.unmatched_patterns import UnmatchedPatterns
 from langcache_cli.caching._keys.selection import Invalidation, Selection
 
 
 class CacheInvalidation:
     """Checks what is to be removed, and passes it to the invalidator of the event loop. See `Cache`."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, unmatched: UnmatchedPatterns) -> None:
         self._context = context
+        self._unmatched = unmatched
         self._commit_hooks = CommitHooks(self)
 
     async def keys(self, keys: Sequence[str], spec: FunctionSpec | None) -> int:
@@ -69,11 +71,19 @@ class CacheInvalidation:
         if not self._context.enabled:
             return 0
         invalidator = self._context.runtime().invalidator
-        return await invalidator.invalidate_selection(selection, keys_per_second=keys_per_second)
+        removed = await invalidator.invalidate_selection(selection, keys_per_second=keys_per_second)
+        self._warn([selection], removed)
+        return removed or 0
+
+    def _warn(self, invalidations: Sequence[Invalidation], removed: int | None) -> None:
+        """Warn about patterns that removed nothing, and can match nothing."""
+        if removed == 0:
+            selections = [item for item in invalidations if isinstance(item, Selection)]
+            self._unmatched.removed_nothing([item.pattern for item in selections if item.only is None])
 
     async def removed(self, invalidations: Sequence[Invalidation]) -> None:
         """Invalidate, on the running event loop."""
-        await self._context.runtime().invalidator.invalidate_all(invalidations)
+        self._warn(invalidations, await self._context.runtime().invalidator.invalidate_all(invalidations))
 
     def remove_soon(self, invalidations: Sequence[Invalidation]) -> None:
         """Begin to invalidate; without a running event loop, on another one of this cache."""

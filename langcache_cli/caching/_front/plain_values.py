@@ -6,7 +6,7 @@ finds nothing, and a write reports that it did not happen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -37,13 +37,16 @@ MISSING = Missing()
 class PlainValues:
     """The key-value store of one cache. See `Cache`."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, remember: Callable[[Iterable[str]], object]) -> None:
+        """Pass every key to ``remember``."""
         self._context = context
+        self._remember = remember
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Any]:
         """See `Cache.get_many`."""
         if not self._context.enabled:
             return dict.fromkeys(keys, MISSING)
+        self._remember(keys)
         runtime, full_keys = self._context.runtime(), [self._context.namespace.key(key) for key in keys]
         found = await runtime.read_if_allowed(lambda: _read(runtime.node, full_keys))
         return dict.fromkeys(keys, MISSING) if found is None else dict(zip(keys, found, strict=True))
@@ -54,6 +57,7 @@ class PlainValues:
             raise ValueError(f"ttl must be {TTL_RANGE}, not {ttl!r}")
         if not self._context.enabled or not values:
             return not values
+        self._remember(values)
         commands: list[tuple[str | bytes | int, ...]] = []
         for key, value in values.items():
             ttl_ms = milliseconds(ttl or self._ttl_of(key))

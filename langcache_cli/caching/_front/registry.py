@@ -14,6 +14,16 @@ from langcache_cli.caching._functions.warmer import Warmer
 _CELL = re.compile(r"^<|[/\\]ipykernel_\d+[/\\]")
 """File names that interpreters make up, such as ``<python-input-3>`` and ``/tmp/ipykernel_7/123.py``."""
 
+_KNOWN: dict[str, bool] = {}
+
+
+def known_keys() -> dict[str, bool]:
+    """How the keys of all cached functions of this process begin: ``prefix:function``.
+
+    The values are True if arguments follow in every key.
+    """
+    return _KNOWN
+
 
 class Registry:
     """The specs of cached functions, by ``prefix:function``."""
@@ -35,6 +45,7 @@ class Registry:
                 "give one of them another key_prefix"
             )
         self._specs[spec.keys.stem] = spec
+        _KNOWN[spec.keys.stem] = bool(spec.keys.fields) and spec.keys.compute is None
 
     def warmers(self) -> list[Warmer[Any]]:
         """The warmers of the functions, in the order in which these were decorated."""

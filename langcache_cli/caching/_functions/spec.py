@@ -67,6 +67,7 @@ class FunctionSpec:
         self._compiled_keys: dict[str, Callable[..., KeyAndTags]] = {}
         self._codec: Codec | None = None
         self._warned = False
+        self._warned_of_lease = False
         try:
             self._codec = Codec(return_annotation(function))
         except NameError:
@@ -189,6 +190,14 @@ class FunctionSpec:
             if show_values and isinstance(reason, UncacheableValueError):
                 text = reason.details
             logger.warning("%s returned a value that is not cached: %s", self.name, text)
+
+    def warn_lease_ended(self, why: str) -> None:
+        """Log, once per process, that a value of this function came too late to be stored, and why."""
+        if not self._warned_of_lease:
+            self._warned_of_lease = True
+            logger.warning(
+                "%s: a value was not stored, as the lease of its load had ended: %s", self.name, why
+            )
 
     def _checked_tags(self, templates: Sequence[str]) -> TagTemplates:
         try:

@@ -52,14 +52,18 @@ class Invalidator:
         return await self._invalidate_keys(keys, Budget(self._store.node.timeout))
 
     async def _invalidate_keys(self, keys: Sequence[str], budget: Budget) -> int:
-        return await self._remove_or_defer(
+        removed = await self._remove_or_defer(
             keys, lambda: self._store.invalidate(keys, budget), Confirmation(self._store.node)
         )
+        return removed or 0
 
     async def invalidate_selection(
         self, selection: Selection, *, keys_per_second: float | None = None
-    ) -> int:
-        """Remove the keys of a selection, at most so many a second; returns how many there were.
+    ) -> int | None:
+        """Remove the keys of a selection, at most so many a second.
+
+        Returns:
+            How many there were; None if that is not known, as Redis did not confirm.
 
         Raises:
             CacheUnavailableError: Redis did not confirm, and there is no delivery.
@@ -70,8 +74,11 @@ class Invalidator:
             Confirmation(self._selection_node),
         )
 
-    async def invalidate_all(self, invalidations: Sequence[Invalidation]) -> None:
+    async def invalidate_all(self, invalidations: Sequence[Invalidation]) -> int | None:
         """Remove keys and selections, within one budget for all.
+
+        Returns:
+            How many keys the selections had; None if that is not known, as Redis did not confirm.
 
         Raises:
             CacheUnavailableError: Redis did not confirm, and there is no delivery.
@@ -86,12 +93,13 @@ class Invalidator:
             if self._delivery is not None:
                 self._delivery.defer(selections)
             raise
-        if selections:
-            await self._remove_or_defer(
-                selections,
-                lambda: unlink(node, *selections, budget=budget if self._delivery is not None else None),
-                Confirmation(node),
-            )
+        if not selections:
+            return None
+        return await self._remove_or_defer(
+            selections,
+            lambda: unlink(node, *selections, budget=budget if self._delivery is not None else None),
+            Confirmation(node),
+        )
 
     def defer(self, invalidations: Sequence[Invalidation]) -> None:
         """Invalidate in the background; this process does not read the cache before Redis has confirmed."""
@@ -106,8 +114,8 @@ class Invalidator:
         what: Sequence[Invalidation],
         remove: Callable[[], Awaitable[int]],
         confirmation: Confirmation,
-    ) -> int:
-        """Remove; what Redis does not confirm is deferred and counts as nothing removed."""
+    ) -> int | None:
+        """Remove, and return how many there were; None if Redis did not confirm, and it was deferred."""
         try:
             with self._store.node.errors_as_unavailable():
                 removed = await remove()
@@ -116,7 +124,7 @@ class Invalidator:
             if self._delivery is None:
                 raise
             self._delivery.defer(what)
-            return 0
+            return None
         except asyncio.CancelledError:
             # Outcome unknown, and the change behind it was made: treat as unconfirmed.
             if self._delivery is not None:

@@ -45,6 +45,7 @@ class Leases:
         self._lifetime = lifetime
         self._store = store
         self._budget = budget
+        self._renewal: LeaseRenewal | None = None
 
     async def prepare(self, keys: Sequence[KeyAndTags]) -> list[Lease]:
         """Leases, not taken yet, with the versions that their tags have before anything is loaded."""
@@ -80,14 +81,18 @@ class Leases:
 
     def renewing(self, leases: Sequence[Lease]) -> LeaseRenewal:
         """A context manager that prolongs leases, for as long as a load may take."""
-        return self._runtime.renewing(self._store, leases)
+        self._renewal = self._runtime.renewing(self._store, leases)
+        return self._renewal
 
     async def commit(self, pairs: Sequence[tuple[Lease, Entry]]) -> list[Any]:
         """Store entries: 1 for each that was, 0 for one that was invalidated meanwhile, or an error."""
         leases, entries = [lease for lease, _ in pairs], [entry for _, entry in pairs]
         encoded, kept_ms = [entry.to_bytes() for entry in entries], list(map(self._lifetime.kept_ms, entries))
         try:
-            return await self._store.commit(leases, encoded, kept_ms, self._budget)
+            replies = await self._store.commit(leases, encoded, kept_ms, self._budget)
+            if 0 in replies and self._renewal is not None and (why := self._renewal.why_ended()):
+                self._spec.warn_lease_ended(why)
+            return replies
         finally:
             # a caller that has these values must not find older ones afterwards
             self._runtime.forget([lease.key for lease in leases])

@@ -21,6 +21,7 @@ from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import Lease, Seen, holds, raise_errors
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.flight import LoadResult
+from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
 from langcache_cli.caching._single_flight.nesting import LoadScope, waits_for_us
 from langcache_cli.caching._single_flight.shared_errors import describe
 from langcache_cli.caching._statistics.labels import Label
@@ -57,6 +58,7 @@ class Load:
         self.origin = origin
         self.lifetime = lifetime
         self.budget = Budget(runtime.node.timeout)
+        self._renewal: LeaseRenewal | None = None
 
     async def look_up(self) -> Seen:
         """Look up what is stored now; raises like `Store.look_up`."""
@@ -207,7 +209,7 @@ class Load:
     async def run_leased(self, lease: Lease) -> tuple[Any, Entry | None]:
         """Run the function while its lease is renewed; returns the value, and the entry to store."""
         started = self.runtime.loop.time()
-        with self.runtime.renewing(self.runtime.store, [lease]):
+        with self.runtime.renewing(self.runtime.store, [lease]) as self._renewal:
             value = await self.run()
         return value, self._encode(value, lease.tags, load_seconds=self.runtime.loop.time() - started)
 
@@ -238,6 +240,8 @@ class Load:
             self.count("bytes_written", len(entry.payload))
         else:
             self.count("refused")
+            if self._renewal is not None and (why := self._renewal.why_ended()):
+                self.spec.warn_lease_ended(why)
         return bool(stored)
 
     def give_up_storing(self, lease: Lease) -> None:

@@ -77,6 +77,16 @@ def _clear(
     else:
         report = _remove(output, settings, target, rate)
     _print(output, invocation, settings, report)
+    if target.pattern is not None and not report.count:
+        _hint(output, settings, target.pattern)
+
+
+def _hint(output: Output, settings: CacheSettings, pattern: str) -> None:
+    """Say why a pattern has probably matched nothing."""
+    from langcache_cli.operations.pattern_hint import probable_mistake  # noqa: PLC0415 - see the package
+
+    if mistake := probable_mistake(settings, pattern):
+        output.note(f"warning: the pattern matched no key: {mistake}")
 
 
 def _remove(output: Output, settings: CacheSettings, target: Target, rate: float | None) -> ClearReport:

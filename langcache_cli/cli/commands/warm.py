@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Levels = Annotated[list[str], typer.Option(help="Only this level, A1 to C2. Repeatable.", metavar="LEVEL")]
 Languages = Annotated[list[str], typer.Option(help="Only this language. Repeatable.", metavar="CODE")]
+Types = Annotated[
+    list[str], typer.Option("--type", help="Only look-ups of this cache type. Repeatable.", metavar="TYPE")
+]
 Limit = Annotated[
     int,
     typer.Option(help="Words on a page of a level list, as the backend asks for them.", min=1, max=2**31 - 1),
@@ -41,6 +44,7 @@ def warm(
     ctx: typer.Context,
     level: Levels = [],  # noqa: B006 - typer's way to say 'none given'
     language: Languages = [],  # noqa: B006 - as above
+    type_: Types = [],  # noqa: B006 - as above
     limit: Limit = 250,
     sample: Sample = False,
     missing_only: MissingOnly = False,
@@ -51,7 +55,7 @@ def warm(
 ) -> None:
     """Fill the cache from the database.
 
-    Takes every word, and every page of every level list.
+    Takes every word, by its id and by its spelling, and every page of every level list.
     Entries that are there are replaced, and served until then. An invalidation meanwhile wins.
     """
     invocation: Invocation = ctx.obj
@@ -60,7 +64,11 @@ def warm(
             raise CommandError(
                 ExitCode.USAGE, "--app does not go with --level, --language, --sample or --verify"
             )
-        execute(warm_application(invocation, app, missing_only=missing_only, rate=rate, dry_run=dry_run))
+        execute(
+            warm_application(
+                invocation, app, types=type_, missing_only=missing_only, rate=rate, dry_run=dry_run
+            )
+        )
         return
     level = [name.upper() for name in level]
     _require_levels(level)
@@ -70,6 +78,7 @@ def warm(
             sample=sample,
             levels=level,
             languages=language,
+            types=type_,
             limit=limit,
             missing_only=missing_only,
             rate=rate,
@@ -125,8 +134,8 @@ def _sentence(report: WarmReport) -> str:
     if report.dry_run:
         return f"Would warm {report.total.read:,} entries; nothing was written."
     text = (
-        f"{report.written('words'):,} words and {report.written('level lists'):,} level lists "
-        f"warmed in {report.seconds:.2f} s."
+        f"{report.written('spellings'):,} spellings, {report.written('words'):,} words and "
+        f"{report.written('level lists'):,} level lists warmed in {report.seconds:.2f} s."
     )
     if report.verification is not None:
         checked, wrong = report.verification.checked, len(report.verification.wrong)
@@ -149,6 +158,7 @@ def _document(report: WarmReport) -> dict[str, Any]:
         "dry_run": report.dry_run,
         "seconds": report.seconds,
         "words_written": report.written("words"),
+        "spellings_written": report.written("spellings"),
         "level_lists_written": report.written("level lists"),
         "lines": lines,
         "verified": None
@@ -162,7 +172,7 @@ def _judge(report: WarmReport, database: str) -> None:
         raise CommandError(
             ExitCode.CHECK_FAILED,
             f"there was nothing to warm: vocabulary_words has no such words ({database})",
-            "Check --language and --level, or whether the backend has filled the table.",
+            "Check --type, --language and --level, or whether the backend has filled the table.",
             reported=True,
         )
     if report.verification is not None and report.verification.wrong:

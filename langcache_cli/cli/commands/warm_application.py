@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from langcache_cli.cli.commands.warm_counts import COLUMNS, cells, fields, require_stored
@@ -16,9 +17,15 @@ if TYPE_CHECKING:
 
 
 async def warm_application(
-    invocation: Invocation, app: str, *, missing_only: bool, rate: float | None, dry_run: bool
+    invocation: Invocation,
+    app: str,
+    *,
+    types: Collection[str],
+    missing_only: bool,
+    rate: float | None,
+    dry_run: bool,
 ) -> None:
-    """Warm every function of an application that has a warmer."""
+    """Warm every function of an application that has a warmer, or those of some cache types."""
     from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
     from langcache_cli.operations.warm_application import (  # noqa: PLC0415 - as above
         ApplicationWarm,
@@ -34,6 +41,7 @@ async def warm_application(
                 with output.progress("warming") as on_progress:
                     run = ApplicationWarm(
                         cache,
+                        types=types,
                         missing_only=missing_only,
                         rate=rate,
                         dry_run=dry_run,
@@ -48,7 +56,7 @@ async def warm_application(
         output.document("warm", {"target": invocation.target(settings), **_document(report)})
     else:
         _print(output, report)
-    _judge(report, app)
+    _judge(report, app, types)
 
 
 def _print(output: Output, report: ApplicationReport) -> None:
@@ -73,11 +81,12 @@ def _document(report: ApplicationReport) -> dict[str, Any]:
     }
 
 
-def _judge(report: ApplicationReport, app: str) -> None:
+def _judge(report: ApplicationReport, app: str, types: Collection[str]) -> None:
     if not report.lines:
+        kind = f" of type {' or '.join(types)}" if types else ""
         raise CommandError(
             ExitCode.CHECK_FAILED,
-            f"there was nothing to warm: no function that {app} defines has a warmer",
+            f"there was nothing to warm: no function{kind} that {app} defines has a warmer",
             "Decorate an async generator of arguments with @function.warmer.",
             reported=True,
         )
