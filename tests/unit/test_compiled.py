@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langcache_cli.caching._functions.spec import FunctionSpec
-from langcache_cli.caching._keys.argument_text import _PLAIN, _string
+from langcache_cli.caching._keys.argument_text import is_plain_word, _string
 from langcache_cli.caching._keys.compiled import compile_keys
 from langcache_cli.caching._keys.tags import TagTemplates
 from tests.unit.values import values
@@ -81,7 +81,7 @@ def test_a_function_with_variadic_arguments_is_not_compiled(args, kwargs):
 
 @given(st.text())
 def test_the_fast_path_accepts_only_words_that_the_slow_path_leaves_unchanged(text):
-    if _PLAIN(text):
+    if is_plain_word(text):
         assert _string(text) == text
 
 
@@ -89,14 +89,14 @@ def test_the_fast_path_accepts_only_words_that_the_slow_path_leaves_unchanged(te
     "text", ["None", "True", "False", "inf", "nan", "", "1", "-inf", "a:b", "a\n", "~a", "a*"]
 )
 def test_reserved_and_special_texts_take_the_slow_path(text):
-    assert not _PLAIN(text)
+    assert not is_plain_word(text)
 
 
 @pytest.mark.parametrize(
     "text", ["Haus", "schön", "Hello world", "none", "Nonesuch", "get_word", "Wie geht's"[:3]]
 )
 def test_words_take_the_fast_path(text):
-    assert _PLAIN(text)
+    assert is_plain_word(text)
 
 
 def test_a_function_name_with_quotes_and_braces_is_escaped():

@@ -29,7 +29,7 @@ _UNSAFE = re.compile(
     "[:*?\\[\\]\\\\^{}%\x00-\x1f\x7f-\x9f\ud800-\udfff"
     "\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
-_PLAIN = re.compile(r"(?!(?:None|True|False|inf|nan)\Z)[^\W\d_][\w ,.!-]{0,999}").fullmatch
+is_plain_word = re.compile(r"(?!(?:None|True|False|inf|nan)\Z)[^\W\d_][\w ,.!-]{0,999}").fullmatch
 """Fast path for most words: `_string` returns them unchanged, but takes longer."""
 
 LONG_TEXT = 4096
@@ -56,7 +56,7 @@ def argument_text(value: object) -> str:
         TypeError: The value has no stable form: an object with a default ``repr``, an open file, a set of
             mixed types, a value that contains itself, a dataclass with an unset field.
     """
-    if type(value) is str and _PLAIN(value):
+    if type(value) is str and is_plain_word(value):
         return value
     if isinstance(value, str) and not isinstance(value, Enum):
         return _string(str.__str__(value))

@@ -48,15 +48,25 @@ class Leases:
 
     async def prepare(self, keys: Sequence[KeyAndTags]) -> list[Lease]:
         """Leases, not taken yet, with the versions that their tags have before anything is loaded."""
-        tags = list(dict.fromkeys(chain.from_iterable([one[1:] for one in keys])))
-        tokens = new_ids(len(keys))
-        if not tags:
-            return [Lease(key, token) for (key,), token in zip(keys, tokens, strict=True)]
+        leases = [Lease(one[0], token) for one, token in zip(keys, new_ids(len(keys)), strict=True)]
+        return await self.with_tags(leases, [one[1:] for one in keys])
+
+    async def with_tags(self, leases: Sequence[Lease], tags: Sequence[tuple[str, ...]]) -> list[Lease]:
+        """Leases with the versions of their tags, as they are before anything is loaded.
+
+        Args:
+            leases: The leases.
+            tags: The keys of the tags of each.
+        """
+        distinct = list(dict.fromkeys(chain.from_iterable(tags)))
+        if not distinct:
+            return list(leases)
         ttl_ms = self._lifetime.longest_ms + self._runtime.longest_load_ms
-        versions = dict(zip(tags, await self._store.tag_versions(tags, ttl_ms, self._budget), strict=True))
+        found = await self._store.tag_versions(distinct, ttl_ms, self._budget)
+        versions = dict(zip(distinct, found, strict=True))
         return [
-            Lease(one[0], token, tuple([versions[tag] for tag in one[1:]]))
-            for one, token in zip(keys, tokens, strict=True)
+            Lease(lease.key, lease.token, tuple([versions[tag] for tag in of_lease]))
+            for lease, of_lease in zip(leases, tags, strict=True)
         ]
 
     async def claim(self, leases: Sequence[Lease]) -> None:
@@ -78,6 +88,11 @@ class Leases:
             found[index] = reply
         return [stored is None for stored in found]
 
+    async def elect(self, leases: Sequence[Lease], entry_ids: Sequence[str]) -> list[bool]:
+        """Take the leases of entries that are served meanwhile; False for each that another load has."""
+        budget = self._budget or Budget(self._store.node.timeout)
+        return [bool(reply) for reply in raise_errors(await self._store.elect(leases, entry_ids, budget))]
+
     def renewing(self, leases: Sequence[Lease]) -> LeaseRenewal:
         """A context manager that prolongs leases, for as long as a load may take."""
         return self._runtime.renewing(self._store, leases)
@@ -94,7 +109,7 @@ class Leases:
 
     async def store(self, leases: Sequence[Lease], values: Sequence[Any], load_seconds: float) -> list[Any]:
         """`commit` values that were just loaded; None for one that would not come back the same."""
-        writer = EntryWriter(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
+        writer = self.writer(load_seconds=load_seconds)
         replies: list[Any] = []
         for entries, kept_ms in writer.encoded(values, [lease.tags for lease in leases]):
             portion = leases[len(replies) : len(replies) + len(entries)]
@@ -120,10 +135,9 @@ class Leases:
             described = [describe(error) if error is not None else b"" for error in errors]
             await self._store.fail(leases, described, self._budget)
 
-    def entry(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
-        """The entry of a loaded value; None for one that would not come back the same."""
-        writer = EntryWriter(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
-        return writer.entry(value, lease.tags)
+    def writer(self, *, load_seconds: float) -> EntryWriter:
+        """Makes the entries of values that were just loaded; ``load_seconds`` is the time for each."""
+        return EntryWriter(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
 
     def _usable(self, seen: Seen) -> bool:
         found = seen.parse()

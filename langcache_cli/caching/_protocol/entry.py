@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 from langcache_cli.caching._clock import ID_DIGITS
@@ -111,6 +112,7 @@ def parse(stored: bytes) -> Entry | Placeholder | None:
 TAGS_GROUP, COMPRESSION_GROUP = 1, 2
 
 
+@cache
 def servable_header(schema: str) -> Callable[[bytes, int, int], re.Match[bytes] | None]:
     """A fast match for the header of an entry written with ``schema`` and not leased; `parse` reads the rest.
 
