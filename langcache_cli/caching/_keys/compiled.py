@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from inspect import Parameter
 from typing import Any
 
-from langcache_cli.caching._keys.argument_text import argument_text, is_plain_word
+from langcache_cli.caching._keys.argument_text import SHORT_INT, are_plain, argument_text, is_plain_word
 from langcache_cli.caching._keys.builder import KeyBuilder
 from langcache_cli.caching._keys.key_template import KeyTemplate
 from langcache_cli.caching._keys.shortening import MAX_KEY_BYTES, shorten
@@ -18,8 +18,6 @@ from langcache_cli.caching._keys.tags import KeyAndTags, TagTemplates, encodable
 from langcache_cli.caching._keys.template_field import TemplateField
 
 _MISSING = object()
-_SHORT_INT = 2**63
-"""Ints outside +-2**63 take the slow path, which handles those too long for Python to write in decimal."""
 
 
 def compile_keys(keys: KeyBuilder, tags: TagTemplates, namespace: str) -> Callable[..., KeyAndTags] | None:
@@ -74,20 +72,19 @@ def compile_keys_of_items(
         return None
     mark, loop = source.mark, _Loop(source, item)
     loop.assign("key", _key_pieces(keys, namespace), source.argument, "shorten")
-    loop.each.append(f"        {mark}found.append({mark}key)")
+    loop.add(f"{mark}found.append({mark}key)")
     for number, template in enumerate(tags.templates):
         pieces = ((tag_prefix(namespace), None), *template.pieces)
         loop.assign(f"tag{number}", pieces, source.tag_argument, "encodable_key")
     if tags:
-        loop.each += loop.tags(len(tags.templates))
+        loop.collect_tags(len(tags.templates))
     shared = [parameter for parameter in source.parameters if parameter.name != item]
     lines = [
         f"def {mark}keys({mark}items, {source.signature(shared)}):",
         *(f"    if {name} is {mark}missing: raise TypeError" for name in sorted(keys.required - {item})),
         f"    {mark}found, {mark}tags = [], {'[]' if tags else None}",
         *loop.once,
-        f"    for {item} in {mark}items:",
-        *loop.each,
+        *loop.lines(),
         f"    return {mark}found, {mark}tags",
     ]
     compiled: KeysOfItems = source.compiled(lines, keys, tags)
@@ -120,6 +117,7 @@ class _Source:
         scope: dict[str, Any] = {
             f"{mark}missing": _MISSING,
             f"{mark}plain": is_plain_word,
+            f"{mark}are_plain": are_plain,
             f"{mark}text": argument_text,
             f"{mark}tag_text": tag_text,
             f"{mark}shorten": shorten,
@@ -173,7 +171,7 @@ class _Source:
         """Source text that formats a field in a key."""
         if (field := TemplateField.parse(name)) is not None and field.steps:
             return f"{self.mark}text({field.source})"
-        is_short = f"type({name}) is int and {-_SHORT_INT} < {name} < {_SHORT_INT}"
+        is_short = f"type({name}) is int and {-SHORT_INT} < {name} < {SHORT_INT}"
         is_plain = f"type({name}) is str and {self.mark}plain({name})"
         return f"{name} if {is_short} or {is_plain} else {self.mark}text({name})"
 
@@ -185,13 +183,18 @@ class _Source:
 
 
 class _Loop:
-    """Source text of a loop over items: lines that run once, before it, and lines that run for each item."""
+    """Source text of a loop over items: lines that run once, before it, and lines that run for each item.
+
+    There are two loops, one of which runs: most items need no look at each, see `are_plain`.
+    """
 
     def __init__(self, source: _Source, item: str) -> None:
         self.once: list[str] = []
-        self.each: list[str] = []
+        self._each: list[str] = []
+        self._each_plain: list[str] = []
         self._source = source
         self._item = item
+        self._tag_of_item = False
 
     def assign(
         self,
@@ -201,17 +204,62 @@ class _Loop:
         normalise: str,
     ) -> None:
         """`_Source.assign`, before the loop if it does not depend on the item."""
+        mark, item = self._source.mark, self._item
+        groups = self._grouped(variable, pieces, argument)
+
+        def expression(name: str) -> str:
+            return name if name.startswith(mark) else argument(name)
+
+        def plain_expression(name: str) -> str:
+            return name if name == item else expression(name)
+
+        lines = self._source.assign(variable, groups, expression, normalise)
+        if all(name is None or name.startswith(mark) for _, name in groups):
+            self.once += lines
+            return
+        self._each += lines
+        self._each_plain += self._source.assign(variable, groups, plain_expression, normalise)
+        self._tag_of_item = self._tag_of_item or variable != "key"
+
+    def add(self, line: str) -> None:
+        """Run a line for each item."""
+        self._each.append(f"    {line}")
+        self._each_plain.append(f"    {line}")
+
+    def collect_tags(self, count: int) -> None:
+        """Collect the tags of each item: one object for all items if no tag depends on the item."""
         mark = self._source.mark
+        made = f"{mark}tags_of_item = ({', '.join(f'{mark}tag{number}' for number in range(count))},)"
+        if self._tag_of_item:
+            self.add(made)
+        else:
+            self.once.append(f"    {made}")
+        self.add(f"{mark}tags.append({mark}tags_of_item)")
+
+    def lines(self) -> list[str]:
+        """The loops."""
+        mark, head = self._source.mark, f"for {self._item} in {self._source.mark}items:"
+        return [
+            f"    if {mark}are_plain({mark}items):",
+            *(f"        {line}" for line in (head, *self._each_plain)),
+            "    else:",
+            *(f"        {line}" for line in (head, *self._each)),
+        ]
+
+    def _grouped(
+        self, variable: str, pieces: tuple[tuple[str, str | None], ...], argument: Callable[[str], str]
+    ) -> tuple[tuple[str, str | None], ...]:
+        """The pieces with variables in the place of text that all items share."""
         groups: list[tuple[str, str | None]] = []
         constant: list[tuple[str, str | None]] = []
 
         def end_group() -> None:
             if all(name is None for _, name in constant):
                 groups.extend(constant)
-            else:  # text that all items share
+            else:
                 shared = f"{variable}_{len(groups)}"
-                self.once.append(self._source.assign(shared, tuple(constant), argument, normalise)[0])
-                groups.append(("", f"{mark}{shared}"))
+                self.once.append(self._source.assign(shared, tuple(constant), argument, "")[0])
+                groups.append(("", f"{self._source.mark}{shared}"))
             constant.clear()
 
         for literal, name in pieces:
@@ -223,26 +271,7 @@ class _Loop:
             else:
                 constant.append((literal, name))
         end_group()
-        of_item = any(name is not None and not name.startswith(mark) for _, name in groups)
-        lines = self._source.assign(
-            variable,
-            tuple(groups),
-            lambda name: name if name.startswith(mark) else argument(name),
-            normalise,
-        )
-        if of_item:
-            self.each += [f"    {line}" for line in lines]
-        else:
-            self.once += lines
-
-    def tags(self, count: int) -> list[str]:
-        """Lines that collect the tags of an item: one object for all items if no tag depends on the item."""
-        mark = self._source.mark
-        made = f"{mark}tags_of_item = ({', '.join(f'{mark}tag{number}' for number in range(count))},)"
-        depends = any(line.lstrip().startswith(f"{mark}tag") for line in self.each)
-        if not depends:
-            self.once.append(f"    {made}")
-        return [*([f"        {made}"] if depends else []), f"        {mark}tags.append({mark}tags_of_item)"]
+        return tuple(groups)
 
 
 def _key_pieces(keys: KeyBuilder, namespace: str) -> tuple[tuple[str, str | None], ...]:

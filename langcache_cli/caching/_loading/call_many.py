@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from langcache_cli.caching._errors import CacheError
@@ -102,15 +102,16 @@ class CallMany:
             load = self._load_many(Budget(self._runtime.node.timeout))
             self._results.update(await refresh_many(self._reader, load, due, self._load_of))
         uncacheable = [key for key in missing if key in self._runtime.uncacheable]
-        absent = [key for key in missing if key not in uncacheable] if uncacheable else missing
-        if absent:
-            waiting += await self._load_absent(absent)
+        for key in uncacheable:
+            del missing[key]
+        if missing:
+            waiting += await self._load_absent(missing)
         await self._run_unstored(uncacheable, "misses")
         await self._wait_for_others(waiting)
 
-    def _sorted(self, read: Read) -> tuple[list[str], list[str], list[Due]]:
+    def _sorted(self, read: Read) -> tuple[dict[str, bytes], list[str], list[Due]]:
         """The keys to load, those to wait for, and the entries to renew, whose values are results already."""
-        missing, waiting, due = list[str](), list[str](), list[Due]()
+        missing, waiting, due = dict[str, bytes](), list[str](), list[Due]()
         for place in read.rest:
             key = read.keys[place]
             del self._results[key]
@@ -120,7 +121,7 @@ class CallMany:
                 continue
             decoded = self._spec.decode(found) if found is not None else None
             if found is None or decoded is None:
-                missing.append(key)
+                missing[key] = read.stored[place] or b""
                 continue
             self._reader.hits.count_many([key], [len(found.payload)], read.seconds)
             self._results[key] = decoded[0]
@@ -143,15 +144,21 @@ class CallMany:
             return False
         return place in read.due or lifetime.draw_refresh(entry, self._runtime.now_ms())
 
-    async def _load_absent(self, keys: Sequence[str]) -> list[str]:
-        """Load what no other call is loading, in one call of the function; returns the rest."""
+    async def _load_absent(self, missing: Mapping[str, bytes]) -> list[str]:
+        """Load what no other call is loading, in one call of the function; returns the rest.
+
+        Args:
+            missing: The keys, with the unusable bytes under each.
+        """
+        keys = list(missing)
         load = self._load_many(self._budget)
         try:
             leases = await load.leases.prepare([(key, *self._tags_of(key)) for key in keys])
         except CacheError:
             await self._run_unstored(keys, "bypassed")
             return []
-        flight = self._runtime.running_loads.start_many(leases, functools.partial(load.run_if_absent, leases))
+        work = functools.partial(load.run_if_absent, leases, list(missing.values()))
+        flight = self._runtime.running_loads.start_many(leases, work)
         results = await flight.run()
         rest = []
         for key, result in zip(keys, results, strict=True):

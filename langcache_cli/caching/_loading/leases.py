@@ -73,15 +73,23 @@ class Leases:
         """Take every lease, from any load that has it; entries are served meanwhile."""
         raise_errors(await self._store.claim(leases, self._budget))
 
-    async def acquire(self, leases: Sequence[Lease]) -> list[bool]:
-        """Take the leases of keys without a usable value; True for each that was taken."""
+    async def acquire(self, leases: Sequence[Lease], rejected: Sequence[bytes] | None = None) -> list[bool]:
+        """Take the leases of keys without a usable value; True for each that was taken.
+
+        Args:
+            leases: The leases.
+            rejected: The unusable value of each key, as far as it was seen before; ``b""`` for none.
+        """
         header = MAX_HEADER_BYTES
-        found = raise_errors(await self._store.acquire(leases, self._budget, n_bytes=header))
+        replies = await self._store.acquire(leases, self._budget, rejected=rejected, n_bytes=header)
+        found = raise_errors(replies)
         unusable = [
             index
             for index, stored in enumerate(found)
             if stored is not None and not self._usable(Seen(stored, leases[index].tags))
         ]
+        if not unusable:
+            return [stored is None for stored in found]
         again, rejected = [leases[index] for index in unusable], [found[index] for index in unusable]
         replies = await self._store.acquire(again, self._budget, rejected=rejected, n_bytes=header)
         for index, reply in zip(unusable, raise_errors(replies), strict=True):

@@ -42,10 +42,15 @@ class LoadMany:
         self._load_of = load_of
         self._values = values
 
-    async def run_if_absent(self, leases: Sequence[Lease]) -> Outcomes:
-        """Take the leases of keys that hold nothing usable; load and store under those that were taken."""
+    async def run_if_absent(self, leases: Sequence[Lease], rejected: Sequence[bytes]) -> Outcomes:
+        """Take the leases of keys that hold nothing usable; load and store under those that were taken.
+
+        Args:
+            leases: The leases.
+            rejected: The unusable value under each key, or its beginning; ``b""`` for none.
+        """
         try:
-            taken = await self.leases.acquire(leases)
+            taken = await self.leases.acquire(leases, rejected)
         except CacheError:
             self.leases.release_soon(leases)  # Outcome unknown: Redis may have given them.
             self._count("bypassed", _keys(leases))

@@ -5,7 +5,8 @@ Every other item, from a miss to an entry that must be refreshed, continues in `
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, repeat
 from typing import Any, NamedTuple
 
@@ -14,17 +15,22 @@ from langcache_cli.caching._loading.reader import SLOW_PATH, Reader
 from langcache_cli.caching._protocol.entry import (
     COMPRESSION_GROUP,
     MAX_HEADER_BYTES,
+    PLAIN_MIDDLE,
     TAGS_GROUP,
     Entry,
     parse,
+    plain_header,
     servable_header,
 )
 from langcache_cli.caching._protocol.store import Seen, seen_in
 from langcache_cli.caching._values.compression import decompress
 from langcache_cli.caching._wire.budget import Budget
 
-NO_VERSION = b""
+NO_VERSION = b"\n"
 """Equals no versions in a header: a tag of the item has none."""
+
+Match = Callable[[bytes, int, int], re.Match[bytes] | None]
+"""What `servable_header` returns."""
 
 
 class Read(NamedTuple):
@@ -83,44 +89,72 @@ async def read_many(
 
 
 def _take_values(reader: Reader, read: Read, tags: Sequence[tuple[str, ...]] | None) -> None:
-    codec = reader.spec.codec
+    codec, refreshes = reader.spec.codec, reader.lifetime.refreshes
     match, decode = servable_header(codec.fingerprint), codec.decode
-    refreshes, add, sizes = reader.lifetime.refreshes, read.values.append, list[int]()
-    wanted: Iterator[bytes | None] = repeat(None) if tags is None else _wanted(tags, read.versions)
-    for place, (_, stored, version) in enumerate(zip(read.keys, read.stored, wanted, strict=False)):
+    start, middle, end, n_fields = plain_header(codec.fingerprint, tagged=tags is not None)
+    schema_and_tags, latest = end, b""
+    values, rest, sizes = read.values, read.rest, list[int]()
+    for _, stored, versions in zip(read.keys, read.stored, _wanted(tags, read.versions), strict=False):
         # runs for every item of every call: no call that can be avoided
-        value = SLOW_PATH
-        header = match(stored, 0, MAX_HEADER_BYTES) if stored else None
-        if header is not None and header[TAGS_GROUP] == version and stored is not None:
-            if refreshes and _is_due(reader, stored):
-                read.due.add(place)
-            else:
-                payload = stored[header.end() :]
-                n_bytes = len(payload)
-                try:
-                    if header.lastindex == COMPRESSION_GROUP:
-                        payload = decompress(payload, header[COMPRESSION_GROUP].decode("ascii"))
+        value: Any = SLOW_PATH
+        if stored:
+            if versions is not latest and versions is not None:
+                latest, end = versions, schema_and_tags + versions
+            header, _, payload = stored.partition(b"\n")
+            n_bytes = len(payload)
+            try:
+                if not (
+                    header.endswith(end)
+                    and header.startswith(start)
+                    and header[PLAIN_MIDDLE] == middle
+                    and header.count(b"=") == n_fields
+                ):
+                    payload = _payload(match, stored, versions)
+                if not refreshes or not _is_due(reader, read, stored):
                     value = decode(payload)
                     sizes.append(n_bytes)
-                except UndecodableEntryError:
-                    pass
+            except UndecodableEntryError:
+                pass
         if value is SLOW_PATH:
-            read.rest.append(place)
-        add(value)
+            rest.append(len(values))
+        values.append(value)
     if sizes:
         hits = read.keys
-        if read.rest:
-            hits = [key for key, value in zip(read.keys, read.values, strict=True) if value is not SLOW_PATH]
+        if rest:
+            hits = [key for key, value in zip(read.keys, values, strict=True) if value is not SLOW_PATH]
         reader.hits.count_many(hits, sizes, read.seconds)
 
 
-def _is_due(reader: Reader, stored: bytes) -> bool:
+def _payload(match: Match, stored: bytes, versions: bytes | None) -> bytes:
+    """The payload of a servable entry, decompressed.
+
+    Raises:
+        UndecodableEntryError: It is not servable as it is.
+    """
+    header = match(stored, 0, MAX_HEADER_BYTES)
+    if header is None or header[TAGS_GROUP] != versions:
+        raise UndecodableEntryError("not servable")
+    payload = stored[header.end() :]
+    if header.lastindex == COMPRESSION_GROUP:
+        return decompress(payload, header[COMPRESSION_GROUP].decode("ascii"))
+    return payload
+
+
+def _is_due(reader: Reader, read: Read, stored: bytes) -> bool:
     entry = parse(stored)
-    return isinstance(entry, Entry) and reader.lifetime.draw_refresh(entry, reader.runtime.now_ms())
+    due = isinstance(entry, Entry) and reader.lifetime.draw_refresh(entry, reader.runtime.now_ms())
+    if due:
+        read.due.add(len(read.values))
+    return due
 
 
-def _wanted(tags: Sequence[tuple[str, ...]], versions: dict[str, bytes | None]) -> Iterator[bytes]:
-    """What each entry must have as the versions of its tags."""
+def _wanted(
+    tags: Sequence[tuple[str, ...]] | None, versions: dict[str, bytes | None]
+) -> Iterator[bytes | None]:
+    """What each entry must have as the versions of its tags; None for no tags."""
+    if tags is None:
+        yield from repeat(None)
+        return
     latest: tuple[str, ...] | None = None
     joined = NO_VERSION
     for of_item in tags:

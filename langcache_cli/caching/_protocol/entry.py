@@ -127,6 +127,32 @@ def servable_header(schema: str) -> Callable[[bytes, int, int], re.Match[bytes] 
     ).match
 
 
+class PlainHeader(NamedTuple):
+    """What stands in the header of a servable entry without optional fields but its tags.
+
+    A header is one if it begins with ``start``, has ``middle`` at `PLAIN_MIDDLE`, has ``fields`` times the
+    sign ``=`` and ends with ``end``, behind which come the versions of its tags. Comparing them takes half
+    of the time of `servable_header`, which decides about all other headers. The times in it are not looked
+    at: they say nothing about whether it can be served.
+    """
+
+    start: bytes
+    middle: bytes
+    end: bytes
+    fields: int
+
+
+PLAIN_MIDDLE = slice(header.ID_END, header.LEASED_END + len(" created="))
+
+
+@cache
+def plain_header(schema: str, *, tagged: bool) -> PlainHeader:
+    """The plain header of entries written with ``schema``."""
+    middle = b"%b%0*d created=" % (_LEASED, header.LEASED_DIGITS, 0)
+    end = f" schema={schema}{' tags=' if tagged else ''}".encode("ascii")
+    return PlainHeader(_ENTRY, middle, end, 7 if tagged else 6)
+
+
 def entry_format(created_ms: int, load_us: int, schema: str, leased_until_ms: int = 0) -> bytes:
     """A template for entries of one load; ``%`` adds id, end of the TTL, `optional_fields` and payload."""
     fixed = b"%b%%b%b%0*d" % (_ENTRY, _LEASED, header.LEASED_DIGITS, leased_until_ms)
