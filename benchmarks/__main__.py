@@ -13,10 +13,11 @@ import argparse
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bulk, comparison, growth, memory, outage, reads, recording, startup
+from benchmarks import batches, bulk, comparison, growth, memory, misses, outage, reads, recording, startup
 from benchmarks.rounds import Measured
 from tests.harness.postgres import PostgresServer
 from tests.harness.redis_server import RedisServer
@@ -34,6 +35,13 @@ async def _reads(rounds: int) -> Tables:
             "100 tasks, p99 of a hit, ms": p99,
             "Hit in memory, µs": await reads.from_memory(server.url, rounds),
         }
+
+
+async def _batches(rounds: int) -> Tables:
+    with RedisServer() as server:
+        found: Tables = dict(await batches.side_by_side(server.url, rounds))
+    with RedisServer() as server:
+        return found | await misses.side_by_side(server.url, rounds)
 
 
 async def _outage(_rounds: int) -> Tables:
@@ -75,6 +83,7 @@ async def _growth(_rounds: int) -> Tables:
 
 SECTIONS: dict[str, Callable[[int], Awaitable[Tables]]] = {
     "reads": _reads,
+    "batches": _batches,
     "outage": _outage,
     "bulk": _bulk,
     "startup": _startup,
@@ -105,13 +114,17 @@ def markdown(found: Mapping[str, Any], about: Mapping[str, str], rounds: int) ->
             columns = next(iter(section.values()))
             lines += [f"| | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
             lines += [
-                f"| {name} | {' | '.join(map(_number, row.values()))} |" for name, row in section.items()
+                f"| {name} | {' | '.join(starmap(_cell, row.items()))} |" for name, row in section.items()
             ]
         else:
             lines += ["| | |", "|---|---:|"]
             lines += [f"| {name} | {value:.3f} |" for name, value in section.items()]
         lines.append("")
     return "\n".join(lines)
+
+
+def _cell(column: str, value: float) -> str:
+    return f"{value:.2f}" if column.endswith("ratio") else _number(value)
 
 
 def _number(value: float) -> str:

@@ -17,7 +17,7 @@ from benchmarks.rounds import Measured, in_turns, percentile
 from langcache_cli.__main__ import OBJECTS_BETWEEN_COLLECTIONS
 from langcache_cli.caching import Cache, CacheSettings, set_default_cache
 from langcache_cli.caching.tooling import warm
-from langcache_cli.operations.clear import Target, clear
+from langcache_cli.operations.clear import Clearing, Target
 from langcache_cli.operations.overlapping import overlapping
 from langcache_cli.operations.warm import BATCHES_AT_ONCE, VocabularyWarm
 from langcache_cli.vocabulary import Database, Group, get_vocabulary_word, id_batches, metadata, words_of
@@ -129,7 +129,7 @@ async def clearing(url: str, rounds: int) -> dict[str, Measured]:
         async def ours() -> float:
             await _fill(client)
             started = time.perf_counter()
-            report = await clear(cache, Target(types=("vocabulary",)))
+            report = await Clearing(cache, Target(types=("vocabulary",))).run()
             assert report.count == CLEARED
             return CLEARED / (time.perf_counter() - started)
 
@@ -158,7 +158,7 @@ async def reader_p99_ms(server: RedisServer, database_url: str) -> dict[str, flo
             found[name] = await _while_reading(server, work())
         for name, rate in {"clear": None, f"clear {gentle}": GENTLE_RATE}.items():
             await _fill(client)
-            found[name] = await _while_reading(server, clear(cache, target, rate=rate))
+            found[name] = await _while_reading(server, Clearing(cache, target, rate).run())
     set_default_cache(before)
     return found
 

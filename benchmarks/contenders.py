@@ -24,6 +24,12 @@ Get = Callable[[int], Awaitable[Any]]
 Contender = Callable[[str], AbstractAsyncContextManager[Get]]
 
 
+def with_invalidate(get: Any, invalidate: Callable[[int], Awaitable[Any]]) -> Get:
+    """A coroutine function with a new attribute that removes the entry of an id, as langcache's have."""
+    get.invalidate = invalidate
+    return get
+
+
 @asynccontextmanager
 async def redis_py(url: str) -> AsyncIterator[Get]:
     """No library at all: GET and json.loads, over redis-py's own pool."""
@@ -38,7 +44,7 @@ async def redis_py(url: str) -> AsyncIterator[Get]:
             return vars(word(word_id))
         return json.loads(stored)
 
-    yield get
+    yield with_invalidate(get, lambda word_id: client.delete(f"raw:{word_id}"))
     await client.aclose()
 
 
@@ -68,7 +74,7 @@ async def cashews(url: str) -> AsyncIterator[Get]:
     async def get_word(word_id: int) -> Word:
         return await load(word_id)
 
-    yield get_word
+    yield with_invalidate(get_word, lambda word_id: cache.delete(f"cashews:{word_id}"))
     await cache.close()
 
 
@@ -93,7 +99,7 @@ async def aiocache(url: str) -> AsyncIterator[Get]:
     async def get_word(word_id: int) -> Word:
         return await load(word_id)
 
-    yield get_word
+    yield with_invalidate(get_word, lambda word_id: get_word.cache.delete(f"{word_id}"))
     await get_word.cache.close()
 
 
@@ -131,7 +137,7 @@ async def dogpile(url: str) -> AsyncIterator[Get]:
     async def get(word_id: int) -> Any:
         return await asyncio.to_thread(get_word, word_id)
 
-    yield get
+    yield with_invalidate(get, lambda word_id: asyncio.to_thread(get_word.invalidate, word_id))
 
 
 @asynccontextmanager
@@ -161,7 +167,7 @@ async def home_made(url: str) -> AsyncIterator[Get]:
     async def get_word(word_id: int) -> Word:
         return await load(word_id)
 
-    yield get_word
+    yield with_invalidate(get_word, lambda word_id: client.delete(f"home-made:get_word:{word_id}"))
     await client.aclose()
 
 
@@ -203,6 +209,7 @@ async def dogpile_memory(_url: str) -> AsyncIterator[Get]:
 
 langcache = _langcache("word")
 langcache_tagged = _langcache("tagged_word", tags=("words",))
+langcache_tag_each = _langcache("own_tag_word", tags=("word:{word_id}",))
 langcache_near = _langcache("near_word", local_ttl=TTL)
 
 IN_REDIS: dict[str, Contender] = {

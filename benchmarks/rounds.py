@@ -47,3 +47,26 @@ def percentile(values: list[float], percent: float) -> float:
     """The value that ``percent`` of the values are not above."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+Times = dict[str, float]
+"""One row of a table: wall time and CPU time of this process, each with its ratio."""
+
+TimedWork = Callable[[], Awaitable[tuple[float, float]]]
+"""Does something once, and returns how long it took on the wall clock and in CPU time, in microseconds."""
+
+
+async def in_turns_timed(contenders: Mapping[str, TimedWork], *, rounds: int) -> dict[str, Times]:
+    """`in_turns` for wall time and CPU time; the medians, after one round that does not count."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+    for number in range(rounds + 1):
+        for name in random.sample(list(contenders), len(contenders)):
+            times = await contenders[name]()
+            if number:
+                found[name].append(times)
+    medians = {name: [*map(statistics.median, zip(*times, strict=True))] for name, times in found.items()}
+    base_wall, base_cpu = next(iter(medians.values()))
+    return {
+        name: {"µs": wall, "ratio": wall / base_wall, "CPU, µs": cpu, "CPU ratio": cpu / base_cpu}
+        for name, (wall, cpu) in medians.items()
+    }

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langcache_cli.caching._functions.spec import FunctionSpec
-from langcache_cli.caching._keys.argument_text import _PLAIN, _string
+from langcache_cli.caching._keys.argument_text import _string, is_plain_word
 from langcache_cli.caching._keys.compiled import compile_keys
 from langcache_cli.caching._keys.tags import TagTemplates
 from tests.unit.values import values
@@ -81,7 +81,7 @@ def test_a_function_with_variadic_arguments_is_not_compiled(args, kwargs):
 
 @given(st.text())
 def test_the_fast_path_accepts_only_words_that_the_slow_path_leaves_unchanged(text):
-    if _PLAIN(text):
+    if is_plain_word(text):
         assert _string(text) == text
 
 
@@ -89,14 +89,14 @@ def test_the_fast_path_accepts_only_words_that_the_slow_path_leaves_unchanged(te
     "text", ["None", "True", "False", "inf", "nan", "", "1", "-inf", "a:b", "a\n", "~a", "a*"]
 )
 def test_reserved_and_special_texts_take_the_slow_path(text):
-    assert not _PLAIN(text)
+    assert not is_plain_word(text)
 
 
 @pytest.mark.parametrize(
     "text", ["Haus", "schön", "Hello world", "none", "Nonesuch", "get_word", "Wie geht's"[:3]]
 )
 def test_words_take_the_fast_path(text):
-    assert _PLAIN(text)
+    assert is_plain_word(text)
 
 
 def test_a_function_name_with_quotes_and_braces_is_escaped():
@@ -105,3 +105,64 @@ def test_a_function_name_with_quotes_and_braces_is_escaped():
     odd.__name__ = "a\"{item}\\'}\n"
     spec = spec_of(odd)
     assert compiled(spec)(1) == bound(spec, 1)
+
+
+def of_items(spec: FunctionSpec, items: list[Any], **shared: Any) -> Any:
+    return spec.addresses_of_items("cache", items, (), shared, item="third")
+
+
+def one_by_one(spec: FunctionSpec, items: list[Any], **shared: Any) -> Any:
+    addresses = [spec.address("cache", (), {**shared, "third": item}) for item in items]
+    tags = [address.tags for address in addresses] if spec.is_tagged else None
+    return [address.key for address in addresses], tags
+
+
+async def by_name(second: Any, third: Any, *, more: Any = 1, _: Any = 0) -> int: ...
+
+
+PLAIN_ITEMS = st.lists(st.text("abc DEF.\n:*", min_size=4), max_size=4) | st.lists(st.integers(), max_size=4)
+
+
+@given(
+    st.lists(ARGUMENTS, max_size=4) | PLAIN_ITEMS,
+    st.fixed_dictionaries({}, optional=dict.fromkeys(("second", "more", "_", "unknown"), ARGUMENTS)),
+    st.sampled_from([None, "x:{third}:{second}", "{more}:{third}", "{third}:{third}", "{third[0]}:{_}"]),
+    st.sampled_from([(), ("all",), ("of:{third}", "all"), ("both:{second}:{third}", "{third}", "{second}")]),
+)
+def test_keys_of_many_items_equal_those_of_each(items, shared, template, tags):
+    if template not in (None, "x:{third}:{second}") and any("{second}" in tag for tag in tags):
+        tags = ()
+    if template == "{third[0]}:{_}" and tags != ("all",):
+        tags = ()
+    spec = spec_of(by_name, tags=tags, key=template)
+    expected = outcome(lambda: one_by_one(spec, items, **shared))
+    if not items and isinstance(outcome(lambda: of_items(spec, items, **shared)), tuple):
+        return  # nothing to complain about
+    assert outcome(lambda: of_items(spec, items, **shared)) == expected
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        ["Hello world", "None of it"],
+        ["Hello\nworld", "another"],
+        ["longer", "False"],
+        ["longer", "~list()"],
+        ["a" * 300, "Übergröße"],
+        [1, 2**70],
+        [1, True],
+        ["1", 1],
+        [f"text {'x' * 240}", "longer"],
+    ],
+)
+def test_items_that_look_plain_have_the_keys_that_they_have_alone(items):
+    spec = spec_of(by_name)
+    assert of_items(spec, items, second="de") == one_by_one(spec, items, second="de")
+
+
+def test_many_items_of_a_function_that_is_not_compiled_have_keys():
+    async def computed(item: str, of: str) -> int: ...
+
+    spec = spec_of(computed, key=lambda item, of: f"{item}/{of}")
+    found, tags = spec.addresses_of_items("cache", ["a", "b"], (), {"of": "x"}, item="item")
+    assert (found, tags) == ([spec.address("cache", (item, "x"), {}).key for item in ("a", "b")], None)

@@ -11,9 +11,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from langcache_cli.caching._front.binding import EqualIfBoundAlike, bound_class
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_function
-from langcache_cli.caching._front.function_cache import FunctionCache
 from langcache_cli.caching._front.values_of_items import unshared, values_of_items
-from langcache_cli.caching._functions.spec import EntryKeys
 from langcache_cli.caching._keys.builder import listed, without_instance
 from langcache_cli.caching._keys.owning_class import defining_class, is_kind_of
 from langcache_cli.caching._loading.call_many import CallMany
@@ -103,11 +101,12 @@ class CachedMany(EqualIfBoundAlike, Generic[P, T]):
             return await self.__get__(args[0])(*args[1:], **kwargs)
         cache = self._single.cache
         bound = self._signature.bind(*args, **kwargs)
-        items, addresses = self._addressed(cache, bound)
-        reader = cache.reader(self._single.spec) if cache.enabled else None
-        load = functools.partial(self._load, bound)
-        values = await CallMany(reader, load, addresses, items).answer()
-        return unshared(values, [address.key for address in addresses])
+        items, shared = self._arguments(bound)
+        spec, first = self._single.spec, self._single.instance_in_key
+        keys, tags = spec.addresses_of_items(cache.settings.namespace, items, first, shared, item=self._item)
+        reader = cache.reader(spec) if cache.enabled else None
+        values = await CallMany(functools.partial(self._load, bound), keys, tags, items).answer(reader)
+        return unshared(values, keys)
 
     async def invalidate(self, /, **kwargs: Any) -> int:
         """Remove the entries of all items; returns how many there were. See `CachedFunction.invalidate`."""
@@ -148,15 +147,6 @@ class CachedMany(EqualIfBoundAlike, Generic[P, T]):
 
     def __repr__(self) -> str:
         return f"<cached_many {self._function.__module__}.{self._function.__qualname__}>"
-
-    def _addressed(
-        self, cache: FunctionCache, bound: inspect.BoundArguments
-    ) -> tuple[list[Any], list[EntryKeys]]:
-        """The items of a call, and where the value of each is stored."""
-        items, shared = self._arguments(bound)
-        spec, first = self._single.spec, self._single.instance_in_key
-        namespace = cache.settings.namespace
-        return items, [spec.address(namespace, first, {**shared, self._item: item}) for item in items]
 
     def _arguments(self, bound: inspect.BoundArguments) -> tuple[list[Any], dict[str, Any]]:
         """The items of a call, and the arguments that the keys of all of them share."""

@@ -15,7 +15,7 @@ from langcache_cli.caching._functions.options import CachedOptions, require_usab
 from langcache_cli.caching._functions.return_type import return_annotation
 from langcache_cli.caching._functions.warmer import Warmer
 from langcache_cli.caching._keys.builder import KeyBuilder, listed
-from langcache_cli.caching._keys.compiled import compile_keys
+from langcache_cli.caching._keys.compiled import KeysOfItems, compile_keys, compile_keys_of_items
 from langcache_cli.caching._keys.tags import KeyAndTags, TagTemplates
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.lifetime import Lifetime
@@ -65,6 +65,7 @@ class FunctionSpec:
         """The class of the method, once it is known: its type parameters may be in the return annotation."""
         self._by_class: WeakKeyDictionary[type[Any], FunctionSpec] = WeakKeyDictionary()
         self._compiled_keys: dict[str, Callable[..., KeyAndTags]] = {}
+        self._keys_of_items: dict[tuple[str, str], KeysOfItems | None] = {}
         self._codec: Codec | None = None
         self._warned = False
         self._warned_of_lease = False
@@ -114,7 +115,7 @@ class FunctionSpec:
 
     def _with_keys(self, keys: KeyBuilder) -> Self:
         spec = copy.copy(self)
-        vars(spec).update(keys=keys, _compiled_keys={})
+        vars(spec).update(keys=keys, _compiled_keys={}, _keys_of_items={})
         return spec
 
     @property
@@ -162,6 +163,40 @@ class FunctionSpec:
             compiled = compile_keys(self.keys, self._tags, namespace) or partial(self.key_and_tags, namespace)
             self._compiled_keys[namespace] = compiled
         return compiled
+
+    def addresses_of_items(
+        self,
+        namespace: str,
+        items: Sequence[Any],
+        first: tuple[Any, ...],
+        shared: Mapping[str, Any],
+        *,
+        item: str,
+    ) -> tuple[list[str], list[tuple[str, ...]] | None]:
+        """`address` for each of ``items``: keys of entries, and keys of their tags, None without tags.
+
+        Args:
+            namespace: Of the cache.
+            items: What the calls differ in.
+            first: The instance, if the keys have something of it.
+            shared: The other arguments.
+            item: The parameter that takes an item.
+
+        Raises:
+            TypeError: As for `address`.
+        """
+        if (namespace, item) not in self._keys_of_items:
+            compiled = compile_keys_of_items(self.keys, self._tags, namespace, item)
+            self._keys_of_items[namespace, item] = compiled
+        keys_of_items = self._keys_of_items[namespace, item]
+        if keys_of_items is not None:
+            try:
+                return keys_of_items(items, *first, **shared)
+            except TypeError:
+                pass  # `address` raises it with an explanation
+        addresses = [self.address(namespace, first, {**shared, item: one}) for one in items]
+        tags = [address.tags for address in addresses] if self._tags else None
+        return [address.key for address in addresses], tags
 
     def key_and_tags(self, namespace: str, /, *args: Any, **kwargs: Any) -> KeyAndTags:
         """`address` as one flat tuple, which is what a look-up takes."""

@@ -12,7 +12,7 @@ import datetime as dt
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath, PureWindowsPath
@@ -29,8 +29,11 @@ _UNSAFE = re.compile(
     "[:*?\\[\\]\\\\^{}%\x00-\x1f\x7f-\x9f\ud800-\udfff"
     "\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
-_PLAIN = re.compile(r"(?!(?:None|True|False|inf|nan)\Z)[^\W\d_][\w ,.!-]{0,999}").fullmatch
+is_plain_word = re.compile(r"(?!(?:None|True|False|inf|nan)\Z)[^\W\d_][\w ,.!-]{0,999}").fullmatch
 """Fast path for most words: `_string` returns them unchanged, but takes longer."""
+
+_PLAIN_LINES = re.compile("(?:[A-Za-z][A-Za-z0-9_ ,.!-]{5,999}\n)*").fullmatch
+"""Some of what `is_plain_word` matches, a line each: too long for ``False``, the longest reserved word."""
 
 LONG_TEXT = 4096
 """Longer strings are represented by their head and a digest: escaping a megabyte takes up to a second."""
@@ -45,6 +48,9 @@ _NUMBER_LIKE = re.compile(r"[-+]?[0-9][0-9.eE+-]*", re.ASCII)
 _RESERVED = frozenset({"", "None", "True", "False", "inf", "-inf", "nan"})
 _INNER_UNSAFE = re.compile("['(),=]")
 _PLAIN_TYPES = {str, int, float, bool, type(None)}
+SHORT_INT = 2**63
+"""Ints outside +-2**63 may be too long for Python to write in decimal."""
+
 _LONG_INT_BITS = 1024
 """Longer ints are written in hex: Python limits decimal digits, and the limit differs between processes."""
 
@@ -56,7 +62,7 @@ def argument_text(value: object) -> str:
         TypeError: The value has no stable form: an object with a default ``repr``, an open file, a set of
             mixed types, a value that contains itself, a dataclass with an unset field.
     """
-    if type(value) is str and _PLAIN(value):
+    if type(value) is str and is_plain_word(value):
         return value
     if isinstance(value, str) and not isinstance(value, Enum):
         return _string(str.__str__(value))
@@ -66,6 +72,15 @@ def argument_text(value: object) -> str:
         raise TypeError(f"a {type(value).__name__} that contains itself has no stable form") from None
     except AttributeError as error:
         raise TypeError(f"a {type(value).__name__} that is incomplete has no stable form: {error}") from None
+
+
+def are_plain(values: Sequence[object]) -> bool:
+    """True if the text of every value is ``f"{value}"``; False also if that would take long to find out."""
+    kinds = {*map(type, values)}
+    if kinds == {str}:
+        lines = "\n".join(values) + "\n"  # type: ignore[arg-type] # all are strings
+        return lines.count("\n") == len(values) and _PLAIN_LINES(lines) is not None
+    return kinds == {int} and min(values) > -SHORT_INT and max(values) < SHORT_INT  # type: ignore[operator, type-var]
 
 
 def escape(text: str) -> str:

@@ -6,11 +6,11 @@ produce the error message.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import Parameter
 from typing import Any
 
-from langcache_cli.caching._keys.argument_text import argument_text
+from langcache_cli.caching._keys.argument_text import SHORT_INT, are_plain, argument_text, is_plain_word
 from langcache_cli.caching._keys.builder import KeyBuilder
 from langcache_cli.caching._keys.key_template import KeyTemplate
 from langcache_cli.caching._keys.shortening import MAX_KEY_BYTES, shorten
@@ -18,8 +18,6 @@ from langcache_cli.caching._keys.tags import KeyAndTags, TagTemplates, encodable
 from langcache_cli.caching._keys.template_field import TemplateField
 
 _MISSING = object()
-_SHORT_INT = 2**63
-"""Ints outside +-2**63 take the slow path, which handles those too long for Python to write in decimal."""
 
 
 def compile_keys(keys: KeyBuilder, tags: TagTemplates, namespace: str) -> Callable[..., KeyAndTags] | None:
@@ -31,15 +29,10 @@ def compile_keys(keys: KeyBuilder, tags: TagTemplates, namespace: str) -> Callab
         None if the function takes ``*args`` or ``**kwargs``, whose arguments must be bound for each call, or
         if it computes its key.
     """
-    parameters = list(keys.signature.parameters.values())
-    if any(parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD) for parameter in parameters):
+    source = _source(keys)
+    if source is None:
         return None
-    if keys.compute is not None:
-        return None
-    mark = "_"
-    while any(parameter.name.startswith(mark) for parameter in parameters):
-        mark += "_"
-    source = _Source(mark)
+    mark, parameters = source.mark, source.parameters
     lines = [
         f"def {mark}keys({source.signature(parameters)}):",
         *(f"    if {name} is {mark}missing: raise TypeError" for name in sorted(keys.required)),
@@ -51,30 +44,90 @@ def compile_keys(keys: KeyBuilder, tags: TagTemplates, namespace: str) -> Callab
         lines += source.assign(f"tag{number}", pieces, source.tag_argument, "encodable_key")
         variables.append(f"{mark}tag{number}")
     lines.append(f"    return ({', '.join(variables)},)")
-    if any(field.steps for field in (*keys.fields, *tags.fields.values())):
-        # Properties of the application may raise anything.
-        body = [f"    {line}" for line in lines[1:]]
-        lines = [lines[0], "    try:", *body, "    except Exception: raise TypeError from None"]
-    scope: dict[str, Any] = {
-        f"{mark}missing": _MISSING,
-        f"{mark}text": argument_text,
-        f"{mark}tag_text": tag_text,
-        f"{mark}shorten": shorten,
-        f"{mark}encodable_key": encodable_key,
-        **{f"{mark}default_{item.name}": item.default for item in parameters},
-    }
-    exec("\n".join(lines), scope)  # noqa: S102 - consists of identifiers and escaped text only
-    compiled: Callable[..., KeyAndTags] = scope[f"{mark}keys"]
+    compiled: Callable[..., KeyAndTags] = source.compiled(lines, keys, tags)
     return compiled
+
+
+KeysOfItems = Callable[..., tuple[list[str], list[tuple[str, ...]] | None]]
+"""From items and the arguments that they share to the key of each item and the keys of its tags."""
+
+
+def compile_keys_of_items(
+    keys: KeyBuilder, tags: TagTemplates, namespace: str, item: str
+) -> KeysOfItems | None:
+    """`compile_keys` for many calls that differ in one parameter: what the others contribute is made once.
+
+    Args:
+        keys: Of the function.
+        tags: Of the function.
+        namespace: Of the cache.
+        item: The parameter that takes an item.
+
+    Returns:
+        A function that takes the items and then the other arguments; None as for `compile_keys`, or if
+        ``item`` cannot be passed by name.
+    """
+    source = _source(keys)
+    if source is None or keys.signature.parameters[item].kind is Parameter.POSITIONAL_ONLY:
+        return None
+    mark, loop = source.mark, _Loop(source, item)
+    loop.assign("key", _key_pieces(keys, namespace), source.argument, "shorten")
+    loop.add(f"{mark}found.append({mark}key)")
+    for number, template in enumerate(tags.templates):
+        pieces = ((tag_prefix(namespace), None), *template.pieces)
+        loop.assign(f"tag{number}", pieces, source.tag_argument, "encodable_key")
+    if tags:
+        loop.collect_tags(len(tags.templates))
+    shared = [parameter for parameter in source.parameters if parameter.name != item]
+    lines = [
+        f"def {mark}keys({mark}items, {source.signature(shared)}):",
+        *(f"    if {name} is {mark}missing: raise TypeError" for name in sorted(keys.required - {item})),
+        f"    {mark}found, {mark}tags = [], {'[]' if tags else None}",
+        *loop.once,
+        *loop.lines(),
+        f"    return {mark}found, {mark}tags",
+    ]
+    compiled: KeysOfItems = source.compiled(lines, keys, tags)
+    return compiled
+
+
+def _source(keys: KeyBuilder) -> _Source | None:
+    parameters = list(keys.signature.parameters.values())
+    if any(parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD) for parameter in parameters):
+        return None
+    return _Source(parameters) if keys.compute is None else None
 
 
 class _Source:
     """Generates source text. Its own names begin with ``mark``, which no parameter begins with."""
 
-    def __init__(self, mark: str) -> None:
-        self._mark = mark
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self.parameters = list(parameters)
+        self.mark = "_"
+        while any(parameter.name.startswith(self.mark) for parameter in parameters):
+            self.mark += "_"
 
-    def signature(self, parameters: list[Parameter]) -> str:
+    def compiled(self, lines: list[str], keys: KeyBuilder, tags: TagTemplates) -> Any:
+        """The function of some lines of source text, ``{mark}keys``."""
+        mark = self.mark
+        if any(field.steps for field in (*keys.fields, *tags.fields.values())):
+            # Properties of the application may raise anything.
+            body = [f"    {line}" for line in lines[1:]]
+            lines = [lines[0], "    try:", *body, "    except Exception: raise TypeError from None"]
+        scope: dict[str, Any] = {
+            f"{mark}missing": _MISSING,
+            f"{mark}plain": is_plain_word,
+            f"{mark}are_plain": are_plain,
+            f"{mark}text": argument_text,
+            f"{mark}tag_text": tag_text,
+            f"{mark}shorten": shorten,
+            f"{mark}encodable_key": encodable_key,
+            **{f"{mark}default_{item.name}": item.default for item in self.parameters},
+        }
+        exec("\n".join(lines), scope)  # noqa: S102 - consists of identifiers and escaped text only
+        return scope[f"{mark}keys"]
+
+    def signature(self, parameters: Sequence[Parameter]) -> str:
         """The parameter list. All have defaults: arguments that are not part of the key may be omitted."""
         written: list[str] = []
         positional_only = [item for item in parameters if item.kind is Parameter.POSITIONAL_ONLY]
@@ -83,7 +136,7 @@ class _Source:
                 written.append("*")
             without = item.default is Parameter.empty
             default = "missing" if without else f"default_{item.name}"
-            written.append(f"{item.name}={self._mark}{default}")
+            written.append(f"{item.name}={self.mark}{default}")
             if positional_only and item is positional_only[-1]:
                 written.append("/")
         return ", ".join(written)
@@ -107,25 +160,118 @@ class _Source:
             _literal(literal) + (f"{{{argument(field)}}}" if field is not None else "")
             for literal, field in pieces
         )
-        variable = f"{self._mark}{variable}"
+        variable = f"{self.mark}{variable}"
         return [
             f'    {variable} = f"{text}"',
             f"    if len({variable}) > {MAX_KEY_BYTES} or not {variable}.isascii():",
-            f"        {variable} = {self._mark}{normalise}({variable})",
+            f"        {variable} = {self.mark}{normalise}({variable})",
         ]
 
     def argument(self, name: str) -> str:
         """Source text that formats a field in a key."""
         if (field := TemplateField.parse(name)) is not None and field.steps:
-            return f"{self._mark}text({field.source})"
-        is_short = f"type({name}) is int and {-_SHORT_INT} < {name} < {_SHORT_INT}"
-        return f"{name} if {is_short} else {self._mark}text({name})"
+            return f"{self.mark}text({field.source})"
+        is_short = f"type({name}) is int and {-SHORT_INT} < {name} < {SHORT_INT}"
+        is_plain = f"type({name}) is str and {self.mark}plain({name})"
+        return f"{name} if {is_short} or {is_plain} else {self.mark}text({name})"
 
     def tag_argument(self, name: str) -> str:
         """Source text that formats a field in a tag."""
         if (field := TemplateField.parse(name)) is not None and field.steps:
-            return f"{self._mark}tag_text({field.source})"
-        return f"{name} if type({name}) is int or type({name}) is str else {self._mark}tag_text({name})"
+            return f"{self.mark}tag_text({field.source})"
+        return f"{name} if type({name}) is int or type({name}) is str else {self.mark}tag_text({name})"
+
+
+class _Loop:
+    """Source text of a loop over items: lines that run once, before it, and lines that run for each item.
+
+    There are two loops, one of which runs: most items need no look at each, see `are_plain`.
+    """
+
+    def __init__(self, source: _Source, item: str) -> None:
+        self.once: list[str] = []
+        self._each: list[str] = []
+        self._each_plain: list[str] = []
+        self._source = source
+        self._item = item
+        self._tag_of_item = False
+
+    def assign(
+        self,
+        variable: str,
+        pieces: tuple[tuple[str, str | None], ...],
+        argument: Callable[[str], str],
+        normalise: str,
+    ) -> None:
+        """`_Source.assign`, before the loop if it does not depend on the item."""
+        mark, item = self._source.mark, self._item
+        groups = self._grouped(variable, pieces, argument)
+
+        def expression(name: str) -> str:
+            return name if name.startswith(mark) else argument(name)
+
+        def plain_expression(name: str) -> str:
+            return name if name == item else expression(name)
+
+        lines = self._source.assign(variable, groups, expression, normalise)
+        if all(name is None or name.startswith(mark) for _, name in groups):
+            self.once += lines
+            return
+        self._each += lines
+        self._each_plain += self._source.assign(variable, groups, plain_expression, normalise)
+        self._tag_of_item = self._tag_of_item or variable != "key"
+
+    def add(self, line: str) -> None:
+        """Run a line for each item."""
+        self._each.append(f"    {line}")
+        self._each_plain.append(f"    {line}")
+
+    def collect_tags(self, count: int) -> None:
+        """Collect the tags of each item: one object for all items if no tag depends on the item."""
+        mark = self._source.mark
+        made = f"{mark}tags_of_item = ({', '.join(f'{mark}tag{number}' for number in range(count))},)"
+        if self._tag_of_item:
+            self.add(made)
+        else:
+            self.once.append(f"    {made}")
+        self.add(f"{mark}tags.append({mark}tags_of_item)")
+
+    def lines(self) -> list[str]:
+        """The loops."""
+        mark, head = self._source.mark, f"for {self._item} in {self._source.mark}items:"
+        return [
+            f"    if {mark}are_plain({mark}items):",
+            *(f"        {line}" for line in (head, *self._each_plain)),
+            "    else:",
+            *(f"        {line}" for line in (head, *self._each)),
+        ]
+
+    def _grouped(
+        self, variable: str, pieces: tuple[tuple[str, str | None], ...], argument: Callable[[str], str]
+    ) -> tuple[tuple[str, str | None], ...]:
+        """The pieces with variables in the place of text that all items share."""
+        groups: list[tuple[str, str | None]] = []
+        constant: list[tuple[str, str | None]] = []
+
+        def end_group() -> None:
+            if all(name is None for _, name in constant):
+                groups.extend(constant)
+            else:
+                shared = f"{variable}_{len(groups)}"
+                self.once.append(self._source.assign(shared, tuple(constant), argument, "")[0])
+                groups.append(("", f"{self._source.mark}{shared}"))
+            constant.clear()
+
+        for literal, name in pieces:
+            field = TemplateField.parse(name) if name is not None else None
+            if field is not None and field.parameter == self._item:
+                constant.append((literal, None))
+                end_group()
+                groups.append(("", name))
+            else:
+                constant.append((literal, name))
+        end_group()
+        return tuple(groups)
 
 
 def _key_pieces(keys: KeyBuilder, namespace: str) -> tuple[tuple[str, str | None], ...]:

@@ -1,25 +1,29 @@
 """How one call for many items is answered: one look-up, one load of what is missing, then other loads.
 
 A call loads under its own leases before it waits for those of other calls, so two calls that share items
-never wait for each other.
+never wait for each other. Objects for single items are made only for those that the look-up has not answered.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._functions.spec import EntryKeys
 from langcache_cli.caching._loading.call import Call
+from langcache_cli.caching._loading.hit_counter import count_for_each
 from langcache_cli.caching._loading.leases import Leases
+from langcache_cli.caching._loading.load import Load
 from langcache_cli.caching._loading.load_many import LoadMany
+from langcache_cli.caching._loading.read_many import Read, read_many
 from langcache_cli.caching._loading.reader import Reader
-from langcache_cli.caching._loading.refresh import value_or_refreshed
-from langcache_cli.caching._protocol.entry import Placeholder
-from langcache_cli.caching._protocol.store import Seen
+from langcache_cli.caching._loading.refresh_many import Due, refresh_many
+from langcache_cli.caching._protocol.entry import Entry, Placeholder
+from langcache_cli.caching._protocol.failure import parse_failure
+from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._single_flight.nesting import is_inside
 from langcache_cli.caching._wire.budget import Budget
 
@@ -32,117 +36,171 @@ class CallMany:
 
     def __init__(
         self,
-        reader: Reader | None,
         load: ItemsLoader,
-        addresses: Sequence[EntryKeys],
+        keys: Sequence[str],
+        tags: Sequence[tuple[str, ...]] | None,
         items: Sequence[Any],
     ) -> None:
         """Prepare.
 
         Args:
-            reader: Of the function for a single item; None while the cache is disabled.
             load: Loads the values of items.
-            addresses: Where the value of each item is stored.
+            keys: The key of the value of each item; items that are asked for twice have it twice.
+            tags: The keys of the tags of each; None for a function without tags.
             items: The items.
         """
         self._load = load
-        self._addresses = {address.key: address for address in addresses}
-        self._items = {address.key: item for address, item in zip(addresses, items, strict=True)}
-        self._order = [address.key for address in addresses]
+        self._order = keys
+        self._items = dict(zip(keys, items, strict=True))
+        self._keys = keys if len(self._items) == len(keys) else list(self._items)
+        """Each key once."""
+        self._tags = dict(zip(keys, tags, strict=True)) if tags is not None else None
         self._results: dict[str, Any] = {}
         """By key; an exception for an item that failed."""
-        self._reader = reader
 
-    async def answer(self) -> list[Any]:
+    async def answer(self, reader: Reader | None) -> list[Any]:
         """The values of the items, in their order.
+
+        Args:
+            reader: Of the function for a single item; None while the cache is disabled.
 
         Raises:
             Exception: What the function raised or returned for an item; an `ExceptionGroup` of several.
         """
-        keys = list(self._items)
-        if not keys:
+        if not self._keys:
             return []
-        if self._reader is None:
-            self._set_results(keys, await self._values(keys))
+        if reader is None:
+            self._set_results(self._keys, await self._values(self._keys))
         else:
-            await self._answer(self._reader, keys)
-        _raise_any([result for result in self._results.values() if isinstance(result, Exception)], len(keys))
+            values = await self._answer(reader)
+            if values is not None:
+                return values
+        errors = [result for result in self._results.values() if isinstance(result, Exception)]
+        _raise_any(errors, len(self._keys))
         return [self._results[key] for key in self._order]
 
-    async def _answer(self, reader: Reader, keys: Sequence[str]) -> None:
-        self._runtime, self._spec = reader.runtime, reader.spec
-        self._calls = {key: reader.call(self._addresses[key], self._alone(key)) for key in keys}
+    async def _answer(self, reader: Reader) -> list[Any] | None:
+        """Fill in the results; or return the values, if each item was there and none is asked for twice."""
+        self._reader, self._runtime, self._spec = reader, reader.runtime, reader.spec
+        self._loads_before = self._runtime.running_loads.started
         self._budget = Budget(self._runtime.node.timeout)
-        started = self._runtime.loop.time()
-        seen = await self._look_up(keys)
-        if seen is None:
-            await self._run_unstored(reader, keys, "bypassed")
-            return
-        seconds = self._runtime.loop.time() - started
-        missing = [
-            key for key, one in zip(keys, seen, strict=True) if not await self._found(key, one, seconds)
-        ]
-        uncacheable = {key for key in missing if key in self._runtime.uncacheable}
-        await self._load_missing(reader, [key for key in missing if key not in uncacheable])
-        await self._run_unstored(reader, [key for key in keys if key in uncacheable], "misses")
-        await self._wait_for_others([key for key in keys if key not in self._results])
+        tags = list(self._tags.values()) if self._tags is not None else None
+        read = await read_many(reader, self._keys, tags, self._budget)
+        if read is None:
+            await self._run_unstored(self._keys, "bypassed")
+            return None
+        if not read.rest and self._keys is self._order:
+            return read.values
+        self._set_results(self._keys, read.values)
+        if read.rest:
+            await self._answer_rest(read)
+        return None
 
-    async def _look_up(self, keys: Sequence[str]) -> list[Seen] | None:
-        """Look up every item; None if Redis cannot be used, or may not be read yet."""
-        addresses = [(key, self._addresses[key].tags) for key in keys]
-        store = self._runtime.store
-        return await self._runtime.read_if_allowed(lambda: store.look_up_many(addresses, self._budget))
+    async def _answer_rest(self, read: Read) -> None:
+        missing, waiting, due = self._sorted(read)
+        if due:
+            load = self._load_many(Budget(self._runtime.node.timeout))
+            self._results.update(await refresh_many(self._reader, load, due, self._load_of))
+        uncacheable = [key for key in missing if key in self._runtime.uncacheable]
+        for key in uncacheable:
+            del missing[key]
+        if missing:
+            waiting += await self._load_absent(missing)
+        await self._run_unstored(uncacheable, "misses")
+        await self._wait_for_others(waiting)
 
-    async def _found(self, key: str, seen: Seen, seconds: float) -> bool:
-        """True if there is an entry, or the load of another call to wait for later."""
-        call = self._calls[key]
+    def _sorted(self, read: Read) -> tuple[dict[str, bytes], list[str], list[Due]]:
+        """The keys to load, those to wait for, and the entries to renew, whose values are results already."""
+        missing, waiting, due = dict[str, bytes](), list[str](), list[Due]()
+        for place in read.rest:
+            key = read.keys[place]
+            del self._results[key]
+            found = self._usable(read, place) if read.stored[place] else None
+            if isinstance(found, Placeholder) or (found is not None and is_inside(found.id)):
+                waiting.append(key)
+                continue
+            decoded = self._spec.decode(found) if found is not None else None
+            if found is None or decoded is None:
+                missing[key] = read.stored[place] or b""
+                continue
+            self._reader.hits.count_many([key], [len(found.payload)], read.seconds)
+            self._results[key] = decoded[0]
+            due.append(Due(key, self._tags_of(key), found, is_due=self._is_due(read, place, found)))
+        return missing, waiting, due
+
+    def _usable(self, read: Read, place: int) -> Entry | Placeholder | None:
+        """The entry under a key that can be served, or the load to wait for; counts what is neither."""
+        key = read.keys[place]
+        seen, call = read.seen(place, self._tags_of(key)), self._call(key)
         found = call.usable(seen)
-        if isinstance(found, Placeholder) or (found is not None and is_inside(found.id)):
-            return True
-        decoded = self._spec.decode(found) if found is not None else None
-        if found is None or decoded is None:
-            return False
-        call.count_answered(found, seconds)
-        due = call.draw_refresh(found)
-        self._results[key] = await value_or_refreshed(call.load, found, decoded[0], due=due)
-        return True
+        foreign = found is None or (isinstance(found, Entry) and self._spec.decode(found) is None)
+        if foreign and not seen.outdated and parse_failure(seen.stored or b"") is None:
+            call.load.count("undecodable")
+        return None if foreign else found
 
-    async def _load_missing(self, reader: Reader, keys: Sequence[str]) -> None:
-        """Load what no other call is loading, in one call of the function; the rest gets no result."""
-        if not keys:
-            return
-        leases = Leases(
-            self._runtime, self._spec, reader.lifetime, store=self._runtime.store, budget=self._budget
-        )
+    def _is_due(self, read: Read, place: int, entry: Entry) -> bool:
+        lifetime = self._reader.lifetime
+        if not lifetime.refreshes:
+            return False
+        return place in read.due or lifetime.draw_refresh(entry, self._runtime.now_ms())
+
+    async def _load_absent(self, missing: Mapping[str, bytes]) -> list[str]:
+        """Load what no other call is loading, in one call of the function; returns the rest.
+
+        Args:
+            missing: The keys, with the unusable bytes under each.
+        """
+        keys = list(missing)
+        load = self._load_many(self._budget)
         try:
-            prepared = await leases.prepare([(key, *self._addresses[key].tags) for key in keys])
+            leases = await load.leases.prepare([(key, *self._tags_of(key)) for key in keys])
         except CacheError:
-            await self._run_unstored(reader, keys, "bypassed")
-            return
-        loads = {key: call.load for key, call in self._calls.items()}
-        load = LoadMany(leases, loads, functools.partial(self._counted_values, reader))
-        flight = self._runtime.running_loads.start_many(prepared, functools.partial(load.run, prepared))
-        for key, result in zip(keys, await flight.run(), strict=True):
-            if isinstance(result, Exception):
-                self._results[key] = result
-            elif result.found is None:
-                self._results[key] = result.value
+            await self._run_unstored(keys, "bypassed")
+            return []
+        work = functools.partial(load.run_if_absent, leases, list(missing.values()))
+        flight = self._runtime.running_loads.start_many(leases, work)
+        results = await flight.run()
+        rest = []
+        for key, result in zip(keys, results, strict=True):
+            if isinstance(result, LoadResult) and result.found is not None:
+                rest.append(key)
+            else:
+                self._results[key] = result if isinstance(result, Exception) else result.value
+        return rest
 
     async def _wait_for_others(self, keys: Sequence[str]) -> None:
         """Answer what other calls are loading, as calls for single items would be answered."""
-        calls = [self._calls[key] for key in keys]
+        if not keys:
+            return
+        calls = [self._call(key) for key in keys]
         if self._spec.takes_session:  # one at a time: each may have to load after all, with the one session
             results = [await _caught(call) for call in calls]
         else:
             results = await asyncio.gather(*map(_caught, calls))
         self._set_results(keys, results)
 
-    async def _run_unstored(self, reader: Reader, keys: Sequence[str], counter: str) -> None:
+    async def _run_unstored(self, keys: Sequence[str], counter: str) -> None:
         """Answer from the function, without the right to store anything."""
         if keys:
-            for key in keys:
-                self._calls[key].load.count(counter)
-            self._set_results(keys, await self._counted_values(reader, keys))
+            count_for_each(self._runtime, self._reader.label, counter, keys)
+            self._set_results(keys, await self._counted_values(keys))
+
+    def _load_many(self, budget: Budget) -> LoadMany:
+        runtime, lifetime = self._runtime, self._reader.lifetime
+        leases = Leases(runtime, self._spec, lifetime, store=runtime.store, budget=budget)
+        count = functools.partial(count_for_each, runtime, self._reader.label)
+        return LoadMany(leases, self._load_of, self._counted_values, count)
+
+    def _call(self, key: str) -> Call:
+        """The call for a single item, which began with this one."""
+        address = EntryKeys(key, self._tags_of(key))
+        return self._reader.call(address, self._alone(key), loads_before=self._loads_before)
+
+    def _load_of(self, key: str) -> Load:
+        return self._call(key).load
+
+    def _tags_of(self, key: str) -> tuple[str, ...]:
+        return self._tags[key] if self._tags is not None else ()
 
     def _alone(self, key: str) -> Callable[[], Awaitable[Any]]:
         """Runs the function for a single item."""
@@ -158,10 +216,11 @@ class CallMany:
     async def _values(self, keys: Sequence[str]) -> list[Any]:
         return await self._load([self._items[key] for key in keys])
 
-    async def _counted_values(self, reader: Reader, keys: Sequence[str]) -> list[Any]:
+    async def _counted_values(self, keys: Sequence[str]) -> list[Any]:
         """The values from the function, whose run is counted and timed once."""
-        load = reader.call(self._addresses[keys[0]], functools.partial(self._values, keys)).load
-        values: list[Any] = await load.run()
+        origin = functools.partial(self._values, keys)
+        address = EntryKeys(keys[0], self._tags_of(keys[0]))
+        values: list[Any] = await self._reader.call(address, origin).load.run()
         return values
 
     def _set_results(self, keys: Sequence[str], results: Sequence[Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._statistics.events import CacheEvent
 from langcache_cli.caching._statistics.labels import Label
@@ -24,6 +26,15 @@ class HitCounter:
         if self._events.hooks or self._publisher.timer is None:
             self._publish(key, "bytes_read", n_bytes, seconds)
 
+    def count_many(self, keys: Sequence[str], sizes: Sequence[int], seconds: float) -> None:
+        """Count the hits of one look-up that took ``seconds``: the key of each, and its bytes in Redis."""
+        self._tally.count_hits(len(sizes), sum(sizes), seconds)
+        if self._publisher.timer is None:
+            self._publisher.soon()
+        if self._events.hooks:
+            for key, n_bytes in zip(keys, sizes, strict=True):
+                self._publish(key, "bytes_read", n_bytes, seconds)
+
     def count_near(self, key: str, seconds: float) -> None:
         """Count a hit from the near cache that took ``seconds``."""
         self._tally.count_near_hit(seconds)
@@ -41,3 +52,22 @@ class HitCounter:
         if self._events.hooks:
             self._events.tell(CacheEvent(counter, self._label, key, amount, None))
             self._events.tell(CacheEvent("hits", self._label, key, 1, seconds))
+
+
+def count_for_each(
+    runtime: Runtime, label: Label, counter: str, keys: Sequence[str], amounts: Sequence[int] | None = None
+) -> None:
+    """Count something for each of ``keys``; each is an event of its own if there are hooks.
+
+    Args:
+        runtime: Of the running event loop.
+        label: What it is counted under.
+        counter: The name of the counter.
+        keys: The keys.
+        amounts: How much for each; None for 1.
+    """
+    if runtime.events.hooks:
+        for key, amount in zip(keys, amounts or [1] * len(keys), strict=True):
+            runtime.record(label, counter, amount, key=key)
+    elif keys:
+        runtime.record(label, counter, len(keys) if amounts is None else sum(amounts))

@@ -49,35 +49,58 @@ class Leases:
 
     async def prepare(self, keys: Sequence[KeyAndTags]) -> list[Lease]:
         """Leases, not taken yet, with the versions that their tags have before anything is loaded."""
-        tags = list(dict.fromkeys(chain.from_iterable([one[1:] for one in keys])))
-        tokens = new_ids(len(keys))
-        if not tags:
-            return [Lease(key, token) for (key,), token in zip(keys, tokens, strict=True)]
+        leases = [Lease(one[0], token) for one, token in zip(keys, new_ids(len(keys)), strict=True)]
+        return await self.with_tags(leases, [one[1:] for one in keys])
+
+    async def with_tags(self, leases: Sequence[Lease], tags: Sequence[tuple[str, ...]]) -> list[Lease]:
+        """Leases with the versions of their tags, as they are before anything is loaded.
+
+        Args:
+            leases: The leases.
+            tags: The keys of the tags of each.
+        """
+        distinct = list(dict.fromkeys(chain.from_iterable(tags)))
+        if not distinct:
+            return list(leases)
         ttl_ms = self._lifetime.longest_ms + self._runtime.longest_load_ms
-        versions = dict(zip(tags, await self._store.tag_versions(tags, ttl_ms, self._budget), strict=True))
+        found = await self._store.tag_versions(distinct, ttl_ms, self._budget)
+        versions = dict(zip(distinct, found, strict=True))
         return [
-            Lease(one[0], token, tuple([versions[tag] for tag in one[1:]]))
-            for one, token in zip(keys, tokens, strict=True)
+            Lease(lease.key, lease.token, tuple([versions[tag] for tag in of_lease]))
+            for lease, of_lease in zip(leases, tags, strict=True)
         ]
 
     async def claim(self, leases: Sequence[Lease]) -> None:
         """Take every lease, from any load that has it; entries are served meanwhile."""
         raise_errors(await self._store.claim(leases, self._budget))
 
-    async def acquire(self, leases: Sequence[Lease]) -> list[bool]:
-        """Take the leases of keys without a usable value; True for each that was taken."""
+    async def acquire(self, leases: Sequence[Lease], rejected: Sequence[bytes] | None = None) -> list[bool]:
+        """Take the leases of keys without a usable value; True for each that was taken.
+
+        Args:
+            leases: The leases.
+            rejected: The unusable value of each key, as far as it was seen before; ``b""`` for none.
+        """
         header = MAX_HEADER_BYTES
-        found = raise_errors(await self._store.acquire(leases, self._budget, n_bytes=header))
+        replies = await self._store.acquire(leases, self._budget, rejected=rejected, n_bytes=header)
+        found = raise_errors(replies)
         unusable = [
             index
             for index, stored in enumerate(found)
             if stored is not None and not self._usable(Seen(stored, leases[index].tags))
         ]
+        if not unusable:
+            return [stored is None for stored in found]
         again, rejected = [leases[index] for index in unusable], [found[index] for index in unusable]
         replies = await self._store.acquire(again, self._budget, rejected=rejected, n_bytes=header)
         for index, reply in zip(unusable, raise_errors(replies), strict=True):
             found[index] = reply
         return [stored is None for stored in found]
+
+    async def elect(self, leases: Sequence[Lease], entry_ids: Sequence[str]) -> list[bool]:
+        """Take the leases of entries that are served meanwhile; False for each that another load has."""
+        budget = self._budget or Budget(self._store.node.timeout)
+        return [bool(reply) for reply in raise_errors(await self._store.elect(leases, entry_ids, budget))]
 
     def renewing(self, leases: Sequence[Lease]) -> LeaseRenewal:
         """A context manager that prolongs leases, for as long as a load may take."""
@@ -99,7 +122,7 @@ class Leases:
 
     async def store(self, leases: Sequence[Lease], values: Sequence[Any], load_seconds: float) -> list[Any]:
         """`commit` values that were just loaded; None for one that would not come back the same."""
-        writer = EntryWriter(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
+        writer = self.writer(load_seconds=load_seconds)
         replies: list[Any] = []
         for entries, kept_ms in writer.encoded(values, [lease.tags for lease in leases]):
             portion = leases[len(replies) : len(replies) + len(entries)]
@@ -125,10 +148,9 @@ class Leases:
             described = [describe(error) if error is not None else b"" for error in errors]
             await self._store.fail(leases, described, self._budget)
 
-    def entry(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
-        """The entry of a loaded value; None for one that would not come back the same."""
-        writer = EntryWriter(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
-        return writer.entry(value, lease.tags)
+    def writer(self, *, load_seconds: float) -> EntryWriter:
+        """Makes the entries of values that were just loaded; ``load_seconds`` is the time for each."""
+        return EntryWriter(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
 
     def _usable(self, seen: Seen) -> bool:
         found = seen.parse()

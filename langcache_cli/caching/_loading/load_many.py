@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import compress
 from typing import Any
 
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._loading.leases import Leases
 from langcache_cli.caching._loading.load import Load
+from langcache_cli.caching._loading.replacing import let_end, warn_still_served
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.store import Lease
 from langcache_cli.caching._single_flight.flight import LoadResult
@@ -17,123 +19,184 @@ from langcache_cli.caching._single_flight.flight import LoadResult
 Values = Callable[[Sequence[str]], Awaitable[list[Any]]]
 """Runs the function for some keys; an exception in the place of a value that could not be loaded."""
 
+Outcomes = list[LoadResult | Exception]
+"""One for each lease; ``found`` is set where another load has it."""
+
 
 class LoadMany:
-    """Loads and stores the values of keys that hold nothing usable."""
+    """Loads and stores the values of many keys."""
 
-    def __init__(self, leases: Leases, loads: Mapping[str, Load], values: Values) -> None:
+    def __init__(
+        self, leases: Leases, load_of: Callable[[str], Load], values: Values, count: Callable[..., None]
+    ) -> None:
         """Prepare.
 
         Args:
             leases: Takes and gives back leases.
-            loads: The single load of each key: what to count under, and what to do with a refused value.
+            load_of: The load of a single key: what to do with a refused or a failed value.
             values: Runs the function.
+            count: `count_for_each` for the function.
         """
-        self._leases = leases
-        self._loads = loads
+        self.leases = leases
+        self._count = count
+        self._load_of = load_of
         self._values = values
 
-    async def run(self, leases: Sequence[Lease]) -> list[LoadResult | Exception]:
-        """Take the leases that no other load has; load and store under those.
+    async def run_if_absent(self, leases: Sequence[Lease], rejected: Sequence[bytes]) -> Outcomes:
+        """Take the leases of keys that hold nothing usable; load and store under those that were taken.
 
-        Returns:
-            One result for each lease; ``found`` is set where another load has it.
+        Args:
+            leases: The leases.
+            rejected: The unusable value under each key, or its beginning; ``b""`` for none.
         """
         try:
-            taken = await self._leases.acquire(leases)
+            taken = await self.leases.acquire(leases, rejected)
         except CacheError:
-            self._leases.release_soon(leases)  # Outcome unknown: Redis may have given them.
-            for lease in leases:
-                self._loads[lease.key].count("bypassed")
+            self.leases.release_soon(leases)  # Outcome unknown: Redis may have given them.
+            self._count("bypassed", _keys(leases))
             return await self._values_of(leases)
         except asyncio.CancelledError:
-            self._leases.release_soon(leases)
+            self.leases.release_soon(leases)
             raise
-        ours = [lease for lease, is_ours in zip(leases, taken, strict=True) if is_ours]
-        results = dict(zip((lease.key for lease in ours), await self._load_and_store(ours), strict=True))
-        return [results.get(lease.key, LoadResult(found=b"")) for lease in leases]
+        ours = list(compress(leases, taken))
+        self._count("misses", _keys(ours))
+        return _in_places(taken, await self._load_and_store(ours, serving=False))
 
-    async def _load_and_store(self, leases: Sequence[Lease]) -> list[LoadResult | Exception]:
+    async def run_if_elected(
+        self, leases: Sequence[Lease], tags: Sequence[tuple[str, ...]], entry_ids: Sequence[str]
+    ) -> Outcomes:
+        """Take the leases of entries that are served meanwhile; see `load_if_elected`.
+
+        Args:
+            leases: The leases.
+            tags: The keys of the tags of each.
+            entry_ids: The id that each entry had when it was found.
+        """
+        try:
+            leases = await self.leases.with_tags(leases, tags)
+            elected = await self.leases.elect(leases, entry_ids)
+        except CacheError:
+            elected = [False] * len(leases)
+        ours = list(compress(leases, elected))
+        return _in_places(elected, await self._load_and_store(ours, serving=True))
+
+    async def _load_and_store(self, leases: Sequence[Lease], *, serving: bool) -> Outcomes:
+        """Load and store under leases that were taken; ``serving`` if their old entries are served."""
         if not leases:
             return []
-        for lease in leases:
-            self._loads[lease.key].count("misses")
         try:
-            with self._leases.renewing(leases):
+            with self.leases.renewing(leases):
                 results = await self._values_of(leases)
         except Exception as error:
-            await self._fail(leases, [error] * len(leases))
+            await self._fail(leases, [error] * len(leases), serving=serving)
             raise
         except BaseException:
-            self._leases.release_soon(leases)
+            self._give_back(leases, serving=serving)
             raise
         try:
-            return await self._stored(leases, results)
+            return await self._stored(leases, results, serving=serving)
         except BaseException:
-            self._leases.release_soon(leases)
+            self._give_back(leases, serving=serving)
             raise
 
-    async def _fail(self, leases: Sequence[Lease], errors: Sequence[Exception | None]) -> None:
-        """Give leases back before the errors are raised: a call that begins after that must load anew."""
+    async def _fail(
+        self, leases: Sequence[Lease], errors: Sequence[Exception | None], *, serving: bool
+    ) -> None:
+        """Give leases back before the errors are raised: a call that begins after that must load anew.
+
+        If old entries are served, those of loads that failed are kept; None stands for an unusable value.
+        """
+        if serving:
+            kept = [lease for lease, error in zip(leases, errors, strict=True) if error is not None]
+            if kept:
+                warn_still_served(self._load_of(kept[0].key), next(filter(None, errors)))
+                self._give_back(kept, serving=True)
+            leases = [lease for lease, error in zip(leases, errors, strict=True) if error is None]
+            errors = [None] * len(leases)
         try:
-            await self._leases.fail(leases, errors)
+            await self.leases.fail(leases, errors)
         except CacheError:
-            self._leases.release_soon(leases)  # perhaps only the time of this call was spent
+            self.leases.release_soon(leases)  # perhaps only the time of this call was spent
         except asyncio.CancelledError:
-            self._leases.release_soon(leases)
+            self.leases.release_soon(leases)
             raise
 
-    async def _values_of(self, leases: Sequence[Lease]) -> list[LoadResult | Exception]:
+    def _give_back(self, leases: Sequence[Lease], *, serving: bool) -> None:
+        if not serving:
+            self.leases.release_soon(leases)
+            return
+        for lease in leases:
+            load = self._load_of(lease.key)
+            load.runtime.spawn(let_end(load, lease))
+
+    async def _values_of(self, leases: Sequence[Lease]) -> Outcomes:
         """Run the function, and encode its values for those who have joined."""
         loop = asyncio.get_running_loop()
         started = loop.time()
-        values = await self._values([lease.key for lease in leases])
-        seconds_each = (loop.time() - started) / len(leases)
-        return [
-            self._encoded(lease, value, seconds_each) for lease, value in zip(leases, values, strict=True)
-        ]
+        values = await self._values(_keys(leases))
+        writer = self.leases.writer(load_seconds=(loop.time() - started) / len(leases))
+        results: Outcomes = []
+        for lease, value in zip(leases, values, strict=True):
+            if isinstance(value, Exception):
+                results.append(value)
+                continue
+            entry = writer.entry(value, lease.tags)
+            if entry is None:
+                self._load_of(lease.key).count_uncacheable()
+            results.append(LoadResult(value, entry))
+        return results
 
-    def _encoded(self, lease: Lease, value: Any, load_seconds: float) -> LoadResult | Exception:
-        if isinstance(value, Exception):
-            return value
-        entry = self._leases.entry(lease, value, load_seconds=load_seconds)
-        if entry is None:
-            self._loads[lease.key].count_uncacheable()
-        return LoadResult(value, entry)
-
-    async def _stored(
-        self, leases: Sequence[Lease], results: Sequence[LoadResult | Exception]
-    ) -> list[LoadResult | Exception]:
+    async def _stored(self, leases: Sequence[Lease], results: Outcomes, *, serving: bool) -> Outcomes:
         """Store what can be stored; a value refused by an invalidation gives way to a newer one."""
-        final = dict(zip((lease.key for lease in leases), results, strict=True))
-        entries = [
-            (lease, result.entry)
-            for lease, result in zip(leases, results, strict=True)
-            if isinstance(result, LoadResult) and result.entry is not None
-        ]
-        kept = {lease.key for lease, _ in entries}
-        lost = [lease for lease in leases if lease.key not in kept]
-        errors = [final[lease.key] for lease in lost]
-        await self._fail(lost, [error if isinstance(error, Exception) else None for error in errors])
+        entries = [result.entry if isinstance(result, LoadResult) else None for result in results]
+        lost = [place for place, entry in enumerate(entries) if entry is None]
+        if lost:
+            errors = [error if isinstance(error := results[place], Exception) else None for place in lost]
+            await self._fail([leases[place] for place in lost], errors, serving=serving)
+        pairs = [(lease, entry) for lease, entry in zip(leases, entries, strict=True) if entry is not None]
+        replies: list[Any]
         try:
-            replies = await self._leases.commit(entries)
+            replies = await self.leases.commit(pairs)
         except CacheError:
-            replies = [None] * len(entries)
-            self._leases.release_soon([lease for lease, _ in entries])
-        for (lease, entry), reply in zip(entries, replies, strict=True):
-            final[lease.key] = await self._after_commit(lease.key, final[lease.key], entry, reply)
-        return list(final.values())
+            replies = [None] * len(pairs)
+            self.leases.release_soon([lease for lease, _ in pairs])
+        if replies.count(1) == len(pairs):
+            self._count_written(pairs)
+            return results
+        return await self._after_commit(leases, results, pairs, replies)
 
     async def _after_commit(
-        self, key: str, result: LoadResult | Exception, entry: Entry, reply: Any
-    ) -> LoadResult | Exception:
-        load = self._loads[key]
-        if reply == 1:
-            load.count("bytes_written", len(entry.payload))
-        elif reply == 0 and isinstance(result, LoadResult):
-            load.count("refused")
-            with contextlib.suppress(CacheError):
-                return await load.value_of_successor(result)
-        else:
-            load.count("unstored")
-        return result
+        self,
+        leases: Sequence[Lease],
+        results: Outcomes,
+        pairs: Sequence[tuple[Lease, Entry]],
+        replies: Sequence[Any],
+    ) -> Outcomes:
+        """Count what became of each entry; a refused value gives way to a newer one."""
+        final = dict(zip(_keys(leases), results, strict=True))
+        self._count_written([pair for pair, reply in zip(pairs, replies, strict=True) if reply == 1])
+        for (lease, _), reply in zip(pairs, replies, strict=True):
+            load, result = self._load_of(lease.key), final[lease.key]
+            if reply == 0 and isinstance(result, LoadResult):
+                load.count("refused")
+                with contextlib.suppress(CacheError):
+                    final[lease.key] = await load.value_of_successor(result)
+            elif reply != 1:
+                load.count("unstored")
+        return list(final.values())
+
+    def _count_written(self, pairs: Sequence[tuple[Lease, Entry]]) -> None:
+        sizes = [len(entry.payload) for _, entry in pairs]
+        self._count("bytes_written", [lease.key for lease, _ in pairs], sizes)
+
+
+def _keys(leases: Sequence[Lease]) -> list[str]:
+    return [lease.key for lease in leases]
+
+
+def _in_places(taken: Sequence[object], results: Outcomes) -> Outcomes:
+    """The results of the leases that were taken, among those of all."""
+    if len(results) == len(taken):
+        return results
+    found = iter(results)
+    return [next(found) if is_ours else LoadResult(found=b"") for is_ours in taken]

@@ -151,6 +151,11 @@ class Reader:
         load = Load(self.runtime, self.spec, self.label, address, origin, lifetime=self.lifetime)
         return Call(load, self._hits, loads_before=loads_before)
 
+    @property
+    def hits(self) -> HitCounter:
+        """Counts the hits of its calls."""
+        return self._hits
+
     def _slow_call(
         self,
         keys: KeyAndTags,

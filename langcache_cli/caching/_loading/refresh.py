@@ -47,13 +47,13 @@ async def value_or_refreshed(load: Load, entry: Entry, value: Any, *, due: bool)
     try:
         result = await flight.run()
     except Exception:
-        if await _was_invalidated(load, {entry.id, lease.token}):
+        if await was_invalidated(load, {entry.id, lease.token}):
             raise
         return value  # the error was counted and logged where it was raised
     return value if result.found is not None else result.value
 
 
-async def _was_invalidated(load: Load, ids: set[str]) -> bool:
+async def was_invalidated(load: Load, ids: set[str]) -> bool:
     """True if the entry that is about to be served instead of a new value has been invalidated meanwhile."""
     try:
         found = (await load.look_up()).parse()

@@ -32,9 +32,8 @@ async def load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
         value, entry = await load.run_leased(lease)
     except BaseException as error:
         if isinstance(error, Exception):
-            shown = repr(error) if load.runtime.settings.log_values else type(error).__name__
-            logger.warning("%s failed; its stored value is served: %s", load.spec.name, shown)
-        load.runtime.spawn(_let_end(load, lease))
+            warn_still_served(load, error)
+        load.runtime.spawn(let_end(load, lease))
         raise
     return await load.store_or_supersede(lease, value, entry)
 
@@ -56,13 +55,13 @@ async def replace(load: Load, lease: Lease) -> LoadResult:
         value, entry = await load.run_leased(lease)
     except asyncio.CancelledError:
         if entry_stays:
-            load.runtime.spawn(_let_end(load, lease))
+            load.runtime.spawn(let_end(load, lease))
         else:
             load.abandon(lease)
         raise
     except BaseException:
         if entry_stays:
-            load.runtime.spawn(_let_end(load, lease))
+            load.runtime.spawn(let_end(load, lease))
         else:
             load.release_soon(lease)
         raise
@@ -81,7 +80,13 @@ async def replace(load: Load, lease: Lease) -> LoadResult:
     return LoadResult(value, entry)
 
 
-async def _let_end(load: Load, lease: Lease) -> None:
+def warn_still_served(load: Load, error: Exception) -> None:
+    """Log the error of a load whose old value goes on being served."""
+    shown = repr(error) if load.runtime.settings.log_values else type(error).__name__
+    logger.warning("%s failed; its stored value is served: %s", load.spec.name, shown)
+
+
+async def let_end(load: Load, lease: Lease) -> None:
     """After a failed refresh: let the old entry end when it would have ended without the lease.
 
     No load runs under this lease any more, so no call may wait for it.

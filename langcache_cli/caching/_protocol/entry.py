@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 from langcache_cli.caching._clock import ID_DIGITS
@@ -111,6 +112,7 @@ def parse(stored: bytes) -> Entry | Placeholder | None:
 TAGS_GROUP, COMPRESSION_GROUP = 1, 2
 
 
+@cache
 def servable_header(schema: str) -> Callable[[bytes, int, int], re.Match[bytes] | None]:
     """A fast match for the header of an entry written with ``schema`` and not leased; `parse` reads the rest.
 
@@ -123,6 +125,32 @@ def servable_header(schema: str) -> Callable[[bytes, int, int], re.Match[bytes] 
         % re.escape(schema.encode("ascii"))
         + rb"(?: tags=(%b(?:,%b)*))?(?: zip=([a-z0-9]{1,16}))?\n" % (_ID, _ID)
     ).match
+
+
+class PlainHeader(NamedTuple):
+    """What stands in the header of a servable entry without optional fields but its tags.
+
+    A header is one if it begins with ``start``, has ``middle`` at `PLAIN_MIDDLE`, has ``fields`` times the
+    sign ``=`` and ends with ``end``, behind which come the versions of its tags. Comparing them takes half
+    of the time of `servable_header`, which decides about all other headers. The times in it are not looked
+    at: they say nothing about whether it can be served.
+    """
+
+    start: bytes
+    middle: bytes
+    end: bytes
+    fields: int
+
+
+PLAIN_MIDDLE = slice(header.ID_END, header.LEASED_END + len(" created="))
+
+
+@cache
+def plain_header(schema: str, *, tagged: bool) -> PlainHeader:
+    """The plain header of entries written with ``schema``."""
+    middle = b"%b%0*d created=" % (_LEASED, header.LEASED_DIGITS, 0)
+    end = f" schema={schema}{' tags=' if tagged else ''}".encode("ascii")
+    return PlainHeader(_ENTRY, middle, end, 7 if tagged else 6)
 
 
 def entry_format(created_ms: int, load_us: int, schema: str, leased_until_ms: int = 0) -> bytes:

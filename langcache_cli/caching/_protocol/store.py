@@ -90,17 +90,20 @@ class Store:
         """The bytes under ``key`` and the versions of its tags, all at the same moment."""
         return seen_in(await self.node.lookup((key, *tag_keys), budget=budget), tagged=bool(tag_keys))
 
-    async def look_up_many(
-        self, addresses: Sequence[tuple[str, Sequence[str]]], budget: Budget
-    ) -> list[Seen]:
-        """`look_up` for many keys, each with the keys of its tags."""
-        wanted = tuple(dict.fromkeys(name for key, tags in addresses for name in (key, *tags)))
-        look_up = partial(self.node.lookup, budget=budget)
-        batches = [wanted[at : at + KEYS_PER_LOOKUP] for at in range(0, len(wanted), KEYS_PER_LOOKUP)]
-        found: dict[str, bytes | None] = {}
-        for names, values in zip(batches, await asyncio.gather(*map(look_up, batches)), strict=True):
-            found.update(zip(names, values if len(names) > 1 else [values], strict=True))
-        return [Seen(found[key], tuple(_version(found[tag]) for tag in tags)) for key, tags in addresses]
+    async def values_of(self, keys: Sequence[str], budget: Budget) -> list[bytes | None]:
+        """The bytes under many keys, each of which is given once.
+
+        Those of `KEYS_PER_LOOKUP` keys are from the same moment. Entries and tags need not be: a version that
+        was current at any moment of the look-up, and that an entry records, makes the entry valid.
+        """
+        if len(keys) == 1:
+            return [await self.node.lookup(tuple(keys), budget=budget)]
+        if len(keys) <= KEYS_PER_LOOKUP:
+            found: list[bytes | None] = await self.node.lookup(tuple(keys), budget=budget)
+            return found
+        portions = [keys[at : at + KEYS_PER_LOOKUP] for at in range(0, len(keys), KEYS_PER_LOOKUP)]
+        look_up = partial(self.values_of, budget=budget)
+        return [value for values in await asyncio.gather(*map(look_up, portions)) for value in values]
 
     async def tag_versions(
         self, tags: Sequence[str], ttl_ms: int, budget: Budget | None = None

@@ -221,6 +221,15 @@ class FlightPart:
         """False: after a cancellation each call that joined loads what it needs."""
         return False
 
+    @property
+    def in_background(self) -> bool:
+        """True if the whole load goes on when no call waits for it."""
+        return self._flight.in_background
+
+    def cancel(self) -> None:
+        """Cancel the whole load, if it runs in a task of its own."""
+        self._flight.cancel()
+
     async def join(self) -> LoadResult | None:
         """Wait for the end of the whole load; see `Flight.join`."""
         results = await self._flight.join()

@@ -18,12 +18,12 @@ otherwise end before the last has taken its own."""
 class RunningLoads:
     """A registry of loads, which enter it when they start and leave it when they end."""
 
-    def __init__(self, *, on_background: Callable[[asyncio.Task[LoadResult]], object]) -> None:
+    def __init__(self, *, on_background: Callable[[asyncio.Task[Any]], object]) -> None:
         """Start empty; ``on_background`` is called with the task of each load that runs in the background."""
         self._on_background = on_background
         self._by_token: dict[str, Joinable] = {}
         self._latest: dict[str, tuple[int, Joinable]] = {}
-        self._refreshing: dict[str, Flight[LoadResult]] = {}
+        self._refreshing: dict[str, Flight[LoadResult] | FlightPart] = {}
         self._claiming: dict[str, Flight[LoadResult]] = {}
         self.acquiring = asyncio.Semaphore(ACQUIRING_AT_ONCE)
         """To hold while a load takes its lease."""
@@ -117,17 +117,36 @@ class RunningLoads:
         self,
         leases: Sequence[Lease],
         work: Callable[[], Coroutine[Any, Any, list[LoadResult | Exception]]],
+        *,
+        served: bool = False,
+        in_background: bool = False,
     ) -> Flight[list[LoadResult | Exception]]:
-        """Register one load of many keys without values; other calls can join each key by its token."""
+        """Register one load of many keys; other calls can join each key by its token.
+
+        Args:
+            leases: The leases of the keys.
+            work: Runs the load.
+            served: The keys have old values, which are served meanwhile.
+            in_background: Run it in a task of its own from now on; see `start`.
+        """
 
         def at_end() -> None:
             for lease, part in parts:
-                self._remove(lease.token, lease.key, part)
+                self._remove(lease.token, None if served else lease.key, part)
+                if self._refreshing.get(lease.key) is part:
+                    del self._refreshing[lease.key]
 
-        flight = Flight(work, token=new_id(), at_end=at_end, ends_with_starter=True)
+        flight = Flight(
+            work, token=new_id(), at_end=at_end, in_background=in_background, ends_with_starter=True
+        )
         parts = [(lease, FlightPart(flight, number, lease.token)) for number, lease in enumerate(leases)]
         for lease, part in parts:
-            self._add(lease.token, lease.key, part)
+            if served:
+                self._end_hung(lease.key)
+                self._refreshing[lease.key] = part
+            self._add(lease.token, None if served else lease.key, part)
+        if in_background:
+            self._on_background(flight.detach())
         return flight
 
     def _end_hung(self, served_key: str) -> None:

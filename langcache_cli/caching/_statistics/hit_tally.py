@@ -33,6 +33,12 @@ class HitTally:
         self._bytes += n_bytes
         self._buckets[bisect_left(BUCKET_ENDS, seconds * 1e6)] += 1  # `bucket_of`, without the call
 
+    def count_hits(self, count: int, n_bytes: int, seconds: float) -> None:
+        """Count hits from Redis by one look-up: the bytes of all their entries, and how long it took."""
+        self._remote += count
+        self._bytes += n_bytes
+        self._buckets[bisect_left(BUCKET_ENDS, seconds * 1e6)] += count
+
     def count_near_hit(self, seconds: float) -> None:
         """Count a hit from the memory of the process, and how long it took."""
         self._near += 1

@@ -31,7 +31,7 @@ class LookupBatch:
         self._new_future = loop.create_future
         self._settle = settle
         self._places: dict[str, int] = {}
-        self._callers: list[tuple[int | list[int], asyncio.Future[Any]]] | None = []
+        self._callers: list[tuple[int | slice | list[int], asyncio.Future[Any]]] | None = []
         self.full = False
         """True when further keys belong in another batch."""
 
@@ -47,10 +47,13 @@ class LookupBatch:
     def add(self, keys: KeyAndTags) -> asyncio.Future[Any]:
         """A future for the values of ``keys``: the value of a single key, else a list; None for no value."""
         places = self._places
-        place: int | list[int]
+        place: int | slice | list[int]
         if len(keys) == 1:
             place = places.setdefault(keys[0], len(places))
+        elif not places and len(places := dict(zip(keys, range(len(keys)), strict=True))) == len(keys):
+            self._places, place = places, slice(len(keys))
         else:
+            places = self._places
             place = [places.setdefault(key, len(places)) for key in keys]
         self.full = len(places) >= KEYS_PER_LOOKUP
         caller = self._new_future()
@@ -70,4 +73,6 @@ class LookupBatch:
             return
         for place, caller in callers:
             if not caller.done():
-                caller.set_result(values[place] if isinstance(place, int) else [values[one] for one in place])
+                caller.set_result(
+                    [values[one] for one in place] if isinstance(place, list) else values[place]
+                )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from types import NoneType
 from typing import Any
+
+_VALUE_TYPES = {bytes, NoneType}
 
 
 class Replies:
@@ -30,11 +33,7 @@ class Replies:
 
 def is_mget_reply(values: object, count: int) -> bool:
     """True for a list of ``count`` items, each of them bytes or None."""
-    return (
-        isinstance(values, list)
-        and len(values) == count
-        and all(value is None or isinstance(value, bytes) for value in values)
-    )
+    return isinstance(values, list) and len(values) == count and {*map(type, values)} <= _VALUE_TYPES
 
 
 def answer(caller: asyncio.Future[Any], reply: Any) -> None:

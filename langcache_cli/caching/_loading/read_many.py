@@ -1,0 +1,164 @@
+"""The fast path of `Reader` for many keys: the values of entries that can be served as they are.
+
+Every other item, from a miss to an entry that must be refreshed, continues in `CallMany`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, repeat
+from typing import Any, NamedTuple
+
+from langcache_cli.caching._errors import UndecodableEntryError
+from langcache_cli.caching._loading.reader import SLOW_PATH, Reader
+from langcache_cli.caching._protocol.entry import (
+    COMPRESSION_GROUP,
+    MAX_HEADER_BYTES,
+    PLAIN_MIDDLE,
+    TAGS_GROUP,
+    Entry,
+    parse,
+    plain_header,
+    servable_header,
+)
+from langcache_cli.caching._protocol.store import Seen, seen_in
+from langcache_cli.caching._values.compression import decompress
+from langcache_cli.caching._wire.budget import Budget
+
+NO_VERSION = b"\n"
+"""Equals no versions in a header: a tag of the item has none."""
+
+Match = Callable[[bytes, int, int], re.Match[bytes] | None]
+"""What `servable_header` returns."""
+
+
+class Read(NamedTuple):
+    """The result of one look-up of many keys.
+
+    Attributes:
+        keys: The keys.
+        stored: The bytes under each, then those under the tags.
+        versions: The versions of the tags.
+        values: Their values; `SLOW_PATH` for each that is not a servable entry.
+        rest: The places of those.
+        due: The places of servable entries whose successors this call should load; part of ``rest``.
+        seconds: How long the look-up took.
+    """
+
+    keys: Sequence[str]
+    stored: Sequence[bytes | None]
+    versions: dict[str, bytes | None]
+    values: list[Any]
+    rest: list[int]
+    due: set[int]
+    seconds: float
+
+    def seen(self, place: int, tags: Sequence[str]) -> Seen:
+        """One of the keys, as the look-up of that key alone would have shown it."""
+        if not tags:
+            return Seen(self.stored[place])
+        return seen_in([self.stored[place], *(self.versions[tag] for tag in tags)], tagged=True)
+
+
+async def read_many(
+    reader: Reader, keys: Sequence[str], tags: Sequence[tuple[str, ...]] | None, budget: Budget
+) -> Read | None:
+    """Look up keys, and take the values of entries that can be served, counted as hits.
+
+    Args:
+        reader: Of the function.
+        keys: The keys, each once.
+        tags: The keys of the tags of each; None for a function without tags.
+        budget: Upper bound for the time.
+
+    Returns:
+        None if Redis cannot be used, or may not be read yet.
+    """
+    runtime = reader.runtime
+    started = runtime.loop.time()
+    tag_keys = list(dict.fromkeys(chain.from_iterable(tags))) if tags is not None else []
+    wanted = [*keys, *tag_keys] if tag_keys else keys
+    found = await runtime.read_if_allowed(lambda: runtime.store.values_of(wanted, budget))
+    if found is None:
+        return None
+    versions = dict(zip(tag_keys, found[len(keys) :], strict=True))
+    read = Read(keys, found, versions, [], [], set(), runtime.loop.time() - started)
+    _take_values(reader, read, tags)
+    return read
+
+
+def _take_values(reader: Reader, read: Read, tags: Sequence[tuple[str, ...]] | None) -> None:
+    codec, refreshes = reader.spec.codec, reader.lifetime.refreshes
+    match, decode = servable_header(codec.fingerprint), codec.decode
+    start, middle, end, n_fields = plain_header(codec.fingerprint, tagged=tags is not None)
+    schema_and_tags, latest = end, b""
+    values, rest, sizes = read.values, read.rest, list[int]()
+    for _, stored, versions in zip(read.keys, read.stored, _wanted(tags, read.versions), strict=False):
+        # runs for every item of every call: no call that can be avoided
+        value: Any = SLOW_PATH
+        if stored:
+            if versions is not latest and versions is not None:
+                latest, end = versions, schema_and_tags + versions
+            header, _, payload = stored.partition(b"\n")
+            n_bytes = len(payload)
+            try:
+                if not (
+                    header.endswith(end)
+                    and header.startswith(start)
+                    and header[PLAIN_MIDDLE] == middle
+                    and header.count(b"=") == n_fields
+                ):
+                    payload = _payload(match, stored, versions)
+                if not refreshes or not _is_due(reader, read, stored):
+                    value = decode(payload)
+                    sizes.append(n_bytes)
+            except UndecodableEntryError:
+                pass
+        if value is SLOW_PATH:
+            rest.append(len(values))
+        values.append(value)
+    if sizes:
+        hits = read.keys
+        if rest:
+            hits = [key for key, value in zip(read.keys, values, strict=True) if value is not SLOW_PATH]
+        reader.hits.count_many(hits, sizes, read.seconds)
+
+
+def _payload(match: Match, stored: bytes, versions: bytes | None) -> bytes:
+    """The payload of a servable entry, decompressed.
+
+    Raises:
+        UndecodableEntryError: It is not servable as it is.
+    """
+    header = match(stored, 0, MAX_HEADER_BYTES)
+    if header is None or header[TAGS_GROUP] != versions:
+        raise UndecodableEntryError("not servable")
+    payload = stored[header.end() :]
+    if header.lastindex == COMPRESSION_GROUP:
+        return decompress(payload, header[COMPRESSION_GROUP].decode("ascii"))
+    return payload
+
+
+def _is_due(reader: Reader, read: Read, stored: bytes) -> bool:
+    entry = parse(stored)
+    due = isinstance(entry, Entry) and reader.lifetime.draw_refresh(entry, reader.runtime.now_ms())
+    if due:
+        read.due.add(len(read.values))
+    return due
+
+
+def _wanted(
+    tags: Sequence[tuple[str, ...]] | None, versions: dict[str, bytes | None]
+) -> Iterator[bytes | None]:
+    """What each entry must have as the versions of its tags; None for no tags."""
+    if tags is None:
+        yield from repeat(None)
+        return
+    latest: tuple[str, ...] | None = None
+    joined = NO_VERSION
+    for of_item in tags:
+        if of_item is not latest:  # one object for all items if no tag depends on the item
+            latest, found = of_item, [versions[tag] for tag in of_item]
+            joined = NO_VERSION if None in found else b",".join(found)  # type: ignore[arg-type] # no None in it
+        yield joined

@@ -1,0 +1,95 @@
+"""Loading the successors of many entries that are still served, in one call of the function."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from langcache_cli.caching._clock import new_ids
+from langcache_cli.caching._loading.hit_counter import count_for_each
+from langcache_cli.caching._loading.load import Load
+from langcache_cli.caching._loading.load_many import LoadMany
+from langcache_cli.caching._loading.reader import Reader
+from langcache_cli.caching._loading.refresh import was_invalidated
+from langcache_cli.caching._protocol.entry import Entry
+from langcache_cli.caching._protocol.store import Lease
+from langcache_cli.caching._single_flight.flight import LoadResult
+
+
+class Due(NamedTuple):
+    """An entry that was found.
+
+    Attributes:
+        key: Its key.
+        tags: The keys of its tags.
+        entry: The entry.
+        is_due: The decision of `Lifetime.draw_refresh` for this look-up.
+    """
+
+    key: str
+    tags: tuple[str, ...]
+    entry: Entry
+    is_due: bool
+
+
+async def refresh_many(
+    reader: Reader, load: LoadMany, found: Sequence[Due], load_of: Callable[[str], Load]
+) -> Mapping[str, Any]:
+    """`value_or_refreshed` for many entries: one load of those that are due and that no other load replaces.
+
+    Returns:
+        By key what takes the place of old values: new ones, or the error of a load whose old value was
+        invalidated meanwhile. Nothing if the load runs in the background.
+    """
+    runtime, lifetime, now_ms = reader.runtime, reader.lifetime, reader.runtime.now_ms()
+    if lifetime.stale_seconds:
+        stale = [one.key for one in found if now_ms >= one.entry.fresh_until_ms]
+        count_for_each(runtime, reader.label, "stale", stale)
+    oldest = runtime.loop.time() - runtime.longest_load_ms / 1000
+    running = runtime.running_loads
+    due = [
+        one
+        for one in found
+        if one.is_due
+        and not runtime.is_leased(one.entry, now_ms)
+        and not running.is_refreshing(one.key, oldest)
+    ]
+    if not due:
+        return {}
+    leases = [Lease(one.key, token) for one, token in zip(due, new_ids(len(due)), strict=True)]
+    flight = running.start_many(
+        leases,
+        partial(load.run_if_elected, leases, [one.tags for one in due], [one.entry.id for one in due]),
+        served=True,
+        in_background=not reader.spec.takes_session,
+    )
+    if flight.in_background:
+        return {}
+    results: Sequence[LoadResult | Exception]
+    try:
+        results = await flight.run()
+    except Exception as error:  # noqa: BLE001 - raised below, unless the old value may be served
+        results = [error] * len(due)
+    return await _replacements(due, leases, results, load_of)
+
+
+async def _replacements(
+    due: Sequence[Due],
+    leases: Sequence[Lease],
+    results: Sequence[LoadResult | Exception],
+    load_of: Callable[[str], Load],
+) -> Mapping[str, Any]:
+    replacements: dict[str, Any] = {}
+    failed: list[tuple[str, set[str], Exception]] = []
+    for one, lease, result in zip(due, leases, results, strict=True):
+        if isinstance(result, Exception):
+            failed.append((one.key, {one.entry.id, lease.token}, result))
+        elif result.found is None:
+            replacements[one.key] = result.value
+    gone = await asyncio.gather(*(was_invalidated(load_of(key), ids) for key, ids, _ in failed))
+    replacements.update(
+        {key: error for (key, _, error), is_gone in zip(failed, gone, strict=True) if is_gone}
+    )
+    return replacements
