@@ -99,7 +99,7 @@ class CallMany:
         found = call.usable(seen)
         if isinstance(found, Placeholder) or (found is not None and is_inside(found.id)):
             return True
-        decoded = self._spec.decode(found) if found is not None else None
+        decoded = await call.load.decoded(found) if found is not None else None
         if found is None or decoded is None:
             return False
         call.count_answered(found, seconds)

@@ -96,7 +96,7 @@ class Leases:
         """`commit` values that were just loaded; None for one that would not come back the same."""
         writer = EntryWriter(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
         replies: list[Any] = []
-        for entries, kept_ms in writer.encoded(values, [lease.tags for lease in leases]):
+        async for entries, kept_ms in writer.encoded(values, [lease.tags for lease in leases]):
             portion = leases[len(replies) : len(replies) + len(entries)]
             survives = [entry is not None for entry in entries]
             storable, stored_ms = list(compress(portion, survives)), list(compress(kept_ms, survives))
@@ -120,10 +120,10 @@ class Leases:
             described = [describe(error) if error is not None else b"" for error in errors]
             await self._store.fail(leases, described, self._budget)
 
-    def entry(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
+    async def entry(self, lease: Lease, value: Any, *, load_seconds: float) -> Entry | None:
         """The entry of a loaded value; None for one that would not come back the same."""
         writer = EntryWriter(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
-        return writer.entry(value, lease.tags)
+        return await writer.entry(value, lease.tags)
 
     def _usable(self, seen: Seen) -> bool:
         found = seen.parse()

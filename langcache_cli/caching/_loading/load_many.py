@@ -90,13 +90,14 @@ class LoadMany:
         values = await self._values([lease.key for lease in leases])
         seconds_each = (loop.time() - started) / len(leases)
         return [
-            self._encoded(lease, value, seconds_each) for lease, value in zip(leases, values, strict=True)
+            await self._encoded(lease, value, seconds_each)
+            for lease, value in zip(leases, values, strict=True)
         ]
 
-    def _encoded(self, lease: Lease, value: Any, load_seconds: float) -> LoadResult | Exception:
+    async def _encoded(self, lease: Lease, value: Any, load_seconds: float) -> LoadResult | Exception:
         if isinstance(value, Exception):
             return value
-        entry = self._leases.entry(lease, value, load_seconds=load_seconds)
+        entry = await self._leases.entry(lease, value, load_seconds=load_seconds)
         if entry is None:
             self._loads[lease.key].count_uncacheable()
         return LoadResult(value, entry)
