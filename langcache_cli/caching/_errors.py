@@ -92,6 +92,10 @@ class UndecodableEntryError(CacheError):
     """The stored bytes are not a value of the expected type: an older schema, foreign or truncated data."""
 
 
+class OversizedEntryError(UndecodableEntryError):
+    """The stored bytes would become more than ``LANGCACHE_MAX_DECOMPRESSED_BYTES`` allows."""
+
+
 class PatternError(CacheError, ValueError):
     """A key pattern could reach keys outside the namespace, or is malformed."""
 

@@ -17,9 +17,9 @@ async def test_many_are_written_as_one_is(redis_server):
     async with cache_at(redis_server.url) as cache:
         load = loaded(cache, ttl=60, stale_ttl=5)
         tags = [("0" * 16,), (), ("1" * 16, "2" * 16)]
-        ((entries, kept_ms),) = load.encoded(VALUES, tags)
+        ((entries, kept_ms),) = [one async for one in load.encoded(VALUES, tags)]
         for value, versions, stored, kept in zip(VALUES, tags, entries, kept_ms, strict=True):
-            found, alone = parse(stored), load.entry(value, versions)
+            found, alone = parse(stored), await load.entry(value, versions)
             assert isinstance(found, Entry)
             assert found.to_bytes() == stored
             ignored = {"id": "", "fresh_until_ms": 0}  # random: an id, and a TTL with jitter
@@ -32,16 +32,16 @@ async def test_many_are_written_as_one_is(redis_server):
 async def test_large_ones_are_packed_among_many_too(redis_server):
     async with cache_at(redis_server.url, compress_bytes=100) as cache:
         load = loaded(cache)
-        (((small, large), _),) = load.encoded([[1], [7] * 5000], [(), ()])
+        (((small, large), _),) = [one async for one in load.encoded([[1], [7] * 5000], [(), ()])]
         assert (parse(small).compression, parse(large).compression) == ("", "zlib")
 
 
 async def test_one_that_would_not_survive_leaves_the_others_alone(redis_server):
     async with cache_at(redis_server.url) as cache:
         load = loaded(cache)
-        ((entries, _),) = load.encoded([[1], [object()], [3]], [()] * 3)
+        ((entries, _),) = [one async for one in load.encoded([[1], [object()], [3]], [()] * 3)]
         assert [entry is None for entry in entries] == [False, True, False]
-        assert load.entry([object()], ()) is None
+        assert await load.entry([object()], ()) is None
 
 
 async def test_large_ones_come_in_portions_each_with_its_own_times(redis_server):
@@ -49,7 +49,7 @@ async def test_large_ones_come_in_portions_each_with_its_own_times(redis_server)
         load = loaded(cache, ttl=60)
         large = [7] * (PORTION_BYTES // 4)  # "7," each: half a portion
         values = [large, large, [1], large, [2], large, large, [3]]
-        portions = list(load.encoded(values, [()] * len(values)))
+        portions = [one async for one in load.encoded(values, [()] * len(values))]
         assert [len(entries) for entries, _ in portions] == [2, 4, 2]
         for entries, kept_ms in portions:
             for stored, kept in zip(entries, kept_ms, strict=True):

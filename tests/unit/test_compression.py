@@ -6,9 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langcache_cli.caching._errors import UndecodableEntryError
-from langcache_cli.caching._values import compression
-from langcache_cli.caching._values.compression import UNCOMPRESSED, ZLIB, compress, decompress
+from langcache_cli.caching._errors import OversizedEntryError, UndecodableEntryError
+from langcache_cli.caching._values.compression import (
+    UNCOMPRESSED,
+    ZLIB,
+    compress,
+    compressing,
+    decompress,
+    decompress_short,
+    decompressing,
+)
+from langcache_cli.caching._values.large.portions import LARGE_BYTES
 
 payloads = st.binary(max_size=300) | st.binary(min_size=1, max_size=3).map(lambda piece: piece * 1000)
 
@@ -50,23 +58,44 @@ def test_an_unknown_compression_is_undecodable():
         decompress(b"x", "zstd")
 
 
-def test_a_decompression_bomb_is_undecodable(monkeypatch):
-    monkeypatch.setattr(compression, "MAX_DECOMPRESSED_BYTES", 10_000)
-    with pytest.raises(UndecodableEntryError):
-        decompress(zlib.compress(b"0" * 10_001), ZLIB)
-    assert decompress(zlib.compress(b"0" * 9_999), ZLIB) == b"0" * 9_999
+def test_a_decompression_bomb_is_not_decompressed():
+    with pytest.raises(OversizedEntryError):
+        decompress(zlib.compress(b"0" * 10_001), ZLIB, max_bytes=10_000)
+    assert decompress(zlib.compress(b"0" * 9_999), ZLIB, max_bytes=10_000) == b"0" * 9_999
 
 
 def test_no_payload_becomes_larger_than_what_a_process_can_bear():
     bomb = zlib.compress(b"0" * (33 * 1024 * 1024))
     assert len(bomb) < 100_000
-    with pytest.raises(UndecodableEntryError):
+    with pytest.raises(OversizedEntryError):
         decompress(bomb, ZLIB)
 
 
-def test_a_larger_value_is_stored_uncompressed(monkeypatch):
-    monkeypatch.setattr(compression, "MAX_DECOMPRESSED_BYTES", 10_000)
+def test_a_larger_value_is_stored_uncompressed():
     for size in (9_999, 10_000, 10_001):
-        stored, method = compress(b"0" * size, min_bytes=1)
-        assert decompress(stored, method) == b"0" * size
+        stored, method = compress(b"0" * size, min_bytes=1, max_bytes=10_000)
+        assert decompress(stored, method, max_bytes=10_000) == b"0" * size
     assert method == UNCOMPRESSED
+
+
+def test_both_ways_go_in_steps():
+    payload = b"Haus und Hof " * 200_000
+    steps = list(compressing(payload, min_bytes=1, max_bytes=10**8))
+    stored, method = compress(payload, min_bytes=1)
+    assert len(steps) >= 9
+    assert len(list(decompressing(stored, method, max_bytes=10**8))) >= 9
+    assert zlib.decompress(stored) == payload
+
+
+@pytest.mark.parametrize("size", [0, 1, LARGE_BYTES - 1, LARGE_BYTES])
+def test_short_payloads_are_decompressed_at_once(size):
+    assert decompress_short(zlib.compress(b"0" * size), ZLIB) == b"0" * size
+
+
+def test_long_payloads_are_not():
+    assert decompress_short(zlib.compress(b"0" * (LARGE_BYTES + 1)), ZLIB) is None
+    assert decompress_short(zlib.compress(b"0" * 10**8), ZLIB) is None
+    with pytest.raises(UndecodableEntryError):
+        decompress_short(zlib.compress(b"0" * 100)[:-1], ZLIB)
+    with pytest.raises(UndecodableEntryError):
+        decompress_short(zlib.compress(b"0" * 100) + b"x", ZLIB)

@@ -11,14 +11,15 @@ from functools import cache
 from typing import Any
 
 from langcache_cli.caching._clock import new_id, now_ms
-from langcache_cli.caching._config.settings import TEN_YEARS_SECONDS
+from langcache_cli.caching._config.settings import TEN_YEARS_SECONDS, CacheSettings
 from langcache_cli.caching._errors import CacheError, ServerReplyError, UndecodableEntryError
 from langcache_cli.caching._front.context import Context
 from langcache_cli.caching._functions.options import TTL_RANGE
 from langcache_cli.caching._protocol.entry import Entry, parse
 from langcache_cli.caching._protocol.lifetime import milliseconds
 from langcache_cli.caching._values.codec import Codec
-from langcache_cli.caching._values.compression import compress, decompress
+from langcache_cli.caching._values.compression import compressing
+from langcache_cli.caching._values.large.portions import in_portions
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.node import Node
 
@@ -48,7 +49,8 @@ class PlainValues:
             return dict.fromkeys(keys, MISSING)
         self._remember(keys)
         runtime, full_keys = self._context.runtime(), [self._context.namespace.key(key) for key in keys]
-        found = await runtime.read_if_allowed(lambda: _read(runtime.node, full_keys))
+        max_bytes = self._context.settings.max_decompressed_bytes
+        found = await runtime.read_if_allowed(lambda: _read(runtime.node, full_keys, max_bytes))
         return dict.fromkeys(keys, MISSING) if found is None else dict(zip(keys, found, strict=True))
 
     async def set_many(self, values: Mapping[str, Any], ttl: float | None) -> bool:
@@ -61,7 +63,7 @@ class PlainValues:
         commands: list[tuple[str | bytes | int, ...]] = []
         for key, value in values.items():
             ttl_ms = milliseconds(ttl or self._ttl_of(key))
-            entry = _entry(value, ttl_ms, self._context.settings.compress_bytes)
+            entry = await _entry(value, ttl_ms, self._context.settings)
             commands.append(("SET", self._context.namespace.key(key), entry.to_bytes(), "PX", ttl_ms))
         runtime = self._context.runtime()
         try:
@@ -76,29 +78,33 @@ class PlainValues:
         return self._context.settings.types.of_prefix(key.partition(":")[0]).ttl_seconds
 
 
-async def _read(node: Node, keys: Sequence[str]) -> list[Any]:
+async def _read(node: Node, keys: Sequence[str], max_bytes: int) -> list[Any]:
     """The values of full keys, `MISSING` where there is none that can be used.
 
     Raises:
         CacheError: Redis could not be asked.
     """
     replies = await node.call("MGET", *keys, budget=Budget(node.timeout)) if keys else []
-    return [_value(stored) for stored in replies]
+    return [await _value(stored, max_bytes) for stored in replies]
 
 
-def _value(stored: bytes | None) -> Any:
+async def _value(stored: bytes | None, max_bytes: int) -> Any:
     entry = parse(stored) if stored is not None else None
     if not isinstance(entry, Entry) or entry.schema != _json().fingerprint:
         return MISSING
     try:
-        return _json().decode(decompress(entry.payload, entry.compression))
+        return await _json().decode_stored(entry.payload, entry.compression, max_bytes=max_bytes)
     except UndecodableEntryError:
         return MISSING
 
 
-def _entry(value: Any, ttl_ms: int, compress_bytes: int) -> Entry:
+async def _entry(value: Any, ttl_ms: int, settings: CacheSettings) -> Entry:
+    codec = _json()
+    payload = codec.encode(value) if not codec.is_large(value) else await codec.encode_large(value)
+    payload, compression = await in_portions(
+        compressing(payload, min_bytes=settings.compress_bytes, max_bytes=settings.max_decompressed_bytes)
+    )
     now = now_ms()
-    payload, compression = compress(_json().encode(value), min_bytes=compress_bytes)
     return Entry(new_id(), now, now + ttl_ms, 0, _json().fingerprint, payload, compression=compression)
 
 

@@ -10,7 +10,12 @@ from functools import partial
 from typing import Any, NamedTuple, Self
 from weakref import WeakKeyDictionary
 
-from langcache_cli.caching._errors import CacheError, UncacheableValueError, UndecodableEntryError
+from langcache_cli.caching._errors import (
+    CacheError,
+    OversizedEntryError,
+    UncacheableValueError,
+    UndecodableEntryError,
+)
 from langcache_cli.caching._functions.options import CachedOptions, require_usable_times
 from langcache_cli.caching._functions.return_type import return_annotation
 from langcache_cli.caching._functions.warmer import Warmer
@@ -20,7 +25,6 @@ from langcache_cli.caching._keys.tags import KeyAndTags, TagTemplates
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._values.codec import Codec
-from langcache_cli.caching._values.compression import decompress
 
 logger = logging.getLogger("langcache_cli.caching")
 
@@ -203,12 +207,20 @@ class FunctionSpec:
         key, tags = self.address(namespace, args, kwargs)
         return (key, *tags)
 
-    def decode(self, entry: Entry) -> tuple[Any] | None:
-        """The value of an entry, in a tuple of one; None if another schema wrote it or it is damaged."""
+    async def decoded(self, entry: Entry, *, max_bytes: int) -> tuple[Any] | None:
+        """The value of an entry, in a tuple of one; None if another schema wrote it or it is damaged.
+
+        The event loop runs meanwhile if the value is large; otherwise this does not suspend.
+
+        Raises:
+            OversizedEntryError: It would take more than ``max_bytes`` as JSON.
+        """
         if entry.schema != self.codec.fingerprint:
             return None
         try:
-            return (self.codec.decode(decompress(entry.payload, entry.compression)),)
+            return (await self.codec.decode_stored(entry.payload, entry.compression, max_bytes=max_bytes),)
+        except OversizedEntryError:
+            raise  # an UndecodableEntryError, too
         except UndecodableEntryError:
             return None
 

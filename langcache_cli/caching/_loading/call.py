@@ -66,7 +66,7 @@ class Call:
             if found is not None and is_inside(found.id):
                 return await self.load.run_without_lease()  # part of the load that would replace it
             if isinstance(found, Entry):
-                decoded = self.spec.decode(found)
+                decoded = await self.load.decoded(found)
                 if decoded is not None:
                     self.count_answered(found, self.runtime.loop.time() - started)
                     due = self.draw_refresh(found) if refresh_due is None else refresh_due
@@ -102,7 +102,7 @@ class Call:
         """The value of a refresh that another call began, decoded anew for this one."""
         if result.failure is not None:
             raise result.failure
-        decoded = self.spec.decode(result.entry) if result.entry is not None else None
+        decoded = await self.load.decoded(result.entry) if result.entry is not None else None
         return decoded[0] if decoded is not None else await self.load.run()
 
     def usable(self, seen: Seen) -> Entry | Placeholder | None:
@@ -226,7 +226,7 @@ class Call:
             return LoadResult(await self.load.bypass())
         self.load.count("misses")
         # decoded anew: a change that one caller makes to its value must not show in another's
-        decoded = self.spec.decode(result.entry) if result.entry is not None else None
+        decoded = await self.load.decoded(result.entry) if result.entry is not None else None
         if decoded is None:
             return LoadResult(await self.load.run())
         self.load.count("joined")

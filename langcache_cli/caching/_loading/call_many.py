@@ -97,7 +97,7 @@ class CallMany:
         return None
 
     async def _answer_rest(self, read: Read) -> None:
-        missing, waiting, due = self._sorted(read)
+        missing, waiting, due = await self._sorted(read)
         if due:
             load = self._load_many(Budget(self._runtime.node.timeout))
             self._results.update(await refresh_many(self._reader, load, due, self._load_of))
@@ -109,34 +109,27 @@ class CallMany:
         await self._run_unstored(uncacheable, "misses")
         await self._wait_for_others(waiting)
 
-    def _sorted(self, read: Read) -> tuple[dict[str, bytes], list[str], list[Due]]:
+    async def _sorted(self, read: Read) -> tuple[dict[str, bytes], list[str], list[Due]]:
         """The keys to load, those to wait for, and the entries to renew, whose values are results already."""
         missing, waiting, due = dict[str, bytes](), list[str](), list[Due]()
         for place in read.rest:
-            key = read.keys[place]
+            key, stored = read.keys[place], read.stored[place]
             del self._results[key]
-            found = self._usable(read, place) if read.stored[place] else None
-            if isinstance(found, Placeholder) or (found is not None and is_inside(found.id)):
+            seen, call = read.seen(place, self._tags_of(key)), self._call(key)
+            found = call.usable(seen) if stored else None
+            if found is not None and (isinstance(found, Placeholder) or is_inside(found.id)):
                 waiting.append(key)
                 continue
-            decoded = self._spec.decode(found) if found is not None else None
+            decoded = await call.load.decoded(found) if found is not None else None
             if found is None or decoded is None:
-                missing[key] = read.stored[place] or b""
+                missing[key] = stored or b""
+                if stored and not seen.outdated and parse_failure(stored) is None:
+                    call.load.count("undecodable")
                 continue
             self._reader.hits.count_many([key], [len(found.payload)], read.seconds)
             self._results[key] = decoded[0]
             due.append(Due(key, self._tags_of(key), found, is_due=self._is_due(read, place, found)))
         return missing, waiting, due
-
-    def _usable(self, read: Read, place: int) -> Entry | Placeholder | None:
-        """The entry under a key that can be served, or the load to wait for; counts what is neither."""
-        key = read.keys[place]
-        seen, call = read.seen(place, self._tags_of(key)), self._call(key)
-        found = call.usable(seen)
-        foreign = found is None or (isinstance(found, Entry) and self._spec.decode(found) is None)
-        if foreign and not seen.outdated and parse_failure(seen.stored or b"") is None:
-            call.load.count("undecodable")
-        return None if foreign else found
 
     def _is_due(self, read: Read, place: int, entry: Entry) -> bool:
         lifetime = self._reader.lifetime

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from langcache_cli.caching._clock import new_id, new_ids
@@ -11,7 +11,8 @@ from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._protocol.entry import Entry, entry_format, optional_fields
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._runtime.loop_runtime import Runtime
-from langcache_cli.caching._values.compression import MAX_DECOMPRESSED_BYTES, compress
+from langcache_cli.caching._values.compression import compress, compressing
+from langcache_cli.caching._values.large.portions import LARGE_BYTES, in_portions
 
 PORTION_BYTES = 1024 * 1024
 """So many bytes of values are encoded before they are stored: well within a lease, and bounded in memory."""
@@ -35,18 +36,21 @@ class EntryWriter:
         self._lifetime = lifetime
         self._now_ms = runtime.now_ms()
         self._compress_bytes = runtime.settings.compress_bytes
+        self._max_bytes = runtime.settings.max_decompressed_bytes
         self._log_values = runtime.settings.log_values
         self._load_us = round(load_seconds * 1e6)
 
-    def entry(self, value: Any, tags: tuple[str, ...]) -> Entry | None:
+    async def entry(self, value: Any, tags: tuple[str, ...]) -> Entry | None:
         """The entry of a value; None, with a log line, for a value that would not come back the same.
+
+        The event loop runs meanwhile if the value is large; otherwise this does not suspend.
 
         Args:
             value: What was loaded.
             tags: Versions of the tags from before the load began.
         """
         try:
-            payload, compression = compress(self._spec.codec.encode(value), min_bytes=self._compress_bytes)
+            payload, compression = await self._payload(value)
         except UncacheableValueError as error:
             self._spec.warn_uncacheable(error, show_values=self._log_values)
             return None
@@ -62,9 +66,22 @@ class EntryWriter:
             compression=compression,
         )
 
-    def encoded(
+    async def _payload(self, value: Any) -> tuple[bytes, str]:
+        """The payload of a value and its compression."""
+        codec = self._spec.codec
+        if not codec.is_large(value):
+            payload = codec.encode(value)
+            if len(payload) <= LARGE_BYTES:
+                return compress(payload, min_bytes=self._compress_bytes, max_bytes=self._max_bytes)
+        else:
+            payload = await codec.encode_large(value)
+        return await in_portions(
+            compressing(payload, min_bytes=self._compress_bytes, max_bytes=self._max_bytes)
+        )
+
+    async def encoded(
         self, values: Sequence[Any], tags: Sequence[tuple[str, ...]]
-    ) -> Iterator[tuple[list[bytes | None], list[int]]]:
+    ) -> AsyncIterator[tuple[list[bytes | None], list[int]]]:
         """The bytes of the entries of many values, None as for `entry`, and how long to keep each, in ms.
 
         They come in portions of about `PORTION_BYTES`, so that leases can be renewed in between.
@@ -76,18 +93,21 @@ class EntryWriter:
         ids = [entry_id.encode("ascii") for entry_id in new_ids(len(values))]
         entries: list[bytes | None] = []
         first, n_bytes = 0, 0
-        encode, min_bytes = self._spec.codec.encode, self._compress_bytes or MAX_DECOMPRESSED_BYTES
+        codec, min_bytes = self._spec.codec, self._compress_bytes or self._max_bytes
+        encode, is_large = codec.encode, codec.is_large
         for value, versions, entry_id, ttl_ms in zip(values, tags, ids, ttls_ms, strict=True):
             # runs a hundred thousand times in a warm: no call that can be avoided
             try:
-                payload = encode(value)
+                payload = encode(value) if not is_large(value) else await codec.encode_large(value)
             except UncacheableValueError as error:
                 self._spec.warn_uncacheable(error, show_values=self._log_values)
                 entries.append(None)
             else:
                 end = b""
                 if versions or len(payload) >= min_bytes:
-                    payload, compression = compress(payload, min_bytes=min_bytes)
+                    payload, compression = await in_portions(
+                        compressing(payload, min_bytes=min_bytes, max_bytes=self._max_bytes)
+                    )
                     end = optional_fields(versions, compression)
                 entries.append(shared % (entry_id, now_ms + ttl_ms, end, payload))
                 n_bytes += len(payload)

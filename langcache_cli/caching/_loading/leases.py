@@ -124,7 +124,7 @@ class Leases:
         """`commit` values that were just loaded; None for one that would not come back the same."""
         writer = self.writer(load_seconds=load_seconds)
         replies: list[Any] = []
-        for entries, kept_ms in writer.encoded(values, [lease.tags for lease in leases]):
+        async for entries, kept_ms in writer.encoded(values, [lease.tags for lease in leases]):
             portion = leases[len(replies) : len(replies) + len(entries)]
             survives = [entry is not None for entry in entries]
             storable, stored_ms = list(compress(portion, survives)), list(compress(kept_ms, survives))

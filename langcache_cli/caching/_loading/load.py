@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from langcache_cli.caching._errors import CacheError
+from langcache_cli.caching._errors import CacheError, OversizedEntryError
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._loading.entry_writer import EntryWriter
 from langcache_cli.caching._loading.remote_load import wait_for_change
@@ -131,7 +131,7 @@ class Load:
                 await self.runtime.store.release([late], self.budget, entries_too=False)
             seen = await self.look_up()
         found = seen.parse() if self.runtime.may_read() else None
-        if isinstance(found, Entry) and (decoded := self.spec.decode(found)):
+        if isinstance(found, Entry) and (decoded := await self.decoded(found)):
             return LoadResult(decoded[0], found)
         return refused
 
@@ -151,7 +151,8 @@ class Load:
         """`bypass` for this call and those that have joined it."""
         started = self.runtime.loop.time()
         value = await self.bypass()
-        return LoadResult(value, self._encode(value, (), load_seconds=self.runtime.loop.time() - started))
+        seconds = self.runtime.loop.time() - started
+        return LoadResult(value, await self._encode(value, (), load_seconds=seconds))
 
     async def bypass(self) -> Any:
         """The value of the function, because Redis cannot be used."""
@@ -169,7 +170,7 @@ class Load:
         with LoadScope([token]):
             value = await self.run_without_lease()
         seconds = self.runtime.loop.time() - started
-        return LoadResult(value, self._encode(value, (), load_seconds=seconds))
+        return LoadResult(value, await self._encode(value, (), load_seconds=seconds))
 
     async def run(self) -> Any:
         """Run the function, counted and timed."""
@@ -211,7 +212,8 @@ class Load:
         started = self.runtime.loop.time()
         with self.runtime.renewing(self.runtime.store, [lease]) as self._renewal:
             value = await self.run()
-        return value, self._encode(value, lease.tags, load_seconds=self.runtime.loop.time() - started)
+            seconds = self.runtime.loop.time() - started
+            return value, await self._encode(value, lease.tags, load_seconds=seconds)
 
     async def store_or_supersede(self, lease: Lease, value: Any, entry: Entry | None) -> LoadResult:
         try:
@@ -261,9 +263,19 @@ class Load:
     def release_soon(self, lease: Lease) -> None:
         self.runtime.release_soon(self.runtime.store, [lease])
 
-    def _encode(self, value: Any, tag_versions: tuple[str, ...], *, load_seconds: float) -> Entry | None:
+    async def decoded(self, entry: Entry) -> tuple[Any] | None:
+        """The value of an entry, in a tuple of one; None if another schema wrote it or it is damaged."""
+        try:
+            return await self.spec.decoded(entry, max_bytes=self.runtime.settings.max_decompressed_bytes)
+        except OversizedEntryError:
+            self.count("oversized")
+            return None
+
+    async def _encode(
+        self, value: Any, tag_versions: tuple[str, ...], *, load_seconds: float
+    ) -> Entry | None:
         writer = EntryWriter(self.spec, self.lifetime, self.runtime, load_seconds=load_seconds)
-        entry = writer.entry(value, tag_versions)
+        entry = await writer.entry(value, tag_versions)
         if entry is None:
             self.count_uncacheable()
         return entry

@@ -140,7 +140,7 @@ class LoadMany:
             if isinstance(value, Exception):
                 results.append(value)
                 continue
-            entry = writer.entry(value, lease.tags)
+            entry = await writer.entry(value, lease.tags)
             if entry is None:
                 self._load_of(lease.key).count_uncacheable()
             results.append(LoadResult(value, entry))

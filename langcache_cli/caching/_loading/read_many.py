@@ -23,7 +23,8 @@ from langcache_cli.caching._protocol.entry import (
     servable_header,
 )
 from langcache_cli.caching._protocol.store import Seen, seen_in
-from langcache_cli.caching._values.compression import decompress
+from langcache_cli.caching._values.compression import decompress_short
+from langcache_cli.caching._values.large.portions import LARGE_BYTES
 from langcache_cli.caching._wire.budget import Budget
 
 NO_VERSION = b"\n"
@@ -110,6 +111,8 @@ def _take_values(reader: Reader, read: Read, tags: Sequence[tuple[str, ...]] | N
                     and header.count(b"=") == n_fields
                 ):
                     payload = _payload(match, stored, versions)
+                if len(payload) > LARGE_BYTES:
+                    raise UndecodableEntryError("large: not decoded at once")
                 if not refreshes or not _is_due(reader, read, stored):
                     value = decode(payload)
                     sizes.append(n_bytes)
@@ -129,14 +132,17 @@ def _payload(match: Match, stored: bytes, versions: bytes | None) -> bytes:
     """The payload of a servable entry, decompressed.
 
     Raises:
-        UndecodableEntryError: It is not servable as it is.
+        UndecodableEntryError: It is not servable as it is, or large.
     """
     header = match(stored, 0, MAX_HEADER_BYTES)
     if header is None or header[TAGS_GROUP] != versions:
         raise UndecodableEntryError("not servable")
     payload = stored[header.end() :]
     if header.lastindex == COMPRESSION_GROUP:
-        return decompress(payload, header[COMPRESSION_GROUP].decode("ascii"))
+        short = decompress_short(payload, header[COMPRESSION_GROUP].decode("ascii"))
+        if short is None:
+            raise UndecodableEntryError("large: not decoded at once")
+        return short
     return payload
 
 

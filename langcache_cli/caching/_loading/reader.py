@@ -31,10 +31,15 @@ from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import seen_in
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._statistics.labels import Label
-from langcache_cli.caching._values.compression import decompress
+from langcache_cli.caching._values.compression import decompress_short, decompressing
+from langcache_cli.caching._values.large.portions import LARGE_BYTES, in_portions
 
 SLOW_PATH = object()
 """Sentinel: take the slow path."""
+
+
+class LargeEntryError(Exception):
+    """A payload that must be decoded in portions: its bytes, and their compression."""
 
 
 class NearFill(NamedTuple):
@@ -103,8 +108,7 @@ class Reader:
             keys = self.spec.key_and_tags(self._namespace, *key_args, **kwargs)  # raises with an explanation
         loads_before, started = self._running_loads.started, monotonic()
         if (near := self.near) is not None and near.get(keys[0], started) is not None:
-            await near.poll()
-            value = self._near_value(near, keys[0], monotonic())
+            value = await self._polled_near_value(near, keys[0])
             if value is not SLOW_PATH:
                 return value
         clock_started = started - self._clock.busy
@@ -121,7 +125,10 @@ class Reader:
             # checked again: a new connection may lead to a server that has lost invalidations
             if not self._unconfirmed:
                 refresh_due = self._refreshes and self._draw_refresh(found)
-                value = SLOW_PATH if refresh_due else self._servable_value(found, keys, started, fill)
+                try:
+                    value = SLOW_PATH if refresh_due else self._servable_value(found, keys, started, fill)
+                except LargeEntryError as large:
+                    value = await self._large_value(large, keys, started, fill)
                 if value is not SLOW_PATH:
                     return value
                 seen = seen_in(found, tagged=self._tagged)
@@ -190,14 +197,29 @@ class Reader:
         payload = stored[header.end() :]
         n_bytes = len(payload)
         try:
-            if optional == COMPRESSION_GROUP:
-                payload = decompress(payload, header[COMPRESSION_GROUP].decode("ascii"))
+            if optional == COMPRESSION_GROUP or n_bytes > LARGE_BYTES:
+                payload = _short_json(payload, header[COMPRESSION_GROUP] or b"")
             value = self._decode(payload)
         except UndecodableEntryError:
             return SLOW_PATH
         if fill is not None:
             self._keep_near(keys, payload, value, fill)
         self._count_hit(keys[0], n_bytes, monotonic() - started)
+        return value
+
+    async def _large_value(
+        self, entry: LargeEntryError, keys: KeyAndTags, started: float, fill: NearFill | None
+    ) -> Any:
+        """`_servable_value` of a large one, decoded while the event loop runs."""
+        max_bytes = self.runtime.settings.max_decompressed_bytes
+        try:
+            payload = await in_portions(decompressing(*entry.args, max_bytes=max_bytes))
+            value = await self._codec.decode_large(payload)
+        except UndecodableEntryError:
+            return SLOW_PATH
+        if fill is not None:
+            self._keep_near(keys, payload, value, fill)
+        self._count_hit(keys[0], len(entry.args[0]), monotonic() - started)
         return value
 
     def _draw_refresh(self, found: Any) -> bool:
@@ -212,8 +234,31 @@ class Reader:
         if kept is None or kept.codec is not self._codec:
             return SLOW_PATH
         try:
-            value = kept.value if kept.payload is None else self._decode(kept.payload)
+            if (payload := kept.payload) is None:
+                value = kept.value
+            elif len(payload) > LARGE_BYTES:
+                return SLOW_PATH
+            else:
+                value = self._decode(payload)
         except UndecodableEntryError:  # the application's own validators no longer accept it
+            near.memory.drop([key])
+            return SLOW_PATH
+        self._hits.count_near(key, monotonic() - started)
+        return value
+
+    async def _polled_near_value(self, near: NearCache, key: str) -> Any:
+        """`_near_value`, with all changes that have arrived; a large one is decoded while the loop runs."""
+        await near.poll()
+        started = monotonic()
+        value = self._near_value(near, key, started)
+        if value is not SLOW_PATH:
+            return value
+        kept = None if self._unconfirmed else near.get(key, started)
+        if kept is None or kept.payload is None or kept.codec is not self._codec:
+            return SLOW_PATH
+        try:
+            value = await self._codec.decode_large(kept.payload)
+        except UndecodableEntryError:
             near.memory.drop([key])
             return SLOW_PATH
         self._hits.count_near(key, monotonic() - started)
@@ -242,3 +287,17 @@ class Reader:
             generation=fill.generation,
             codec=self._codec,
         )
+
+
+def _short_json(stored: bytes, compression: bytes) -> bytes:
+    """The JSON of a payload that is compressed or long.
+
+    Raises:
+        LargeEntryError: It is longer than `LARGE_BYTES`.
+        UndecodableEntryError: It is damaged.
+    """
+    name = compression.decode("ascii")
+    payload = decompress_short(stored, name) if name else stored
+    if payload is None or len(payload) > LARGE_BYTES:
+        raise LargeEntryError(stored, name)
+    return payload

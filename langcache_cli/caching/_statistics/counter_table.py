@@ -64,6 +64,11 @@ COUNTERS = {
             "entries found but not usable: an older schema, foreign or damaged data",
             "entries",
         ),
+        CounterSpec(
+            "oversized",
+            "entries found but not decoded, because of LANGCACHE_MAX_DECOMPRESSED_BYTES",
+            "entries",
+        ),
         CounterSpec("uncacheable", "values not stored, because they would not come back the same", "values"),
         CounterSpec("invalidated", "keys removed", "keys"),
         CounterSpec(

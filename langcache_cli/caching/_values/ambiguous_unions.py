@@ -43,7 +43,7 @@ def disambiguate_unions(annotation: Any, adapter_for: Any) -> Any:
         return _inside_annotated(annotation, adapter_for)
     inner = [item if item is Ellipsis else disambiguate_unions(item, adapter_for) for item in arguments]
     if origin in (Union, types.UnionType):
-        if _distinguished_by_json(arguments):
+        if distinguished_by_json(arguments):
             return Union[tuple(inner)]  # noqa: UP007 - built from a tuple
         return Annotated[Any, _NamedUnion(arguments, adapter_for)]
     if isinstance(origin, type) and issubclass(origin, Mapping):
@@ -59,7 +59,8 @@ def _inside_annotated(annotation: Any, adapter_for: Any) -> Any:
     return annotation if unambiguous is inner else Annotated[unambiguous, *metadata]
 
 
-def _distinguished_by_json(members: tuple[Any, ...]) -> bool:
+def distinguished_by_json(members: tuple[Any, ...]) -> bool:
+    """True if the JSON of a value shows which member of a union it belongs to."""
     kinds = [_json_kind(member) for member in members]
     return len(set(kinds)) == len(kinds) and (_UNKNOWN not in kinds or {*kinds} <= {_UNKNOWN, "null"})
 

@@ -7,6 +7,7 @@ pickle: write access to Redis must not allow code execution.
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Any
 
 from pydantic import (
@@ -21,6 +22,11 @@ from pydantic_core import CoreSchema, PydanticSerializationError
 
 from langcache_cli.caching._errors import CacheError, UncacheableValueError, UndecodableEntryError
 from langcache_cli.caching._values.ambiguous_unions import disambiguate_unions
+from langcache_cli.caching._values.compression import (
+    MAX_DECOMPRESSED_BYTES,
+    decompress_short,
+    decompressing,
+)
 from langcache_cli.caching._values.difference import difference
 from langcache_cli.caching._values.fields_set import (
     PREFIX,
@@ -30,6 +36,9 @@ from langcache_cli.caching._values.fields_set import (
     with_fields_sets,
 )
 from langcache_cli.caching._values.fingerprint import fingerprint
+from langcache_cli.caching._values.large.codec_in_steps import CodecInSteps
+from langcache_cli.caching._values.large.portions import LARGE_BYTES, in_portions
+from langcache_cli.caching._values.large.weight import heavy_test
 from langcache_cli.caching._values.proven_round_trip import proven_round_trip
 from langcache_cli.caching._values.rejected_types import (
     IteratorError,
@@ -44,13 +53,18 @@ _JSON_CONFIG = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_
 _INPUT = re.compile(r",? ?input_value=.*?(?=, input_type=|\]|$)|with value `.*?`", re.DOTALL)
 _NO_MEMBER = "is not a member of the union"
 _DUMP: dict[str, Any] = {"round_trip": True, "by_alias": False, "warnings": "error"}
+_QUIET: dict[str, Any] = {**_DUMP, "warnings": False}
 
 
 class Codec:
     """Encodes and decodes the values of one return annotation."""
 
-    def __init__(self, annotation: Any) -> None:
+    def __init__(self, annotation: Any, config: ConfigDict | None = None) -> None:
         """Build the adapter of ``annotation``; `Any` accepts plain JSON values only.
+
+        Args:
+            annotation: A return annotation.
+            config: Of pydantic; None for one that keeps bytes and infinite floats.
 
         Raises:
             TypeError: Values of this type can never be cached. The message says what to do instead.
@@ -61,7 +75,7 @@ class Codec:
         self.fingerprint = fingerprint(annotation)
         self._plain = annotation is Any
         try:
-            self._adapter = _adapter(annotation)
+            self._adapter = _adapter(annotation, _JSON_CONFIG if config is None else config)
         except (PydanticSchemaGenerationError, PydanticUserError) as error:
             raise TypeError(
                 f"{annotation_text(annotation)} cannot be cached: {str(error).splitlines()[0]}"
@@ -70,9 +84,19 @@ class Codec:
         self._validate = self._adapter.validator.validate_json
         self._to_json = self._adapter.serializer.to_json
         self._round_trip_is_proven = proven_round_trip(annotation)
+        self._is_heavy = heavy_test(annotation)
 
-    def encode(self, value: Any) -> bytes:
+    def is_large(self, value: Any) -> bool:
+        """True if a value should be encoded by `encode_large`."""
+        return self._is_heavy is not None and self._is_heavy(value)
+
+    def encode(self, value: Any, *, path: str = "", first: int = 0) -> bytes:
         """The JSON of ``value``.
+
+        Args:
+            value: A value, or a part of a larger one.
+            path: Where in that it is, for messages.
+            first: The index that its first item has there.
 
         Raises:
             UncacheableValueError: It would not decode to an equal value of the same types. ``value`` itself
@@ -81,20 +105,76 @@ class Codec:
         try:
             if self._round_trip_is_proven is not None and self._round_trip_is_proven(value):
                 # No warning is possible here, and detecting them doubles the time.
-                return self._to_json(
-                    value, round_trip=True, by_alias=False, warnings=False, exclude_unset=True
-                )
+                return self._to_json(value, **_QUIET, exclude_unset=True)
             (_require_plain_json if self._plain else reject_iterators)(value)
             payload, restored = self._encode_and_decode(value)
             is_equal = strictly_equal(value, restored)
         except Exception as error:  # noqa: BLE001 - runs serializers and __eq__ of the application
-            raise UncacheableValueError(_without_values(error), details=_reason(error)) from None
+            raise _uncacheable(error) from None
         if not is_equal:
-            raise UncacheableValueError(
-                difference(value, restored),
-                details=f"it would come back as {_shortened_repr(restored)}, not as {_shortened_repr(value)}",
-            )
+            raise _differs(value, restored, path, first)
         return payload
+
+    def encode_complete(self, value: Any, *, path: str = "", first: int = 0) -> bytes:
+        """The JSON of ``value`` with the fields of models that were not set; raises like `encode`.
+
+        It decodes to an equal value once it has the `fields_sets` of this one.
+        """
+        try:
+            payload = self._to_json(value, **_DUMP)
+            restored = self.decode(payload)
+            restore_fields_sets(restored, fields_sets(value))
+            is_equal = strictly_equal(value, restored)
+        except Exception as error:  # noqa: BLE001 - see `encode`
+            raise _uncacheable(error) from None
+        if not is_equal:
+            raise _differs(value, restored, path, first)
+        return payload
+
+    def to_json(self, value: Any, *, exclude: set[str], complete: bool) -> bytes:
+        """The JSON of a model or dataclass without some of its fields."""
+        return self._to_json(value, **_QUIET, exclude=exclude, exclude_unset=not complete)
+
+    async def encode_large(self, value: Any) -> bytes:
+        """`encode`, while the event loop runs.
+
+        What is stored is what the value is meanwhile: it must not be changed before this returns.
+        """
+        try:
+            return await in_portions(self._large.encode(value))
+        except UncacheableValueError:
+            raise
+        except Exception as error:  # noqa: BLE001 - such as a dict that was changed meanwhile
+            raise _uncacheable(error) from None
+
+    async def decode_stored(
+        self, stored: bytes, compression: str, *, max_bytes: int = MAX_DECOMPRESSED_BYTES
+    ) -> Any:
+        """The value of a payload that may be compressed. The event loop runs meanwhile if it is large.
+
+        Raises:
+            OversizedEntryError: It takes more than ``max_bytes`` as JSON.
+            UndecodableEntryError: See `decode`.
+        """
+        payload = decompress_short(stored, compression) if compression else stored
+        if payload is not None and len(payload) <= LARGE_BYTES:
+            return self.decode(payload)
+        if payload is None:
+            payload = await in_portions(decompressing(stored, compression, max_bytes=max_bytes))
+        return await self.decode_large(payload)
+
+    async def decode_large(self, payload: bytes) -> Any:
+        """`decode`, while the event loop runs."""
+        try:
+            return await in_portions(self._large.decode(payload))
+        except UndecodableEntryError:
+            raise
+        except Exception as error:
+            raise UndecodableEntryError(_reason(error)) from error
+
+    @cached_property
+    def _large(self) -> CodecInSteps:
+        return CodecInSteps(self.annotation, self, Codec)
 
     def _encode_and_decode(self, value: Any) -> tuple[bytes, Any]:
         """The JSON of a value and what that decodes to, equal if there is a way to make it so."""
@@ -128,8 +208,8 @@ class Codec:
             raise UndecodableEntryError(_reason(error)) from error
 
 
-def _adapter(annotation: Any) -> TypeAdapter[Any]:
-    """An adapter with `_JSON_CONFIG`, by way of a class: pydantic rejects a config for dataclasses."""
+def _adapter(annotation: Any, config: ConfigDict = _JSON_CONFIG) -> TypeAdapter[Any]:
+    """An adapter with a config, by way of a class: pydantic rejects a config for dataclasses."""
     unambiguous = disambiguate_unions(annotation, _adapter)
 
     class Root:
@@ -137,7 +217,18 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
         def __get_pydantic_core_schema__(cls, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
             return handler.generate_schema(unambiguous)
 
-    return TypeAdapter(Root, config=_JSON_CONFIG)
+    return TypeAdapter(Root, config=config)
+
+
+def _uncacheable(error: Exception) -> UncacheableValueError:
+    return UncacheableValueError(_without_values(error), details=_reason(error))
+
+
+def _differs(value: Any, restored: Any, path: str, first: int) -> UncacheableValueError:
+    return UncacheableValueError(
+        difference(value, restored, path=path, first=first),
+        details=f"it would come back as {_shortened_repr(restored)}, not as {_shortened_repr(value)}",
+    )
 
 
 def _require_plain_json(value: Any) -> None:

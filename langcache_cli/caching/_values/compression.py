@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 
-from langcache_cli.caching._errors import UndecodableEntryError
+from langcache_cli.caching._errors import OversizedEntryError, UndecodableEntryError
+from langcache_cli.caching._values.large.portions import LARGE_BYTES, Steps, at_once
 
 ZLIB = "zlib"
 UNCOMPRESSED = ""
@@ -16,41 +17,90 @@ MAX_RATIO = 0.9
 """Keep a payload uncompressed unless compression reduces it below this fraction of its size."""
 
 MAX_DECOMPRESSED_BYTES = 32 * 1024 * 1024
-"""Upper bound for one decompressed payload; guards against decompression bombs.
+"""Default upper bound for one decompressed payload; guards against decompression bombs.
 Larger values are stored uncompressed."""
 
+_STEP_BYTES = 256 * 1024
+"""So much is compressed or decompressed in one step: it takes a millisecond."""
 
-def compress(payload: bytes, *, min_bytes: int) -> tuple[bytes, str]:
+
+def compress(payload: bytes, *, min_bytes: int, max_bytes: int = MAX_DECOMPRESSED_BYTES) -> tuple[bytes, str]:
     """The payload to store and its compression: `ZLIB` or `UNCOMPRESSED`.
 
     Args:
         payload: A value as JSON.
         min_bytes: Do not compress shorter payloads; 0 disables compression.
+        max_bytes: Nor those of this length, which readers would not decompress.
     """
-    if not min_bytes or not min_bytes <= len(payload) < MAX_DECOMPRESSED_BYTES:
+    return at_once(compressing(payload, min_bytes=min_bytes, max_bytes=max_bytes))
+
+
+def compressing(payload: bytes, *, min_bytes: int, max_bytes: int) -> Steps[tuple[bytes, str]]:
+    """`compress` in steps."""
+    if not min_bytes or not min_bytes <= len(payload) < max_bytes:
         return payload, UNCOMPRESSED
-    compressed = zlib.compress(payload, ZLIB_LEVEL)
+    compressor = zlib.compressobj(ZLIB_LEVEL)
+    pieces, view = [], memoryview(payload)
+    for start in range(0, len(payload), _STEP_BYTES):
+        pieces.append(compressor.compress(view[start : start + _STEP_BYTES]))
+        if start:
+            yield
+    compressed = b"".join([*pieces, compressor.flush()])
     if len(compressed) < MAX_RATIO * len(payload):
         return compressed, ZLIB
     return payload, UNCOMPRESSED
 
 
-def decompress(payload: bytes, compression: str) -> bytes:
+def decompress(payload: bytes, compression: str, *, max_bytes: int = MAX_DECOMPRESSED_BYTES) -> bytes:
     """The value as JSON.
 
     Raises:
-        UndecodableEntryError: The payload is damaged or too large, or the compression is unknown, as when a
-            later version wrote it.
+        OversizedEntryError: It would take more than ``max_bytes``.
+        UndecodableEntryError: The payload is damaged, or the compression is unknown, as when a later version
+            wrote it.
     """
+    return at_once(decompressing(payload, compression, max_bytes=max_bytes))
+
+
+def decompress_short(payload: bytes, compression: str) -> bytes | None:
+    """The value as JSON, raising like `decompress`; None if that is longer than `LARGE_BYTES`."""
+    decompressor = _decompressor(compression)
+    json = _some(decompressor, payload, LARGE_BYTES)
+    if decompressor.eof and not decompressor.unused_data:
+        return json
+    if len(json) < LARGE_BYTES:
+        raise UndecodableEntryError("truncated, or followed by other data")
+    return None
+
+
+def decompressing(payload: bytes, compression: str, *, max_bytes: int) -> Steps[bytes]:
+    """`decompress` in steps."""
     if compression == UNCOMPRESSED:
         return payload
+    decompressor = _decompressor(compression)
+    pieces, left, rest = [], max_bytes, payload
+    while not decompressor.eof and left > 0:
+        pieces.append(_some(decompressor, rest, min(_STEP_BYTES, left)))
+        rest = decompressor.unconsumed_tail
+        left -= len(pieces[-1])
+        if not pieces[-1] and not rest:
+            break
+        yield
+    if not decompressor.eof and left <= 0:
+        raise OversizedEntryError(f"it takes more than {max_bytes} bytes")
+    if not decompressor.eof or decompressor.unused_data:
+        raise UndecodableEntryError("truncated, or followed by other data")
+    return b"".join(pieces)
+
+
+def _decompressor(compression: str) -> zlib._Decompress:
     if compression != ZLIB:
         raise UndecodableEntryError(f"compressed with {compression!r}, which this version does not support")
-    decompressor = zlib.decompressobj()
+    return zlib.decompressobj()
+
+
+def _some(decompressor: zlib._Decompress, payload: bytes, n_bytes: int) -> bytes:
     try:
-        json = decompressor.decompress(payload, MAX_DECOMPRESSED_BYTES)
+        return decompressor.decompress(payload, n_bytes)
     except zlib.error as error:
         raise UndecodableEntryError(str(error)) from None
-    if not decompressor.eof or decompressor.unused_data:
-        raise UndecodableEntryError("truncated, too large, or followed by other data")
-    return json

@@ -11,11 +11,19 @@ from pydantic import BaseModel
 from langcache_cli.caching._values.strict_equality import strictly_equal
 
 
-def difference(value: Any, restored: Any) -> str:
-    """Why a value is not the same after a round trip: the first place that differs, and how."""
-    path, left, right = "", value, restored
+def difference(value: Any, restored: Any, *, path: str = "", first: int = 0) -> str:
+    """Why a value is not the same after a round trip: the first place that differs, and how.
+
+    Args:
+        value: A value, or a part of a larger one.
+        restored: What came back.
+        path: Where in the larger one it is.
+        first: The index that its first item has there.
+    """
+    left, right = value, restored
     while type(left) is type(right):
-        for name, one, other in _parts(left, right):
+        parts, first = _parts(left, right, first), 0
+        for name, one, other in parts:
             if not strictly_equal(one, other):
                 path, left, right = path + name, one, other
                 break
@@ -32,10 +40,10 @@ def _name(value: Any) -> str:
     return type(value).__qualname__
 
 
-def _parts(left: Any, right: Any) -> Iterator[tuple[str, Any, Any]]:
+def _parts(left: Any, right: Any, first: int) -> Iterator[tuple[str, Any, Any]]:
     """The parts of two values of one type; names of fields are shown, keys of dicts are not."""
     if isinstance(left, list | tuple) and len(left) == len(right):
-        for index, pair in enumerate(zip(left, right, strict=True)):
+        for index, pair in enumerate(zip(left, right, strict=True), first):
             yield f"[{index}]", *pair
     elif isinstance(left, dict) and left.keys() == right.keys():
         for key, item in left.items():

@@ -10,18 +10,35 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from types import NoneType
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic_core import from_json
+
+from langcache_cli.caching._values.large.portions import Steps, at_once
 
 PREFIX = b"~"
 """Begins a payload with the names of set fields. No JSON value begins with it."""
+
+_SCALARS = {str, int, float, bool, NoneType}
+_MODELS_A_STEP = 500
 
 
 def fields_sets(value: Any) -> list[list[str]]:
     """The names of the set fields of every model in a value, in the order in which `models` finds them."""
     return [sorted(model.model_fields_set) for model in models(value)]
+
+
+def finding_fields_sets(value: Any) -> Steps[list[list[str]]]:
+    """`fields_sets` in steps."""
+    sets: list[list[str]] = []
+    for model in models(value):
+        sets.append(sorted(model.model_fields_set))
+        if not len(sets) % _MODELS_A_STEP:
+            yield
+    return sets
 
 
 def with_fields_sets(payload: bytes, sets: list[list[str]]) -> bytes:
@@ -36,7 +53,7 @@ def split_fields_sets(payload: bytes) -> tuple[list[list[str]], bytes]:
         ValueError: The payload is damaged.
     """
     head, _, rest = payload.removeprefix(PREFIX).partition(b"\n")
-    return json.loads(head), rest
+    return from_json(head), rest
 
 
 def restore_fields_sets(value: Any, sets: list[list[str]]) -> None:
@@ -45,24 +62,32 @@ def restore_fields_sets(value: Any, sets: list[list[str]]) -> None:
     Raises:
         ValueError: There are more or fewer models.
     """
-    for model, names in zip(list(models(value)), sets, strict=True):
+    at_once(restoring_fields_sets(value, sets))
+
+
+def restoring_fields_sets(value: Any, sets: list[list[str]]) -> Steps[None]:
+    """`restore_fields_sets` in steps."""
+    for index, (model, names) in enumerate(zip(models(value), sets, strict=True)):
         object.__setattr__(model, "__pydantic_fields_set__", set(names))
+        if not index % _MODELS_A_STEP:
+            yield
 
 
 def models(value: Any) -> Iterator[BaseModel]:
     """Every model in a value."""
     if isinstance(value, BaseModel):
         yield value
-        for name in type(value).model_fields:
-            yield from models(getattr(value, name, None))
-        for item in (value.model_extra or {}).values():
-            yield from models(item)
+        fields = [getattr(value, name, None) for name in type(value).model_fields]
+        yield from _models_among([*fields, *(value.model_extra or {}).values()])
     elif isinstance(value, dict):
-        for item in value.values():
-            yield from models(item)
+        yield from _models_among(value.values())
     elif isinstance(value, list | tuple | deque):
-        for item in value:
-            yield from models(item)
+        yield from _models_among(value)
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for field in dataclasses.fields(value):
-            yield from models(getattr(value, field.name, None))
+        yield from _models_among([getattr(value, field.name, None) for field in dataclasses.fields(value)])
+
+
+def _models_among(items: Iterable[Any]) -> Iterator[BaseModel]:
+    for item in items:
+        if type(item) not in _SCALARS:
+            yield from models(item)

@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from langcache_cli.caching._values.plain_json import SHORT_INT, is_plain_json
 from langcache_cli.caching._values.plain_models import is_plain_dataclass, is_plain_enum, is_plain_model
 
-_PLAIN = {
+PLAIN = {
     str: "type({0}) is str",
     bool: "type({0}) is bool",
     int: f"type({{0}}) is int and {-SHORT_INT} < {{0}} < {SHORT_INT}",
@@ -30,7 +30,7 @@ _PLAIN = {
 }
 """Types that JSON tells apart."""
 
-_AS_STRINGS = {
+AS_STRINGS = {
     UUID: "type({0}) is UUID",
     dt.date: "type({0}) is date",
     dt.datetime: "type({0}) is datetime and ({0}.tzinfo is None or {0}.tzinfo is utc) and not {0}.fold",
@@ -76,7 +76,7 @@ class _Conditions:
             "infinity": float("inf"),
             "is_plain_json": is_plain_json,
             "utc": dt.UTC,
-            **{one.__name__: one for one in _AS_STRINGS},
+            **{one.__name__: one for one in AS_STRINGS},
         }
 
     def _name(self, value: Any = None) -> str:
@@ -105,8 +105,8 @@ class _Conditions:
         return self._class(annotation, value, around)
 
     def _union(self, members: tuple[Any, ...], value: str, around: tuple[Any, ...]) -> str:
-        others = [member for member in members if member not in _PLAIN and member is not None]
-        exact = [member for member in members if member in _PLAIN and member is not NoneType]
+        others = [member for member in members if member not in PLAIN and member is not None]
+        exact = [member for member in members if member in PLAIN and member is not NoneType]
         if len(others) > 1 or (others and exact and not _is_array_or_object(others[0])):
             raise _UnprovenError  # pydantic chooses the member that a value decodes to
         return f"({' or '.join(self.of(member, value, around) for member in members)})"
@@ -133,7 +133,7 @@ class _Conditions:
         return f"({condition} and all([{inside} for {item} in {items}]))"
 
     def _class(self, kind: type[Any], value: str, around: tuple[Any, ...]) -> str:
-        known = _PLAIN.get(kind) or _AS_STRINGS.get(kind)
+        known = PLAIN.get(kind) or AS_STRINGS.get(kind)
         if known is not None:
             return f"({known.format(value)})"
         if kind in around:
@@ -187,7 +187,7 @@ class _Conditions:
         for kind in (list, dict):
             if field.default_factory is kind or (type(field.default) is kind and not field.default):
                 return f"(type({value}) is {kind.__name__} and not {value})"
-        if type(field.default) in _PLAIN or isinstance(field.default, Enum):
+        if type(field.default) in PLAIN or isinstance(field.default, Enum):
             return f"{value} is {self._name(field.default)}"
         return "False"  # it may be new each time
 

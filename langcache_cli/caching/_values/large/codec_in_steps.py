@@ -1,0 +1,77 @@
+"""Encoding and decoding of large values in steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langcache_cli.caching._values.fields_set import (
+    PREFIX,
+    finding_fields_sets,
+    restoring_fields_sets,
+    split_fields_sets,
+    with_fields_sets,
+)
+from langcache_cli.caching._values.large.line_reader import LineReader, UnevenError
+from langcache_cli.caching._values.large.line_writer import LineWriter, UnsetFieldsError
+from langcache_cli.caching._values.large.portions import Steps
+from langcache_cli.caching._values.large.shapes import Part, PartFactory, Shapes
+
+
+class CodecInSteps:
+    """The same as the codec of an annotation, in steps."""
+
+    def __init__(self, annotation: Any, whole: Part, part_for: PartFactory) -> None:
+        """Prepare.
+
+        Args:
+            annotation: The annotation.
+            whole: Its codec.
+            part_for: Makes the codecs of its parts.
+        """
+        self._shape = Shapes(part_for).of(annotation)
+        self._whole = whole
+
+    def encode(self, value: Any) -> Steps[bytes]:
+        """The JSON of a value, in lines where it can be taken apart.
+
+        Raises:
+            UncacheableValueError: It would not decode to an equal value.
+        """
+        shape = self._shape.of(value)
+        if shape is None:
+            yield
+            return self._whole.encode(value)
+        writer = LineWriter(complete=False)
+        try:
+            yield from writer.write(shape, value)
+            return b"".join(writer.pieces)
+        except UnsetFieldsError:
+            writer = LineWriter(complete=True)
+        yield from writer.write(shape, value)
+        sets = yield from finding_fields_sets(value)
+        yield
+        return with_fields_sets(b"".join(writer.pieces), sets)
+
+    def decode(self, payload: bytes) -> Steps[Any]:
+        """The value of a payload.
+
+        Raises:
+            Exception: The bytes are not JSON of the expected type.
+        """
+        sets = None
+        if payload[:1] == PREFIX:
+            sets, payload = split_fields_sets(payload)
+            yield
+        value = yield from self._decode(payload)
+        if sets is not None:
+            yield from restoring_fields_sets(value, sets)
+        return value
+
+    def _decode(self, payload: bytes) -> Steps[Any]:
+        if b"\n" in payload:
+            try:
+                return (yield from LineReader(payload).read(self._shape))
+            except UnevenError:
+                pass  # written by something else
+        yield
+        return self._whole.decode(payload)

@@ -1,0 +1,122 @@
+"""Decoding JSON that `LineWriter` has written, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic_core import from_json
+
+from langcache_cli.caching._values.large.portions import Steps
+from langcache_cli.caching._values.large.shapes import ArrayShape, FieldsShape, ObjectShape, Shape
+
+_OPENERS = (b"[", b"{")
+_CLOSERS = {b"[": b"]", b"{": b"}"}
+
+
+class UnevenError(Exception):
+    """The JSON is not laid out in the lines that its type asks for. It may still decode as a whole."""
+
+
+class LineReader:
+    """Reads one value."""
+
+    def __init__(self, payload: bytes) -> None:
+        self._lines = _lines(payload)
+
+    def read(self, shape: Shape) -> Steps[Any]:
+        """The value.
+
+        Raises:
+            UnevenError: See there.
+            Exception: Whatever decoding a part raises.
+        """
+        value, _ = yield from self._block(shape, self._next(), 0)
+        if next(self._lines, None) is not None:
+            raise UnevenError
+        return value
+
+    def _next(self) -> bytes:
+        line = next(self._lines, None)
+        if line is None:
+            raise UnevenError
+        return line
+
+    def _block(self, shape: Shape, opener: bytes, depth: int) -> Steps[tuple[Any, bytes]]:
+        """The value that begins with an opener, and its JSON without what was taken out of it."""
+        by = shape.opened_by(opener) if opener in _OPENERS else None
+        if isinstance(by, ArrayShape):
+            return (yield from self._array(by, depth)), b"[]"
+        if isinstance(by, ObjectShape):
+            return (yield from self._object(by, depth)), b"{}"
+        if isinstance(by, FieldsShape):
+            return (yield from self._fields(by, depth))
+        raise UnevenError
+
+    def _inside(self, opener: bytes, depth: int) -> Iterator[bytes]:
+        """The lines of one block, without tabs and the comma at their end, up to its closing line."""
+        closer, tabs = b"\t" * depth + _CLOSERS[opener], b"\t" * (depth + 1)
+        while (line := self._next().removesuffix(b",")) != closer:
+            if not line.startswith(tabs) or line[depth + 1 : depth + 2] in (b"\t", b""):
+                raise UnevenError
+            yield line[depth + 1 :]
+
+    def _array(self, shape: ArrayShape, depth: int) -> Steps[Any]:
+        items: list[Any] = []
+        for line in self._inside(b"[", depth):
+            if line in _OPENERS:
+                value, _ = yield from self._block(shape.item, line, depth + 1)
+                items.append(value)
+            else:
+                items.extend(shape.part.decode(b"[%b]" % line))
+            yield
+        return items if shape.kind is list else shape.kind(items)
+
+    def _object(self, shape: ObjectShape, depth: int) -> Steps[Any]:
+        items: dict[Any, Any] = {}
+        for line in self._inside(b"{", depth):
+            if line[-1:] in _OPENERS:
+                key = _key(line)
+                items[key], _ = yield from self._block(shape.item, line[-1:], depth + 1)
+            else:
+                items.update(shape.part.decode(b"{%b}" % line))
+            yield
+        return items
+
+    def _fields(self, shape: FieldsShape, depth: int) -> Steps[tuple[Any, bytes]]:
+        texts: list[bytes] = []
+        large: dict[str, Any] = {}
+        for line in self._inside(b"{", depth):
+            if line[-1:] in _OPENERS:
+                name = _key(line)
+                if name not in shape.fields:
+                    raise UnevenError
+                large[name], emptied = yield from self._block(shape.fields[name], line[-1:], depth + 1)
+                texts.append(line[:-1] + emptied)
+            else:
+                texts.append(line)
+            yield
+        text = b"{%b}" % b",".join(texts)
+        value = shape.part.decode(text)
+        for name, item in large.items():
+            object.__setattr__(value, name, item)
+        return value, text
+
+
+def _lines(payload: bytes) -> Iterator[bytes]:
+    start = 0
+    while (end := payload.find(b"\n", start)) >= 0:
+        yield payload[start:end]
+        start = end + 1
+    yield payload[start:]
+
+
+def _key(line: bytes) -> str:
+    """The key in ``"key":[``."""
+    try:
+        key = from_json(line[:-1].removesuffix(b":"))
+    except ValueError:
+        raise UnevenError from None
+    if type(key) is not str:
+        raise UnevenError
+    return key

@@ -1,0 +1,51 @@
+"""Work on large values in portions, between which the event loop runs.
+
+Neither a thread nor a C function keeps others from waiting: whatever builds Python objects holds the GIL.
+So large values are encoded, compared, compressed and decoded in steps of a few milliseconds, in the thread of
+the event loop, where the application's validators and serializers expect to run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from time import perf_counter
+from typing import TypeVar
+
+T = TypeVar("T")
+
+Steps = Generator[None, None, T]
+"""Work that may be interrupted wherever it yields, and returns its result."""
+
+SLICE_SECONDS = 0.003
+"""The event loop runs after so long. One step more may be under way then."""
+
+PORTION_BYTES = 32 * 1024
+"""About so many bytes of JSON are one step."""
+
+LARGE_BYTES = 128 * 1024
+"""Longer JSON is decoded in portions."""
+
+
+async def in_portions(steps: Steps[T]) -> T:
+    """Run steps to their end, and the event loop in between."""
+    started = perf_counter()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        if perf_counter() - started > SLICE_SECONDS:
+            await asyncio.sleep(0)
+            started = perf_counter()
+
+
+def at_once(steps: Steps[T]) -> T:
+    """Run steps to their end."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result

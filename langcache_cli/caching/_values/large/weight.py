@@ -1,0 +1,105 @@
+"""How much work a value is, found out for less than a part of that work."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel
+
+from langcache_cli.caching._values.plain_models import is_plain_dataclass, is_plain_enum, is_plain_model
+from langcache_cli.caching._values.proven_round_trip import AS_STRINGS, PLAIN
+
+HEAVY = 4096
+"""Values with more parts are large: the parts of one take half a millisecond, some of them five."""
+
+_LIGHT = {*PLAIN, *AS_STRINGS, bytes}
+
+
+def weight(values: Collection[Any], limit: int = HEAVY) -> int:
+    """The number of objects that some values consist of; more than ``limit`` if there are more."""
+    found, level = 0, values
+    while True:
+        found += len(level)
+        if found > limit or {*map(type, level)} <= _LIGHT:
+            return found
+        inner: list[Any] = []
+        for item in level:
+            if type(item) not in _LIGHT:
+                parts = _parts(item)
+                if found + len(inner) + len(parts) > limit:
+                    return limit + 1
+                inner += parts
+        if not inner:
+            return found
+        level = inner
+
+
+def _parts(value: Any) -> Collection[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    if isinstance(value, (list, tuple, set, frozenset, deque)):
+        return value
+    attributes = getattr(value, "__dict__", None)
+    if type(attributes) is dict:
+        return attributes.values()
+    if dataclasses.is_dataclass(value):
+        return [getattr(value, field.name, None) for field in dataclasses.fields(value)]
+    return ()
+
+
+def heavy_test(annotation: Any) -> Callable[[Any], bool] | None:
+    """A quick test whether a value of this type is large; None if none is."""
+    if _bound(annotation, ()) is not None:
+        return None
+    kind, arguments = get_origin(annotation), get_args(annotation)
+    if kind in (Union, UnionType) and len(present := [one for one in arguments if one is not NoneType]) == 1:
+        return heavy_test(present[0])
+    each = _bound(arguments[-1 if kind is dict else 0], ()) if kind in (list, dict) else None
+    if each is None:
+        return lambda value: weight((value,)) > HEAVY
+    most = HEAVY // each
+
+    def is_heavy(value: Any) -> bool:
+        return type(value) is kind and len(value) > most
+
+    return is_heavy
+
+
+def is_bounded(annotation: Any) -> bool:
+    """True if values of this type consist of few objects, however long their strings are."""
+    return _bound(annotation, ()) is not None
+
+
+def _bound(annotation: Any, around: tuple[Any, ...]) -> int | None:
+    """The number of objects that a value of a type consists of at most; None if that has no bound."""
+    kind = get_origin(annotation)
+    if annotation is None or annotation in _LIGHT or kind is Literal:
+        return 1
+    if kind in (Union, UnionType):
+        return _sum(get_args(annotation), around)
+    if kind is not None or not isinstance(annotation, type) or annotation in around:
+        return None
+    return 1 if is_plain_enum(annotation) else _sum(_field_types(annotation), (*around, annotation))
+
+
+def _field_types(kind: type[Any]) -> Iterable[Any] | None:
+    """The types of the fields of a plain class; None for other classes."""
+    if is_plain_dataclass(kind):
+        with contextlib.suppress(NameError):
+            return get_type_hints(kind, include_extras=True).values()
+    if issubclass(kind, BaseModel) and is_plain_model(kind):
+        return [field.annotation for field in kind.model_fields.values()]
+    return None
+
+
+def _sum(annotations: Iterable[Any] | None, around: tuple[Any, ...]) -> int | None:
+    if annotations is None:
+        return None
+    bounds = [_bound(one, around) for one in annotations]
+    known = [bound for bound in bounds if bound is not None]
+    return 1 + sum(known) if len(known) == len(bounds) else None
