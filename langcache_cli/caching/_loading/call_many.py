@@ -115,15 +115,18 @@ class CallMany:
         for place in read.rest:
             key, stored = read.keys[place], read.stored[place]
             del self._results[key]
+            if not stored:
+                missing[key] = b""
+                continue
             seen, call = read.seen(place, self._tags_of(key)), self._call(key)
-            found = call.usable(seen) if stored else None
+            found = call.usable(seen)
             if found is not None and (isinstance(found, Placeholder) or is_inside(found.id)):
                 waiting.append(key)
                 continue
             decoded = await call.load.decoded(found) if found is not None else None
             if found is None or decoded is None:
-                missing[key] = stored or b""
-                if stored and not seen.outdated and parse_failure(stored) is None:
+                missing[key] = stored
+                if not seen.outdated and parse_failure(stored) is None:
                     call.load.count("undecodable")
                 continue
             self._reader.hits.count_many([key], [len(found.payload)], read.seconds)

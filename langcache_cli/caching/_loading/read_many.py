@@ -111,9 +111,8 @@ def _take_values(reader: Reader, read: Read, tags: Sequence[tuple[str, ...]] | N
                     and header.count(b"=") == n_fields
                 ):
                     payload = _payload(match, stored, versions)
-                if len(payload) > LARGE_BYTES:
-                    raise UndecodableEntryError("large: not decoded at once")
-                if not refreshes or not _is_due(reader, read, stored):
+                is_due = refreshes and _is_due(reader, read, stored)
+                if not is_due and len(payload) <= LARGE_BYTES:
                     value = decode(payload)
                     sizes.append(n_bytes)
             except UndecodableEntryError:
