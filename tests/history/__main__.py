@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.history.defects import DEFECTS
 from tests.history.faults import KINDS
 from tests.history.run import Outcome, Run
 
@@ -21,9 +22,7 @@ def main() -> int:
         _parser().error(f"no such fault: {', '.join(unknown)}; there are: {', '.join(KINDS)}")
     folder = Path(tempfile.mkdtemp(prefix="langcache-history-"))
     _say(f"journals in {folder}")
-    with Run(
-        folder, workers=options.workers, seed=options.seed, faults=faults, unguarded=options.unguarded
-    ) as run:
+    with Run(folder, workers=options.workers, seed=options.seed, faults=faults, defect=options.defect) as run:
         run.go(60 * options.minutes, tell=_say)
         outcome = run.finish()
     _report(outcome)
@@ -36,9 +35,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--faults", default="all", help="all, none, or names with commas between them")
     parser.add_argument("--workers", type=int, default=4, help="processes at a time")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--unguarded", action="store_true", help="without the commit check: stale reads follow"
-    )
+    for defect, meaning in DEFECTS.items():
+        parser.add_argument(
+            f"--{defect}", dest="defect", action="store_const", const=defect, default="", help=meaning
+        )
     return parser
 
 
@@ -52,6 +52,10 @@ def _report(outcome: Outcome) -> None:
     for name, count in sorted(outcome.faults.items()):
         _say(f"    {count:8,} {name}")
     _say(f"{outcome.exceptions:,} times Redis could not be used for a call")
+    _say(f"{outcome.runs:,} runs of the functions, {outcome.calm:,} of them while nothing excused another")
+    _say(f"{outcome.overlaps.total():,} times two overlapped, explained by:")
+    for explanation, count in sorted(outcome.overlaps.items()):
+        _say(f"    {count:8,} {explanation}")
     _say(f"{len(outcome.violations):,} violations")
     for violation in outcome.violations[:SHOWN]:
         _say(f"    {violation}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.harness.postgres import PostgresServer
-from tests.history.journal import Subject
+from tests.history.records import Subject
 from tests.history.subjects import subjects
 
 

@@ -13,6 +13,8 @@ from tests.harness.proxy import FaultProxy
 from tests.harness.redis_server import RedisServer
 from tests.harness.resp import RespError
 from tests.history.fleet import Fleet
+from tests.history.journal import now
+from tests.history.records import NEVER, Fault
 
 SHORT_SECONDS = (0.05, 1.5)
 """Shorter and longer than the budget of a call, and than a lease."""
@@ -47,6 +49,8 @@ class Faults:
         self._calm_seconds = calm_seconds
         self._stop = threading.Event()
         self.counts: Counter[str] = Counter()
+        self.history: list[Fault] = []
+        """All of them, the one under way included."""
 
     def run(self, seconds: float) -> None:
         """Go on for so long; afterwards everything is as before."""
@@ -59,11 +63,25 @@ class Faults:
                     continue
                 names = names or self._chance.sample(list(self._actions), len(self._actions))
                 name = names.pop()  # each once before any of them comes again
-                self._actions[name](self)
+                self._carry_out(name)
                 self.counts[name] += 1
         finally:
             timer.cancel()
             self._proxy.heal()
+
+    def _carry_out(self, name: str) -> None:
+        """Do it, and write down from when to when; a fault that concerns some workers says which."""
+        processes = frozenset(self._fleet.behind_proxy) if name in OF_NETWORK else None
+        self._fault = Fault(name, processes, now(), NEVER)
+        self.history.append(self._fault)
+        self._actions[name](self)
+        self._fault.ended = now()
+
+    def _pick(self) -> int:
+        """The place of a worker."""
+        place = self._chance.randrange(len(self._fleet))
+        self._fault.processes = frozenset({self._fleet.number(place)})
+        return place
 
     def hold(self) -> None:
         """Wait while a fault lasts, or until the run is over."""
@@ -73,18 +91,18 @@ class Faults:
 
     def kill_worker(self) -> None:
         """kill -9; another process takes its place."""
-        self._fleet.replace(self._chance.randrange(len(self._fleet)))
+        self._fleet.replace(self._pick())
 
     def stop_worker(self) -> None:
         """SIGSTOP in the middle of whatever it does, often for longer than its lease."""
-        worker = self._fleet[self._chance.randrange(len(self._fleet))]
+        worker = self._fleet[self._pick()]
         worker.process.send_signal(signal.SIGSTOP)
         self.hold()
         worker.process.send_signal(signal.SIGCONT)
 
     def set_clock(self) -> None:
         """A worker's time of day jumps, by up to ten days in either direction."""
-        worker = self._fleet[self._chance.randrange(len(self._fleet))]
+        worker = self._fleet[self._pick()]
         worker.set_clock(self._chance.choice((0, self._chance.randint(-(10**9), 10**9), 700, -700)))
 
     # -- of Redis --
@@ -190,3 +208,6 @@ KINDS: dict[str, Callable[[Faults], None]] = {
     "swallow replies": Faults.swallow_replies,
     "refuse": Faults.refuse,
 }
+
+OF_NETWORK = frozenset({"cut", "delay", "delay requests", "swallow", "swallow replies", "refuse"})
+"""Those that only concern workers behind the proxy."""

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
-from tests.history.worker import Options
+from tests.history.options import Options
 from tests.integration.cache_support import ROOT
 
 END_SECONDS = 30.0
@@ -75,7 +76,9 @@ class Fleet:
         self._folder = folder
         self.journals: list[Path] = []
         """Of all processes there have been."""
-        self._workers = [self._start(one) for one in options]
+        self._numbers: dict[int, int] = {}
+        """By place: the number of the process that works there, which is its place in ``journals``."""
+        self._workers = [self._start(place, one) for place, one in enumerate(options)]
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -83,12 +86,25 @@ class Fleet:
     def __getitem__(self, index: int) -> WorkerProcess:
         return self._workers[index]
 
+    def number(self, index: int) -> int:
+        """The number of a worker's process, as in a `History`."""
+        return self._numbers[index]
+
+    @property
+    def behind_proxy(self) -> list[int]:
+        """The numbers of the processes that reach Redis through a proxy."""
+        return [
+            self._numbers[index]
+            for index, worker in enumerate(self._workers)
+            if urlsplit(worker.options.redis_url).port != worker.options.bare_port
+        ]
+
     def replace(self, index: int) -> None:
         """Kill a worker and start another one like it."""
         worker = self._workers[index]
         worker.kill()
         worker.require_silent()
-        self._workers[index] = self._start(worker.options)
+        self._workers[index] = self._start(index, worker.options)
 
     def end(self) -> None:
         """End all of them in good order."""
@@ -104,8 +120,8 @@ class Fleet:
         for worker in self._workers:
             worker.kill()
 
-    def _start(self, options: Options) -> WorkerProcess:
-        number = len(self.journals)
+    def _start(self, index: int, options: Options) -> WorkerProcess:
+        number = self._numbers[index] = len(self.journals)
         journal = self._folder / f"process-{number}.journal"
         self.journals.append(journal)
         return WorkerProcess(

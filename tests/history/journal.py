@@ -6,48 +6,14 @@ That clock is one for all processes of a machine. A worker that is killed leaves
 from __future__ import annotations
 
 import time
-from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.history.records import NEVER, Cause, Fault, FunctionRun, Read, Reads, Subject
+
 FLUSH_BYTES = 1 << 15
-
-Subject = tuple[str, int]
-"""A function by its name, and the item it was asked for: what has a version in the database."""
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """One call of a cached function: what it returned, and when it began and ended (ns)."""
-
-    process: int
-    version: int
-    began: int
-    ended: int
-
-
-@dataclass
-class Reads:
-    """The reads of one subject, in columns: there are millions."""
-
-    process: array[int] = field(default_factory=lambda: array("q"))
-    version: array[int] = field(default_factory=lambda: array("q"))
-    began: array[int] = field(default_factory=lambda: array("q"))
-    ended: array[int] = field(default_factory=lambda: array("q"))
-
-    def add(self, read: Read) -> None:
-        self.process.append(read.process)
-        self.version.append(read.version)
-        self.began.append(read.began)
-        self.ended.append(read.ended)
-
-    def __iter__(self) -> Iterator[Read]:
-        return map(Read, self.process, self.version, self.began, self.ended)
-
-    def __len__(self) -> int:
-        return len(self.version)
 
 
 @dataclass
@@ -64,6 +30,11 @@ class History:
         failed: Calls that raised.
         ways: How often something was invalidated in which way.
         near: How many reads were answered from the memory of their process.
+        runs: By subject: the runs of its function.
+        causes: By subject: what took leases away.
+        refused: By subject: when a value was not stored, because its load had lost the lease.
+        stalls: By process: from when to when its event loop did not run.
+        faults: What was done to all of them; not from a journal.
     """
 
     reads: dict[Subject, Reads] = field(default_factory=lambda: defaultdict(Reads))
@@ -77,6 +48,14 @@ class History:
     failed: list[str] = field(default_factory=list)
     ways: Counter[str] = field(default_factory=Counter)
     near: int = 0
+    runs: dict[Subject, list[FunctionRun]] = field(default_factory=lambda: defaultdict(list))
+    causes: dict[Subject, list[Cause]] = field(default_factory=lambda: defaultdict(list))
+    refused: dict[Subject, list[int]] = field(default_factory=lambda: defaultdict(list))
+    stalls: dict[int, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    faults: list[Fault] = field(default_factory=list)
+    _unended: dict[tuple[int, str], list[FunctionRun | Cause]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
 
     @classmethod
     def load(cls, journals: Iterable[Path]) -> History:
@@ -113,6 +92,29 @@ class History:
             case "failed":
                 self.failed.append(f"{name} {item}: {details[0]}")
             case _:
+                self._add_to_runs(process, event, subject, *details)
+
+    def _add_to_runs(self, process: int, event: str, subject: Subject, *details: str) -> None:
+        """Take over a line about a run of a function, or about what takes leases away."""
+        match event:
+            case "runs":
+                number, since, began, bypassed = details
+                run = FunctionRun(process, int(since), int(began), bypassed == "True", NEVER)
+                self.runs[subject].append(run)
+                self._unended[process, number].append(run)
+            case "asks":
+                number, when, way = details
+                cause = Cause(process, way, int(when), NEVER)
+                self.causes[subject].append(cause)
+                self._unended[process, number].append(cause)
+            case "ended":
+                for one in self._unended.pop((process, details[0]), ()):
+                    one.ended = int(details[1])
+            case "refused":
+                self.refused[subject].append(int(details[0]))
+            case "stalled":
+                self.stalls[process].append((int(details[0]), int(details[1])))
+            case _:
                 raise ValueError(f"no such event: {event}")
 
     def __len__(self) -> int:
@@ -125,6 +127,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w", buffering=FLUSH_BYTES)
+        self._numbers = 0
 
     def read(self, subject: Subject, version: int, began: int) -> None:
         """A call returned this version just now."""
@@ -154,9 +157,40 @@ class Journal:
         """A call raised."""
         self._write("failed", subject, repr(error))
 
+    def runs(self, subject: Subject, since: int, *, bypassed: bool) -> int:
+        """The function begins to run; returns a number for `ended`."""
+        self._numbers += 1
+        self._write("runs", subject, self._numbers, since, now(), bypassed)
+        return self._numbers
+
+    def asks(self, subjects: Iterable[Subject], way: str) -> int:
+        """What takes leases away is about to be sent; returns a number for `ended`.
+
+        It may take effect even if this process is killed at once: it is on the disk before.
+        """
+        self._numbers += 1
+        for subject in subjects:
+            self._write("asks", subject, self._numbers, now(), way)
+        self.flush()
+        return self._numbers
+
+    def ended(self, number: int, *, later_ns: int = 0) -> None:
+        """The run has ended, or what was asked for takes no effect any more, in ``later_ns`` from now."""
+        self._write("ended", ("-", 0), number, now() + later_ns)
+
+    def refused(self, subject: Subject) -> None:
+        """A loaded value was not stored, because its load had lost the lease."""
+        self._write("refused", subject, now())
+        self.flush()
+
+    def stalled(self, since: int) -> None:
+        """The event loop has not run since then."""
+        self._write("stalled", ("-", 0), since, now())
+
     def flush(self) -> None:
         """Write what is in the buffer: a process that is killed takes that with it."""
-        self._file.flush()
+        if not self._file.closed:
+            self._file.flush()
 
     def close(self) -> None:
         """Write the rest."""
@@ -164,7 +198,8 @@ class Journal:
 
     def _write(self, event: str, subject: Subject, *details: object) -> None:
         name, item = subject
-        self._file.write("\t".join(map(str, (event, name, item, *details))) + "\n")
+        if not self._file.closed:  # a task may outlive the work of its process by a moment
+            self._file.write("\t".join(map(str, (event, name, item, *details))) + "\n")
 
 
 def now() -> int:

@@ -19,8 +19,9 @@ from tests.history.counters import create_counters, newest_versions
 from tests.history.faults import KINDS, Faults
 from tests.history.fleet import Fleet
 from tests.history.journal import History
+from tests.history.options import WRITERS, Options
+from tests.history.overlaps import calm_runs, overlaps
 from tests.history.verdict import Violation, violations
-from tests.history.worker import WRITERS, Options
 
 DATABASE = "history"
 
@@ -38,6 +39,9 @@ class Outcome:
         versions: Changes that were committed in the database.
         faults: What was done, and how often.
         exceptions: Reads during which Redis could not be used.
+        runs: Runs of the functions.
+        calm: How many of them could not have been excused if another had begun meanwhile.
+        overlaps: Pairs of runs that overlapped, by what explains it.
         violations: What must not be there.
     """
 
@@ -49,6 +53,9 @@ class Outcome:
     versions: int
     faults: Counter[str]
     exceptions: int
+    runs: int
+    calm: int
+    overlaps: Counter[str]
     violations: list[Violation]
 
 
@@ -63,8 +70,7 @@ class Run:
         seed: int = 0,
         faults: list[str] | None = None,
         seconds_between_faults: float = 1.0,
-        unguarded: bool = False,
-        deaf: bool = False,
+        defect: str = "",
     ) -> None:
         """Prepare.
 
@@ -74,8 +80,7 @@ class Run:
             seed: For all dice. Processes and networks have dice of their own, so no run is like another.
             faults: Names of `KINDS`; None for all.
             seconds_between_faults: On average.
-            unguarded: Workers store whatever they have loaded: the checker must find that.
-            deaf: Workers do not hear what has changed: the checker must find that, too.
+            defect: One of `DEFECTS`, which the workers have: the checker must find that.
         """
         self._stack = ExitStack()
         self._folder = folder
@@ -83,7 +88,7 @@ class Run:
         self._seed = seed
         self._names = list(KINDS) if faults is None else faults
         self._calm_seconds = seconds_between_faults
-        self._unguarded, self._deaf = unguarded, deaf
+        self._defect = defect
         self._started = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -103,8 +108,7 @@ class Run:
                     self._seed + number,
                     # one that only reads keeps longest in its memory what the others change
                     writers=WRITERS if number else 0,
-                    unguarded=self._unguarded,
-                    deaf=self._deaf,
+                    defect=self._defect,
                 )
                 for number in range(self._workers)
             ]
@@ -148,6 +152,7 @@ class Run:
     def judge(self, seconds: float = 0.0) -> Outcome:
         """What the journals say so far."""
         history = History.load(self._fleet.journals)
+        history.faults = list(self._faults.history)
         newest = newest_versions(self._database, DATABASE)
         return Outcome(
             seconds=seconds,
@@ -158,6 +163,9 @@ class Run:
             versions=sum(newest.values()) - len(newest),
             faults=self._faults.counts,
             exceptions=sum(map(len, history.exceptions.values())),
+            runs=sum(map(len, history.runs.values())),
+            calm=calm_runs(history),
+            overlaps=Counter(str(explanation) for *_, explanation in overlaps(history)),
             violations=list(violations(history, newest)),
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from sqlalchemy import column, select, table
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from langcache_cli.caching import Cache, CachedFunction
-from tests.history.journal import Subject
+from tests.history.records import Subject
 
 ITEMS = 6
 
@@ -56,8 +57,21 @@ class Function:
     tags: Callable[[int], tuple[str, ...]]
 
 
-def functions(cache: Cache, engine: AsyncEngine, pause: Callable[[], Awaitable[None]]) -> dict[str, Function]:
-    """The cached functions by name; ``pause`` makes their loads as slow as loads are."""
+def functions(
+    cache: Cache,
+    engine: AsyncEngine,
+    pause: Callable[[], Awaitable[None]],
+    *,
+    running: Callable[[Subject], AbstractContextManager[object]] = nullcontext,
+) -> dict[str, Function]:
+    """The cached functions by name.
+
+    Args:
+        cache: Caches them.
+        engine: The database.
+        pause: Makes their loads as slow as loads are.
+        running: Entered while one of them runs.
+    """
 
     async def row(name: str, item: int, session: AsyncSession) -> tuple[str, int, int]:
         query = select(COUNTERS).where(COUNTERS.c.name == name, COUNTERS.c.item == item)
@@ -67,23 +81,27 @@ def functions(cache: Cache, engine: AsyncEngine, pause: Callable[[], Awaitable[N
 
     @cache.cached(key_prefix="vocabulary", tags=("word:{item}",), local_ttl=60)
     async def vocabulary(item: int) -> Word:
-        async with AsyncSession(engine) as session:
-            return Word(*await row("vocabulary", item, session))
+        with running(("vocabulary", item)):
+            async with AsyncSession(engine) as session:
+                return Word(*await row("vocabulary", item, session))
 
     @cache.cached(key_prefix="translation", ttl=0.3, stale_ttl=2.0, tags=("word:{item}", "texts"))
     async def translation(item: int) -> tuple[str, int, int]:
-        async with AsyncSession(engine) as session:
-            return await row("translation", item, session)
+        with running(("translation", item)):
+            async with AsyncSession(engine) as session:
+                return await row("translation", item, session)
 
     @cache.cached(key_prefix="user_stats", ttl=0.5, early_refresh=3.0, local_ttl=0.3)
     async def progress(item: int) -> dict[str, int | str]:
-        async with AsyncSession(engine) as session:
-            name, number, version = await row("progress", item, session)
+        with running(("progress", item)):
+            async with AsyncSession(engine) as session:
+                name, number, version = await row("progress", item, session)
             return {"name": name, "item": number, "version": version}
 
     @cache.cached(key_prefix="episodes", ttl=0.4, stale_ttl=1.0, early_refresh=1.0, tags=("video:{item}",))
     async def video(item: int, session: AsyncSession) -> Episode:
-        name, number, version = await row("video", item, session)
+        with running(("video", item)):
+            name, number, version = await row("video", item, session)
         return Episode(name=name, item=number, version=version)
 
     every = (

@@ -8,6 +8,7 @@
 - **Nothing mixed**: a value is that of the function and the item that was asked for, of the right type, and a
   version that there was.
 - **No failure**: no call raised.
+- **One run at a time** for each subject, in all processes together; `overlaps.py` says what excuses two.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS
-from tests.history.journal import History, Read, Subject
+from tests.history.journal import History
+from tests.history.overlaps import overlaps
+from tests.history.records import FunctionRun, Read, Subject
 from tests.history.subjects import NEAR
 
 
@@ -27,7 +30,8 @@ class Violation:
     """Something that must not happen.
 
     Attributes:
-        rule: ``stale``, ``stale in its process``, ``backwards``, ``mixed``, ``from nowhere`` or ``failed``.
+        rule: ``stale``, ``stale in its process``, ``backwards``, ``mixed``, ``from nowhere``, ``failed`` or
+            ``overlapping``.
         subject: The function and the item.
         details: What was seen, and what it contradicts.
     """
@@ -85,6 +89,9 @@ def violations(history: History, newest: Mapping[Subject, int]) -> Iterator[Viol
             for read in own:
                 yield from _older(read, "stale in its process", subject, promised)
                 yield from _older(read, "backwards", subject, seen)
+    for subject, first, second, explanation in overlaps(history):
+        if explanation is None:
+            yield _overlapping(subject, first, second)
 
 
 def _older(read: Read, rule: str, subject: Subject, floor: Floor) -> Iterator[Violation]:
@@ -104,4 +111,13 @@ def _violation(rule: str, subject: Subject, read: Read, version: int, since: int
         "{} {}".format(*subject),
         f"process {read.process} read {read.version} from {read.began} to {read.ended}, "
         f"but {version} was known since {since}",
+    )
+
+
+def _overlapping(subject: Subject, first: FunctionRun, second: FunctionRun) -> Violation:
+    return Violation(
+        "overlapping",
+        "{} {}".format(*subject),
+        f"process {second.process} ran it from {second.began} (since {second.since}), while process "
+        f"{first.process} ran it from {first.began} (since {first.since}) to {first.ended}",
     )

@@ -11,8 +11,8 @@ import json
 import os
 import random
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,50 +21,26 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from langcache_cli.caching import Cache, CacheEvent, CacheSettings, CacheUnavailableError
 from langcache_cli.caching._clock import now_ms
-from langcache_cli.caching._near.tracking import NearCache
 from langcache_cli.caching._wire.externals import Externals
 from langcache_cli.caching.tooling import warm
 from tests.harness.resp import RespConnection
-from tests.history.journal import Journal, Subject, now
+from tests.history.changes import Change
+from tests.history.defects import break_cache
+from tests.history.journal import Journal, now
+from tests.history.options import LEASE_SECONDS, LOAD_TIMEOUT_SECONDS, Options
+from tests.history.records import Subject
 from tests.history.subjects import COUNTERS, ITEMS, Function, functions, load_seconds, subjects
-from tests.integration.race_worker import UnguardedStore
+from tests.history.watch import Watch
 
 READERS = 12
-WRITERS = 2
 LONGEST_PAUSE_SECONDS = 0.04
 FLUSH_SECONDS = 0.1
-LEASE_SECONDS = 0.5
-LOAD_TIMEOUT_SECONDS = 2.0
 REFRESHES = 0.03
 WARMS = 0.003
 ROLLBACKS = 0.1
+OF_ALL_ITEMS = 0.05
 CANCELLATIONS = 0.03
 UNAVAILABLE = frozenset({"bypassed", "unstored"})
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a worker is told.
-
-    Attributes:
-        redis_url: Where it reaches Redis, perhaps through a proxy.
-        bare_port: Redis itself, for what a bare redis-cli would do.
-        database_url: PostgreSQL.
-        journal: The file to write to.
-        seed: For its dice.
-        writers: How many tasks change and invalidate.
-        unguarded: Store whatever was loaded, without looking whether it was invalidated meanwhile.
-        deaf: Do not listen when Redis says what has changed.
-    """
-
-    redis_url: str
-    bare_port: int
-    database_url: str
-    journal: str
-    seed: int
-    writers: int = WRITERS
-    unguarded: bool = False
-    deaf: bool = False
 
 
 class Worker:
@@ -85,7 +61,8 @@ class Worker:
             externals=Externals(now_ms=lambda: now_ms() + self.clock_ms),
         )
         self.engine = create_async_engine(options.database_url.replace("://", "+asyncpg://"), pool_size=10)
-        self.functions = functions(self.cache, self.engine, self._load)
+        self.watch = Watch(self.cache, self.journal)
+        self.functions = functions(self.cache, self.engine, self._load, running=self.watch.running)
         self.subjects: dict[str, Subject] = {
             self.functions[name].call.key_for(item=item): (name, item) for name, item in subjects()
         }
@@ -95,16 +72,15 @@ class Worker:
     async def run(self) -> None:
         """Work until the input ends."""
         asyncio.get_running_loop().set_exception_handler(_complain)
-        if self.options.unguarded:
-            runtime = self.cache.runtime()
-            runtime.store = UnguardedStore(runtime.node, lease_seconds=LEASE_SECONDS)
+        runtime = self.cache.runtime()
+        break_cache(runtime, self.options.defect)
+        self.watch.follow(runtime.store, runtime.bulk_store)
         tasks = [
             *(asyncio.create_task(self._read()) for _ in range(READERS)),
             *(asyncio.create_task(self._write()) for _ in range(self.options.writers)),
             asyncio.create_task(self._keep_books()),
+            asyncio.create_task(self.watch.beat()),
         ]
-        if self.options.deaf:
-            NearCache._on_push = lambda *_: None
         listening = asyncio.create_task(asyncio.to_thread(self._listen))
         await asyncio.wait([listening, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
@@ -124,8 +100,12 @@ class Worker:
     def _note(self, event: CacheEvent) -> None:
         if event.name == "near":
             self.journal.near(self.subjects[event.key])
-        if event.name in UNAVAILABLE and event.key in self.subjects:
-            self.journal.exception(self.subjects[event.key])
+        if event.name == "deferred" and event.amount > 1:
+            self.watch.resends(self.subjects.values())
+        if event.key in self.subjects:
+            self.watch.note(event, self.subjects[event.key])
+            if event.name in UNAVAILABLE:
+                self.journal.exception(self.subjects[event.key])
 
     async def _load(self) -> None:
         seconds = load_seconds(self.chance, lease_seconds=LEASE_SECONDS, load_timeout=LOAD_TIMEOUT_SECONDS)
@@ -140,6 +120,7 @@ class Worker:
                 for subject, version, way in self.undelivered:
                     self.journal.acknowledged(subject, version, f"{way}, later")
                 self.undelivered.clear()
+            self.watch.settle()
             self.journal.flush()
             await asyncio.sleep(FLUSH_SECONDS)
 
@@ -163,13 +144,10 @@ class Worker:
             await self._pause()
 
     async def _call(self, function: Function, item: int, *, refresh: bool) -> bool:
-        subject, call = (function.name, item), function.call.refresh if refresh else function.call
+        subject = function.name, item
         began = now()
-        if function.name == "video":
-            async with AsyncSession(self.engine) as session:
-                value = await call(item, session)
-        else:
-            value = await call(item)
+        with self.watch.claiming([subject], "refresh") if refresh else nullcontext():
+            value = await self._value(function.call.refresh if refresh else function.call, function, item)
         try:
             name, number, version = function.unpack(value)
         except (TypeError, KeyError, ValueError):
@@ -179,6 +157,12 @@ class Worker:
             self.journal.mixed(subject, value)
         self.journal.read(subject, version, began)
         return True
+
+    async def _value(self, call: Callable[..., Awaitable[Any]], function: Function, item: int) -> Any:
+        if function.name != "video":
+            return await call(item)
+        async with AsyncSession(self.engine) as session:
+            return await call(item, session)
 
     async def _perhaps_cancelled(self, work: Coroutine[Any, Any, bool]) -> bool:
         """What it returns, or False if it was cancelled at some moment."""
@@ -197,62 +181,83 @@ class Worker:
                 return [await function.call.uncached(call["item"], *extra) for call in calls]
 
         calls = [{"item": item} for item in range(ITEMS)]
-        await warm(self.cache, function.call, calls, load, missing_only=self.chance.random() < 0.5)
+        with self.watch.claiming([(function.name, item) for item in range(ITEMS)], "warm"):
+            await warm(self.cache, function.call, calls, load, missing_only=self.chance.random() < 0.5)
 
     # -- changing --
 
     async def _write(self) -> None:
         while True:
             function = self.functions[self.chance.choice(list(self.functions))]
-            await self._change(function, self.chance.randrange(ITEMS))
+            # the last items are rarely changed: nothing but an invalidation excuses overlapping runs of them
+            item = min(self.chance.randrange(ITEMS) for _ in range(3))
+            await self._change(function, item)
             await self._pause()
 
     async def _change(self, function: Function, item: int) -> None:
-        ways = ["key", "pattern", "type", "after commit", "bare del"]
-        if function.tags(item):
-            ways += ["tag", "bare del of a tag"]
-        way = self.chance.choice(ways)
+        change = self._next_change(function, item)
+        subjects = change.subjects(self.functions.values())
         counter = (COUNTERS.c.name == function.name) & (COUNTERS.c.item == item)
         statement = update(COUNTERS).where(counter).values(version=COUNTERS.c.version + 1)
         async with AsyncSession(self.engine) as session:
             version = (await session.execute(statement.returning(COUNTERS.c.version))).scalar_one()
-            if way == "after commit":
-                key, tags = function.call.key_for(item=item), function.tags(item)
-                by_tag = bool(tags) and self.chance.random() < 0.5
-                self.cache.after_commit(session, *(() if by_tag else (key,)), tags=tags if by_tag else ())
+            if change.in_transaction:
+                early = self.watch.asks(subjects, change.way)
+                self.watch.spawned(lambda: self._after_commit(session, change), early)
             if self.chance.random() < ROLLBACKS:
                 await session.rollback()
                 return
+            number = self.watch.asks(subjects, change.way)
             await session.commit()
-        subject = function.name, item
-        done = await self._perhaps_cancelled(self._invalidate(way, function, item))
-        kept = way == "key" and function.call.key_for(item=item) in self.cache._context.outbox.waiting()
-        if done or kept:  # one that was cancelled after it had begun is kept as well
-            if self.cache.pending_invalidations:
-                self.journal.promised(subject, version, way)
-                self.undelivered.append((subject, version, way))
-            else:
-                self.journal.acknowledged(subject, version, way)
+        done = await self._perhaps_cancelled(self._invalidate(change, number))
+        self._write_down(change, version, done=done)
 
-    async def _invalidate(self, way: str, function: Function, item: int) -> bool:
+    def _next_change(self, function: Function, item: int) -> Change:
+        """One that concerns all items, or the item in one of the other ways."""
+        tag, *shared = function.tags(item) or ("",)
+        if self.chance.random() < OF_ALL_ITEMS:
+            tag = shared[0] if shared else ""
+            return Change("tag" if tag and self.chance.random() < 0.5 else "type", function, item, tag)
+        ways = ["key", "pattern", "after commit", "bare del"]
+        if tag:
+            ways += ["tag", "bare del of a tag", "after commit of a tag"]
+        return Change(self.chance.choice(ways), function, item, tag)
+
+    def _write_down(self, change: Change, version: int, *, done: bool) -> None:
+        """A change that was invalidated; one whose invalidation was cancelled after it had begun, too."""
+        kept = change.way == "key" and change.key in self.cache._context.outbox.waiting()
+        if done or kept:
+            if self.cache.pending_invalidations:
+                self.journal.promised(change.subject, version, change.way)
+                self.undelivered.append((change.subject, version, change.way))
+            else:
+                self.journal.acknowledged(change.subject, version, change.way)
+
+    def _after_commit(self, session: AsyncSession, change: Change) -> None:
+        if change.way == "after commit":
+            self.cache.after_commit(session, change.key)
+        else:
+            self.cache.after_commit(session, tags=[change.tag])
+
+    async def _invalidate(self, change: Change, number: int) -> bool:
         """Returns whether it was done, or promised."""
-        key, tags = function.call.key_for(item=item), function.tags(item)
-        match way:
-            case "key":
-                await function.call.invalidate(item=item)
-            case "pattern":
-                await self.cache.invalidate(f"cache:*:{item}")
-            case "type":
-                await self.cache.invalidate_type(function.name)
-            case "tag":
-                await self.cache.invalidate_tags(self.chance.choice(tags))
-            case "bare del":
-                return await self._bare_del(key)
-            case "bare del of a tag":
-                return await self._bare_del(f"cache@tag:{self.chance.choice(tags)}")
+        if change.way.startswith("bare"):
+            return await self._bare_del(change.key if change.way == "bare del" else change.tag_key, number)
+        try:
+            match change.way:
+                case "key":
+                    await change.function.call.invalidate(item=change.item)
+                case "pattern":
+                    await self.cache.invalidate(f"cache:*:{change.item}")
+                case "type":
+                    await self.cache.invalidate_type(change.function.name)
+                case "tag":
+                    await self.cache.invalidate_tags(change.tag)
+        finally:
+            self.watch.took_effect(number)
         return True
 
-    async def _bare_del(self, key: str) -> bool:
+    async def _bare_del(self, key: str, number: int) -> bool:
         def delete() -> bool:
             try:
                 with RespConnection(self.options.bare_port, timeout=1.0) as connection:
@@ -261,7 +266,12 @@ class Worker:
                 return False
             return True
 
-        return await asyncio.to_thread(delete)
+        deleting = asyncio.ensure_future(asyncio.to_thread(delete))  # the thread goes on if this is cancelled
+        watch = self.watch
+        deleting.add_done_callback(
+            lambda done: (watch.was_done if done.result() else watch.was_interrupted)(number)
+        )
+        return await asyncio.shield(deleting)
 
 
 def _complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

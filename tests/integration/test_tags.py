@@ -206,3 +206,31 @@ async def test_an_argument_without_plain_text_cannot_be_part_of_a_tag(cache):
 
     with pytest.raises(TypeError, match="the argument 'items' cannot be part of a tag"):
         await load([1])
+
+
+async def test_a_tag_invalidated_before_the_lease_is_taken_lets_another_load_begin_beside_the_first(
+    cache, open_cache, store, monkeypatch
+):
+    # the versions are read first, so that no invalidation after it is missed; the price is this second run
+    acquiring, steps = Gate(), cache.runtime().store
+    acquire = steps.acquire
+
+    async def acquire_late(*arguments, **options):
+        await acquiring()
+        return await acquire(*arguments, **options)
+
+    monkeypatch.setattr(steps, "acquire", acquire_late)
+    other = Store(open_cache())
+    store.gate.shut()
+    first = asyncio.create_task(store.stats(4))
+    await acquiring.reached(1)
+    for database in (store, other):
+        database.change(4)
+    await cache.invalidate_tags("user:4")
+    acquiring.open()
+    await store.gate.reached(1)
+    assert await other.stats(4) == [4, 1]  # did not wait for the first, which may know the old version
+    store.gate.open()
+    assert await first == [4, 1]
+    assert [await store.stats(4), await other.stats(4)] == [[4, 1], [4, 1]]
+    assert (store.loads, other.loads) == (1, 1)

@@ -1,0 +1,132 @@
+"""What a worker writes down about the runs of its functions, and about what takes leases away from them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from langcache_cli.caching import Cache, CacheEvent
+from langcache_cli.caching._protocol.store import Lease, Store
+from tests.history.journal import Journal, now
+from tests.history.records import Subject
+
+BEAT_SECONDS = 0.05
+STALL_SECONDS = 0.2
+"""An event loop that is late by so much may lose its leases: as in a stopped process, or without a CPU."""
+
+ON_THE_WIRE_NS = 250_000_000
+"""What was cancelled may still take effect for so long: a request is not given more time."""
+
+_since: ContextVar[int] = ContextVar("since", default=0)
+_bypassed: ContextVar[bool] = ContextVar("bypassed", default=False)
+
+
+class Watch:
+    """Writes down one worker's runs, invalidations and stalls."""
+
+    def __init__(self, cache: Cache, journal: Journal) -> None:
+        self._cache = cache
+        self._journal = journal
+        self._undelivered: list[int] = []
+
+    # -- runs --
+
+    @contextmanager
+    def running(self, subject: Subject) -> Iterator[None]:
+        """Around a run of a function."""
+        began, bypassed = now(), _bypassed.get()
+        since = began if bypassed else _since.get() or began
+        _bypassed.set(False)
+        number = self._journal.runs(subject, since, bypassed=bypassed)
+        try:
+            yield
+        finally:
+            self._journal.ended(number)
+
+    def note(self, event: CacheEvent, subject: Subject) -> None:
+        """Take over an event of the cache; it comes from the task whose load it is about."""
+        if event.name == "bypassed":
+            _bypassed.set(True)
+        elif event.name == "refused":
+            self._journal.refused(subject)
+
+    def follow(self, *stores: Store) -> None:
+        """Note when loads read the versions of their tags, or take their leases if they have none."""
+        for store in stores:
+            for step in ("tag_versions", "acquire", "claim", "elect"):
+                setattr(store, step, _noting(getattr(store, step)))
+
+    # -- what takes leases away --
+
+    def asks(self, subjects: Iterable[Subject], way: str) -> int:
+        """Something that takes leases away is about to be sent."""
+        return self._journal.asks(subjects, way)
+
+    @contextmanager
+    def claiming(self, subjects: Sequence[Subject], way: str) -> Iterator[None]:
+        """Around a call that takes the leases of subjects away from other loads."""
+        number = self.asks(subjects, way)
+        try:
+            yield
+        except BaseException:
+            self.was_interrupted(number)
+            raise
+        self.was_done(number)
+
+    def took_effect(self, number: int) -> None:
+        """It was confirmed, or is in the outbox and ends with that."""
+        if self._cache.pending_invalidations:
+            self._undelivered.append(number)
+        else:
+            self._journal.ended(number)
+
+    def was_done(self, number: int) -> None:
+        """It was confirmed."""
+        self._journal.ended(number)
+
+    def was_interrupted(self, number: int) -> None:
+        """It was cancelled, or has failed: perhaps it is under way."""
+        self._journal.ended(number, later_ns=ON_THE_WIRE_NS)
+
+    def settle(self) -> None:
+        """To be called now and then: write down that the outbox was delivered."""
+        if self._undelivered and not self._cache.pending_invalidations:
+            for number in self._undelivered:
+                self.was_interrupted(number)
+            self._undelivered.clear()
+
+    def spawned(self, ask: Callable[[], object], number: int) -> None:
+        """What ``ask`` begins in the background takes effect until that has ended."""
+        background = self._cache.runtime().background
+        before = set(background.tasks())
+        ask()
+        for task in set(background.tasks()) - before:
+            task.add_done_callback(lambda _: self.took_effect(number))
+
+    def resends(self, subjects: Iterable[Subject]) -> None:
+        """A new server gets what was invalidated lately; only that puts several into the outbox at once."""
+        self._undelivered.append(self.asks(subjects, "resent"))
+
+    # -- stalls --
+
+    async def beat(self) -> None:
+        """Write down when the event loop does not run for a while."""
+        while True:
+            began = now()
+            await asyncio.sleep(BEAT_SECONDS)
+            if now() - began > (BEAT_SECONDS + STALL_SECONDS) * 1e9:
+                self._journal.stalled(began)
+
+
+def _noting(step: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    reads_tags = step.__name__ == "tag_versions"
+
+    async def noted(first: Sequence[Lease | str], *rest: Any, **options: Any) -> Any:
+        if first and (reads_tags or not any(lease.tags for lease in first if isinstance(lease, Lease))):
+            _since.set(now())
+        return await step(first, *rest, **options)
+
+    return noted
