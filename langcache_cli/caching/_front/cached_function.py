@@ -81,8 +81,7 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
             return await self._function(*args, **kwargs)
         if self._may_lack_instance:
             bound, args, kwargs = self._received(args, kwargs)  # type: ignore[assignment]
-            if bound is not self:
-                return await bound(*args, **kwargs)
+            return await bound(*args, **kwargs)
         key_args = (*self.instance_in_key, *args) if self.instance_in_key else args
         reader = cache.reader(self._spec)
         if reader.near is not None:
@@ -104,13 +103,12 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
         cache = self._cache()
         if not cache.enabled:
             return await self._function(*args, **kwargs)
+        bound: CachedFunction[Any, T] = self
         if self._may_lack_instance:
             bound, args, kwargs = self._received(args, kwargs)  # type: ignore[assignment]
-            if bound is not self:
-                return await bound.refresh(*args, **kwargs)
-        address = self._spec.address(cache.settings.namespace, (*self.instance_in_key, *args), kwargs)
-        origin = functools.partial(self._function, *args, **kwargs)
-        value: T = await cache.reader(self._spec).call(address, origin).refresh()
+        address = bound.spec.address(cache.settings.namespace, (*bound.instance_in_key, *args), kwargs)
+        origin = functools.partial(bound.uncached, *args, **kwargs)
+        value: T = await cache.reader(bound.spec).call(address, origin).refresh()
         return value
 
     def warmer(self, calls: CallBatches, *, load: BatchLoader | None = None) -> CallBatches:

@@ -64,12 +64,12 @@ class LoadMany:
         except Exception as error:
             await self._fail(leases, [error] * len(leases))
             raise
-        except BaseException:
+        except BaseException:  # cancelled: nobody loads under these leases
             self._leases.release_soon(leases)
             raise
         try:
             return await self._stored(leases, results)
-        except BaseException:
+        except BaseException:  # cancelled: unknown which values were stored
             self._leases.release_soon(leases)
             raise
 
