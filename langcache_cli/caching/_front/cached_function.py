@@ -164,8 +164,18 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
 
         A method that is called through a subclass has the subclass in its keys: name it through an instance
         or the class that it is called on.
+
+        Raises:
+            TypeError: An argument that the key needs is missing or unknown, or the class is: from Python 3.13
+                on ``@classmethod`` above ``@cached`` does not tell it.
         """
-        return self.addresses(self._cache(), args, kwargs)[0].key
+        address, *of_subclasses = self.addresses(self._cache(), args, kwargs)
+        if of_subclasses and self._owner is None:
+            raise TypeError(
+                f"{self._spec.name}() is a class method with other keys for each subclass; this Python does "
+                "not tell which class is meant; write @cached(...) above @classmethod"
+            )
+        return address.key
 
     def addresses(
         self, cache: FunctionCache, args: tuple[Any, ...], kwargs: Mapping[str, Any]
