@@ -38,7 +38,8 @@ class Health:
     """The answer of ``GET /health/cache``.
 
     Attributes:
-        status: ``degraded`` while calls go straight to their functions.
+        status: ``degraded`` while calls go straight to their functions, or nothing can be stored; then
+            ``error`` of the numbers says why.
         stats: The numbers of the last hour.
     """
 
@@ -123,7 +124,7 @@ def _add_health(router: APIRouter, cache: Cache | None, degraded_status: int) ->
         Takes no longer than one cache operation.
         """
         stats = await (cache or get_default_cache()).stats()
-        if not stats["enabled"] or (stats["reachable"] and not stats["outbox"]):
+        if not stats["enabled"] or (stats["usable"] and not stats["outbox"]):
             return Health(status="healthy", stats=stats)
         response.status_code = degraded_status
         return Health(status="degraded", stats=stats)

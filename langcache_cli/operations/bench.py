@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import platform
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -138,7 +139,7 @@ async def _word_ids(database: Database) -> list[int]:
     return word_ids
 
 
-class _Ladder:
+class _Ladder(ABC):
     """Something to run for each path."""
 
     def __init__(self, cache: Cache) -> None:
@@ -148,9 +149,9 @@ class _Ladder:
             "ping": cache.ping,
         }
 
+    @abstractmethod
     async def prepare(self) -> None:
         """Store what is to be read."""
-        raise NotImplementedError
 
     async def _get(self, key: str) -> bytes | None:
         stored: bytes | None = await self._cache.runtime().node.call("GET", key)

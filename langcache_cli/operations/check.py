@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from langcache_cli.caching import Cache, CacheError, ConfigurationError, ServerReplyError
+from langcache_cli.caching import Cache, CacheError, ServerReplyError
+from langcache_cli.caching.tooling import problem_of, trial
 
 if TYPE_CHECKING:
     from langcache_cli.vocabulary import Database
@@ -40,28 +41,6 @@ class CheckReport:
     def failures(self) -> tuple[CheckResult, ...]:
         """Those that did not pass."""
         return tuple(result for result in self.results if result.error is not None)
-
-
-TRIED = (
-    ("SET", "{key}", "", "XX"),
-    ("GET", "{key}"),
-    ("MGET", "{key}"),
-    ("GETRANGE", "{key}", "0", "0"),
-    ("SETRANGE", "{key}", "0", ""),
-    ("EXISTS", "{key}"),
-    ("PTTL", "{key}"),
-    ("PEXPIRE", "{key}", "1"),
-    ("DEL", "{key}"),
-    ("UNLINK", "{key}"),
-    ("EVAL", "return 1", "0"),
-    ("EVALSHA", 40 * "0", "0"),
-    ("HGETALL", "{stats}"),
-    ("SCAN", "0", "COUNT", "1"),
-)
-"""Commands of the cache, on keys that do not exist, so that none of them changes anything."""
-
-HARMLESS = frozenset({"NOSCRIPT", "ERR"})
-"""Error replies to these that say nothing about rights or the state of the server."""
 
 
 class CheckFailedError(Exception):
@@ -107,29 +86,14 @@ async def _usable(cache: Cache) -> str:
         CacheError: It does not answer, refuses a command of the cache, or is not the one to write to.
     """
     await cache.ping()
-    node, namespace = cache.runtime().node, cache.settings.namespace
-    absent = f"{namespace}:langcache_check:absent"
-    for reply in await node.call_many([_filled(command, absent, namespace) for command in TRIED]):
-        if isinstance(reply, ServerReplyError) and reply.code not in HARMLESS:
-            raise reply
-    info = await node.call("INFO")
-    facts = dict(line.split(":", 1) for line in info.decode("utf-8", "replace").splitlines() if ":" in line)
-    if facts.get("cluster_enabled") == "1":
-        raise ConfigurationError(
-            "REDIS_URL names a node of a Redis Cluster, which langcache cannot use; set it to a plain server",
-            variable="REDIS_URL",
-        )
-    if facts.get("role") == "slave":
-        primary = f"{facts.get('master_host')}:{facts.get('master_port')}"
-        raise ConfigurationError(
-            f"REDIS_URL names a replica; set it to its primary, {primary}", variable="REDIS_URL"
-        )
+    node = cache.runtime().node
+    info, *replies = await node.call_many([("INFO",), *trial(cache.settings.namespace)])
+    if isinstance(info, ServerReplyError):
+        raise info
+    if problem := problem_of(info, replies):
+        raise problem
     server = await cache.server_report()
     return f"{server.product} {server.version}"
-
-
-def _filled(command: tuple[str, ...], absent: str, namespace: str) -> tuple[str, ...]:
-    return tuple(word.format(key=absent, stats=f"{namespace}@stats:absent") for word in command)
 
 
 async def _roundtrip(cache: Cache) -> str:

@@ -233,7 +233,7 @@ def _not_answering(
 async def _undone_on_failure(undo: Callable[[], Awaitable[None]], folder: StateFolder) -> AsyncIterator[None]:
     try:
         yield
-    except BaseException as error:
+    except BaseException as error:  # an interruption, too, leaves no server behind
         # A server that is loading its data is healthy; stopped, its next start would take as long again.
         if not (isinstance(error, NotAnsweringError) and error.still_loading):
             # The first error is the one to report.

@@ -154,7 +154,7 @@ class StateFolder:
                 with os.fdopen(handle, "w", encoding="utf-8") as file:
                     file.write(text)
                 Path(name).replace(target)
-            except BaseException:
+            except BaseException:  # an interruption, too: the temporary file holds a password
                 Path(name).unlink(missing_ok=True)
                 raise
 

@@ -73,11 +73,22 @@ def test_a_check_names_a_replica_even_if_it_can_be_written_to(own_redis, call):
     eventually(lambda: b"master_link_status:up" in server.command("INFO", "replication"))
     ended = call("check", env={"REDIS_URL": server.url})
     assert ended.code == 69
-    assert "replica" in ended.stderr
+    assert f"its primary, {LOCALHOST}:{primary.port}" in complaint(ended)
+    assert ended.stderr.splitlines()[-1] == "REDIS_URL names a replica; set it to the primary."
     server.command("CONFIG", "SET", "replica-read-only", "no")
     ended = call("check", env={"REDIS_URL": server.url})
     assert ended.code == 78
     assert f"its primary, {LOCALHOST}:{primary.port}" in complaint(ended)
+
+
+def test_a_check_names_a_node_of_a_cluster(own_redis, call):
+    server = own_redis(config=["cluster-enabled yes"])
+    for _ in range(2):
+        ended = call("check", env={"REDIS_URL": server.url})
+        assert ended.code == 78
+        assert "a node of a Redis Cluster" in complaint(ended)
+        if not server.command("CLUSTER", "SLOTS"):
+            server.command("CLUSTER", "ADDSLOTS", *range(16384))
 
 
 def test_a_check_names_a_full_server_that_evicts_nothing(own_redis, call):

@@ -172,10 +172,12 @@ def test_videos_subtitles_and_clearing(backend, redis_server):
 def test_a_warm_of_the_application_makes_its_next_requests_hits(backend, environment):
     warm = run_cli("warm", "--app", "examples.backend.warming:database", env=environment)
     assert warm.code == 0, warm.stderr
-    assert "1,006 entries of 2 functions warmed." in warm.stdout
-    for path in ("/vocabulary/7", "/vocabulary/1000", "/vocabulary/level/B2"):
+    assert "2,006 entries of 3 functions warmed." in warm.stdout
+    word = backend.get("/vocabulary/7")
+    assert backend.get(f"/vocabulary/word-info/{word['word']}") == word
+    for path in ("/vocabulary/1000", "/vocabulary/level/B2"):
         backend.get(path)
-    eventually(lambda: backend.types().get("vocabulary", {}).get("hits") == 3, within=10)
+    eventually(lambda: backend.types().get("vocabulary", {}).get("hits") == 4, within=10)
     assert backend.types()["vocabulary"]["misses"] == 0
     stats = run_cli("stats", env=environment)
     assert "100.0 %" in stats.stdout

@@ -49,6 +49,13 @@ def go_on(*work):
     ended(child)
     loop.close()
 
+def forked_with_a_fresh_loop():
+    child = os.fork()
+    if not child:
+        asyncio.run(read_all())
+        os._exit(0)
+    return child
+
 def ended(child):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
@@ -87,13 +94,7 @@ asyncio.run(main())
 """,
     "preloaded, then a fresh loop in each child": """
 asyncio.run(read_all(1))
-children = []
-for _ in range(4):
-    child = os.fork()
-    if not child:
-        asyncio.run(read_all())
-        os._exit(0)
-    children.append(child)
+children = [forked_with_a_fresh_loop() for _ in range(4)]
 asyncio.run(read_all())
 for child in children:
     ended(child)
@@ -101,13 +102,7 @@ for child in children:
     "preloaded in a loop that was never closed": """
 loop = asyncio.new_event_loop()
 loop.run_until_complete(read_all(1))
-children = []
-for _ in range(4):
-    child = os.fork()
-    if not child:
-        asyncio.run(read_all())
-        os._exit(0)
-    children.append(child)
+children = [forked_with_a_fresh_loop() for _ in range(4)]
 loop.run_until_complete(read_all())
 for child in children:
     ended(child)

@@ -6,10 +6,11 @@ import socket
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -389,6 +390,14 @@ async def test_the_lock_file_is_private_and_stays(local):
         assert folder.lock_file.stat().st_ino == inode
 
 
+async def cancelled_after(began: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(work)
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_a_cancelled_wait_for_the_lock_does_not_take_it_later(local):
     folder = local.spec().folder
     began = asyncio.Event()
@@ -399,11 +408,7 @@ async def test_a_cancelled_wait_for_the_lock_does_not_take_it_later(local):
             pytest.fail("cancelled, and yet it holds the lock")
 
     async with folder.locked(wait_seconds=1):
-        waiting = asyncio.create_task(wait())
-        await began.wait()
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
+        await cancelled_after(began, wait())
     async with folder.locked(wait_seconds=0):
         pass
 
@@ -417,11 +422,7 @@ async def test_a_start_that_is_cancelled_while_it_holds_the_lock_releases_it(loc
             holds.set()
             await asyncio.Event().wait()
 
-    holding = asyncio.create_task(hold())
-    await holds.wait()
-    holding.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await holding
+    await cancelled_after(holds, hold())
     async with folder.locked(wait_seconds=0):
         pass
 

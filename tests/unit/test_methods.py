@@ -161,6 +161,23 @@ def test_a_method_without_its_instance_says_so(cache):
         repository(cache).by_id().send(None)
 
 
+async def test_a_class_method_below_classmethod_never_gives_the_key_of_another_class(cache):
+    base = repository(cache)
+    users = type("Users", (base,), {})
+    unbound = vars(base)["create"].__func__  # from 3.13 on, users.create.key_for is that of this
+    assert unbound.key_for(1) == "cache:vocabulary:create:1"
+    assert [await base.create(1), await users.create(1)] == ["Repository 1", "Users 1"]
+    with pytest.raises(TypeError, match=r"write @cached\(\.\.\.\) above @classmethod"):
+        unbound.key_for(1)
+    with pytest.raises(TypeError, match=r"write @cached\(\.\.\.\) above @classmethod"):
+        await unbound.refresh(1)
+    assert len(unbound.all_keys(i=1)) == 2
+    assert await unbound.invalidate(1)
+    assert not await base.make.invalidate(1)
+    assert users.make.key_for(1) != base.make.key_for(1)
+    await cache.aclose()
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the syntax of type parameters is new in 3.12")
 @pytest.mark.parametrize("future", ["", "from __future__ import annotations\n"])
 async def test_a_generic_class_may_return_its_type_parameter(cache, future):

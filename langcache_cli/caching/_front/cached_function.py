@@ -81,8 +81,7 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
             return await self._function(*args, **kwargs)
         if self._may_lack_instance:
             bound, args, kwargs = self._received(args, kwargs)  # type: ignore[assignment]
-            if bound is not self:
-                return await bound(*args, **kwargs)
+            return await bound(*args, **kwargs)
         key_args = (*self.instance_in_key, *args) if self.instance_in_key else args
         reader = cache.reader(self._spec)
         if reader.near is not None:
@@ -104,13 +103,12 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
         cache = self._cache()
         if not cache.enabled:
             return await self._function(*args, **kwargs)
+        bound: CachedFunction[Any, T] = self
         if self._may_lack_instance:
             bound, args, kwargs = self._received(args, kwargs)  # type: ignore[assignment]
-            if bound is not self:
-                return await bound.refresh(*args, **kwargs)
-        address = self._spec.address(cache.settings.namespace, (*self.instance_in_key, *args), kwargs)
-        origin = functools.partial(self._function, *args, **kwargs)
-        value: T = await cache.reader(self._spec).call(address, origin).refresh()
+        address = bound.spec.address(cache.settings.namespace, (*bound.instance_in_key, *args), kwargs)
+        origin = functools.partial(bound.uncached, *args, **kwargs)
+        value: T = await cache.reader(bound.spec).call(address, origin).refresh()
         return value
 
     def warmer(self, calls: CallBatches, *, load: BatchLoader | None = None) -> CallBatches:
@@ -166,8 +164,18 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
 
         A method that is called through a subclass has the subclass in its keys: name it through an instance
         or the class that it is called on.
+
+        Raises:
+            TypeError: An argument that the key needs is missing or unknown, or the class is: from Python 3.13
+                on ``@classmethod`` above ``@cached`` does not tell it.
         """
-        return self.addresses(self._cache(), args, kwargs)[0].key
+        address, *of_subclasses = self.addresses(self._cache(), args, kwargs)
+        if of_subclasses and self._owner is None:
+            raise TypeError(
+                f"{self._spec.name}() is a class method with other keys for each subclass; this Python does "
+                "not tell which class is meant; write @cached(...) above @classmethod"
+            )
+        return address.key
 
     def addresses(
         self, cache: FunctionCache, args: tuple[Any, ...], kwargs: Mapping[str, Any]

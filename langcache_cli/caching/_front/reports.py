@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
 from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._front.context import Context
 from langcache_cli.caching._protocol.scanning import scan
+from langcache_cli.caching._protocol.usability import problem_of, trial
 from langcache_cli.caching._statistics.report import (
     CacheReport,
     CacheStats,
@@ -68,32 +69,41 @@ class Reports:
         counts = await runtime.fleet_totals.read(window_seconds, budget)
         return CacheReport(window_seconds, {label: Numbers(items) for label, items in counts.items()})
 
-    async def server_report(self, budget: Budget | None = None) -> ServerReport:
-        """See `Cache.server_report`; ``budget`` is an upper bound for the time."""
+    async def server_report(self) -> ServerReport:
+        """See `Cache.server_report`."""
+        report, _ = await self._server([], None)
+        return report
+
+    async def _server(
+        self, tried: Sequence[tuple[str, ...]], budget: Budget | None
+    ) -> tuple[ServerReport, CacheError | None]:
+        """What Redis says of itself, and what keeps it from holding a cache, as far as ``tried`` shows."""
         node = self._context.enabled_runtime().node
-        keys, info = await node.call_many([("DBSIZE",), ("INFO",)], budget=budget)
+        keys, info, *replies = await node.call_many([("DBSIZE",), ("INFO",), *tried], budget=budget)
         for reply in (keys, info):
             if isinstance(reply, ServerReplyError):
                 raise reply
-        return server_report(info, database_keys=keys)
+        return server_report(info, database_keys=keys), problem_of(info, replies)
 
     async def stats(self) -> CacheStats:
         """See `Cache.stats`."""
         server: ServerReport | None = None
         report: CacheReport | None = None
+        problem: CacheError | None = None
         error = ""
         if self._context.enabled:
             # a budget, not a time-out around it: only so the breaker counts a Redis that hangs
             budget = Budget(self._context.settings.operation_timeout)
             try:
-                server = await self.server_report(budget)
+                server, problem = await self._server(trial(self._context.settings.namespace), budget)
                 report = await self.report(budget=budget)
-            except CacheError as problem:
-                error = str(problem)
+            except CacheError as failure:
+                error = str(failure)
         return cache_stats(
             enabled=self._context.enabled,
             server=server,
             report=report,
+            usable=problem is None,
             outbox=len(self._context.outbox),
-            error=error,
+            error=error if problem is None else str(problem),
         )

@@ -97,7 +97,7 @@ class Load:
         except Exception as error:
             await self._fail(lease, error)
             raise
-        except BaseException:
+        except BaseException:  # cancelled, or the process ends: not an error to share
             self.abandon(lease)
             raise
         try:
@@ -105,7 +105,7 @@ class Load:
         except asyncio.CancelledError:
             self.abandon(lease)
             raise
-        except BaseException:
+        except BaseException:  # whatever it is, nobody loads under the lease any more
             self.release_soon(lease)
             raise
 

@@ -90,12 +90,12 @@ class LoadMany:
         except Exception as error:
             await self._fail(leases, [error] * len(leases), serving=serving)
             raise
-        except BaseException:
+        except BaseException:  # cancelled: no load runs under these leases
             self._give_back(leases, serving=serving)
             raise
         try:
             return await self._stored(leases, results, serving=serving)
-        except BaseException:
+        except BaseException:  # cancelled: unknown which values were stored
             self._give_back(leases, serving=serving)
             raise
 

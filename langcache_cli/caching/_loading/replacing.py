@@ -30,7 +30,7 @@ async def load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
         return LoadResult(found=b"")
     try:
         value, entry = await load.run_leased(lease)
-    except BaseException as error:
+    except BaseException as error:  # a cancelled load, too, leaves a lease
         if isinstance(error, Exception):
             warn_still_served(load, error)
         load.runtime.spawn(let_end(load, lease))
@@ -59,7 +59,7 @@ async def replace(load: Load, lease: Lease) -> LoadResult:
         else:
             load.abandon(lease)
         raise
-    except BaseException:
+    except BaseException:  # not only errors: whatever ends the load leaves a lease
         if entry_stays:
             load.runtime.spawn(let_end(load, lease))
         else:

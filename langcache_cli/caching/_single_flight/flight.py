@@ -103,7 +103,7 @@ class Flight(Generic[R]):
             else:
                 self._end(None)
             raise
-        except BaseException as error:
+        except BaseException as error:  # KeyboardInterrupt, too: calls that have joined would wait for ever
             self._end(error)
             raise
         finally:

@@ -75,7 +75,7 @@ class Publisher:
         pid = os.getpid()
         try:
             await self._fleet_totals.add(counts)
-        except BaseException:
+        except BaseException:  # cancelled at the close, too: the counts are delivered later
             if pid == os.getpid():  # in a child these counts are the parent's
                 self._statistics.give_back(counts)
                 self.soon()

@@ -156,7 +156,9 @@ class CacheStats(TypedDict):
     """What `get_cache_stats` returns, ready to be sent as JSON.
 
     ``hits``, ``misses`` and ``hit_rate`` (a ratio; ``hit_rate_percent`` is 0 to 100) are the cache's own, of
-    all processes, over the last hour. ``error`` says why Redis could not be asked, and is empty otherwise.
+    all processes, over the last hour. ``error`` says why Redis could not be asked or used, and is empty
+    otherwise. ``usable`` is false, too, when Redis answers and yet cannot hold the cache: a replica, a node
+    of a cluster, a full server that evicts nothing, a user without a right that the cache needs.
     ``keys_count`` counts the whole database. Without Redis the numbers are 0 and ``reachable`` is false;
     ``numbers`` is false, too, when Redis answered and only the cache's own numbers, which are 0 then, did not
     come in time.
@@ -167,6 +169,7 @@ class CacheStats(TypedDict):
 
     enabled: bool
     reachable: bool
+    usable: bool
     numbers: bool
     used_memory_human: str
     used_memory_mb: float
@@ -188,6 +191,7 @@ def cache_stats(
     enabled: bool,
     server: ServerReport | None,
     report: CacheReport | None,
+    usable: bool = True,
     outbox: int = 0,
     error: str = "",
 ) -> CacheStats:
@@ -197,6 +201,7 @@ def cache_stats(
     return CacheStats(
         enabled=enabled,
         reachable=server is not None,
+        usable=usable and server is not None,
         numbers=report is not None,
         used_memory_human=readable_bytes(memory),
         used_memory_mb=round(memory / 2**20, 2),

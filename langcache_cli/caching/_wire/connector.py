@@ -14,6 +14,7 @@ from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.externals import Connect, Connection
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.lookup_batch import LookupBatch
+from langcache_cli.caching._wire.outage_log import OutageLog
 from langcache_cli.caching._wire.replies import answer, fail
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ class Connector:
         timeout: float,
         new_lookup_batch: Callable[[], LookupBatch],
         on_connect: Callable[[BatchedConnection], object] | None,
+        outages: OutageLog | None = None,
     ) -> None:
         """Prepare; nothing is connected yet.
 
@@ -45,6 +47,7 @@ class Connector:
             timeout: Seconds that one attempt may take.
             new_lookup_batch: Makes a look-up batch without keys.
             on_connect: Called with each new connection before anything is sent over it.
+            outages: Logs that the address leads to a replica; None logs nothing.
         """
         self.current: BatchedConnection | None = None
         """The latest connection; it may have ended."""
@@ -56,6 +59,7 @@ class Connector:
         self._timeout = timeout
         self._new_lookup_batch = new_lookup_batch
         self._on_connect = on_connect
+        self._outages = outages
         self._attempt: asyncio.Task[BatchedConnection] | None = None
         self._loop = asyncio.get_running_loop()
         call_in_child(self, "_give_up_attempt")
@@ -142,6 +146,8 @@ class Connector:
         self.drop()  # another attempt may have succeeded while the breaker opened
         batched = BatchedConnection(connection, self._new_lookup_batch)
         self.made += 1
+        if self._outages is not None:
+            self._outages.connected(batched.server, str(self._address))
         if self._on_connect is not None:
             self._on_connect(batched)
         self.current = batched

@@ -28,7 +28,7 @@ async def connect(address: RedisAddress) -> RedisConnection:
         _, connection = await loop.create_connection(RedisConnection, address.host, address.port, ssl=tls)
     try:
         await _greet(connection, address)
-    except BaseException:
+    except BaseException:  # a cancelled attempt, too, leaves no socket open
         connection.abort()
         raise
     return connection

@@ -68,6 +68,7 @@ class Node:
             timeout=timeout,
             new_lookup_batch=self._new_lookup_batch,
             on_connect=on_connect,
+            outages=outages,
         )
 
     async def call(self, *command: Argument, budget: Budget | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""One log line when Redis is lost, and one when it is back."""
+"""One log line when Redis is lost, and one when it is back; the same for a replica in its place."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 from time import monotonic
 
 from langcache_cli.caching._errors import CacheUnavailableError
+from langcache_cli.caching._wire.server_identity import ServerIdentity
 
 logger = logging.getLogger("langcache_cli.caching")
 
@@ -17,6 +18,7 @@ class OutageLog:
         """Start without an outage."""
         self.lost = False
         """True from the first line to the second."""
+        self._leads_to_replica = False
         self._since = 0.0
         self._bypassed = 0
 
@@ -36,3 +38,18 @@ class OutageLog:
             self.lost = False
             seconds = monotonic() - self._since
             logger.warning("Redis is back after %.1f s; %d calls went without it", seconds, self._bypassed)
+
+    def connected(self, server: ServerIdentity | None, target: str) -> None:
+        """There is a new connection; says so if it leads to a replica, and when it does no more."""
+        if server is None or server.is_replica == self._leads_to_replica:
+            return
+        self._leads_to_replica = server.is_replica
+        if server.is_replica:
+            logger.warning(
+                "REDIS_URL names a replica (%s): nothing can be stored or invalidated there. Set it to the "
+                "primary, %s, or to a name that always leads to the primary",
+                target,
+                server.primary,
+            )
+        else:
+            logger.warning("REDIS_URL leads to a primary again (%s)", target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 QUESTIONS = (("INFO", "server"), ("INFO", "replication"))
@@ -18,11 +18,13 @@ class ServerIdentity:
         run_id: New at each start of the process, which may have lost its last writes.
         replication_id: New at each promotion, and that of the primary after each synchronisation with one.
         is_replica: It refuses writes, and lags behind its primary.
+        primary: Host and port of that primary, as the replica names it; empty for a primary.
     """
 
     run_id: str
     replication_id: str = ""
     is_replica: bool = False
+    primary: str = field(default="", compare=False)
 
 
 def identity_of(replies: Sequence[Any]) -> ServerIdentity | None:
@@ -32,4 +34,6 @@ def identity_of(replies: Sequence[Any]) -> ServerIdentity | None:
     run_id = fields.get("run_id", "")
     if not run_id:
         return None
-    return ServerIdentity(run_id, fields.get("master_replid", ""), fields.get("role") == "slave")
+    is_replica = fields.get("role") == "slave"
+    primary = f"{fields.get('master_host')}:{fields.get('master_port')}" if is_replica else ""
+    return ServerIdentity(run_id, fields.get("master_replid", ""), is_replica, primary)

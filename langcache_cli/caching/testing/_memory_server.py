@@ -44,7 +44,7 @@ class MemoryServer:
             b"PING": lambda: b"PONG",
             b"GET": self._get,
             b"MGET": lambda *keys: [self._get(key) for key in keys],
-            b"SET": lambda key, value, _px, ttl_ms: self._set(key, value, int(ttl_ms)),
+            b"SET": self._set_for,
             b"EXISTS": lambda *keys: sum(self._live(key) is not None for key in keys),
             b"UNLINK": lambda *keys: sum(self._remove(key) for key in keys),
             b"EVALSHA": self._run,
@@ -86,6 +86,10 @@ class MemoryServer:
     def _get(self, key: bytes) -> bytes | None:
         item = self._live(key)
         return item.value if item is not None and isinstance(item.value, bytes) else None
+
+    def _set_for(self, key: bytes, value: bytes, option: bytes, *ttl_ms: bytes) -> bytes | None:
+        """With ``XX``, which the cache uses for absent keys only, nothing is set."""
+        return None if option == b"XX" else self._set(key, value, int(*ttl_ms))
 
     def _set(self, key: bytes, value: bytes, ttl_ms: int) -> bytes:
         self._items[key] = _Item(value, self._now_ms() + ttl_ms)
@@ -134,10 +138,12 @@ class MemoryServer:
 
     # -- scripts; the .lua files document them --
 
-    def _run(self, digest: bytes, n_keys: bytes, *rest: bytes) -> list[Any]:
+    def _run(self, digest: bytes, n_keys: bytes, *rest: bytes) -> Any:
+        work = self._scripts.get(digest)
+        if work is None:
+            return ServerReplyError("NOSCRIPT No matching script")
         keys, arguments = rest[: int(n_keys)], rest[int(n_keys) :]
         each = len(arguments) // len(keys)
-        work = self._scripts[digest]
         return [work(key, *arguments[at * each : (at + 1) * each]) for at, key in enumerate(keys)]
 
     def _acquire(

@@ -102,7 +102,7 @@ def _remove(output: Output, settings: CacheSettings, target: Target, rate: float
 
     try:
         return execute(_with_cache(settings, begin, target))
-    except BaseException as error:
+    except BaseException as error:  # an interruption, too: what was removed stays removed
         done = f"{_amount(clearing.report())} had been removed" if clearing is not None else ""
         if isinstance(error, CommandError) and error.failure.code is ExitCode.INTERRUPTED and done:
             raise CommandError(ExitCode.INTERRUPTED, f"interrupted; {done}") from None

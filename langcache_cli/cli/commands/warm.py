@@ -101,7 +101,7 @@ async def _warm(invocation: Invocation, *, sample: bool, **options: Any) -> None
             with output.progress("warming") as on_progress:
                 run = VocabularyWarm(cache, database, on_progress=on_progress, **options)
                 report = await run.run()
-    except BaseException:
+    except BaseException:  # an interruption, too: what was stored stays
         # with --json the one document is the error
         if run is not None and run.report().total.written and not invocation.json:
             _print(output, run.report())

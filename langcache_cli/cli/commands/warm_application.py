@@ -48,7 +48,7 @@ async def warm_application(
                         on_progress=lambda done, _: on_progress(done, 0),
                     )
                     report = await run.run()
-    except BaseException:
+    except BaseException:  # an interruption, too: what was stored stays
         if run is not None and run.report().total.written and not invocation.json:
             _print(output, run.report())
         raise

@@ -1,0 +1,80 @@
+"""Whether a server that answers can hold a cache: a replica, a node of a cluster or a full one cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from langcache_cli.caching._errors import (
+    CacheError,
+    ConfigurationError,
+    ServerReplyError,
+)
+
+_TRIED: Final = (
+    ("SET", "{key}", "", "XX"),
+    ("GET", "{key}"),
+    ("MGET", "{key}"),
+    ("GETRANGE", "{key}", "0", "0"),
+    ("SETRANGE", "{key}", "0", ""),
+    ("EXISTS", "{key}"),
+    ("PTTL", "{key}"),
+    ("PEXPIRE", "{key}", "1"),
+    ("DEL", "{key}"),
+    ("UNLINK", "{key}"),
+    ("EVAL", "return 1", "0"),
+    ("EVALSHA", 40 * "0", "0"),
+    ("HGETALL", "{stats}"),
+    ("SCAN", "0", "COUNT", "1"),
+)
+"""Commands of the cache, on keys that do not exist, so that none of them changes anything."""
+
+FULL: Final = 0.99
+"""Of maxmemory; what is left is less than the buffers of some clients."""
+
+_HARMLESS: Final = frozenset({"NOSCRIPT", "ERR"})
+"""Error replies to these that say nothing about rights or the state of the server."""
+
+
+def trial(namespace: str) -> list[tuple[str, ...]]:
+    """Commands that find out whether the cache could work, and write nothing."""
+    names = {"key": f"{namespace}:langcache_check:absent", "stats": f"{namespace}@stats:absent"}
+    return [tuple(word.format(**names) for word in command) for command in _TRIED]
+
+
+def problem_of(info: bytes, replies: Sequence[Any]) -> CacheError | None:
+    """What keeps a server from holding a cache, with what to do about it; None for nothing.
+
+    Args:
+        info: The reply to ``INFO``.
+        replies: Those to `trial`.
+    """
+    lines = (line.partition(":") for line in info.decode("utf-8", "replace").splitlines())
+    facts = {name: value.strip() for name, _, value in lines}
+    refused = next(filter(_says_no, replies), None)
+    if facts.get("cluster_enabled") == "1":
+        return ConfigurationError(
+            "REDIS_URL names a node of a Redis Cluster, which langcache cannot use; set it to a plain server",
+            variable="REDIS_URL",
+        )
+    if facts.get("role") != "slave":
+        return refused or _full(facts)
+    message = (
+        "REDIS_URL names a replica; set it to its primary, "
+        f"{facts.get('master_host')}:{facts.get('master_port')}"
+    )
+    if refused is not None and refused.code == "READONLY":
+        return ServerReplyError(f"READONLY {message}")
+    return ConfigurationError(message, variable="REDIS_URL")
+
+
+def _full(facts: Mapping[str, str]) -> CacheError | None:
+    """A server that evicts nothing and has no room: between two clients it may take one more value."""
+    used, limit = (int(facts.get(name, 0)) for name in ("used_memory", "maxmemory"))
+    if facts.get("maxmemory_policy") != "noeviction" or not limit or used < FULL * limit:
+        return None
+    return ServerReplyError(f"OOM {used:,} of {limit:,} bytes are used, and maxmemory-policy is noeviction")
+
+
+def _says_no(reply: Any) -> bool:
+    return isinstance(reply, ServerReplyError) and reply.code not in _HARMLESS
