@@ -14,8 +14,8 @@ import re
 import uuid
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from functools import lru_cache
 from enum import Enum
+from functools import lru_cache
 from pathlib import PurePath, PureWindowsPath
 from types import NoneType
 from typing import Any
@@ -233,7 +233,11 @@ _RENDERERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
 )
 
 _EXACT: dict[type[Any], Callable[[Any], str]] = {
-    **{bool: str, NoneType: str, int: _int, float: float.__repr__, str: _quoted},
+    bool: str,
+    NoneType: str,
+    int: _int,
+    float: float.__repr__,
+    str: _quoted,
     uuid.UUID: lambda value: _typed("uuid", str(value)),
 }
 """Of the types that large arguments consist of: the renderers above, without the search."""

@@ -289,9 +289,8 @@ def _is_ours(error: BaseException, reason: str) -> bool:
 
 
 def _shortened_repr(value: Any) -> str:
+    kind = f"a {type(value).__qualname__}"
     try:
-        if weight((value,)) > HEAVY:
-            return f"a {type(value).__qualname__} of many parts"
-        return f"{value!r:.200}"
+        return f"{value!r:.200}" if weight((value,)) <= HEAVY else f"{kind} of many parts"
     except Exception:  # noqa: BLE001 - a failing __repr__ must not fail the call
-        return f"a {type(value).__qualname__}"
+        return kind
