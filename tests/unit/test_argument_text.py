@@ -19,6 +19,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
+from langcache_cli.caching._keys import argument_text as module
 from langcache_cli.caching._keys.argument_text import argument_text, escape
 from tests.unit.values import (
     BERLIN,
@@ -241,3 +242,20 @@ def test_enum_members_with_unusual_names_have_different_texts():
 def test_neighbouring_items_of_a_list_stay_separate(left, right):
     assert argument_text([left + right]) != argument_text([left, right])
     assert (argument_text([left, right]) == argument_text([right, left])) == (left == right)
+
+
+@given(values | st.lists(texts | special_text) | st.dictionaries(texts | special_text, values, max_size=3))
+def test_the_fast_paths_change_no_text(value):
+    quick = _text_or_error(value)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_EXACT", {})
+        patch.setattr(module, "_PLAIN", lambda _text: None)
+        patch.setattr(module, "_PLAIN_INSIDE", lambda _text: None)
+        assert _text_or_error(value) == quick
+
+
+def _text_or_error(value: Any) -> str:
+    try:
+        return argument_text(value)
+    except TypeError as error:
+        return type(error).__name__

@@ -30,6 +30,21 @@ async def look_up(item: Any) -> int: ...
 keys = FunctionSpec(look_up, {"key_prefix": "p"}).compiled_keys("cache")
 
 
+NESTED: dict[str, Any] = {
+    "lists": [[1, 2, 3]] * 80_000,
+    "rows": [{"a": 1, "b": "x"}] * 50_000,
+    "set": set(range(150_000)),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_the_key_of_a_nested_megabyte_is_the_text_of_its_parts(name):
+    value = NESTED[name]
+    assert keys(value) == keys(value.copy())
+    other = {*value} - {7} if isinstance(value, set) else value[1:]
+    assert keys(value) != keys(other)
+
+
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_the_key_of_a_megabyte_takes_milliseconds(name):
     seconds = []

@@ -94,11 +94,14 @@ class EntryWriter:
         entries: list[bytes | None] = []
         first, n_bytes = 0, 0
         codec, min_bytes = self._spec.codec, self._compress_bytes or self._max_bytes
-        encode, is_large = codec.encode, codec.is_large
+        encode, is_heavy = codec.encode, codec.is_heavy
         for value, versions, entry_id, ttl_ms in zip(values, tags, ids, ttls_ms, strict=True):
             # runs a hundred thousand times in a warm: no call that can be avoided
             try:
-                payload = encode(value) if not is_large(value) else await codec.encode_large(value)
+                if is_heavy is None or not is_heavy(value):
+                    payload = encode(value)
+                else:
+                    payload = await codec.encode_large(value)
             except UncacheableValueError as error:
                 self._spec.warn_uncacheable(error, show_values=self._log_values)
                 entries.append(None)

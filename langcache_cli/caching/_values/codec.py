@@ -31,6 +31,7 @@ from langcache_cli.caching._values.difference import difference
 from langcache_cli.caching._values.fields_set import (
     PREFIX,
     fields_sets,
+    models,
     restore_fields_sets,
     split_fields_sets,
     with_fields_sets,
@@ -38,7 +39,7 @@ from langcache_cli.caching._values.fields_set import (
 from langcache_cli.caching._values.fingerprint import fingerprint
 from langcache_cli.caching._values.large.codec_in_steps import CodecInSteps
 from langcache_cli.caching._values.large.portions import LARGE_BYTES, in_portions
-from langcache_cli.caching._values.large.weight import heavy_test
+from langcache_cli.caching._values.large.weight import HEAVY, heavy_test, weight
 from langcache_cli.caching._values.proven_round_trip import proven_round_trip
 from langcache_cli.caching._values.rejected_types import (
     IteratorError,
@@ -84,11 +85,12 @@ class Codec:
         self._validate = self._adapter.validator.validate_json
         self._to_json = self._adapter.serializer.to_json
         self._round_trip_is_proven = proven_round_trip(annotation)
-        self._is_heavy = heavy_test(annotation)
+        self.is_heavy = heavy_test(annotation)
+        """Says whether a value should be encoded by `encode_large`; None if none should."""
 
     def is_large(self, value: Any) -> bool:
         """True if a value should be encoded by `encode_large`."""
-        return self._is_heavy is not None and self._is_heavy(value)
+        return self.is_heavy is not None and self.is_heavy(value)
 
     def encode(self, value: Any, *, path: str = "", first: int = 0) -> bytes:
         """The JSON of ``value``.
@@ -105,10 +107,11 @@ class Codec:
         try:
             if self._round_trip_is_proven is not None and self._round_trip_is_proven(value):
                 # No warning is possible here, and detecting them doubles the time.
-                return self._to_json(value, **_QUIET, exclude_unset=True)
+                return self._to_json(
+                    value, round_trip=True, by_alias=False, warnings=False, exclude_unset=True
+                )
             (_require_plain_json if self._plain else reject_iterators)(value)
-            payload, restored = self._encode_and_decode(value)
-            is_equal = strictly_equal(value, restored)
+            payload, restored, is_equal = self._encode_and_decode(value)
         except Exception as error:  # noqa: BLE001 - runs serializers and __eq__ of the application
             raise _uncacheable(error) from None
         if not is_equal:
@@ -176,20 +179,21 @@ class Codec:
     def _large(self) -> CodecInSteps:
         return CodecInSteps(self.annotation, self, Codec)
 
-    def _encode_and_decode(self, value: Any) -> tuple[bytes, Any]:
-        """The JSON of a value and what that decodes to, equal if there is a way to make it so."""
-        sets = fields_sets(value)
+    def _encode_and_decode(self, value: Any) -> tuple[bytes, Any, bool]:
+        """The JSON of a value, what that decodes to, and whether that is equal, if there is a way to it."""
         payload = self._to_json(value, **_DUMP, exclude_unset=True)
-        if not sets:
-            return payload, self.decode(payload)
         try:
             restored = self.decode(payload)
-            if strictly_equal(value, restored):
-                return payload, restored
+            is_equal = strictly_equal(value, restored)
         except UndecodableEntryError:
-            pass  # a field that was not set is needed to decode, such as a discriminator
-        payload = with_fields_sets(self._to_json(value, **_DUMP), sets)
-        return payload, self.decode(payload)
+            if next(models(value), None) is None:
+                raise
+            is_equal = False  # a field that was not set is needed to decode, such as a discriminator
+        if not is_equal and (sets := fields_sets(value)):
+            payload = with_fields_sets(self._to_json(value, **_DUMP), sets)
+            restored = self.decode(payload)
+            is_equal = strictly_equal(value, restored)
+        return payload, restored, is_equal
 
     def decode(self, payload: bytes) -> Any:
         """The value of ``payload``, a new object for each call: callers may modify it.
@@ -285,7 +289,8 @@ def _is_ours(error: BaseException, reason: str) -> bool:
 
 
 def _shortened_repr(value: Any) -> str:
+    kind = f"a {type(value).__qualname__}"
     try:
-        return f"{value!r:.200}"
+        return f"{value!r:.200}" if weight((value,)) <= HEAVY else f"{kind} of many parts"
     except Exception:  # noqa: BLE001 - a failing __repr__ must not fail the call
-        return f"a {type(value).__qualname__}"
+        return kind

@@ -62,7 +62,7 @@ def _inherits(kind: type[Any], name: str) -> bool:
 
 
 def _is_plain_field(field: FieldInfo) -> bool:
-    return not field.metadata and not field.exclude and field.discriminator is None and not field.init_var
+    return not field.exclude and field.discriminator is None and not field.init_var
 
 
 def is_plain_enum(kind: type[Any]) -> bool:

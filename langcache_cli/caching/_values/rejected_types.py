@@ -6,6 +6,7 @@ import collections.abc
 import dataclasses
 from collections import deque
 from collections.abc import Iterable
+from types import NoneType
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -52,6 +53,9 @@ def reject_type(annotation: Any, seen: tuple[Any, ...] = ()) -> None:
         reject_type(inner, (*seen, annotation))
 
 
+_SCALARS = {str, int, float, bool, NoneType, bytes}
+
+
 class IteratorError(ValueError):
     """A value is, or contains, what encoding would consume."""
 
@@ -67,7 +71,8 @@ def reject_iterators(value: Any) -> None:
             f"a {type(value).__qualname__} is consumed by iterating over it; return a list instead"
         )
     for item in _contents(value):
-        reject_iterators(item)
+        if type(item) not in _SCALARS:
+            reject_iterators(item)
 
 
 def _contents(value: Any) -> Iterable[Any]:

@@ -12,26 +12,51 @@ import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import Decimal
+from functools import lru_cache
+from types import NoneType
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel
+
+_SIMPLE = {str, int, bool, NoneType, bytes, UUID, dt.date, dt.timedelta}
+"""Types of which ``==`` compares all that there is."""
 
 
 def strictly_equal(left: Any, right: Any) -> bool:
     """True if two values are equal and of the same types, at every level."""
-    if type(left) is not type(right):
+    kind = type(left)
+    if kind is not type(right):
         return False
-    for kind, compare in _COMPARISONS:
-        if isinstance(left, kind):
-            return compare(left, right)
-    if dataclasses.is_dataclass(left):
-        names = [field.name for field in dataclasses.fields(left)]
-        return _equal_fields(left, right, names) and _equal_others(left, right, names)
+    if kind in _SIMPLE:
+        return bool(left == right)
+    return _comparison(kind)(left, right)  # type: ignore[arg-type] # a class is hashable
+
+
+@lru_cache(maxsize=512)
+def _comparison(kind: type[Any]) -> Callable[[Any, Any], bool]:
+    """What compares two values of a type."""
+    for known, compare in _COMPARISONS:
+        if issubclass(kind, known):
+            return compare
+    if not dataclasses.is_dataclass(kind):
+        return _equal_by_operator
+    names = [field.name for field in dataclasses.fields(kind)]
+    return lambda left, right: _equal_fields(left, right, names) and _equal_others(left, right, names)
+
+
+def _equal_by_operator(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
 def _equal_fields(left: Any, right: Any, names: Iterable[str]) -> bool:
-    return all(strictly_equal(getattr(left, name, None), getattr(right, name, None)) for name in names)
+    for name in names:
+        one, other = getattr(left, name, None), getattr(right, name, None)
+        if type(one) is not type(other):
+            return False
+        if one != other if type(one) in _SIMPLE else not strictly_equal(one, other):
+            return False
+    return True
 
 
 def _equal_others(left: Any, right: Any, names: Collection[str]) -> bool:
@@ -77,7 +102,12 @@ def _equal_times(left: Any, right: Any) -> bool:
 
 
 def _equal_items(left: Sequence[Any], right: Sequence[Any]) -> bool:
-    return len(left) == len(right) and all(map(strictly_equal, left, right))
+    kinds = [*map(type, left)]
+    if kinds != [*map(type, right)]:
+        return False
+    if {*kinds} <= _SIMPLE:
+        return [*left] == [*right]
+    return all(map(strictly_equal, left, right))
 
 
 def _equal_deque(left: deque[Any], right: deque[Any]) -> bool:
@@ -88,7 +118,7 @@ def _equal_mapping(left: dict[Any, Any], right: dict[Any, Any]) -> bool:
     if getattr(left, "default_factory", None) != getattr(right, "default_factory", None):
         return False
     # In order: the caller may depend on the order of iteration.
-    return _equal_items([*left.items()], [*right.items()])
+    return _equal_items([*left], [*right]) and _equal_items([*left.values()], [*right.values()])
 
 
 def _equal_set(left: Any, right: Any) -> bool:

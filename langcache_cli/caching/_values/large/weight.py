@@ -61,13 +61,22 @@ def heavy_test(annotation: Any) -> Callable[[Any], bool] | None:
         return heavy_test(present[0])
     each = _bound(arguments[-1 if kind is dict else 0], ()) if kind in (list, dict) else None
     if each is None:
-        return lambda value: weight((value,)) > HEAVY
+        return _is_heavy
     most = HEAVY // each
 
     def is_heavy(value: Any) -> bool:
         return type(value) is kind and len(value) > most
 
     return is_heavy
+
+
+def _is_heavy(value: Any) -> bool:
+    if type(value) in _LIGHT:
+        return False
+    parts = value.values() if type(value) is dict else _parts(value)
+    if len(parts) <= HEAVY and {*map(type, parts)} <= _LIGHT:
+        return False  # most values
+    return weight(parts) > HEAVY
 
 
 def is_bounded(annotation: Any) -> bool:
