@@ -27,6 +27,7 @@ from langcache_cli.caching._protocol.entry import (
     placeholder_format,
 )
 from langcache_cli.caching._protocol.failure import FAILURE_MS, Failure
+from langcache_cli.caching._protocol.known_tags import KnownTags
 from langcache_cli.caching._protocol.scripts import Column, run_script
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP
@@ -85,6 +86,7 @@ class Store:
         self.node = node
         self.lease_ms = max(1, round(lease_seconds * 1000))
         self._now_ms = now_ms
+        self.known_tags = KnownTags()
 
     async def look_up(self, key: str, budget: Budget, *, tag_keys: Sequence[str] = ()) -> Seen:
         """The bytes under ``key`` and the versions of its tags, all at the same moment."""
@@ -121,9 +123,14 @@ class Store:
         if not tags:
             return ()
         columns = new_ids(len(tags)), [ttl_ms] * len(tags)
-        return tuple(
-            map(_text, raise_errors(await run_script(self.node, "tag", tags, *columns, budget=budget)))
+        return self.versions_in(
+            raise_errors(await run_script(self.node, "tag", tags, *columns, budget=budget))
         )
+
+    @staticmethod
+    def versions_in(replies: Sequence[bytes]) -> tuple[str, ...]:
+        """The versions in the replies to the step `tag`."""
+        return tuple(map(_text, replies))
 
     async def acquire(
         self,
@@ -144,13 +151,20 @@ class Store:
         Returns:
             For each key None when its lease was taken, else the stored bytes.
         """
+        columns = self.acquiring(leases, rejected, n_bytes)
+        return await self._run("acquire", leases, *columns, budget=budget)
+
+    def acquiring(
+        self, leases: Sequence[Lease], rejected: Sequence[bytes] | None, n_bytes: int | None
+    ) -> tuple[Column, ...]:
+        """The arguments of the step `acquire`."""
         unusable = [value[:REJECTED_BYTES] for value in rejected or [b""] * len(leases)]
         last = [-1 if n_bytes is None else n_bytes - 1] * len(leases)
-        return await self._run("acquire", leases, *self._taking(leases), unusable, last, budget=budget)
+        return (*self.taking(leases), unusable, last)
 
     async def claim(self, leases: Sequence[Lease], budget: Budget | None = None) -> list[Any]:
         """Take leases from any load that has them; 1 for each entry that is served until it is replaced."""
-        return await self._run("claim", leases, *self._taking(leases), _tokens(leases), budget=budget)
+        return await self._run("claim", leases, *self.taking(leases), _tokens(leases), budget=budget)
 
     async def elect(self, leases: Sequence[Lease], entry_ids: Sequence[str], budget: Budget) -> list[Any]:
         """Take leases of entries that are served meanwhile; 0 for each that another load has."""
@@ -211,10 +225,11 @@ class Store:
 
     async def withdraw(self, leases: Sequence[Lease], budget: Budget | None = None) -> list[Any]:
         """Stop serving old entries whose leases were lost to another load; that load keeps its leases."""
-        return await self._run("withdraw", leases, *self._taking(leases), budget=budget)
+        return await self._run("withdraw", leases, *self.taking(leases), budget=budget)
 
     async def invalidate(self, keys: Sequence[str], budget: Budget) -> int:
         """Remove keys: entries with the right to store loads of them under way, and versions of tags."""
+        self.known_tags.forget(keys)
         removed: int = await self.node.call("UNLINK", *keys, budget=budget)
         return removed
 
@@ -225,7 +240,7 @@ class Store:
             return []
         return await run_script(self.node, step, [lease.key for lease in leases], *columns, budget=budget)
 
-    def _taking(self, leases: Sequence[Lease]) -> tuple[Column, Column]:
+    def taking(self, leases: Sequence[Lease]) -> tuple[list[bytes], list[int]]:
         """The placeholders of leases, and how long the leases last."""
         shared = placeholder_format(self._now_ms())
         placeholders = [
