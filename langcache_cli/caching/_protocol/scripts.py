@@ -28,8 +28,7 @@ BYTES_PER_RUN = 128 * 1024
 STEPS = ("acquire", "claim", "commit", "elect", "release", "renew", "tag", "withdraw")
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Some of the keys of a script, with their arguments.
 
     Attributes:
@@ -125,12 +124,17 @@ async def run_scripts(node: Node, steps: Sequence[Step], *, budget: Budget | Non
     for (_, run), reply in zip(portions, replies, strict=True):
         results += reply if isinstance(reply, list) else [reply] * run.n_keys
     node.raise_if_not_serving(results)
+    if len(steps) == 1:
+        return [results]
     of_steps = iter(results)
     return [list(islice(of_steps, len(step.keys))) for step in steps]
 
 
 def runs(keys: Sequence[str], columns: Sequence[Column]) -> Iterator[Run]:
     """Split keys into runs of at most `KEYS_PER_RUN` keys and about `BYTES_PER_RUN` bytes."""
+    if len(keys) == 1:
+        yield Run(1, (keys[0], *(column[0] for column in columns)))
+        return
     for start in range(0, len(keys), KEYS_PER_RUN):
         end = start + KEYS_PER_RUN
         yield from _halved(keys[start:end], [column[start:end] for column in columns])

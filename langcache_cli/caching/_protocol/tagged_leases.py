@@ -37,7 +37,8 @@ async def acquire_tagged(
         budget: Upper bound for the time.
         ttl_ms: See `Store.tag_versions`.
         seen: By key the versions that tags had at the look-up.
-        rejected: See `Store.acquire`, which has ``n_bytes``, too.
+        rejected: See `Store.acquire`.
+        n_bytes: See `Store.acquire`.
 
     Returns:
         The leases with the versions of their tags, and what `Store.acquire` returns for each.
@@ -47,11 +48,8 @@ async def acquire_tagged(
     """
     distinct = list(dict.fromkeys(chain(*tags)))
     fresh = new_ids(len(distinct))
-    known = {tag: seen[tag] if tag in seen else store.known_tags.get(tag) for tag in distinct}
-    guessed = {
-        tag: version if is_id(version := known[tag]) else new
-        for tag, new in zip(distinct, fresh, strict=True)
-    }
+    known = [seen[tag] if tag in seen else store.known_tags.get(tag) for tag in distinct]
+    guessed = {tag: one if is_id(one) else new for tag, one, new in zip(distinct, known, fresh, strict=True)}
     leases = _with_versions(leases, tags, guessed)
     replies, found = await run_scripts(
         store.node,
