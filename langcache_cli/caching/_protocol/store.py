@@ -160,11 +160,11 @@ class Store:
         """The arguments of the step `acquire`."""
         unusable = [value[:REJECTED_BYTES] for value in rejected or [b""] * len(leases)]
         last = [-1 if n_bytes is None else n_bytes - 1] * len(leases)
-        return (*self.taking(leases), unusable, last)
+        return (*self._taking(leases), unusable, last)
 
     async def claim(self, leases: Sequence[Lease], budget: Budget | None = None) -> list[Any]:
         """Take leases from any load that has them; 1 for each entry that is served until it is replaced."""
-        return await self._run("claim", leases, *self.taking(leases), _tokens(leases), budget=budget)
+        return await self._run("claim", leases, *self._taking(leases), _tokens(leases), budget=budget)
 
     async def elect(self, leases: Sequence[Lease], entry_ids: Sequence[str], budget: Budget) -> list[Any]:
         """Take leases of entries that are served meanwhile; 0 for each that another load has."""
@@ -225,7 +225,7 @@ class Store:
 
     async def withdraw(self, leases: Sequence[Lease], budget: Budget | None = None) -> list[Any]:
         """Stop serving old entries whose leases were lost to another load; that load keeps its leases."""
-        return await self._run("withdraw", leases, *self.taking(leases), budget=budget)
+        return await self._run("withdraw", leases, *self._taking(leases), budget=budget)
 
     async def invalidate(self, keys: Sequence[str], budget: Budget) -> int:
         """Remove keys: entries with the right to store loads of them under way, and versions of tags."""
@@ -240,7 +240,7 @@ class Store:
             return []
         return await run_script(self.node, step, [lease.key for lease in leases], *columns, budget=budget)
 
-    def taking(self, leases: Sequence[Lease]) -> tuple[list[bytes], list[int]]:
+    def _taking(self, leases: Sequence[Lease]) -> tuple[list[bytes], list[int]]:
         """The placeholders of leases, and how long the leases last."""
         shared = placeholder_format(self._now_ms())
         placeholders = [

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any
 
 from langcache_cli.caching._clock import is_id, new_ids
+from langcache_cli.caching._protocol import header
 from langcache_cli.caching._protocol.scripts import Step, run_scripts
 from langcache_cli.caching._protocol.store import Lease, Store, raise_errors
 from langcache_cli.caching._wire.budget import Budget
@@ -79,9 +80,9 @@ async def _correct(
     """Replace the placeholders that were stored with wrong versions, and update what was found."""
     for place, (lease, right) in enumerate(zip(leases, _with_versions(leases, tags, versions), strict=True)):
         if found[place] is None and lease != right:
-            ours, _ = store.taking([lease])
             leases[place] = right
-            (found[place],) = await store.acquire([right], budget, rejected=ours)
+            ours = f"{header.LEASE}{lease.token}".encode("ascii")
+            (found[place],) = await store.acquire([right], budget, rejected=[ours])
 
 
 def _with_versions(
