@@ -267,10 +267,7 @@ def raise_errors(replies: list[Any]) -> list[Any]:
 
 def seen_in(found: Any, *, tagged: bool) -> Seen:
     """The result of the look-up of a key, or of a key and its tags."""
-    if not tagged:
-        return Seen(found)
-    stored, *versions = found
-    return Seen(stored, tuple(map(_version, versions)))
+    return Seen(found[0], tuple(map(version, found[1:]))) if tagged else Seen(found)
 
 
 def holds(stored: bytes, lease: Lease) -> bool:
@@ -284,11 +281,16 @@ def new_lease(key: str) -> Lease:
     return Lease(key, new_id())
 
 
+def new_leases(keys: Sequence[str]) -> list[Lease]:
+    """`new_lease` for many keys."""
+    return [Lease(key, token) for key, token in zip(keys, new_ids(len(keys)), strict=True)]
+
+
 def _tokens(leases: Sequence[Lease]) -> list[str]:
     return [lease.token for lease in leases]
 
 
-def _version(stored: bytes | None) -> str | None:
+def version(stored: bytes | None) -> str | None:
     return None if stored is None else _text(stored)
 
 
