@@ -97,7 +97,7 @@ async def test_a_lease_whose_value_could_not_be_stored_is_given_back(open_cache,
     database.gate.open()
     assert await call == [1, 0]
     await aeventually(
-        lambda: b"lease" not in (server.command("GET", database.read.key_for(1)) or b""), within=1
+        lambda: b"lc1 lease" not in (server.command("GET", database.read.key_for(1)) or b""), within=1
     )
 
 
@@ -112,7 +112,9 @@ async def test_a_cancelled_refresh_keeps_no_lease(cache, redis_server):
         with contextlib.suppress(asyncio.CancelledError):
             await refresh
         key = database.read.key_for(steps)
-        await aeventually(lambda key=key: b"lease" not in (redis_server.command("GET", key) or b""), within=1)
+        await aeventually(
+            lambda key=key: b"lc1 lease" not in (redis_server.command("GET", key) or b""), within=1
+        )
 
 
 async def test_a_warm_that_fails_gives_back_what_it_has_taken(cache, redis_server):

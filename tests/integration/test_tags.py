@@ -6,6 +6,7 @@ import pytest
 
 from langcache_cli.caching import Cache
 from langcache_cli.caching._keys.tags import tag_key
+from langcache_cli.caching._protocol import tagged_leases
 from langcache_cli.caching._protocol.entry import Entry, Placeholder, parse
 from tests.integration.cache_support import Gate
 
@@ -212,14 +213,14 @@ async def test_a_tag_invalidated_before_the_lease_is_taken_lets_another_load_beg
     cache, open_cache, store, monkeypatch
 ):
     # the versions are read first, so that no invalidation after it is missed; the price is this second run
-    acquiring, steps = Gate(), cache.runtime().store
-    acquire = steps.acquire
+    acquiring, run_scripts = Gate(), tagged_leases.run_scripts
 
-    async def acquire_late(*arguments, **options):
+    async def run_with_a_pause(node, steps, *, budget):
+        versions = await run_scripts(node, steps[:1], budget=budget)
         await acquiring()
-        return await acquire(*arguments, **options)
+        return versions + await run_scripts(node, steps[1:], budget=budget)
 
-    monkeypatch.setattr(steps, "acquire", acquire_late)
+    monkeypatch.setattr(tagged_leases, "run_scripts", run_with_a_pause)
     other = Store(open_cache())
     store.gate.shut()
     first = asyncio.create_task(store.stats(4))

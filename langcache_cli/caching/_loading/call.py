@@ -155,7 +155,7 @@ class Call:
         if flight is not None and flight.token not in self._given_up:
             return await self._join(flight)
         lease = new_lease(self.key)
-        work = partial(self.load.load_if_absent, lease, seen.stored or b"")
+        work = partial(self.load.load_if_absent, lease, seen)
         return await self._start(lease, work, absent_key=self.key)
 
     async def _start(

@@ -11,18 +11,18 @@ import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._functions.spec import EntryKeys
 from langcache_cli.caching._loading.call import Call
 from langcache_cli.caching._loading.hit_counter import count_for_each
 from langcache_cli.caching._loading.leases import Leases
 from langcache_cli.caching._loading.load import Load
-from langcache_cli.caching._loading.load_many import LoadMany
+from langcache_cli.caching._loading.load_many import Absent, LoadMany
 from langcache_cli.caching._loading.read_many import Read, read_many
 from langcache_cli.caching._loading.reader import Reader
 from langcache_cli.caching._loading.refresh_many import Due, refresh_many
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.failure import parse_failure
+from langcache_cli.caching._protocol.store import new_leases
 from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._single_flight.nesting import is_inside
 from langcache_cli.caching._wire.budget import Budget
@@ -105,7 +105,7 @@ class CallMany:
         for key in uncacheable:
             del missing[key]
         if missing:
-            waiting += await self._load_absent(missing)
+            waiting += await self._load_absent(read, missing)
         await self._run_unstored(uncacheable, "misses")
         await self._wait_for_others(waiting)
 
@@ -140,20 +140,18 @@ class CallMany:
             return False
         return place in read.due or lifetime.draw_refresh(entry, self._runtime.now_ms())
 
-    async def _load_absent(self, missing: Mapping[str, bytes]) -> list[str]:
+    async def _load_absent(self, read: Read, missing: Mapping[str, bytes]) -> list[str]:
         """Load what no other call is loading, in one call of the function; returns the rest.
 
         Args:
+            read: The look-up.
             missing: The keys, with the unusable bytes under each.
         """
-        keys = list(missing)
-        load = self._load_many(self._budget)
-        try:
-            leases = await load.leases.prepare([(key, *self._tags_of(key)) for key in keys])
-        except CacheError:
-            await self._run_unstored(keys, "bypassed")
-            return []
-        work = functools.partial(load.run_if_absent, leases, list(missing.values()))
+        keys, load = list(missing), self._load_many(self._budget)
+        leases = new_leases(keys)
+        tags = [self._tags_of(key) for key in keys] if self._tags is not None else None
+        absent = Absent(list(missing.values()), tags, read.tag_versions())
+        work = functools.partial(load.run_if_absent, leases, absent)
         flight = self._runtime.running_loads.start_many(leases, work)
         results = await flight.run()
         rest = []

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, compress
 from typing import Any
 
-from langcache_cli.caching._clock import new_ids
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._loading.entry_writer import EntryWriter
 from langcache_cli.caching._protocol.entry import MAX_HEADER_BYTES, Entry, Placeholder
 from langcache_cli.caching._protocol.lifetime import Lifetime
-from langcache_cli.caching._protocol.store import Lease, Seen, Store, raise_errors
+from langcache_cli.caching._protocol.store import Lease, Seen, Store, new_leases, raise_errors
+from langcache_cli.caching._protocol.tagged_leases import acquire_tagged
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
 from langcache_cli.caching._single_flight.shared_errors import describe
@@ -49,8 +49,7 @@ class Leases:
 
     async def prepare(self, keys: Sequence[KeyAndTags]) -> list[Lease]:
         """Leases, not taken yet, with the versions that their tags have before anything is loaded."""
-        leases = [Lease(one[0], token) for one, token in zip(keys, new_ids(len(keys)), strict=True)]
-        return await self.with_tags(leases, [one[1:] for one in keys])
+        return await self.with_tags(new_leases([one[0] for one in keys]), [one[1:] for one in keys])
 
     async def with_tags(self, leases: Sequence[Lease], tags: Sequence[tuple[str, ...]]) -> list[Lease]:
         """Leases with the versions of their tags, as they are before anything is loaded.
@@ -83,18 +82,40 @@ class Leases:
         """
         header = MAX_HEADER_BYTES
         replies = await self._store.acquire(leases, self._budget, rejected=rejected, n_bytes=header)
-        found = raise_errors(replies)
+        return await self._taken(leases, raise_errors(replies))
+
+    async def acquire_tagged(
+        self,
+        leases: Sequence[Lease],
+        tags: Sequence[tuple[str, ...]],
+        *,
+        seen: Mapping[str, str | None],
+        rejected: Sequence[bytes],
+    ) -> tuple[list[Lease], list[bool]]:
+        """`with_tags` and `acquire`, see `tagged_leases`; ``seen`` has the versions at the look-up."""
+        ours, found = await acquire_tagged(
+            *(self._store, leases, tags, self._budget or Budget(self._store.node.timeout)),
+            ttl_ms=self._lifetime.longest_ms + self._runtime.longest_load_ms,
+            seen=seen,
+            rejected=rejected,
+            n_bytes=MAX_HEADER_BYTES,
+        )
+        return ours, await self._taken(ours, raise_errors(found))
+
+    async def _taken(self, leases: Sequence[Lease], found: list[Any]) -> list[bool]:
+        """True for each lease that was taken, now or in the place of what was found and cannot be used."""
         unusable = [
             index
             for index, stored in enumerate(found)
             if stored is not None and not self._usable(Seen(stored, leases[index].tags))
         ]
-        if not unusable:
-            return [stored is None for stored in found]
-        again, rejected = [leases[index] for index in unusable], [found[index] for index in unusable]
-        replies = await self._store.acquire(again, self._budget, rejected=rejected, n_bytes=header)
-        for index, reply in zip(unusable, raise_errors(replies), strict=True):
-            found[index] = reply
+        if unusable:
+            again, rejected = [leases[index] for index in unusable], [found[index] for index in unusable]
+            replies = await self._store.acquire(
+                again, self._budget, rejected=rejected, n_bytes=MAX_HEADER_BYTES
+            )
+            for index, reply in zip(unusable, raise_errors(replies), strict=True):
+                found[index] = reply
         return [stored is None for stored in found]
 
     async def elect(self, leases: Sequence[Lease], entry_ids: Sequence[str]) -> list[bool]:
@@ -107,12 +128,12 @@ class Leases:
         self._renewal = self._runtime.renewing(self._store, leases)
         return self._renewal
 
-    async def commit(self, pairs: Sequence[tuple[Lease, Entry]]) -> list[Any]:
+    async def commit(
+        self, leases: Sequence[Lease], entries: Sequence[bytes], kept_ms: Sequence[int]
+    ) -> list[Any]:
         """Store entries: 1 for each that was, 0 for one that was invalidated meanwhile, or an error."""
-        leases, entries = [lease for lease, _ in pairs], [entry for _, entry in pairs]
-        encoded, kept_ms = [entry.to_bytes() for entry in entries], list(map(self._lifetime.kept_ms, entries))
         try:
-            replies = await self._store.commit(leases, encoded, kept_ms, self._budget)
+            replies = await self._store.commit(leases, entries, kept_ms, self._budget)
             if 0 in replies and self._renewal is not None and (why := self._renewal.why_ended()):
                 self._spec.warn_lease_ended(why)
             return replies

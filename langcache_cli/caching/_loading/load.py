@@ -19,6 +19,7 @@ from langcache_cli.caching._loading.remote_load import wait_for_change
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import Lease, Seen, holds, raise_errors
+from langcache_cli.caching._protocol.tagged_leases import acquire_tagged
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
@@ -59,6 +60,8 @@ class Load:
         self.lifetime = lifetime
         self.budget = Budget(runtime.node.timeout)
         self._renewal: LeaseRenewal | None = None
+        self.was_absent = False
+        """True once the lease of a key without a usable value was taken."""
 
     async def look_up(self) -> Seen:
         """Look up what is stored now; raises like `Store.look_up`."""
@@ -66,19 +69,16 @@ class Load:
 
     # -- with a lease --
 
-    async def load_if_absent(self, lease: Lease, rejected: bytes) -> LoadResult:
+    async def load_if_absent(self, lease: Lease, seen: Seen) -> LoadResult:
         """Acquire the lease, load and store; return what is there if the lease cannot be had.
 
         Args:
             lease: The lease to take.
-            rejected: The unusable value under the key, or its beginning; ``b""`` for none.
+            seen: The look-up that found no usable value; an empty one if there was none.
         """
         try:
             async with self.runtime.running_loads.acquiring:
-                lease = await self.with_tags(lease)
-                (found,) = raise_errors(
-                    await self.runtime.store.acquire([lease], self.budget, rejected=[rejected])
-                )
+                lease, found = await self._acquire(lease, seen)
         except CacheError:
             self.release_soon(lease)  # Outcome unknown: Redis may have given the lease.
             lost = True
@@ -91,6 +91,7 @@ class Load:
                 return LoadResult(found=found)
         if lost:  # outside the handler: an error of the function has nothing to do with Redis
             return await self._shared_bypass()
+        self.was_absent = True
         self.count("misses")
         try:
             value, entry = await self.run_leased(lease)
@@ -198,6 +199,23 @@ class Load:
         self.runtime.uncacheable.add(self.key)
 
     # -- steps --
+
+    async def _acquire(self, lease: Lease, seen: Seen) -> tuple[Lease, bytes | None]:
+        """Take the lease of a key without a usable value; with its tags, and what is there instead."""
+        store, rejected = self.runtime.store, [seen.stored or b""]
+        if self.tag_keys:
+            ttl_ms = self.lifetime.longest_ms + self.runtime.longest_load_ms
+            versions = dict(zip(self.tag_keys, seen.tags, strict=False))
+            (lease,), (found,) = await acquire_tagged(
+                *(store, [lease], [self.tag_keys], self.budget),
+                ttl_ms=ttl_ms,
+                seen=versions,
+                rejected=rejected,
+            )
+        else:
+            (found,) = await store.acquire([lease], self.budget, rejected=rejected)
+        raise_errors([found])
+        return lease, found
 
     async def with_tags(self, lease: Lease) -> Lease:
         """The lease with the versions of its tags, as they are before the load begins."""

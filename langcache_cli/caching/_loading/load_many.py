@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import compress
-from typing import Any
+from typing import Any, NamedTuple
 
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._loading.leases import Leases
 from langcache_cli.caching._loading.load import Load
 from langcache_cli.caching._loading.replacing import let_end, warn_still_served
-from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.store import Lease
 from langcache_cli.caching._single_flight.flight import LoadResult
 
@@ -21,6 +20,20 @@ Values = Callable[[Sequence[str]], Awaitable[list[Any]]]
 
 Outcomes = list[LoadResult | Exception]
 """One for each lease; ``found`` is set where another load has it."""
+
+
+class Absent(NamedTuple):
+    """What a look-up has shown of keys without a usable value.
+
+    Attributes:
+        rejected: The unusable value under each, or its beginning; ``b""`` for none.
+        tags: The keys of the tags of each; None for a function without tags.
+        versions: By key the versions of the tags.
+    """
+
+    rejected: Sequence[bytes]
+    tags: Sequence[tuple[str, ...]] | None
+    versions: Mapping[str, str | None]
 
 
 class LoadMany:
@@ -41,16 +54,23 @@ class LoadMany:
         self._count = count
         self._load_of = load_of
         self._values = values
+        self._kept_ms: dict[str, int] = {}
+        """How long the entry of each key is to be kept."""
 
-    async def run_if_absent(self, leases: Sequence[Lease], rejected: Sequence[bytes]) -> Outcomes:
+    async def run_if_absent(self, leases: Sequence[Lease], absent: Absent) -> Outcomes:
         """Take the leases of keys that hold nothing usable; load and store under those that were taken.
 
         Args:
             leases: The leases.
-            rejected: The unusable value under each key, or its beginning; ``b""`` for none.
+            absent: What the look-up has shown of each key.
         """
         try:
-            taken = await self.leases.acquire(leases, rejected)
+            if absent.tags is None:
+                taken = await self.leases.acquire(leases, absent.rejected)
+            else:
+                leases, taken = await self.leases.acquire_tagged(
+                    leases, absent.tags, seen=absent.versions, rejected=absent.rejected
+                )
         except CacheError:
             self.leases.release_soon(leases)  # Outcome unknown: Redis may have given them.
             self._count("bypassed", _keys(leases))
@@ -130,64 +150,65 @@ class LoadMany:
             load.runtime.spawn(let_end(load, lease))
 
     async def _values_of(self, leases: Sequence[Lease]) -> Outcomes:
-        """Run the function, and encode its values for those who have joined."""
+        """Run the function, and encode its values, also for those who have joined."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         values = await self._values(_keys(leases))
         writer = self.leases.writer(load_seconds=(loop.time() - started) / len(leases))
-        results: Outcomes = []
-        for lease, value in zip(leases, values, strict=True):
-            if isinstance(value, Exception):
-                results.append(value)
-                continue
-            entry = await writer.entry(value, lease.tags)
-            if entry is None:
-                self._load_of(lease.key).count_uncacheable()
-            results.append(LoadResult(value, entry))
+        loaded = [(place, value) for place, value in enumerate(values) if not isinstance(value, Exception)]
+        results: Outcomes = list(values)
+        done = 0
+        tags = [leases[place].tags for place, _ in loaded]
+        async for entries, kept_ms in writer.encoded([value for _, value in loaded], tags):
+            for (place, value), entry, kept in zip(loaded[done:], entries, kept_ms, strict=False):
+                results[place] = LoadResult(value, stored=entry)
+                self._kept_ms[leases[place].key] = kept
+                if entry is None:
+                    self._load_of(leases[place].key).count_uncacheable()
+            done += len(entries)
         return results
 
     async def _stored(self, leases: Sequence[Lease], results: Outcomes, *, serving: bool) -> Outcomes:
         """Store what can be stored; a value refused by an invalidation gives way to a newer one."""
-        entries = [result.entry if isinstance(result, LoadResult) else None for result in results]
+        entries = [result.stored if isinstance(result, LoadResult) else None for result in results]
         lost = [place for place, entry in enumerate(entries) if entry is None]
         if lost:
             errors = [error if isinstance(error := results[place], Exception) else None for place in lost]
             await self._fail([leases[place] for place in lost], errors, serving=serving)
-        pairs = [(lease, entry) for lease, entry in zip(leases, entries, strict=True) if entry is not None]
+        kept = list(compress(leases, entries)) if lost else leases
+        storable = [entry for entry in entries if entry is not None]
         replies: list[Any]
         try:
-            replies = await self.leases.commit(pairs)
+            replies = await self.leases.commit(kept, storable, [self._kept_ms[lease.key] for lease in kept])
         except CacheError:
-            replies = [None] * len(pairs)
-            self.leases.release_soon([lease for lease, _ in pairs])
-        if replies.count(1) == len(pairs):
-            self._count_written(pairs)
+            replies = [None] * len(kept)
+            self.leases.release_soon(kept)
+        self._count_written(kept, storable, replies)
+        if replies.count(1) == len(leases):
             return results
-        return await self._after_commit(leases, results, pairs, replies)
+        return await self._after_commit(leases, results, kept, replies)
 
     async def _after_commit(
-        self,
-        leases: Sequence[Lease],
-        results: Outcomes,
-        pairs: Sequence[tuple[Lease, Entry]],
-        replies: Sequence[Any],
+        self, leases: Sequence[Lease], results: Outcomes, kept: Sequence[Lease], replies: Sequence[Any]
     ) -> Outcomes:
-        """Count what became of each entry; a refused value gives way to a newer one."""
+        """Count what became of entries that were not stored; a refused value gives way to a newer one."""
         final = dict(zip(_keys(leases), results, strict=True))
-        self._count_written([pair for pair, reply in zip(pairs, replies, strict=True) if reply == 1])
-        for (lease, _), reply in zip(pairs, replies, strict=True):
+        for lease, reply in zip(kept, replies, strict=True):
             load, result = self._load_of(lease.key), final[lease.key]
             if reply == 0 and isinstance(result, LoadResult):
                 load.count("refused")
                 with contextlib.suppress(CacheError):
-                    final[lease.key] = await load.value_of_successor(result)
+                    final[lease.key] = await load.value_of_successor(result.with_entry())
             elif reply != 1:
                 load.count("unstored")
         return list(final.values())
 
-    def _count_written(self, pairs: Sequence[tuple[Lease, Entry]]) -> None:
-        sizes = [len(entry.payload) for _, entry in pairs]
-        self._count("bytes_written", [lease.key for lease, _ in pairs], sizes)
+    def _count_written(
+        self, leases: Sequence[Lease], entries: Sequence[bytes], replies: Sequence[Any]
+    ) -> None:
+        written = [reply == 1 for reply in replies]
+        sizes = [len(entry) - entry.index(b"\n") - 1 for entry in compress(entries, written)]
+        self._count("bytes_written", _keys(list(compress(leases, written))), sizes)
 
 
 def _keys(leases: Sequence[Lease]) -> list[str]:

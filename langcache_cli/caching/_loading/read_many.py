@@ -22,7 +22,7 @@ from langcache_cli.caching._protocol.entry import (
     plain_header,
     servable_header,
 )
-from langcache_cli.caching._protocol.store import Seen, seen_in
+from langcache_cli.caching._protocol.store import Seen, seen_in, version
 from langcache_cli.caching._values.compression import decompress_short
 from langcache_cli.caching._values.large.portions import LARGE_BYTES
 from langcache_cli.caching._wire.budget import Budget
@@ -54,6 +54,10 @@ class Read(NamedTuple):
     rest: list[int]
     due: set[int]
     seconds: float
+
+    def tag_versions(self) -> dict[str, str | None]:
+        """The versions of the tags, as text."""
+        return {tag: version(stored) for tag, stored in self.versions.items()}
 
     def seen(self, place: int, tags: Sequence[str]) -> Seen:
         """One of the keys, as the look-up of that key alone would have shown it."""

@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from langcache_cli.caching._clock import new_ids
 from langcache_cli.caching._loading.hit_counter import count_for_each
 from langcache_cli.caching._loading.load import Load
 from langcache_cli.caching._loading.load_many import LoadMany
 from langcache_cli.caching._loading.reader import Reader
 from langcache_cli.caching._loading.refresh import was_invalidated
 from langcache_cli.caching._protocol.entry import Entry
-from langcache_cli.caching._protocol.store import Lease
+from langcache_cli.caching._protocol.store import Lease, new_leases
 from langcache_cli.caching._single_flight.flight import LoadResult
 
 
@@ -58,7 +57,7 @@ async def refresh_many(
     ]
     if not due:
         return {}
-    leases = [Lease(one.key, token) for one, token in zip(due, new_ids(len(due)), strict=True)]
+    leases = new_leases([one.key for one in due])
     flight = running.start_many(
         leases,
         partial(load.run_if_elected, leases, [one.tags for one in due], [one.entry.id for one in due]),

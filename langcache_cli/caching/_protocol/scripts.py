@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
-from itertools import chain
-from typing import Any
+from itertools import chain, islice
+from typing import Any, NamedTuple
 
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._protocol import header
@@ -28,8 +28,7 @@ BYTES_PER_RUN = 128 * 1024
 STEPS = ("acquire", "claim", "commit", "elect", "release", "renew", "tag", "withdraw")
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Some of the keys of a script, with their arguments.
 
     Attributes:
@@ -66,10 +65,24 @@ def script(step: str) -> Script:
     return Script(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
+class Step(NamedTuple):
+    """A step to run.
+
+    Attributes:
+        name: One of `STEPS`.
+        keys: Its keys.
+        columns: Its arguments: each column holds one argument for every key.
+    """
+
+    name: str
+    keys: Sequence[str]
+    columns: Sequence[Column]
+
+
 async def run_script(
     node: Node, step: str, keys: Sequence[str], *columns: Column, budget: Budget | None = None
 ) -> list[Any]:
-    """Run a step on any number of keys, in one round trip.
+    """`run_scripts` for one step.
 
     Args:
         node: The server.
@@ -77,32 +90,51 @@ async def run_script(
         keys: The keys.
         columns: The arguments: each column holds one argument for every key.
         budget: Upper bound for the time; without it the node's own.
+    """
+    (results,) = await run_scripts(node, [Step(step, keys, columns)], budget=budget)
+    return results
+
+
+async def run_scripts(node: Node, steps: Sequence[Step], *, budget: Budget | None = None) -> list[list[Any]]:
+    """Run steps, each on any number of keys, all in one round trip.
+
+    The first time that a server runs a step may come after later steps that it knows.
 
     Returns:
-        One result for each key; error replies in their place.
+        For each step one result for each key; error replies in their place.
 
     Raises:
         CacheUnavailableError: Not all replies came within the budget, or the breaker is open.
     """
-    lua, budget = script(step), budget or Budget(node.timeout)
-    portions = list(runs(keys, columns))
-    replies = await node.call_many(list(map(lua.by_digest, portions)), budget=budget)
+    budget = budget or Budget(node.timeout)
+    portions = [(script(step.name), run) for step in steps for run in runs(step.keys, step.columns)]
+    replies = await node.call_many([lua.by_digest(run) for lua, run in portions], budget=budget)
     unknown = [index for index, reply in enumerate(replies) if _is_noscript(reply)]
     if unknown:
-        # EVAL makes the server remember the digest, which the runs after the first one use
-        again = [lua.by_digest(portions[index]) for index in unknown]
-        again[0] = lua.by_source(portions[unknown[0]])
+        # EVAL makes the server remember the digest, which the later runs use
+        first = {portions[index][0]: index for index in reversed(unknown)}
+        again = [
+            lua.by_source(run) if first[lua] == index else lua.by_digest(run)
+            for index in unknown
+            for lua, run in [portions[index]]
+        ]
         for index, reply in zip(unknown, await node.call_many(again, budget=budget), strict=True):
             replies[index] = reply
     results: list[Any] = []
-    for portion, reply in zip(portions, replies, strict=True):
-        results += reply if isinstance(reply, list) else [reply] * portion.n_keys
+    for (_, run), reply in zip(portions, replies, strict=True):
+        results += reply if isinstance(reply, list) else [reply] * run.n_keys
     node.raise_if_not_serving(results)
-    return results
+    if len(steps) == 1:
+        return [results]
+    of_steps = iter(results)
+    return [list(islice(of_steps, len(step.keys))) for step in steps]
 
 
 def runs(keys: Sequence[str], columns: Sequence[Column]) -> Iterator[Run]:
     """Split keys into runs of at most `KEYS_PER_RUN` keys and about `BYTES_PER_RUN` bytes."""
+    if len(keys) == 1:
+        yield Run(1, (keys[0], *(column[0] for column in columns)))
+        return
     for start in range(0, len(keys), KEYS_PER_RUN):
         end = start + KEYS_PER_RUN
         yield from _halved(keys[start:end], [column[start:end] for column in columns])

@@ -27,6 +27,7 @@ from langcache_cli.caching._protocol.entry import (
     placeholder_format,
 )
 from langcache_cli.caching._protocol.failure import FAILURE_MS, Failure
+from langcache_cli.caching._protocol.known_tags import KnownTags
 from langcache_cli.caching._protocol.scripts import Column, run_script
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP
@@ -85,6 +86,7 @@ class Store:
         self.node = node
         self.lease_ms = max(1, round(lease_seconds * 1000))
         self._now_ms = now_ms
+        self.known_tags = KnownTags()
 
     async def look_up(self, key: str, budget: Budget, *, tag_keys: Sequence[str] = ()) -> Seen:
         """The bytes under ``key`` and the versions of its tags, all at the same moment."""
@@ -121,9 +123,14 @@ class Store:
         if not tags:
             return ()
         columns = new_ids(len(tags)), [ttl_ms] * len(tags)
-        return tuple(
-            map(_text, raise_errors(await run_script(self.node, "tag", tags, *columns, budget=budget)))
+        return self.versions_in(
+            raise_errors(await run_script(self.node, "tag", tags, *columns, budget=budget))
         )
+
+    @staticmethod
+    def versions_in(replies: Sequence[bytes]) -> tuple[str, ...]:
+        """The versions in the replies to the step `tag`."""
+        return tuple(map(_text, replies))
 
     async def acquire(
         self,
@@ -144,9 +151,16 @@ class Store:
         Returns:
             For each key None when its lease was taken, else the stored bytes.
         """
+        columns = self.acquiring(leases, rejected, n_bytes)
+        return await self._run("acquire", leases, *columns, budget=budget)
+
+    def acquiring(
+        self, leases: Sequence[Lease], rejected: Sequence[bytes] | None, n_bytes: int | None
+    ) -> tuple[Column, ...]:
+        """The arguments of the step `acquire`."""
         unusable = [value[:REJECTED_BYTES] for value in rejected or [b""] * len(leases)]
         last = [-1 if n_bytes is None else n_bytes - 1] * len(leases)
-        return await self._run("acquire", leases, *self._taking(leases), unusable, last, budget=budget)
+        return (*self._taking(leases), unusable, last)
 
     async def claim(self, leases: Sequence[Lease], budget: Budget | None = None) -> list[Any]:
         """Take leases from any load that has them; 1 for each entry that is served until it is replaced."""
@@ -215,6 +229,7 @@ class Store:
 
     async def invalidate(self, keys: Sequence[str], budget: Budget) -> int:
         """Remove keys: entries with the right to store loads of them under way, and versions of tags."""
+        self.known_tags.forget(keys)
         removed: int = await self.node.call("UNLINK", *keys, budget=budget)
         return removed
 
@@ -225,7 +240,7 @@ class Store:
             return []
         return await run_script(self.node, step, [lease.key for lease in leases], *columns, budget=budget)
 
-    def _taking(self, leases: Sequence[Lease]) -> tuple[Column, Column]:
+    def _taking(self, leases: Sequence[Lease]) -> tuple[list[bytes], list[int]]:
         """The placeholders of leases, and how long the leases last."""
         shared = placeholder_format(self._now_ms())
         placeholders = [
@@ -252,10 +267,7 @@ def raise_errors(replies: list[Any]) -> list[Any]:
 
 def seen_in(found: Any, *, tagged: bool) -> Seen:
     """The result of the look-up of a key, or of a key and its tags."""
-    if not tagged:
-        return Seen(found)
-    stored, *versions = found
-    return Seen(stored, tuple(map(_version, versions)))
+    return Seen(found[0], tuple(map(version, found[1:]))) if tagged else Seen(found)
 
 
 def holds(stored: bytes, lease: Lease) -> bool:
@@ -269,11 +281,16 @@ def new_lease(key: str) -> Lease:
     return Lease(key, new_id())
 
 
+def new_leases(keys: Sequence[str]) -> list[Lease]:
+    """`new_lease` for many keys."""
+    return [Lease(key, token) for key, token in zip(keys, new_ids(len(keys)), strict=True)]
+
+
 def _tokens(leases: Sequence[Lease]) -> list[str]:
     return [lease.token for lease in leases]
 
 
-def _version(stored: bytes | None) -> str | None:
+def version(stored: bytes | None) -> str | None:
     return None if stored is None else _text(stored)
 
 

@@ -10,12 +10,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
 from langcache_cli.caching._errors import CacheError
-from langcache_cli.caching._protocol.entry import Entry
+from langcache_cli.caching._protocol.entry import Entry, parse
 from langcache_cli.caching._protocol.failure import Failure
 from langcache_cli.caching._single_flight.nesting import leave_all
 from langcache_cli.caching._single_flight.shared_errors import own_copy
@@ -35,6 +35,7 @@ class LoadResult:
         failure: Redis could not be asked, or does not hold the value. The call that started a refresh raises
             it; a call that joined runs the function if there is no entry either.
         failed: The load of another process ended without a value that can be stored.
+        stored: The bytes of the entry; only in the place of ``entry``, in a load of many keys.
     """
 
     value: Any = None
@@ -42,6 +43,14 @@ class LoadResult:
     found: bytes | None = None
     failure: CacheError | None = None
     failed: Failure | None = None
+    stored: bytes | None = None
+
+    def with_entry(self) -> LoadResult:
+        """The same result with the entry parsed."""
+        if self.stored is None or self.entry is not None:
+            return self
+        found = parse(self.stored)
+        return replace(self, entry=found if isinstance(found, Entry) else None)
 
 
 class Flight(Generic[R]):
@@ -238,4 +247,4 @@ class FlightPart:
         result = results[self._number]
         if isinstance(result, Exception):
             raise own_copy(result, result.__traceback__)
-        return result
+        return result.with_entry()

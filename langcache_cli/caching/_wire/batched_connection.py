@@ -1,4 +1,8 @@
-"""A connection whose requests of one turn of the event loop leave in one write."""
+"""A connection whose requests of one turn of the event loop leave in one write.
+
+Waiting for the end of the turn costs an iteration of the loop. While requests come one after another, each is
+therefore sent at once; look-ups always wait for others to join them.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,9 @@ from langcache_cli.caching._wire.externals import Connection
 from langcache_cli.caching._wire.lookup_batch import LookupBatch
 from langcache_cli.caching._wire.replies import Replies
 from langcache_cli.caching._wire.server_identity import ServerIdentity
+
+ALONE_AFTER = 3
+"""After so many turns with one request each the next request is likely to be alone, too."""
 
 
 class BatchedConnection:
@@ -32,6 +39,10 @@ class BatchedConnection:
         self._receivers: list[Receiver] = []
         self._lookup_batches: list[LookupBatch] = []
         self._scheduled = False
+        self._turns_alone = 0
+        """How many of the latest turns had one request each."""
+        self._awaits_reply = False
+        """True until the reply to a request that was sent at once; until then the others are gathered."""
         self.open_batch: LookupBatch | None = None
         """The look-ups of this turn so far, if there are any; it may be full."""
 
@@ -69,10 +80,30 @@ class BatchedConnection:
     def request(self, commands: Sequence[tuple[Argument, ...]]) -> Replies:
         """The replies to commands, which are sent one after the other with no other command in between."""
         replies = Replies(self._loop, len(commands))
-        self._encoded += [encode_command(command) for command in commands]
-        self._receivers += [replies.receive] * len(commands)
-        self._schedule()
+        encoded = [encode_command(command) for command in commands]
+        receivers: list[Receiver] = [replies.receive] * len(commands)
+        if self._is_alone:
+            self._send_at_once(b"".join(encoded), receivers)
+        else:
+            self._encoded += encoded
+            self._receivers += receivers
+            self._schedule()
         return replies
+
+    @property
+    def _is_alone(self) -> bool:
+        return self._turns_alone >= ALONE_AFTER and not self._awaits_reply and not self._scheduled
+
+    def _send_at_once(self, encoded: bytes, receivers: list[Receiver]) -> None:
+        last = receivers[-1]
+
+        def receive(reply: Any) -> None:
+            self._awaits_reply = False
+            last(reply)
+
+        self._awaits_reply = True
+        receivers[-1] = receive
+        self._write(encoded, receivers)
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -86,8 +117,12 @@ class BatchedConnection:
         for batch in batches:  # after the requests: `Reader._start_fill` relies on that order
             encoded.append(batch.encode())
             receivers.append(batch.receive)
+        self._turns_alone = self._turns_alone + 1 if len(encoded) == 1 else 0
+        self._write(encoded[0] if len(encoded) == 1 else b"".join(encoded), receivers)
+
+    def _write(self, encoded: bytes, receivers: Sequence[Receiver]) -> None:
         try:
-            self._connection.send(encoded[0] if len(encoded) == 1 else b"".join(encoded), receivers)
+            self._connection.send(encoded, receivers)
         except ConnectionLostError as error:
             for receive in receivers:
                 receive(error)

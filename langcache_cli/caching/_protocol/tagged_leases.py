@@ -1,0 +1,94 @@
+"""Taking leases of tagged entries: the versions of their tags and the leases in one round trip.
+
+A placeholder records the versions of its tags, so these must be known before the lease is taken. They are
+guessed: from the look-up, from an earlier reply, or as the new versions of tags that have none. A wrong guess
+costs another round trip and is never used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from langcache_cli.caching._clock import is_id, new_ids
+from langcache_cli.caching._protocol import header
+from langcache_cli.caching._protocol.scripts import Step, run_scripts
+from langcache_cli.caching._protocol.store import Lease, Store, raise_errors
+from langcache_cli.caching._wire.budget import Budget
+
+
+async def acquire_tagged(
+    store: Store,
+    leases: Sequence[Lease],
+    tags: Sequence[tuple[str, ...]],
+    budget: Budget,
+    *,
+    ttl_ms: int,
+    seen: Mapping[str, str | None],
+    rejected: Sequence[bytes],
+    n_bytes: int | None = None,
+) -> tuple[list[Lease], list[Any]]:
+    """`Store.tag_versions`, then `Store.acquire` for leases with those versions.
+
+    Args:
+        store: Where they are.
+        leases: The leases.
+        tags: The keys of the tags of each.
+        budget: Upper bound for the time.
+        ttl_ms: See `Store.tag_versions`.
+        seen: By key the versions that tags had at the look-up.
+        rejected: See `Store.acquire`.
+        n_bytes: See `Store.acquire`.
+
+    Returns:
+        The leases with the versions of their tags, and what `Store.acquire` returns for each.
+
+    Raises:
+        ServerReplyError: The server refuses to write.
+    """
+    distinct = list(dict.fromkeys(chain(*tags)))
+    fresh = new_ids(len(distinct))
+    known = [seen[tag] if tag in seen else store.known_tags.get(tag) for tag in distinct]
+    guessed = {tag: one if is_id(one) else new for tag, one, new in zip(distinct, known, fresh, strict=True)}
+    leases = _with_versions(leases, tags, guessed)
+    replies, found = await run_scripts(
+        store.node,
+        [
+            # never the guess: a version that was invalidated must not come back
+            Step("tag", distinct, (fresh, [ttl_ms] * len(distinct))),
+            Step("acquire", [lease.key for lease in leases], store.acquiring(leases, rejected, n_bytes)),
+        ],
+        budget=budget,
+    )
+    versions = dict(zip(distinct, store.versions_in(raise_errors(replies)), strict=True))
+    store.known_tags.update(versions)
+    if versions != guessed:  # a tag was invalidated since its version was known
+        await _correct(store, leases, tags, budget, versions=versions, found=found)
+    return leases, found
+
+
+async def _correct(
+    store: Store,
+    leases: list[Lease],
+    tags: Sequence[tuple[str, ...]],
+    budget: Budget,
+    *,
+    versions: Mapping[str, str],
+    found: list[Any],
+) -> None:
+    """Replace the placeholders that were stored with wrong versions, and update what was found."""
+    for place, (lease, right) in enumerate(zip(leases, _with_versions(leases, tags, versions), strict=True)):
+        if found[place] is None and lease != right:
+            leases[place] = right
+            ours = f"{header.LEASE}{lease.token}".encode("ascii")
+            (found[place],) = await store.acquire([right], budget, rejected=[ours])
+
+
+def _with_versions(
+    leases: Sequence[Lease], tags: Sequence[tuple[str, ...]], versions: Mapping[str, str]
+) -> list[Lease]:
+    return [
+        lease._replace(tags=tuple([versions[tag] for tag in of_lease]))
+        for lease, of_lease in zip(leases, tags, strict=True)
+    ]
