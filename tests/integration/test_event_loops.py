@@ -63,7 +63,7 @@ for _ in range(3):
     "calls under way at the end": """
 async def main():
     tasks = [asyncio.create_task(for_ever(item)) for item in range(10)]
-    while len(asyncio.all_tasks()) < 15:
+    while len(asyncio.all_tasks()) < 12:  # this one, the calls, and the renewal of their leases
         await asyncio.sleep(0)
 asyncio.run(main())
 asyncio.run(main())
@@ -125,6 +125,32 @@ def test_python_has_nothing_to_complain_about(redis_url, redis_server, tmp_path,
     done = run_python(file, redis_url)
     assert (done.returncode, done.stdout, complaints(done.stderr)) == (0, "", [])
     eventually(lambda: clients_of(redis_server) == 0)
+
+
+CLOSED_UNDER_LOAD = """
+import gc, logging
+logging.getLogger("langcache_cli.caching").disabled = True  # it has a line for such a loop
+loop = asyncio.new_event_loop()
+async def main():
+    await use()
+    calls = [asyncio.create_task(for_ever(item)) for item in range(100)]
+    while get_default_cache().runtime().running_loads.started < 110:
+        await asyncio.sleep(0)
+    for call in calls:
+        call.cancel()
+    await asyncio.wait(calls)
+loop.run_until_complete(main())
+loop.close()
+asyncio.run(use())  # drops the connections of the loop before
+gc.collect()
+"""
+
+
+def test_a_loop_that_is_closed_by_hand_while_leases_are_given_back_prints_nothing(redis_url, tmp_path):
+    file = tmp_path / "program.py"
+    file.write_text(MODULE + CLOSED_UNDER_LOAD)
+    done = run_python(file, redis_url)
+    assert (done.returncode, complaints(done.stderr)) == (0, [])
 
 
 def run_python(file: Path, url: str) -> "subprocess.CompletedProcess[str]":

@@ -76,21 +76,23 @@ class Load:
             lease: The lease to take.
             seen: The look-up that found no usable value; an empty one if there was none.
         """
+        with self.renewing(lease):
+            result = await self._load_if_absent(lease, seen)
+        # outside: a load that is not stored is part of nothing that others wait for
+        return result if result is not None else await self._shared_bypass()
+
+    async def _load_if_absent(self, lease: Lease, seen: Seen) -> LoadResult | None:
+        """`load_if_absent` while the lease is renewed; None if Redis cannot be used."""
         try:
-            async with self.runtime.running_loads.acquiring:
-                lease, found = await self._acquire(lease, seen)
+            lease, found = await self._acquire(lease, seen)
         except CacheError:
             self.release_soon(lease)  # Outcome unknown: Redis may have given the lease.
-            lost = True
+            return None
         except asyncio.CancelledError:
             self.abandon(lease)
             raise
-        else:
-            lost = False
-            if found is not None and not holds(found, lease):
-                return LoadResult(found=found)
-        if lost:  # outside the handler: an error of the function has nothing to do with Redis
-            return await self._shared_bypass()
+        if found is not None and not holds(found, lease):
+            return LoadResult(found=found)
         self.was_absent = True
         self.count("misses")
         try:
@@ -126,7 +128,9 @@ class Load:
             patience = longest if joins else min(max(SHORTEST_PATIENCE_SECONDS, own_seconds), longest)
             try:
                 async with asyncio.timeout(patience):
-                    await wait_for_change(self.runtime.store, successor, self.key)
+                    await wait_for_change(
+                        self.runtime.store, successor, self.key, watch=self.runtime.key_watch
+                    )
             except TimeoutError:
                 late = Lease(self.key, successor.id)
                 await self.runtime.store.release([late], self.budget, entries_too=False)
@@ -200,6 +204,11 @@ class Load:
 
     # -- steps --
 
+    def renewing(self, lease: Lease) -> LeaseRenewal:
+        """A context manager that prolongs the lease: from before it is taken until its value is stored."""
+        self._renewal = self.runtime.renewing(self.runtime.store, [lease])
+        return self._renewal
+
     async def _acquire(self, lease: Lease, seen: Seen) -> tuple[Lease, bytes | None]:
         """Take the lease of a key without a usable value; with its tags, and what is there instead."""
         store, rejected = self.runtime.store, [seen.stored or b""]
@@ -226,12 +235,16 @@ class Load:
         return lease._replace(tags=versions)
 
     async def run_leased(self, lease: Lease) -> tuple[Any, Entry | None]:
-        """Run the function while its lease is renewed; returns the value, and the entry to store."""
+        """Run the function inside `renewing`; returns the value, and the entry to store."""
         started = self.runtime.loop.time()
-        with self.runtime.renewing(self.runtime.store, [lease]) as self._renewal:
+        try:
             value = await self.run()
-            seconds = self.runtime.loop.time() - started
-            return value, await self._encode(value, lease.tags, load_seconds=seconds)
+        except Exception:
+            await self.runtime.admission.admitted(first=True)
+            raise
+        seconds = self.runtime.loop.time() - started
+        await self.runtime.admission.admitted(first=True)
+        return value, await self._encode(value, lease.tags, load_seconds=seconds)
 
     async def store_or_supersede(self, lease: Lease, value: Any, entry: Entry | None) -> LoadResult:
         try:

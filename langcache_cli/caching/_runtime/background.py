@@ -7,6 +7,10 @@ from collections.abc import Coroutine
 from typing import Any
 
 from langcache_cli.caching._errors import CacheError
+from langcache_cli.caching._tasks import own_task
+
+BREATH_SECONDS = 0.005
+"""The longest time for which calls that bypass the cache keep the event loop from all else."""
 
 
 class Background:
@@ -16,10 +20,11 @@ class Background:
         """Start without tasks."""
         self._loop = loop
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._breathed = 0.0
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run work that no caller waits for. A `CacheError` is ignored: the next attempt repeats the work."""
-        task = self._loop.create_task(work, name="langcache-background")
+        task = own_task(self._loop, work, name="langcache-background")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
@@ -28,6 +33,13 @@ class Background:
         """Include a task of another owner, who looks at its outcome."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def breathe(self) -> None:
+        """Let the event loop run now and then: while no call suspends, Redis cannot be found to be back."""
+        now = self._loop.time()
+        if now - self._breathed > BREATH_SECONDS:
+            self._breathed = now
+            await asyncio.sleep(0)
 
     async def finish(self, seconds: float) -> None:
         """Give the tasks at most ``seconds`` to end by themselves."""
