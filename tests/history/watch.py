@@ -9,7 +9,8 @@ from contextvars import ContextVar
 from typing import Any
 
 from langcache_cli.caching import Cache, CacheEvent
-from langcache_cli.caching._protocol.store import Lease, Store
+from langcache_cli.caching._protocol.scripts import script
+from langcache_cli.caching._wire.node import Node
 from tests.history.journal import Journal, now
 from tests.history.records import Subject
 
@@ -21,6 +22,7 @@ ON_THE_WIRE_NS = 250_000_000
 """What was cancelled may still take effect for so long: a request is not given more time."""
 
 _since: ContextVar[int] = ContextVar("since", default=0)
+_has_tags: ContextVar[bool] = ContextVar("has_tags", default=False)
 _bypassed: ContextVar[bool] = ContextVar("bypassed", default=False)
 
 
@@ -53,11 +55,15 @@ class Watch:
         elif event.name == "refused":
             self._journal.refused(subject)
 
-    def follow(self, *stores: Store) -> None:
-        """Note when loads read the versions of their tags, or take their leases if they have none."""
-        for store in stores:
-            for step in ("tag_versions", "acquire", "claim", "elect"):
-                setattr(store, step, _noting(getattr(store, step)))
+    def follow(self, *nodes: Node) -> None:
+        """Note when loads begin to read the versions of their tags, or to take leases without tags."""
+        for node in nodes:
+            node.call_many = _noting(node.call_many)  # type: ignore[method-assign]
+
+    def call_begins(self) -> None:
+        """Forget what other calls of this task have noted."""
+        _since.set(0)
+        _has_tags.set(False)
 
     # -- what takes leases away --
 
@@ -121,12 +127,16 @@ class Watch:
                 self._journal.stalled(began)
 
 
-def _noting(step: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    reads_tags = step.__name__ == "tag_versions"
+TAG = script("tag").digest
+TAKING = {script(step).digest for step in ("acquire", "claim", "elect")}
 
-    async def noted(first: Sequence[Lease | str], *rest: Any, **options: Any) -> Any:
-        if first and (reads_tags or not any(lease.tags for lease in first if isinstance(lease, Lease))):
+
+def _noting(call_many: Callable[..., Awaitable[list[Any]]]) -> Callable[..., Awaitable[list[Any]]]:
+    async def noted(commands: Sequence[tuple[Any, ...]], **options: Any) -> list[Any]:
+        digests = {command[1] for command in commands if command[0] == "EVALSHA"}
+        if TAG in digests or (digests & TAKING and not _has_tags.get()):
             _since.set(now())
-        return await step(first, *rest, **options)
+            _has_tags.set(TAG in digests)
+        return await call_many(commands, **options)
 
     return noted

@@ -74,7 +74,7 @@ class Worker:
         asyncio.get_running_loop().set_exception_handler(_complain)
         runtime = self.cache.runtime()
         break_cache(runtime, self.options.defect)
-        self.watch.follow(runtime.store, runtime.bulk_store)
+        self.watch.follow(runtime.node, runtime.bulk_node)
         tasks = [
             *(asyncio.create_task(self._read()) for _ in range(READERS)),
             *(asyncio.create_task(self._write()) for _ in range(self.options.writers)),
@@ -131,6 +131,7 @@ class Worker:
             function = self.functions[self.chance.choice(list(self.functions))]
             item = self.chance.randrange(ITEMS)
             throw = self.chance.random()
+            self.watch.call_begins()
             try:
                 if throw < WARMS:
                     await self._warm(function)

@@ -117,13 +117,14 @@ async def test_a_batch_that_fails_fails_those_who_wait_for_its_items(open_cache)
     assert theirs.reads == {}
 
 
-async def test_tracebacks_do_not_grow_with_those_who_share_an_error(cache):
+async def test_those_who_share_an_error_have_one_of_their_own_whose_traceback_does_not_grow(cache):
     database = Database(cache, held=True)
     database.error = LookupError("no such word")
     calls = [asyncio.create_task(database.read(1)) for _ in range(30)]
     await aeventually(lambda: waiting(cache) == 30, every=0.001)
     database.gate.open()
     errors = await asyncio.gather(*calls, return_exceptions=True)
+    assert len({id(error) for error in errors}) == 30
     assert max(len(traceback.extract_tb(error.__traceback__)) for error in errors) < 25
 
 

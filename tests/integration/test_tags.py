@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from langcache_cli.caching import Cache
+from langcache_cli.caching._clock import new_id
 from langcache_cli.caching._keys.tags import tag_key
-from langcache_cli.caching._protocol import tagged_leases
 from langcache_cli.caching._protocol.entry import Entry, Placeholder, parse
+from langcache_cli.caching._protocol.store import Lease
 from tests.integration.cache_support import Gate
 
 
@@ -209,29 +210,15 @@ async def test_an_argument_without_plain_text_cannot_be_part_of_a_tag(cache):
         await load([1])
 
 
-async def test_a_tag_invalidated_before_the_lease_is_taken_lets_another_load_begin_beside_the_first(
-    cache, open_cache, store, monkeypatch
+async def test_a_lease_that_was_taken_with_versions_invalidated_before_is_neither_waited_for_nor_stored(
+    cache, open_cache, store
 ):
-    # the versions are read first, so that no invalidation after it is missed; the price is this second run
-    acquiring, run_scripts = Gate(), tagged_leases.run_scripts
-
-    async def run_with_a_pause(node, steps, *, budget):
-        versions = await run_scripts(node, steps[:1], budget=budget)
-        await acquiring()
-        return versions + await run_scripts(node, steps[1:], budget=budget)
-
-    monkeypatch.setattr(tagged_leases, "run_scripts", run_with_a_pause)
-    other = Store(open_cache())
-    store.gate.shut()
-    first = asyncio.create_task(store.stats(4))
-    await acquiring.reached(1)
-    for database in (store, other):
-        database.change(4)
+    """The versions are read first, so that no invalidation is missed. The price is a second run beside it."""
+    elsewhere, address = open_cache(lease_seconds=60.0).runtime().store, store.stats.address(user=4)
+    versions = await elsewhere.tag_versions(address.tags, 10_000)
     await cache.invalidate_tags("user:4")
-    acquiring.open()
-    await store.gate.reached(1)
-    assert await other.stats(4) == [4, 1]  # did not wait for the first, which may know the old version
-    store.gate.open()
-    assert await first == [4, 1]
-    assert [await store.stats(4), await other.stats(4)] == [[4, 1], [4, 1]]
-    assert (store.loads, other.loads) == (1, 1)
+    late = Lease(address.key, new_id(), versions)
+    assert await elsewhere.acquire([late]) == [None]
+    assert [await store.stats(4) for _ in range(2)] == [[4, 0]] * 2
+    assert store.loads == 1
+    assert await elsewhere.commit([late], [b"x"], [10_000]) == [0]
