@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bulk, comparison, growth, memory, outage, reads, recording, startup
+from benchmarks import bulk, comparison, growth, memory, outage, reads, recording, startup, values
 from benchmarks.rounds import Measured
 from tests.harness.postgres import PostgresServer
 from tests.harness.redis_server import RedisServer
@@ -73,12 +73,22 @@ async def _growth(_rounds: int) -> Tables:
     return found
 
 
+async def _values(rounds: int) -> Tables:
+    with RedisServer() as server:
+        return {
+            "Encoding and decoding values": await values.encoding(rounds),
+            "Storing a value, ms of CPU": await values.storing(server.url, rounds),
+            "How long a large value holds the event loop": await values.holding(server.url),
+        }
+
+
 SECTIONS: dict[str, Callable[[int], Awaitable[Tables]]] = {
     "reads": _reads,
     "outage": _outage,
     "bulk": _bulk,
     "startup": _startup,
     "growth": _growth,
+    "values": _values,
 }
 
 

@@ -44,7 +44,7 @@ def compressing(payload: bytes, *, min_bytes: int, max_bytes: int) -> Steps[tupl
     Raises:
         UncacheableValueError: Readers would refuse it: see `_is_too_dense`.
     """
-    if _is_too_dense(payload, max_bytes):
+    if (yield from _is_too_dense(payload, max_bytes)):
         raise UncacheableValueError("it consists of too many lists and objects")
     if not min_bytes or not min_bytes <= len(payload) < max_bytes:
         return payload, UNCOMPRESSED
@@ -85,15 +85,21 @@ def decompress_short(payload: bytes, compression: str) -> bytes | None:
 def decompressing(payload: bytes, compression: str, *, max_bytes: int) -> Steps[bytes]:
     """`decompress` in steps."""
     json = (yield from _decompressing(payload, compression, max_bytes)) if compression else payload
-    if _is_too_dense(json, max_bytes):
+    if (yield from _is_too_dense(json, max_bytes)):
         raise OversizedEntryError("it consists of too many lists and objects")
     return json
 
 
-def _is_too_dense(json: bytes, max_bytes: int) -> bool:
+def _is_too_dense(json: bytes, max_bytes: int) -> Steps[bool]:
     """True if JSON becomes so many objects that they take several times the memory of ``max_bytes``."""
-    limit = max_bytes // _BYTES_EACH
-    return len(json) > 2 * limit and json.count(b"{") + json.count(b"[") > limit
+    left = max_bytes // _BYTES_EACH
+    if len(json) <= 2 * left:
+        return False
+    for start in range(0, len(json), _STEP_BYTES):
+        yield
+        end = start + _STEP_BYTES
+        left -= json.count(b"{", start, end) + json.count(b"[", start, end)
+    return left < 0
 
 
 def _decompressing(payload: bytes, compression: str, max_bytes: int) -> Steps[bytes]:
