@@ -17,7 +17,19 @@ from itertools import starmap
 from pathlib import Path
 from typing import Any
 
-from benchmarks import batches, bulk, comparison, growth, memory, misses, outage, reads, recording, startup
+from benchmarks import (
+    batches,
+    bulk,
+    comparison,
+    growth,
+    memory,
+    misses,
+    outage,
+    reads,
+    recording,
+    startup,
+    values,
+)
 from benchmarks.rounds import Measured
 from tests.harness.postgres import PostgresServer
 from tests.harness.redis_server import RedisServer
@@ -81,6 +93,15 @@ async def _growth(_rounds: int) -> Tables:
     return found
 
 
+async def _values(rounds: int) -> Tables:
+    with RedisServer() as server:
+        return {
+            "Encoding and decoding values": await values.encoding(rounds),
+            "Storing a value, ms of CPU": await values.storing(server.url, rounds),
+            "How long a large value holds the event loop": await values.holding(server.url),
+        }
+
+
 SECTIONS: dict[str, Callable[[int], Awaitable[Tables]]] = {
     "reads": _reads,
     "batches": _batches,
@@ -88,6 +109,7 @@ SECTIONS: dict[str, Callable[[int], Awaitable[Tables]]] = {
     "bulk": _bulk,
     "startup": _startup,
     "growth": _growth,
+    "values": _values,
 }
 
 

@@ -70,11 +70,17 @@ async def test_a_miss_and_a_hit_take_many_turns(open_cache, turns, redis_server,
 
     missed, at_miss = await turns(words())
     hit, at_hit = await turns(words())
-    in_memory, from_memory = await turns(words())
-    assert missed == hit == in_memory == made()
-    assert min(at_miss, at_hit, from_memory) > FEW_TURNS
-    counts = cache.statistics_of(words).counts
-    assert (counts["loads"], counts["hits"], counts["near"]) == (1, 2, 1)
+    assert missed == hit == made()
+    assert min(at_miss, at_hit) > FEW_TURNS
+
+    async def is_from_memory() -> bool:
+        value, n_turns = await turns(words())
+        assert value == made()
+        assert n_turns > FEW_TURNS
+        return "near" in cache.statistics_of(words).counts
+
+    await aeventually(is_from_memory, within=30)
+    assert cache.statistics_of(words).counts["loads"] == 1
     stored = parse(redis_server.command("GET", words.key_for()))
     assert stored.compression == ("zlib" if compress_bytes else "")
 

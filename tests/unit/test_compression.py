@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langcache_cli.caching._errors import OversizedEntryError, UndecodableEntryError
+from langcache_cli.caching._errors import OversizedEntryError, UncacheableValueError, UndecodableEntryError
 from langcache_cli.caching._values.compression import (
     UNCOMPRESSED,
     ZLIB,
@@ -99,3 +99,16 @@ def test_long_payloads_are_not():
         decompress_short(zlib.compress(b"0" * 100)[:-1], ZLIB)
     with pytest.raises(UndecodableEntryError):
         decompress_short(zlib.compress(b"0" * 100) + b"x", ZLIB)
+
+
+def test_json_of_too_many_objects_is_neither_written_nor_read():
+    limit = 10**6
+    few, many = (b"[" + b"{}," * n + b"{}]" for n in (limit // 16 - 3, limit // 16))
+    for min_bytes in (0, 1):
+        stored, method = compress(few, min_bytes=min_bytes, max_bytes=limit)
+        assert decompress(stored, method, max_bytes=limit) == few
+        with pytest.raises(UncacheableValueError, match="too many"):
+            compress(many, min_bytes=min_bytes, max_bytes=limit)
+    for stored, method in ((many, UNCOMPRESSED), (zlib.compress(many), ZLIB)):
+        with pytest.raises(OversizedEntryError, match="too many"):
+            decompress(stored, method, max_bytes=limit)

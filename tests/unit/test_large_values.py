@@ -11,13 +11,13 @@ from typing import Any, Optional
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from langcache_cli.caching import UncacheableValueError
 from langcache_cli.caching._errors import UndecodableEntryError
 from langcache_cli.caching._values.codec import Codec
 from langcache_cli.caching._values.fields_set import PREFIX, split_fields_sets
-from langcache_cli.caching._values.large import line_writer, portions, weight
+from langcache_cli.caching._values.large import line_reader, line_writer, portions, weight
 from langcache_cli.caching._values.large.portions import at_once
 from langcache_cli.caching._values.strict_equality import strictly_equal
 from tests.unit.codec_cases import PAIRS, exact
@@ -27,6 +27,9 @@ from tests.unit.values import values as any_values
 @pytest.fixture(autouse=True)
 def _everything_is_large(monkeypatch):
     monkeypatch.setattr(line_writer, "HEAVY", 3)
+    monkeypatch.setattr(line_reader, "HEAVY", 3)
+    monkeypatch.setattr(line_reader, "_ITEMS_A_STEP", 3)
+    monkeypatch.setattr(line_reader, "_MANY_PARTS", 1)
     monkeypatch.setattr(line_writer, "PORTION_BYTES", 30)
 
 
@@ -236,6 +239,28 @@ def test_lines_of_another_type_raise_only_undecodable(written, expected):
 )
 def test_json_that_a_person_has_laid_out_is_decoded(text):
     assert asyncio.run(Codec(list[int]).decode_large(text)) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "annotation", [list[Item], dict[str, Item], Page, Page | None, tuple[Item, ...]], ids=str
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[" + b"{}," * 50_000 + b"{}]",
+        b'{"items":[' + b"{}," * 50_000 + b'{}],"total":1}',
+        b'{"next":{"items":[' + b"{}," * 50_000 + b'{}],"total":1},"total":1}',
+    ],
+    ids=["list", "page", "next"],
+)
+def test_json_of_another_type_ends_at_the_first_wrong_part(annotation, text):
+    with pytest.raises(UndecodableEntryError) as caught:
+        asyncio.run(Codec(annotation).decode_large(text))
+    assert len(str(caught.value)) < 200
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert not isinstance(error, ValidationError) or error.error_count() < 10
+        error = error.__cause__
 
 
 def test_each_part_is_proven():

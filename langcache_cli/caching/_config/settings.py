@@ -87,7 +87,8 @@ class CacheSettings(EnvFileSettings):
     compress_bytes: int = Field(default=8192, ge=0, le=2**30)
     """Compress values whose JSON has at least this many bytes; 0 disables compression."""
     max_decompressed_bytes: int = Field(default=32 * 1024 * 1024, ge=1024 * 1024, le=2**30)
-    """Entries that become longer JSON are not decompressed; longer values are stored uncompressed."""
+    """Entries that become longer JSON are not decompressed; longer values are stored uncompressed. Values of
+    more than one list or object for 16 of these bytes are neither stored nor read."""
     near_cache_bytes: int = Field(default=16 * 1024 * 1024, ge=0, le=2**40)
     """Upper bound for the memory of the near cache, for each event loop; 0 disables near caching."""
     stats_flush_seconds: float = Field(default=5.0, gt=0, le=3600)

@@ -93,7 +93,7 @@ class EntryWriter:
         ids = [entry_id.encode("ascii") for entry_id in new_ids(len(values))]
         entries: list[bytes | None] = []
         first, n_bytes = 0, 0
-        codec, min_bytes = self._spec.codec, self._compress_bytes or self._max_bytes
+        codec, min_bytes = self._spec.codec, self._compress_bytes or LARGE_BYTES
         encode, is_heavy = codec.encode, codec.is_heavy
         for value, versions, entry_id, ttl_ms in zip(values, tags, ids, ttls_ms, strict=True):
             # runs a hundred thousand times in a warm: no call that can be avoided
@@ -102,16 +102,16 @@ class EntryWriter:
                     payload = encode(value)
                 else:
                     payload = await codec.encode_large(value)
+                end = b""
+                if versions or len(payload) >= min_bytes:
+                    payload, compression = await in_portions(
+                        compressing(payload, min_bytes=self._compress_bytes, max_bytes=self._max_bytes)
+                    )
+                    end = optional_fields(versions, compression)
             except UncacheableValueError as error:
                 self._spec.warn_uncacheable(error, show_values=self._log_values)
                 entries.append(None)
             else:
-                end = b""
-                if versions or len(payload) >= min_bytes:
-                    payload, compression = await in_portions(
-                        compressing(payload, min_bytes=min_bytes, max_bytes=self._max_bytes)
-                    )
-                    end = optional_fields(versions, compression)
                 entries.append(shared % (entry_id, now_ms + ttl_ms, end, payload))
                 n_bytes += len(payload)
                 if n_bytes >= PORTION_BYTES:

@@ -6,7 +6,6 @@ pickle: write access to Redis must not allow code execution.
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from typing import Any
 
@@ -15,19 +14,18 @@ from pydantic import (
     GetCoreSchemaHandler,
     PydanticSchemaGenerationError,
     TypeAdapter,
-    ValidationError,
 )
 from pydantic.errors import PydanticUserError
-from pydantic_core import CoreSchema, PydanticSerializationError
+from pydantic_core import CoreSchema
 
-from langcache_cli.caching._errors import CacheError, UncacheableValueError, UndecodableEntryError
+from langcache_cli.caching._errors import UncacheableValueError, UndecodableEntryError
 from langcache_cli.caching._values.ambiguous_unions import disambiguate_unions
 from langcache_cli.caching._values.compression import (
     MAX_DECOMPRESSED_BYTES,
     decompress_short,
     decompressing,
 )
-from langcache_cli.caching._values.difference import difference
+from langcache_cli.caching._values.fail_fast import fail_fast
 from langcache_cli.caching._values.fields_set import (
     PREFIX,
     fields_sets,
@@ -39,10 +37,10 @@ from langcache_cli.caching._values.fields_set import (
 from langcache_cli.caching._values.fingerprint import fingerprint
 from langcache_cli.caching._values.large.codec_in_steps import CodecInSteps
 from langcache_cli.caching._values.large.portions import LARGE_BYTES, in_portions
-from langcache_cli.caching._values.large.weight import HEAVY, heavy_test, weight
+from langcache_cli.caching._values.large.weight import heavy_test
 from langcache_cli.caching._values.proven_round_trip import proven_round_trip
+from langcache_cli.caching._values.refusals import differs, summary, uncacheable
 from langcache_cli.caching._values.rejected_types import (
-    IteratorError,
     annotation_text,
     reject_iterators,
     reject_type,
@@ -51,8 +49,6 @@ from langcache_cli.caching._values.strict_equality import strictly_equal
 
 _JSON_CONFIG = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants")
 
-_INPUT = re.compile(r",? ?input_value=.*?(?=, input_type=|\]|$)|with value `.*?`", re.DOTALL)
-_NO_MEMBER = "is not a member of the union"
 _DUMP: dict[str, Any] = {"round_trip": True, "by_alias": False, "warnings": "error"}
 _QUIET: dict[str, Any] = {**_DUMP, "warnings": False}
 
@@ -113,9 +109,9 @@ class Codec:
             (_require_plain_json if self._plain else reject_iterators)(value)
             payload, restored, is_equal = self._encode_and_decode(value)
         except Exception as error:  # noqa: BLE001 - runs serializers and __eq__ of the application
-            raise _uncacheable(error) from None
+            raise uncacheable(error) from None
         if not is_equal:
-            raise _differs(value, restored, path, first)
+            raise differs(value, restored, path, first)
         return payload
 
     def encode_complete(self, value: Any, *, path: str = "", first: int = 0) -> bytes:
@@ -129,9 +125,9 @@ class Codec:
             restore_fields_sets(restored, fields_sets(value))
             is_equal = strictly_equal(value, restored)
         except Exception as error:  # noqa: BLE001 - see `encode`
-            raise _uncacheable(error) from None
+            raise uncacheable(error) from None
         if not is_equal:
-            raise _differs(value, restored, path, first)
+            raise differs(value, restored, path, first)
         return payload
 
     def to_json(self, value: Any, *, exclude: set[str], complete: bool) -> bytes:
@@ -148,7 +144,7 @@ class Codec:
         except UncacheableValueError:
             raise
         except Exception as error:  # noqa: BLE001 - such as a dict that was changed meanwhile
-            raise _uncacheable(error) from None
+            raise uncacheable(error) from None
 
     async def decode_stored(
         self, stored: bytes, compression: str, *, max_bytes: int = MAX_DECOMPRESSED_BYTES
@@ -173,7 +169,7 @@ class Codec:
         except UndecodableEntryError:
             raise
         except Exception as error:
-            raise UndecodableEntryError(_reason(error)) from error
+            raise UndecodableEntryError(summary(error)) from error
 
     @cached_property
     def _large(self) -> CodecInSteps:
@@ -209,7 +205,7 @@ class Codec:
                 return value
             return self._validate(payload, by_alias=False, by_name=True)
         except Exception as error:
-            raise UndecodableEntryError(_reason(error)) from error
+            raise UndecodableEntryError(summary(error)) from error
 
 
 def _adapter(annotation: Any, config: ConfigDict = _JSON_CONFIG) -> TypeAdapter[Any]:
@@ -219,20 +215,9 @@ def _adapter(annotation: Any, config: ConfigDict = _JSON_CONFIG) -> TypeAdapter[
     class Root:
         @classmethod
         def __get_pydantic_core_schema__(cls, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-            return handler.generate_schema(unambiguous)
+            return fail_fast(handler.generate_schema(unambiguous))
 
     return TypeAdapter(Root, config=config)
-
-
-def _uncacheable(error: Exception) -> UncacheableValueError:
-    return UncacheableValueError(_without_values(error), details=_reason(error))
-
-
-def _differs(value: Any, restored: Any, path: str, first: int) -> UncacheableValueError:
-    return UncacheableValueError(
-        difference(value, restored, path=path, first=first),
-        details=f"it would come back as {_shortened_repr(restored)}, not as {_shortened_repr(value)}",
-    )
 
 
 def _require_plain_json(value: Any) -> None:
@@ -253,44 +238,3 @@ def _require_plain_json(value: Any) -> None:
         raise UncacheableValueError(
             f"a {type(value).__qualname__} is not a plain JSON value; annotate the function's return type"
         )
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, RecursionError):
-        return "it contains itself, or is nested too deeply"
-    if "invalid utf-8" in str(error):
-        return (
-            "it contains bytes that are not UTF-8, in a class with JSON settings of its own; "
-            "give that class model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64')"
-        )
-    return " ".join(str(error).split())[:300] or type(error).__name__
-
-
-def _without_values(error: BaseException) -> str:
-    """The reason without anything of a value, as far as it is known which part of the text that is."""
-    if isinstance(error, UndecodableEntryError) and error.__cause__ is not None:
-        error = error.__cause__
-    reason = _reason(error)
-    if isinstance(error, ValidationError):
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        return f"at {'.'.join(map(str, first['loc'])) or 'the top'}: {first['type']}"
-    if _is_ours(error, reason):
-        return _INPUT.sub("", reason)
-    return f"encoding it raised {type(error).__name__}"
-
-
-def _is_ours(error: BaseException, reason: str) -> bool:
-    """True for messages of this package and of pydantic, which say what they show."""
-    if isinstance(error, PydanticSerializationError):
-        return "Error calling function" not in reason or _NO_MEMBER in reason
-    return isinstance(error, (CacheError, RecursionError, IteratorError)) or reason.startswith(
-        "it contains bytes"
-    )
-
-
-def _shortened_repr(value: Any) -> str:
-    kind = f"a {type(value).__qualname__}"
-    try:
-        return f"{value!r:.200}" if weight((value,)) <= HEAVY else f"{kind} of many parts"
-    except Exception:  # noqa: BLE001 - a failing __repr__ must not fail the call
-        return kind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from langcache_cli.caching._errors import OversizedEntryError, UndecodableEntryError
+from langcache_cli.caching._errors import OversizedEntryError, UncacheableValueError, UndecodableEntryError
 from langcache_cli.caching._values.large.portions import LARGE_BYTES, Steps, at_once
 
 ZLIB = "zlib"
@@ -19,6 +19,9 @@ MAX_RATIO = 0.9
 MAX_DECOMPRESSED_BYTES = 32 * 1024 * 1024
 """Default upper bound for one decompressed payload; guards against decompression bombs.
 Larger values are stored uncompressed."""
+
+_BYTES_EACH = 16
+"""Values may have one list or object for so many bytes of the upper bound: two million by default."""
 
 _STEP_BYTES = 256 * 1024
 """So much is compressed or decompressed in one step: it takes a millisecond."""
@@ -36,7 +39,13 @@ def compress(payload: bytes, *, min_bytes: int, max_bytes: int = MAX_DECOMPRESSE
 
 
 def compressing(payload: bytes, *, min_bytes: int, max_bytes: int) -> Steps[tuple[bytes, str]]:
-    """`compress` in steps."""
+    """`compress` in steps.
+
+    Raises:
+        UncacheableValueError: Readers would refuse it: see `_is_too_dense`.
+    """
+    if (yield from _is_too_dense(payload, max_bytes)):
+        raise UncacheableValueError("it consists of too many lists and objects")
     if not min_bytes or not min_bytes <= len(payload) < max_bytes:
         return payload, UNCOMPRESSED
     compressor = zlib.compressobj(ZLIB_LEVEL)
@@ -75,8 +84,25 @@ def decompress_short(payload: bytes, compression: str) -> bytes | None:
 
 def decompressing(payload: bytes, compression: str, *, max_bytes: int) -> Steps[bytes]:
     """`decompress` in steps."""
-    if compression == UNCOMPRESSED:
-        return payload
+    json = (yield from _decompressing(payload, compression, max_bytes)) if compression else payload
+    if (yield from _is_too_dense(json, max_bytes)):
+        raise OversizedEntryError("it consists of too many lists and objects")
+    return json
+
+
+def _is_too_dense(json: bytes, max_bytes: int) -> Steps[bool]:
+    """True if JSON becomes so many objects that they take several times the memory of ``max_bytes``."""
+    left = max_bytes // _BYTES_EACH
+    if len(json) <= 2 * left:
+        return False
+    for start in range(0, len(json), _STEP_BYTES):
+        yield
+        end = start + _STEP_BYTES
+        left -= json.count(b"{", start, end) + json.count(b"[", start, end)
+    return left < 0
+
+
+def _decompressing(payload: bytes, compression: str, max_bytes: int) -> Steps[bytes]:
     decompressor = _decompressor(compression)
     pieces, left, rest = [], max_bytes, payload
     while not decompressor.eof and left > 0:

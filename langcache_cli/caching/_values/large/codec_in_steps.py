@@ -11,7 +11,7 @@ from langcache_cli.caching._values.fields_set import (
     split_fields_sets,
     with_fields_sets,
 )
-from langcache_cli.caching._values.large.line_reader import LineReader, UnevenError
+from langcache_cli.caching._values.large.line_reader import LineReader, UnevenError, read_whole
 from langcache_cli.caching._values.large.line_writer import LineWriter, UnsetFieldsError
 from langcache_cli.caching._values.large.portions import Steps
 from langcache_cli.caching._values.large.shapes import Part, PartFactory, Shapes
@@ -73,5 +73,7 @@ class CodecInSteps:
                 return (yield from LineReader(payload).read(self._shape))
             except UnevenError:
                 pass  # written by something else
-        yield
-        return self._whole.decode(payload)
+        try:
+            return (yield from read_whole(self._shape, payload))
+        except UnevenError:
+            return self._whole.decode(payload)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from langcache_cli.caching._values.large.portions import Steps
 from langcache_cli.caching._values.large.shapes import ArrayShape, FieldsShape, ObjectShape, Shape
+from langcache_cli.caching._values.large.weight import HEAVY, weight
 
 _OPENERS = (b"[", b"{")
+_ITEMS_A_STEP = 500
+_MANY_PARTS = 1000
 _CLOSERS = {b"[": b"]", b"{": b"}"}
 
 
@@ -101,6 +104,68 @@ class LineReader:
         for name, item in large.items():
             object.__setattr__(value, name, item)
         return value, text
+
+
+def read_whole(shape: Shape, payload: bytes) -> Steps[Any]:
+    """The value of JSON without lines: what earlier versions, or others, have written.
+
+    It is parsed in one step, and what it becomes is made part by part: JSON of another type ends at the
+    first, and not in gigabytes of errors.
+
+    Raises:
+        UnevenError: It cannot be taken apart, or has too few parts.
+        Exception: Whatever decoding a part raises.
+    """
+    by = shape.opened_by(payload[:1])
+    if by is None or shape.annotation is Any or payload.count(b"{") + payload.count(b"[") < _MANY_PARTS:
+        raise UnevenError
+    parsed = from_json(payload)
+    yield
+    return (yield from _from_parsed(by, parsed))
+
+
+def _from_parsed(shape: Shape, parsed: Any) -> Steps[Any]:
+    if isinstance(shape, FieldsShape):
+        return (yield from _fields_from_parsed(shape, parsed))
+    if isinstance(shape, ArrayShape):
+        items: list[Any] = []
+        for first in range(0, len(parsed), _ITEMS_A_STEP):
+            items.extend(shape.part.decode(_to_json(parsed[first : first + _ITEMS_A_STEP])))
+            yield
+        return items if shape.kind is list else shape.kind(items)
+    found: dict[Any, Any] = {}
+    keys = [*parsed]
+    for first in range(0, len(keys), _ITEMS_A_STEP):
+        some = {key: parsed[key] for key in keys[first : first + _ITEMS_A_STEP]}
+        found.update(shape.part.decode(_to_json(some)))
+        yield
+    return found
+
+
+def _fields_from_parsed(shape: FieldsShape, parsed: dict[str, Any]) -> Steps[Any]:
+    """The model or dataclass of some JSON. What is taken out of that is replaced by nothing."""
+    large: dict[str, Any] = {}
+    for name, inner in shape.fields.items():
+        part = parsed.get(name)
+        by = inner.opened_by(_opener(part)) if weight((part,)) > HEAVY else None
+        if by is not None:
+            large[name] = yield from _from_parsed(by, part)
+            if not isinstance(by, FieldsShape):
+                parsed[name] = [] if isinstance(part, list) else {}
+    value = shape.part.decode(_to_json(parsed))
+    for name, item in large.items():
+        object.__setattr__(value, name, item)
+    return value
+
+
+def _opener(parsed: Any) -> bytes:
+    if isinstance(parsed, list):
+        return b"["
+    return b"{" if isinstance(parsed, dict) else b""
+
+
+def _to_json(parsed: Any) -> bytes:
+    return to_json(parsed, inf_nan_mode="constants")
 
 
 def _lines(payload: bytes) -> Iterator[bytes]:
