@@ -189,3 +189,24 @@ async def test_a_cancelled_call_with_a_session_leaves_the_old_values(versions, r
         await call
     versions.gate.open()
     assert await versions.with_session(ITEMS) in (values(1), values(2))
+
+
+async def test_a_batch_with_a_session_of_its_caller_never_runs_in_the_background(cache, redis_server):
+    async def own_session(item: int) -> str:
+        return f"{item} v1"
+
+    single = cache.cached(key_prefix="episodes", stale_ttl=60)(own_session)
+    version, ended = 1, False
+
+    @cached_many(single, each="items")
+    async def many(items: Sequence[int], db: AsyncSession | None) -> list[str]:
+        assert not ended
+        return [f"{item} v{version}" for item in items]
+
+    await many(ITEMS, None)
+    for item in ITEMS:
+        make_stale(redis_server, single.key_for(item))
+    version = 2
+    assert await many(ITEMS, None) == values(2)
+    ended = True
+    assert await many(ITEMS, None) == values(2)

@@ -14,6 +14,7 @@ from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_functi
 from langcache_cli.caching._front.values_of_items import unshared, values_of_items
 from langcache_cli.caching._keys.builder import listed, without_instance
 from langcache_cli.caching._keys.owning_class import defining_class, is_kind_of
+from langcache_cli.caching._keys.session_parameters import database_sessions
 from langcache_cli.caching._loading.call_many import CallMany
 
 P = ParamSpec("P")
@@ -76,6 +77,8 @@ class CachedMany(EqualIfBoundAlike, Generic[P, T]):
         functools.update_wrapper(self, function)
         mark_as_coroutine_function(self, function)
         self._item = _item_parameter(self._signature, single, each, function.__qualname__)
+        sessions = database_sessions(function, self._signature.parameters)
+        self._takes_session = bool(sessions) or single.spec.takes_session
 
     @property
     def uncached(self) -> Callable[P, Coroutine[Any, Any, Returned[T]]]:
@@ -105,7 +108,9 @@ class CachedMany(EqualIfBoundAlike, Generic[P, T]):
         spec, first = self._single.spec, self._single.instance_in_key
         keys, tags = spec.addresses_of_items(cache.settings.namespace, items, first, shared, item=self._item)
         reader = cache.reader(spec) if cache.enabled else None
-        values = await CallMany(functools.partial(self._load, bound), keys, tags, items).answer(reader)
+        load = functools.partial(self._load, bound)
+        call = CallMany(load, keys, tags, items, takes_session=self._takes_session)
+        values = await call.answer(reader)
         return unshared(values, keys)
 
     async def invalidate(self, /, **kwargs: Any) -> int:

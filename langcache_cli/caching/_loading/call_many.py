@@ -40,6 +40,8 @@ class CallMany:
         keys: Sequence[str],
         tags: Sequence[tuple[str, ...]] | None,
         items: Sequence[Any],
+        *,
+        takes_session: bool = False,
     ) -> None:
         """Prepare.
 
@@ -48,8 +50,10 @@ class CallMany:
             keys: The key of the value of each item; items that are asked for twice have it twice.
             tags: The keys of the tags of each; None for a function without tags.
             items: The items.
+            takes_session: The function uses its caller's database session, which ends with the call.
         """
         self._load = load
+        self._takes_session = takes_session
         self._order = keys
         self._items = dict(zip(keys, items, strict=True))
         self._keys = keys if len(self._items) == len(keys) else list(self._items)
@@ -100,7 +104,9 @@ class CallMany:
         missing, waiting, due = await self._sorted(read)
         if due:
             load = self._load_many(Budget(self._runtime.node.timeout))
-            self._results.update(await refresh_many(self._reader, load, due, self._load_of))
+            in_background = not self._takes_session
+            refreshed = refresh_many(self._reader, load, due, self._load_of, in_background=in_background)
+            self._results.update(await refreshed)
         uncacheable = [key for key in missing if key in self._runtime.uncacheable]
         for key in uncacheable:
             del missing[key]
@@ -167,7 +173,7 @@ class CallMany:
         if not keys:
             return
         calls = [self._call(key) for key in keys]
-        if self._spec.takes_session:  # one at a time: each may have to load after all, with the one session
+        if self._takes_session:  # one at a time: each may have to load after all, with the one session
             results = [await _caught(call) for call in calls]
         else:
             results = await asyncio.gather(*map(_caught, calls))

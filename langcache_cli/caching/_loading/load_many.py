@@ -129,7 +129,9 @@ class LoadMany:
         if serving:
             kept = [lease for lease, error in zip(leases, errors, strict=True) if error is not None]
             if kept:
-                warn_still_served(self._load_of(kept[0].key), next(filter(None, errors)))
+                warn_still_served(
+                    self._load_of(kept[0].key), next(error for error in errors if error is not None)
+                )
                 self._give_back(kept, serving=True)
             leases = [lease for lease, error in zip(leases, errors, strict=True) if error is None]
             errors = [None] * len(leases)

@@ -34,7 +34,12 @@ class Due(NamedTuple):
 
 
 async def refresh_many(
-    reader: Reader, load: LoadMany, found: Sequence[Due], load_of: Callable[[str], Load]
+    reader: Reader,
+    load: LoadMany,
+    found: Sequence[Due],
+    load_of: Callable[[str], Load],
+    *,
+    in_background: bool,
 ) -> Mapping[str, Any]:
     """`value_or_refreshed` for many entries: one load of those that are due and that no other load replaces.
 
@@ -62,9 +67,9 @@ async def refresh_many(
         leases,
         partial(load.run_if_elected, leases, [one.tags for one in due], [one.entry.id for one in due]),
         served=True,
-        in_background=not reader.spec.takes_session,
+        in_background=in_background,
     )
-    if flight.in_background:
+    if in_background:
         return {}
     results: Sequence[LoadResult | Exception]
     try:
