@@ -40,8 +40,8 @@ class Watch:
     @contextmanager
     def running(self, subject: Subject) -> Iterator[None]:
         """Around a run of a function."""
-        began, bypassed = now(), _bypassed.get()
-        since = began if bypassed else _since.get() or began
+        bypassed = _bypassed.get()
+        since = now() if bypassed else _since.get() or now()
         _bypassed.set(False)
         number = self._journal.runs(subject, since, bypassed=bypassed)
         try:
@@ -138,10 +138,17 @@ def _noting(call_many: Callable[..., Awaitable[list[Any]]]) -> Callable[..., Awa
     async def noted(commands: Sequence[tuple[Any, ...]], **options: Any) -> list[Any]:
         digests = {command[1] for command in commands if command[0] == "EVALSHA"}
         if TAG in digests or (digests & TAKING and not _has_tags.get()):
-            _since.set(now())
+            if not (_since.get() and _is_run_again()):
+                _since.set(now())
             _has_tags.set(TAG in digests)
         elif ELECT in digests:  # of an entry that this call has seen before it read the versions of its tags
             _since.set(_called.get())
         return await call_many(commands, **options)
 
     return noted
+
+
+def _is_run_again() -> bool:
+    """True in the task of a load that has none of a caller; it knows when the first run of it began."""
+    task = asyncio.current_task()
+    return task is not None and task.get_name().startswith("langcache-load-")
