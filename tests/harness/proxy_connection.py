@@ -107,7 +107,8 @@ class ProxiedConnection:
     async def sleep(self, seconds: float) -> None:
         """Sleep, or less when the faults change."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), seconds)
+            async with asyncio.timeout(seconds):  # `wait_for` can lose a cancellation, until Python 3.12
+                await self._changed.wait()
 
 
 class _Ended(Exception):  # noqa: N818 - asked for, not an error

@@ -2,8 +2,10 @@
 
 Two runs of a subject overlap if one began while the other had not ended. That is allowed only if something
 that may take the lease from one of the two came between the moment at which the earlier of their loads began
-to read the versions of its tags (or to take its lease, without tags) and the moment at which the later run
-began:
+and the moment at which the later run began. A load begins with reading the versions of its tags, or with
+taking its lease if it has none; one that replaces an entry after its TTL or early, with the call that has
+seen that entry; one that is run once more for others, because its first caller was cancelled, with its first
+run.
 
 - **an invalidation** of the subject by its key, a tag, a pattern, its type or a bare ``DEL``, or a
   **refresh** or a **warm**, which take leases from others: from before it was sent until it was confirmed, or
@@ -23,9 +25,11 @@ A run **without a lease**, because Redis could not be used or believed (the call
 may overlap with any. No other run is without: none of the functions returns what cannot be cached, or calls
 itself.
 
-Why the versions of the tags and not the begin of the run: an invalidation between the two leaves a
-placeholder with an outdated version, which the next call takes over, although the function of the first has
-begun after the invalidation. Both then read what is new; the first is refused.
+Why not the begin of the run: an invalidation between the versions and the lease leaves a placeholder with an
+outdated version, and one between the look-up and the election an outdated entry that is leased. A load that
+is run once more keeps the placeholder of its first run, with those versions. The next call takes each of them
+over, although the function of the first has begun after the invalidation. Both then read what is new; the
+first is refused.
 """
 
 from __future__ import annotations

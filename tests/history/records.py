@@ -48,7 +48,7 @@ class FunctionRun:
 
     Attributes:
         process: Where it ran.
-        since: When its load began to read the versions of its tags, or to take its lease.
+        since: When its load began, see `overlaps`.
         began: When the function began.
         bypassed: Redis could not be used, or not be believed: it ran without a lease, for one call.
         ended: When the function ended, in whatever way; `NEVER` if that was not written down.

@@ -21,6 +21,7 @@ STALL_SECONDS = 0.2
 ON_THE_WIRE_NS = 250_000_000
 """What was cancelled may still take effect for so long: a request is not given more time."""
 
+_called: ContextVar[int] = ContextVar("called", default=0)
 _since: ContextVar[int] = ContextVar("since", default=0)
 _has_tags: ContextVar[bool] = ContextVar("has_tags", default=False)
 _bypassed: ContextVar[bool] = ContextVar("bypassed", default=False)
@@ -39,8 +40,8 @@ class Watch:
     @contextmanager
     def running(self, subject: Subject) -> Iterator[None]:
         """Around a run of a function."""
-        began, bypassed = now(), _bypassed.get()
-        since = began if bypassed else _since.get() or began
+        bypassed = _bypassed.get()
+        since = now() if bypassed else _since.get() or now()
         _bypassed.set(False)
         number = self._journal.runs(subject, since, bypassed=bypassed)
         try:
@@ -56,12 +57,13 @@ class Watch:
             self._journal.refused(subject)
 
     def follow(self, *nodes: Node) -> None:
-        """Note when loads begin to read the versions of their tags, or to take leases without tags."""
+        """Note when loads begin: with the versions of their tags, a lease, or the entry they replace."""
         for node in nodes:
             node.call_many = _noting(node.call_many)  # type: ignore[method-assign]
 
     def call_begins(self) -> None:
         """Forget what other calls of this task have noted."""
+        _called.set(now())
         _since.set(0)
         _has_tags.set(False)
 
@@ -128,15 +130,25 @@ class Watch:
 
 
 TAG = script("tag").digest
-TAKING = {script(step).digest for step in ("acquire", "claim", "elect")}
+TAKING = {script(step).digest for step in ("acquire", "claim")}
+ELECT = script("elect").digest
 
 
 def _noting(call_many: Callable[..., Awaitable[list[Any]]]) -> Callable[..., Awaitable[list[Any]]]:
     async def noted(commands: Sequence[tuple[Any, ...]], **options: Any) -> list[Any]:
         digests = {command[1] for command in commands if command[0] == "EVALSHA"}
         if TAG in digests or (digests & TAKING and not _has_tags.get()):
-            _since.set(now())
+            if not (_since.get() and _is_run_again()):
+                _since.set(now())
             _has_tags.set(TAG in digests)
+        elif ELECT in digests:  # of an entry that this call has seen before it read the versions of its tags
+            _since.set(_called.get())
         return await call_many(commands, **options)
 
     return noted
+
+
+def _is_run_again() -> bool:
+    """True in the task of a load that has none of a caller; it knows when the first run of it began."""
+    task = asyncio.current_task()
+    return task is not None and task.get_name().startswith("langcache-load-")

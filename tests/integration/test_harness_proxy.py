@@ -1,5 +1,6 @@
 """Each fault of the proxy does what it says, seen by a raw client in front of a real Redis."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -9,6 +10,7 @@ import pytest
 
 from tests.harness.polling import eventually
 from tests.harness.proxy import FaultProxy
+from tests.harness.proxy_connection import ProxiedConnection
 from tests.harness.redis_server import RedisServer
 from tests.harness.resp import RespConnection, encode
 
@@ -226,3 +228,19 @@ def _seconds(action: Callable[[], object]) -> float:
     begin = time.monotonic()
     action()
     return time.monotonic() - begin
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_connection_that_sleeps_through_a_delay_can_be_cancelled_whenever_the_faults_change(turns):
+    """`asyncio.wait_for` of Python 3.11 loses a cancellation that comes with the end of its wait."""
+    with socket.socket() as client:
+        connection = ProxiedConnection(client, None)
+        sleeping = asyncio.create_task(connection.sleep(60))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        connection.faults_changed()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        was_asked = sleeping.cancel()
+        await asyncio.wait([sleeping])
+        assert sleeping.cancelled() == was_asked
