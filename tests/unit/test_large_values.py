@@ -6,7 +6,7 @@ import dataclasses
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import Annotated, Any, Optional
 
 import pytest
 from hypothesis import given
@@ -274,6 +274,29 @@ def test_each_part_is_proven():
                 Page.model_construct(_fields_set={"items", "total"}, total=1, items=wrong)
             )
         )
+
+
+@dataclasses.dataclass
+class Documented:
+    first: Annotated[int, {"no": "hash"}]
+    others: list[Annotated[int, ["no hash"]]]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (Annotated[int, {}], 1),
+        (Annotated[list[int], {}], [1] * 20),
+        (list[Annotated[int, {}]], [1] * 20),
+        (Documented, Documented(1, [1] * 20)),
+        (list[Documented], [Documented(1, [1])] * 20),
+        (dict[str, Annotated[Any, {}]], {"a": [1] * 20}),
+    ],
+)
+def test_annotations_without_a_hash_are_possible(annotation, value):
+    codec = Codec(annotation)
+    assert not codec.is_large(value)
+    assert at_once(codec._large.decode(at_once(codec._large.encode(value)))) == value
 
 
 def test_a_value_that_contains_itself_is_refused():

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from itertools import chain
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
@@ -98,7 +98,9 @@ def is_bounded(annotation: Any) -> bool:
 def _bound(annotation: Any, around: tuple[Any, ...]) -> int | None:
     """The number of objects that a value of a type consists of at most; None if that has no bound."""
     kind = get_origin(annotation)
-    if annotation is None or annotation in _LIGHT or kind is Literal:
+    if kind is Annotated:  # first: it may have no hash
+        return _bound(get_args(annotation)[0], around)
+    if kind is Literal or annotation is None or annotation in _LIGHT:
         return 1
     if kind in (Union, UnionType):
         return _sum(get_args(annotation), around)
