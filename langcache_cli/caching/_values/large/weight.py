@@ -98,9 +98,11 @@ def is_bounded(annotation: Any) -> bool:
 def _bound(annotation: Any, around: tuple[Any, ...]) -> int | None:
     """The number of objects that a value of a type consists of at most; None if that has no bound."""
     kind = get_origin(annotation)
-    if kind is Annotated:  # first: it may have no hash
+    if kind is Annotated:
         return _bound(get_args(annotation)[0], around)
-    if kind is Literal or annotation is None or annotation in _LIGHT:
+    if (
+        kind is Literal or annotation is None or (kind is None and annotation in _LIGHT)
+    ):  # others may have no hash
         return 1
     if kind in (Union, UnionType):
         return _sum(get_args(annotation), around)
