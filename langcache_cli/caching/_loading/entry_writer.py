@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -73,6 +74,7 @@ class EntryWriter:
             payload = codec.encode(value)
             if len(payload) <= LARGE_BYTES:
                 return compress(payload, min_bytes=self._compress_bytes, max_bytes=self._max_bytes)
+            await asyncio.sleep(0)  # a long string, which took its time
         else:
             payload = await codec.encode_large(value)
         return await in_portions(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic_core import to_json
+
 from langcache_cli.caching._values.fields_set import (
     PREFIX,
     finding_fields_sets,
@@ -15,6 +17,8 @@ from langcache_cli.caching._values.large.line_reader import LineReader, UnevenEr
 from langcache_cli.caching._values.large.line_writer import LineWriter, UnsetFieldsError
 from langcache_cli.caching._values.large.portions import Steps
 from langcache_cli.caching._values.large.shapes import Part, PartFactory, Shapes
+
+_TEXT_A_STEP = 256 * 1024
 
 
 class CodecInSteps:
@@ -30,6 +34,7 @@ class CodecInSteps:
         """
         self._shape = Shapes(part_for).of(annotation)
         self._whole = whole
+        self._takes_any_text = annotation in (str, Any, str | None)
 
     def encode(self, value: Any) -> Steps[bytes]:
         """The JSON of a value, in lines where it can be taken apart.
@@ -37,6 +42,8 @@ class CodecInSteps:
         Raises:
             UncacheableValueError: It would not decode to an equal value.
         """
+        if type(value) is str and self._takes_any_text:
+            return (yield from _encode_text(value))
         shape = self._shape.of(value)
         if shape is None:
             yield
@@ -77,3 +84,12 @@ class CodecInSteps:
             return (yield from read_whole(self._shape, payload))
         except UnevenError:
             return self._whole.decode(payload)
+
+
+def _encode_text(text: str) -> Steps[bytes]:
+    """The JSON of a string, which is that of its parts: each character is written by itself."""
+    pieces = [b'"']
+    for start in range(0, len(text), _TEXT_A_STEP):
+        pieces.append(to_json(text[start : start + _TEXT_A_STEP])[1:-1])
+        yield
+    return b"".join([*pieces, b'"'])

@@ -16,6 +16,7 @@ be taken apart, and tabs say how deep: compact JSON has neither. A list of words
 from __future__ import annotations
 
 import dataclasses
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel
@@ -25,6 +26,9 @@ from langcache_cli.caching._values.fields_set import PREFIX
 from langcache_cli.caching._values.large.portions import PORTION_BYTES, Steps
 from langcache_cli.caching._values.large.shapes import ArrayShape, FieldsShape, ObjectShape, Shape
 from langcache_cli.caching._values.large.weight import HEAVY, weight
+
+_FIRST_COUNT = 16
+"""So many items are written first, to see how long they are."""
 
 _MAX_DEPTH = 30
 """Deeper values are encoded in one step: they may contain themselves."""
@@ -69,7 +73,7 @@ class LineWriter:
     def _array(self, shape: ArrayShape, value: Any, path: str, depth: int) -> Steps[None]:
         items = value if isinstance(value, (list, tuple)) else [*value]
         self.pieces.append(b"[")
-        separator, first, count = _new_line(depth + 1), 0, 1
+        separator, first, count = _new_line(depth + 1), 0, _FIRST_COUNT
         while first < len(items):
             chunk = items[first : first + count]
             inner = None
@@ -91,27 +95,24 @@ class LineWriter:
         self.pieces.append(_new_line(depth) + b"]")
 
     def _object(self, shape: ObjectShape, value: Any, path: str, depth: int) -> Steps[None]:
-        keys = [*value]
         self.pieces.append(b"{")
-        separator, first, count = _new_line(depth + 1), 0, 1
-        while first < len(keys):
-            chunk = {key: value[key] for key in keys[first : first + count]}
-            inner = None
+        separator, count, entries = _new_line(depth + 1), _FIRST_COUNT, iter(value.items())
+        left: dict[Any, Any] = {}
+        while chunk := left or dict(islice(entries, count)):
+            inner, left = None, {}
             if not shape.is_light and weight(chunk.values()) > HEAVY:
-                if len(chunk) > 1:
-                    count = max(1, len(chunk) // 4)
-                    continue
-                if depth < _MAX_DEPTH and type(keys[first]) is str:
-                    inner = shape.item.of(chunk[keys[first]])
+                chunk, left = _divided(chunk)
+                key, item = next(iter(chunk.items()))
+                if len(chunk) == 1 and weight((item,)) > HEAVY and depth < _MAX_DEPTH and type(key) is str:
+                    inner = shape.item.of(item)
             self.pieces.append(separator)
             if inner is not None:
-                self.pieces.append(to_json(keys[first]) + b":")
-                yield from self.write(inner, chunk[keys[first]], f"{path}[...]", depth + 1)
+                self.pieces.append(to_json(key) + b":")
+                yield from self.write(inner, item, f"{path}[...]", depth + 1)
             else:
                 text = self._encode(shape, chunk, path)
                 self.pieces.append(text[1:-1])
                 count = _next_count(len(chunk), len(text))
-            first += len(chunk)
             separator = b"," + _new_line(depth + 1)
             yield
         self.pieces.append(_new_line(depth) + b"}")
@@ -131,6 +132,14 @@ class LineWriter:
             yield from self.write(inner, getattr(value, name), f"{path}.{name}", depth + 1)
             separator = b"," + _new_line(depth + 1)
         self.pieces.append(_new_line(depth) + b"}")
+
+
+def _divided(chunk: dict[Any, Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """As many of some entries as are one portion, at least one; and the others."""
+    entries, count = [*chunk.items()], len(chunk)
+    while count > 1 and weight([item for _, item in entries[:count]]) > HEAVY:
+        count = max(1, count // 4)
+    return dict(entries[:count]), dict(entries[count:])
 
 
 def _new_line(depth: int) -> bytes:

@@ -161,6 +161,8 @@ class Shapes:
 
     def part(self, annotation: Any) -> Part:
         """The codec of an annotation."""
+        if not _has_hash(annotation):
+            return self._part_for(annotation, self._config)
         if annotation not in self._parts:
             self._parts[annotation] = self._part_for(annotation, self._config)
         return self._parts[annotation]
@@ -169,10 +171,12 @@ class Shapes:
         """The shape of an annotation."""
         annotation = getattr(annotation, "__value__", annotation)  # the value of `type Words = ...`
         try:
+            if not _has_hash(annotation):
+                return self._made(annotation)
             if annotation not in self._shapes:
                 self._shapes[annotation] = self._made(annotation)
             return self._shapes[annotation]
-        except (TypeError, NameError):  # not hashable, or not defined
+        except (TypeError, NameError):  # it cannot be resolved
             return Shape(annotation, self)
 
     def _made(self, annotation: Any) -> Shape:
@@ -204,3 +208,12 @@ class Shapes:
             names = [field.name for field in dataclasses.fields(kind)]
             return FieldsShape(kind, self, {name: hints[name] for name in names}, self)
         return Shape(kind, self)
+
+
+def _has_hash(annotation: Any) -> bool:
+    """False for some with metadata: ``Annotated[int, {}]``."""
+    try:
+        hash(annotation)
+    except TypeError:
+        return False
+    return True

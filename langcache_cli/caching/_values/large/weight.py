@@ -6,8 +6,9 @@ import contextlib
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
+from itertools import chain
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
@@ -17,7 +18,11 @@ from langcache_cli.caching._values.proven_round_trip import AS_STRINGS, PLAIN
 HEAVY = 4096
 """Values with more parts are large: the parts of one take half a millisecond, some of them five."""
 
+LONG_TEXT = 1024 * 1024
+"""Strings of more characters are large: a megabyte of them takes two milliseconds."""
+
 _LIGHT = {*PLAIN, *AS_STRINGS, bytes}
+_LIGHT_OR_JSON = {*_LIGHT, list, dict}
 
 
 def weight(values: Collection[Any], limit: int = HEAVY) -> int:
@@ -27,13 +32,13 @@ def weight(values: Collection[Any], limit: int = HEAVY) -> int:
         found += len(level)
         if found > limit or {*map(type, level)} <= _LIGHT:
             return found
-        inner: list[Any] = []
-        for item in level:
-            if type(item) not in _LIGHT:
-                parts = _parts(item)
-                if found + len(inner) + len(parts) > limit:
-                    return limit + 1
-                inner += parts
+        dicts = [item for item in level if type(item) is dict]
+        lists = [item for item in level if type(item) is list]
+        others = [item for item in level if type(item) not in _LIGHT_OR_JSON]
+        parts = [*lists, *map(dict.values, dicts), *map(_parts, others)]
+        if found + sum(map(len, parts)) > limit:
+            return limit + 1
+        inner = [*chain.from_iterable(parts)]
         if not inner:
             return found
         level = inner
@@ -54,11 +59,13 @@ def _parts(value: Any) -> Collection[Any]:
 
 def heavy_test(annotation: Any) -> Callable[[Any], bool] | None:
     """A quick test whether a value of this type is large; None if none is."""
-    if _bound(annotation, ()) is not None:
-        return None
     kind, arguments = get_origin(annotation), get_args(annotation)
     if kind in (Union, UnionType) and len(present := [one for one in arguments if one is not NoneType]) == 1:
         return heavy_test(present[0])
+    if annotation is str:
+        return _is_long
+    if _bound(annotation, ()) is not None:
+        return None
     each = _bound(arguments[-1 if kind is dict else 0], ()) if kind in (list, dict) else None
     if each is None:
         return _is_heavy
@@ -70,9 +77,13 @@ def heavy_test(annotation: Any) -> Callable[[Any], bool] | None:
     return is_heavy
 
 
+def _is_long(value: Any) -> bool:
+    return type(value) is str and len(value) > LONG_TEXT
+
+
 def _is_heavy(value: Any) -> bool:
     if type(value) in _LIGHT:
-        return False
+        return _is_long(value)
     parts = value.values() if type(value) is dict else _parts(value)
     if len(parts) <= HEAVY and {*map(type, parts)} <= _LIGHT:
         return False  # most values
@@ -87,7 +98,11 @@ def is_bounded(annotation: Any) -> bool:
 def _bound(annotation: Any, around: tuple[Any, ...]) -> int | None:
     """The number of objects that a value of a type consists of at most; None if that has no bound."""
     kind = get_origin(annotation)
-    if annotation is None or annotation in _LIGHT or kind is Literal:
+    if kind is Annotated:
+        return _bound(get_args(annotation)[0], around)
+    if (
+        kind is Literal or annotation is None or (kind is None and annotation in _LIGHT)
+    ):  # others may have no hash
         return 1
     if kind in (Union, UnionType):
         return _sum(get_args(annotation), around)
