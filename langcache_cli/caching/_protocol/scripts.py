@@ -107,8 +107,8 @@ async def run_scripts(node: Node, steps: Sequence[Step], *, budget: Budget | Non
         CacheUnavailableError: Not all replies came within the budget, or the breaker is open.
     """
     budget = budget or Budget(node.timeout)
-    if len(steps) == 1 and len(steps[0].keys) == 1:
-        return [[await _run_one(node, steps[0], budget)]]
+    if all(len(step.keys) == 1 for step in steps):
+        return await _run_for_one_key(node, steps, budget)
     portions = [(script(step.name), run) for step in steps for run in runs(step.keys, step.columns)]
     replies = await node.call_many([lua.by_digest(run) for lua, run in portions], budget=budget)
     unknown = [index for index, reply in enumerate(replies) if _is_noscript(reply)]
@@ -132,15 +132,21 @@ async def run_scripts(node: Node, steps: Sequence[Step], *, budget: Budget | Non
     return [list(islice(of_steps, len(step.keys))) for step in steps]
 
 
-async def _run_one(node: Node, step: Step, budget: Budget) -> Any:
-    """The result of a step for its only key: what most misses need, three times."""
-    lua, arguments = script(step.name), [column[0] for column in step.columns]
-    (reply,) = await node.call_many([("EVALSHA", lua.digest, 1, step.keys[0], *arguments)], budget=budget)
-    if _is_noscript(reply):
-        (reply,) = await node.call_many([("EVAL", lua.source, 1, step.keys[0], *arguments)], budget=budget)
-    results: list[Any] = reply if isinstance(reply, list) else [reply]
-    node.raise_if_not_serving(results)
-    return results[0]
+async def _run_for_one_key(node: Node, steps: Sequence[Step], budget: Budget) -> list[list[Any]]:
+    """`run_scripts` for steps that have one key each, as those of most misses."""
+    commands: list[tuple[Argument, ...]] = [
+        ("EVALSHA", script(step.name).digest, 1, step.keys[0], *[column[0] for column in step.columns])
+        for step in steps
+    ]
+    replies = await node.call_many(commands, budget=budget)
+    for place, reply in enumerate(replies):
+        if _is_noscript(reply):
+            by_source = ("EVAL", script(steps[place].name).source, *commands[place][2:])
+            (replies[place],) = await node.call_many([by_source], budget=budget)
+    results = [reply if isinstance(reply, list) else [reply] for reply in replies]
+    for result in results:
+        node.raise_if_not_serving(result)
+    return results
 
 
 def runs(keys: Sequence[str], columns: Sequence[Column]) -> Iterator[Run]:
