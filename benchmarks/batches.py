@@ -14,7 +14,9 @@ from benchmarks.rounds import Times, in_turns_timed
 
 ITEMS = 100
 MISSING = 10
-CALLS = 50
+CALLS = 10
+TURNS = 8
+"""In each round: short turns are disturbed alike."""
 KINDS: tuple[Kind, ...] = (texts, words)
 
 
@@ -46,7 +48,7 @@ async def _measured(url: str, kind: Kind, missing: int, rounds: int) -> dict[str
 
             return once
 
-        return await in_turns_timed({name: work(get) for name, get in gets.items()}, rounds=rounds)
+        return await in_turns_timed({name: work(get) for name, get in gets.items()}, rounds=TURNS * rounds)
 
 
 async def _timed(get_many: GetMany, calls: Sequence[Sequence[Any]]) -> tuple[float, float]:

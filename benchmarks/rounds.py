@@ -64,9 +64,13 @@ async def in_turns_timed(contenders: Mapping[str, TimedWork], *, rounds: int) ->
             times = await contenders[name]()
             if number:
                 found[name].append(times)
-    medians = {name: [*map(statistics.median, zip(*times, strict=True))] for name, times in found.items()}
-    base_wall, base_cpu = next(iter(medians.values()))
-    return {
-        name: {"µs": wall, "ratio": wall / base_wall, "CPU, µs": cpu, "CPU ratio": cpu / base_cpu}
-        for name, (wall, cpu) in medians.items()
-    }
+    base = next(iter(found.values()))
+    return {name: _times(times, base) for name, times in found.items()}
+
+
+def _times(times: list[tuple[float, float]], base: list[tuple[float, float]]) -> Times:
+    """The ratios are medians of those of each round: what disturbs a round disturbs both."""
+    wall, cpu = map(statistics.median, zip(*times, strict=True))
+    pairs = list(zip(times, base, strict=True))
+    wall_ratio, cpu_ratio = (statistics.median(one[n] / other[n] for one, other in pairs) for n in (0, 1))
+    return {"µs": wall, "ratio": wall_ratio, "CPU, µs": cpu, "CPU ratio": cpu_ratio}

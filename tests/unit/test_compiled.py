@@ -47,7 +47,7 @@ def compiled(spec: FunctionSpec) -> Any:
 
 
 def bound(spec: FunctionSpec, *args: Any, **kwargs: Any) -> tuple[str, ...]:
-    key, tags = spec.address("cache", args, kwargs)
+    key, tags = spec.bound_address("cache", args, kwargs)
     return (key, *tags)
 
 
@@ -66,6 +66,8 @@ def test_compiled_keys_and_errors_equal_those_of_bound_arguments(call, template,
     spec = spec_of(anything, tags=tags, key=template)
     expected = outcome(lambda *args, **kwargs: bound(spec, *args, **kwargs), *args, **kwargs)
     assert outcome(compiled(spec), *args, **kwargs) == expected
+    address = outcome(lambda *args, **kwargs: spec.address("cache", args, kwargs), *args, **kwargs)
+    assert address == expected if isinstance(expected, str) else (address.key, *address.tags) == expected
     alone = outcome(spec.compiled_keys("cache"), *args, **kwargs)
     assert alone == expected or isinstance(alone, str)
 
@@ -112,7 +114,7 @@ def of_items(spec: FunctionSpec, items: list[Any], **shared: Any) -> Any:
 
 
 def one_by_one(spec: FunctionSpec, items: list[Any], **shared: Any) -> Any:
-    addresses = [spec.address("cache", (), {**shared, "third": item}) for item in items]
+    addresses = [spec.bound_address("cache", (), {**shared, "third": item}) for item in items]
     tags = [address.tags for address in addresses] if spec.is_tagged else None
     return [address.key for address in addresses], tags
 
@@ -165,4 +167,4 @@ def test_many_items_of_a_function_that_is_not_compiled_have_keys():
 
     spec = spec_of(computed, key=lambda item, of: f"{item}/{of}")
     found, tags = spec.addresses_of_items("cache", ["a", "b"], (), {"of": "x"}, item="item")
-    assert (found, tags) == ([spec.address("cache", (item, "x"), {}).key for item in ("a", "b")], None)
+    assert (found, tags) == ([spec.bound_address("cache", (item, "x"), {}).key for item in ("a", "b")], None)

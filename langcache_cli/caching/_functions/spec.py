@@ -153,6 +153,14 @@ class FunctionSpec:
         Raises:
             TypeError: The arguments do not fit the signature, or one has no stable form.
         """
+        try:
+            key, *tags = self.compiled_keys(namespace)(*args, **kwargs)
+        except TypeError:
+            return self.bound_address(namespace, args, kwargs)  # raises with an explanation
+        return EntryKeys(key, tuple(tags))
+
+    def bound_address(self, namespace: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> EntryKeys:
+        """`address` by binding the arguments to the signature, which explains what is wrong with them."""
         arguments = self.keys.bind(args, kwargs)
         key = self.keys.key_of(namespace, arguments)
         return EntryKeys(key, self._tags.keys(namespace, arguments) if self._tags else ())
@@ -203,8 +211,8 @@ class FunctionSpec:
         return [address.key for address in addresses], tags
 
     def key_and_tags(self, namespace: str, /, *args: Any, **kwargs: Any) -> KeyAndTags:
-        """`address` as one flat tuple, which is what a look-up takes."""
-        key, tags = self.address(namespace, args, kwargs)
+        """`bound_address` as one flat tuple, which is what a look-up takes."""
+        key, tags = self.bound_address(namespace, args, kwargs)
         return (key, *tags)
 
     async def decoded(self, entry: Entry, *, max_bytes: int) -> tuple[Any] | None:

@@ -34,6 +34,7 @@ _UNSAFE = re.compile(
 is_plain_word = re.compile(r"(?!(?:None|True|False|inf|nan)\Z)[^\W\d_][\w ,.!-]{0,999}").fullmatch
 """Fast path for most words: `_string` returns them unchanged, but takes longer."""
 
+_LINE_END = "\n"
 _PLAIN_LINES = re.compile("(?:[A-Za-z][A-Za-z0-9_ ,.!-]{5,999}\n)*").fullmatch
 """Some of what `is_plain_word` matches, a line each: too long for ``False``, the longest reserved word."""
 
@@ -82,8 +83,8 @@ def are_plain(values: Sequence[object]) -> bool:
     """True if the text of every value is ``f"{value}"``; False also if that would take long to find out."""
     kinds = {*map(type, values)}
     if kinds == {str}:
-        lines = "\n".join(values) + "\n"  # type: ignore[arg-type] # all are strings
-        return lines.count("\n") == len(values) and _PLAIN_LINES(lines) is not None
+        lines = _LINE_END.join(values) + _LINE_END  # type: ignore[arg-type] # all are strings
+        return lines.count(_LINE_END) == len(values) and _PLAIN_LINES(lines) is not None
     return kinds == {int} and min(values) > -SHORT_INT and max(values) < SHORT_INT  # type: ignore[operator, type-var]
 
 

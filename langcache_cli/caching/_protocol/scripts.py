@@ -107,6 +107,8 @@ async def run_scripts(node: Node, steps: Sequence[Step], *, budget: Budget | Non
         CacheUnavailableError: Not all replies came within the budget, or the breaker is open.
     """
     budget = budget or Budget(node.timeout)
+    if all(len(step.keys) == 1 for step in steps):
+        return await _run_for_one_key(node, steps, budget)
     portions = [(script(step.name), run) for step in steps for run in runs(step.keys, step.columns)]
     replies = await node.call_many([lua.by_digest(run) for lua, run in portions], budget=budget)
     unknown = [index for index, reply in enumerate(replies) if _is_noscript(reply)]
@@ -130,11 +132,25 @@ async def run_scripts(node: Node, steps: Sequence[Step], *, budget: Budget | Non
     return [list(islice(of_steps, len(step.keys))) for step in steps]
 
 
+async def _run_for_one_key(node: Node, steps: Sequence[Step], budget: Budget) -> list[list[Any]]:
+    """`run_scripts` for steps that have one key each, as those of most misses."""
+    commands: list[tuple[Argument, ...]] = [
+        ("EVALSHA", script(step.name).digest, 1, step.keys[0], *[column[0] for column in step.columns])
+        for step in steps
+    ]
+    replies = await node.call_many(commands, budget=budget)
+    for place, reply in enumerate(replies):
+        if _is_noscript(reply):
+            by_source = ("EVAL", script(steps[place].name).source, *commands[place][2:])
+            (replies[place],) = await node.call_many([by_source], budget=budget)
+    results = [reply if isinstance(reply, list) else [reply] for reply in replies]
+    for result in results:
+        node.raise_if_not_serving(result)
+    return results
+
+
 def runs(keys: Sequence[str], columns: Sequence[Column]) -> Iterator[Run]:
     """Split keys into runs of at most `KEYS_PER_RUN` keys and about `BYTES_PER_RUN` bytes."""
-    if len(keys) == 1:
-        yield Run(1, (keys[0], *(column[0] for column in columns)))
-        return
     for start in range(0, len(keys), KEYS_PER_RUN):
         end = start + KEYS_PER_RUN
         yield from _halved(keys[start:end], [column[start:end] for column in columns])

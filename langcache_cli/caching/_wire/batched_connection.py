@@ -1,7 +1,7 @@
 """A connection whose requests of one turn of the event loop leave in one write.
 
 Waiting for the end of the turn costs an iteration of the loop. While requests come one after another, each is
-therefore sent at once; look-ups always wait for others to join them.
+therefore sent at once, as are look-ups of many keys; those of few keys always wait for others to join them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from langcache_cli.caching._wire.server_identity import ServerIdentity
 
 ALONE_AFTER = 3
 """After so many turns with one request each the next request is likely to be alone, too."""
+
+MANY_KEYS = 32
+"""A look-up of so many keys gains little from being joined by others."""
 
 
 class BatchedConnection:
@@ -72,6 +75,11 @@ class BatchedConnection:
         """A future for the values of ``keys``. The look-ups of one turn are one MGET without duplicates."""
         batch = self.open_batch
         if batch is None or batch.full:
+            if len(keys) >= MANY_KEYS and self._is_alone:
+                batch = self._new_lookup_batch()
+                caller = batch.add(keys)
+                self._send_at_once(batch.encode(), [batch.receive])
+                return caller
             batch = self.open_batch = self._new_lookup_batch()
             self._lookup_batches.append(batch)
             self._schedule()
