@@ -1,28 +1,190 @@
-"""A burst of cold keys takes its leases in portions: the first do not end before the last are taken."""
+"""A burst of calls in one turn of the event loop is answered over many turns, and everything is stored.
+
+`LANGCACHE_TEST_BURST=100000` sets the size of the bursts.
+"""
 
 import asyncio
+import os
+from collections import Counter
 
-from langcache_cli.caching._single_flight.running_loads import ACQUIRING_AT_ONCE
-from tests.integration.cache_support import Database
+import pytest
+
+from langcache_cli.caching._runtime.loop_runtime import CALLS_PER_TURN
+from langcache_cli.caching._wire.lookup_batch import CALLERS_PER_LOOKUP
+from langcache_cli.caching._wire.node import LOOKUPS_AT_ONCE
+from tests.harness.polling import aeventually
+from tests.integration.cache_support import Database, leftover_tasks, make_stale, waiting
+
+SIZE = int(os.environ.get("LANGCACHE_TEST_BURST", "3000"))
+MOST_IN_A_TURN = 2 * CALLS_PER_TURN[1]
+"""`Turns` may count parts of two turns as one."""
 
 
-async def test_a_burst_of_cold_keys_takes_its_leases_in_portions_and_stores_all(cache, monkeypatch):
-    database = Database(cache)
-    store, under_way, most = cache.runtime().store, 0, 0
-    acquire = store.acquire
+class Turns:
+    """How often something happens within one turn of the event loop."""
 
-    async def counted(*args, **kwargs):
-        nonlocal under_way, most
-        under_way += 1
-        most = max(most, under_way)
-        try:
-            return await acquire(*args, **kwargs)
-        finally:
-            under_way -= 1
+    def __init__(self) -> None:
+        self.most = 0
+        self._now = 0
 
-    monkeypatch.setattr(store, "acquire", counted)
-    items = range(3 * ACQUIRING_AT_ONCE)
+    def count(self) -> None:
+        if not self._now:
+            asyncio.get_running_loop().call_soon(self._end)
+        self._now += 1
+        self.most = max(self.most, self._now)
+
+    def _end(self) -> None:
+        self._now = 0
+
+
+def counted(monkeypatch, owner, name: str) -> Turns:
+    """Count the calls of a method."""
+    turns, method = Turns(), getattr(owner, name)
+
+    def counting(*args, **kwargs):
+        turns.count()
+        return method(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, counting)
+    return turns
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"tags": ("all", "item:{item}")}, {"stale_ttl": 60}],
+    ids=["plain", "tagged", "with stale_ttl"],
+)
+async def test_a_burst_of_cold_keys_is_loaded_over_many_turns_and_stored(cache, monkeypatch, options):
+    database = Database(cache, **options)
+    store = cache.runtime().store
+    acquired, committed = (counted(monkeypatch, store, step) for step in ("acquire", "commit"))
+    items = range(SIZE)
     assert await asyncio.gather(*map(database.read, items)) == [[item, 0] for item in items]
-    assert most == ACQUIRING_AT_ONCE
+    assert acquired.most <= MOST_IN_A_TURN
+    assert committed.most <= MOST_IN_A_TURN
     await asyncio.gather(*map(database.read, items))
     assert sum(database.reads.values()) == len(items)
+
+
+async def test_a_burst_as_the_first_thing_of_a_process_is_stored(open_cache):
+    database = Database(open_cache(operation_timeout=0.25))
+    items = range(SIZE // 3)
+    assert await asyncio.gather(*map(database.read, items)) == [[item, 0] for item in items]
+    assert database.cache.statistics_of(database.read)["bypassed"] == 0
+    await asyncio.gather(*map(database.read, items))
+    assert sum(database.reads.values()) == len(items)
+
+
+async def test_loads_that_end_together_are_stored_over_many_turns_while_their_leases_last(
+    open_cache, monkeypatch
+):
+    database = Database(open_cache(lease_seconds=3.0), held=True)
+    store, items = database.cache.runtime().store, range(SIZE)
+    renewed = counted(monkeypatch, store, "renew")
+    renewals = Counter()
+    renew = store.renew
+
+    def renewing(leases, budget=None):
+        renewals["leases"] += len(leases)
+        renewals["steps"] += 1
+        return renew(leases, budget)
+
+    monkeypatch.setattr(store, "renew", renewing)
+    calls = [asyncio.create_task(database.read(item)) for item in items]
+    await database.gate.reached(SIZE)
+    await aeventually(lambda: renewals["leases"] > SIZE, within=30)
+    assert renewals["steps"] < renewals["leases"] / 20  # together, not each for itself
+    assert renewed.most == 1
+    committed = counted(monkeypatch, store, "commit")
+    database.gate.open()
+    await asyncio.gather(*calls)
+    assert committed.most <= MOST_IN_A_TURN
+    await asyncio.gather(*map(database.read, items))
+    assert sum(database.reads.values()) == SIZE
+
+
+async def test_the_calls_that_wait_for_one_load_go_on_over_many_turns(cache):
+    database, ended = Database(cache, held=True), Turns()
+
+    async def call() -> list[int]:
+        value = await database.read(1)
+        ended.count()
+        return value
+
+    calls = [asyncio.create_task(call()) for _ in range(SIZE)]
+    await aeventually(lambda: waiting(cache) == SIZE, within=30)
+    database.gate.open()
+    assert await asyncio.gather(*calls) == [[1, 0]] * SIZE
+    assert ended.most <= MOST_IN_A_TURN
+    assert database.reads == {1: 1}
+
+
+@pytest.mark.parametrize("distinct", [1, SIZE], ids=["one key", "distinct keys"])
+async def test_a_burst_of_hits_is_looked_up_in_portions(cache, distinct):
+    database, ended = Database(cache), Turns()
+    await database.read(0)
+    await asyncio.gather(*map(database.read, range(distinct)))
+
+    async def call(item: int) -> list[int]:
+        value = await database.read(item)
+        ended.count()
+        return value
+
+    items = [number % distinct for number in range(SIZE)]
+    assert await asyncio.gather(*map(call, items)) == [[item, 0] for item in items]
+    assert ended.most <= (LOOKUPS_AT_ONCE + 1) * CALLERS_PER_LOOKUP
+    assert sum(database.reads.values()) == distinct
+
+
+async def test_a_call_that_comes_during_a_burst_does_not_wait_for_its_end(cache):
+    database = Database(cache)
+    await database.read(-1)
+    burst = [asyncio.create_task(database.read(item)) for item in range(SIZE)]
+    await asyncio.sleep(0)
+    for item in (-1, -2):  # there, and missing
+        assert await database.read(item) == [item, 0]
+    assert sum(call.done() for call in burst) < SIZE / 2
+    await asyncio.gather(*burst)
+
+
+async def test_cancelling_half_of_a_burst_leaves_nothing_and_the_rest_is_stored(cache, redis_server):
+    database = Database(cache)
+    await database.read(-1)
+    calls = [asyncio.create_task(database.read(item)) for item in range(SIZE)]
+    await aeventually(lambda: sum(call.done() for call in calls) > SIZE / 10)
+    for call in calls[::2]:
+        call.cancel()
+    await asyncio.wait(calls)
+    assert [call.result() for call in calls[1::2]] == [[item, 0] for item in range(1, SIZE, 2)]
+    await aeventually(lambda: leftover_tasks() == [], within=10)
+    runtime = cache.runtime()
+    assert len(runtime.running_loads) == 0
+    assert not runtime.admission._lines
+    assert not runtime.node.look_ups._lines
+    before = sum(database.reads.values())
+    await asyncio.gather(*map(database.read, range(1, SIZE, 2)))
+    assert sum(database.reads.values()) == before
+    values = await asyncio.gather(*map(database.read, range(0, SIZE, 2)))
+    assert values == [[item, 0] for item in range(0, SIZE, 2)]
+
+
+async def test_a_burst_of_calls_of_few_keys_runs_the_function_once_for_each(cache):
+    database = Database(cache)
+    items = [number % (SIZE // 10) for number in range(SIZE)]
+    assert await asyncio.gather(*map(database.read, items)) == [[item, 0] for item in items]
+    assert set(database.reads.values()) == {1}
+
+
+async def test_a_burst_of_stale_entries_is_refreshed_over_many_turns(cache, redis_server, monkeypatch):
+    database = Database(cache, stale_ttl=600)
+    items = range(SIZE // 10)
+    await asyncio.gather(*map(database.read, items))
+    for item in items:
+        make_stale(redis_server, database.read.key_for(item))
+        database.versions[item] = 1
+    elected = counted(monkeypatch, cache.runtime().store, "elect")
+    assert await asyncio.gather(*map(database.read, items)) == [[item, 0] for item in items]
+    await aeventually(lambda: sum(database.reads.values()) == 2 * len(items))
+    assert elected.most <= MOST_IN_A_TURN
+    await aeventually(lambda: leftover_tasks() == [], within=10)
+    assert await asyncio.gather(*map(database.read, items)) == [[item, 1] for item in items]

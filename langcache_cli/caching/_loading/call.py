@@ -51,7 +51,10 @@ class Call:
     async def answer(self) -> Any:
         """The value: from the cache, from a load under way, or from the function."""
         started = self.runtime.loop.time()
-        return await self.go_on(await self._look_up(), started)
+        seen = await self._look_up()
+        if seen is not None:
+            await self.runtime.admission.admitted()
+        return await self.go_on(seen, started)
 
     async def go_on(self, seen: Seen | None, started: float, *, refresh_due: bool | None = None) -> Any:
         """The value, after a first look-up.

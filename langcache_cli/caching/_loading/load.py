@@ -21,6 +21,7 @@ from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import Lease, Seen, holds, raise_errors
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.flight import LoadResult
+from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
 from langcache_cli.caching._single_flight.nesting import LoadScope, waits_for_us
 from langcache_cli.caching._single_flight.shared_errors import describe
 from langcache_cli.caching._statistics.labels import Label
@@ -71,24 +72,26 @@ class Load:
             lease: The lease to take.
             rejected: The unusable value under the key, or its beginning; ``b""`` for none.
         """
+        with self.renewing(lease):
+            result = await self._load_if_absent(lease, rejected)
+        # outside: a load that is not stored is part of nothing that others wait for
+        return result if result is not None else await self._shared_bypass()
+
+    async def _load_if_absent(self, lease: Lease, rejected: bytes) -> LoadResult | None:
+        """`load_if_absent` while the lease is renewed; None if Redis cannot be used."""
         try:
-            async with self.runtime.running_loads.acquiring:
-                lease = await self.with_tags(lease)
-                (found,) = raise_errors(
-                    await self.runtime.store.acquire([lease], self.budget, rejected=[rejected])
-                )
+            lease = await self.with_tags(lease)
+            (found,) = raise_errors(
+                await self.runtime.store.acquire([lease], self.budget, rejected=[rejected])
+            )
         except CacheError:
             self.release_soon(lease)  # Outcome unknown: Redis may have given the lease.
-            lost = True
+            return None
         except asyncio.CancelledError:
             self.abandon(lease)
             raise
-        else:
-            lost = False
-            if found is not None and not holds(found, lease):
-                return LoadResult(found=found)
-        if lost:  # outside the handler: an error of the function has nothing to do with Redis
-            return await self._shared_bypass()
+        if found is not None and not holds(found, lease):
+            return LoadResult(found=found)
         self.count("misses")
         try:
             value, entry = await self.run_leased(lease)
@@ -196,6 +199,10 @@ class Load:
 
     # -- steps --
 
+    def renewing(self, lease: Lease) -> LeaseRenewal:
+        """A context manager that prolongs the lease: from before it is taken until its value is stored."""
+        return self.runtime.renewing(self.runtime.store, [lease])
+
     async def with_tags(self, lease: Lease) -> Lease:
         """The lease with the versions of its tags, as they are before the load begins."""
         if not self.tag_keys:
@@ -205,11 +212,16 @@ class Load:
         return lease._replace(tags=versions)
 
     async def run_leased(self, lease: Lease) -> tuple[Any, Entry | None]:
-        """Run the function while its lease is renewed; returns the value, and the entry to store."""
+        """Run the function inside `renewing`; returns the value, and the entry to store."""
         started = self.runtime.loop.time()
-        with self.runtime.renewing(self.runtime.store, [lease]):
+        try:
             value = await self.run()
-        return value, self._encode(value, lease.tags, load_seconds=self.runtime.loop.time() - started)
+        except Exception:
+            await self.runtime.admission.admitted(first=True)
+            raise
+        seconds = self.runtime.loop.time() - started
+        await self.runtime.admission.admitted(first=True)
+        return value, self._encode(value, lease.tags, load_seconds=seconds)
 
     async def store_or_supersede(self, lease: Lease, value: Any, entry: Entry | None) -> LoadResult:
         try:

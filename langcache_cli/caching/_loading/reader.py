@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 from typing import Any, NamedTuple
 
+from langcache_cli.caching._admission import Line
 from langcache_cli.caching._errors import CacheError, UndecodableEntryError
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._keys.tags import KeyAndTags
@@ -77,6 +78,8 @@ class Reader:
         self._count_hit = self._hits.count
         self._node = runtime.node
         self._try_lookup = runtime.node.try_lookup
+        self._look_ups = runtime.node.look_ups
+        self._admission = runtime.admission
         self._clock = runtime.node.clock
         self._running_loads = runtime.running_loads
         self._unconfirmed = runtime.outbox.unconfirmed
@@ -95,8 +98,9 @@ class Reader:
             function: What a miss runs, with ``args`` and ``kwargs``.
             args: Positional arguments.
             kwargs: Arguments by name.
-            key_args: ``args`` without the instance of a method, which is not part of the key.
+            key_args: ``args`` without the instance of a method.
         """
+        line = await self._look_ups.admitted() if self._look_ups.crowded else None
         try:
             keys = self._keys(*key_args, **kwargs)
         except TypeError:
@@ -111,6 +115,7 @@ class Reader:
         fill = self._start_fill(near, keys[0]) if near is not None else None
         pending = None if self._unconfirmed else self._try_lookup(keys)
         if pending is None:
+            await self._admitted_unless_bypassed(line)
             return await self._slow_call(keys, function, args, kwargs).answer()
         seen, refresh_due = None, False
         try:
@@ -125,9 +130,15 @@ class Reader:
                 if value is not SLOW_PATH:
                     return value
                 seen = seen_in(found, tagged=self._tagged)
-        call = self._slow_call(keys, function, args, kwargs, loads_before=loads_before)
-        call.load.budget.left = self._node.time_left(clock_started)
+        time_left = self._node.time_left(clock_started)
+        await self._admission.admitted(line)
+        call = self._slow_call(keys, function, args, kwargs, loads_before=loads_before, time_left=time_left)
         return await call.go_on(seen, started, refresh_due=refresh_due)
+
+    async def _admitted_unless_bypassed(self, line: Line | None) -> None:
+        """`Admission.admitted` for a call that has to connect; one that bypasses the cache never waits."""
+        if not (self._unconfirmed or self._node.breaker.open):
+            await self._admission.admitted(line)
 
     def near_answer(self, near: NearCache, key_args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """The value of one call from the near cache, without a turn of the event loop; or `SLOW_PATH`."""
@@ -159,9 +170,13 @@ class Reader:
         kwargs: Mapping[str, Any],
         *,
         loads_before: int | None = None,
+        time_left: float | None = None,
     ) -> Call:
         origin = functools.partial(function, *args, **kwargs)
-        return self.call(EntryKeys(keys[0], keys[1:]), origin, loads_before=loads_before)
+        call = self.call(EntryKeys(keys[0], keys[1:]), origin, loads_before=loads_before)
+        if time_left is not None:
+            call.load.budget.left = time_left
+        return call
 
     def retire(self) -> None:
         """Stop counting: the event loop is about to end."""

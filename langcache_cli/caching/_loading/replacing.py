@@ -21,6 +21,11 @@ async def load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
     If the load fails, or the outcome of the election is unknown, the lease is kept: the old entry is
     served, and no process tries again before the lease or the entry ends.
     """
+    with load.renewing(lease):
+        return await _load_if_elected(load, lease, seen)
+
+
+async def _load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
     try:
         lease = await load.with_tags(lease)
         (elected,) = raise_errors(await load.runtime.store.elect([lease], [seen.id], load.budget))
@@ -41,6 +46,11 @@ async def load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
 
 async def replace(load: Load, lease: Lease) -> LoadResult:
     """Claim the lease from any load that has it, load and store: an explicit refresh."""
+    with load.renewing(lease):
+        return await _replace(load, lease)
+
+
+async def _replace(load: Load, lease: Lease) -> LoadResult:
     errors_as_unavailable = load.runtime.node.errors_as_unavailable
     try:
         with errors_as_unavailable():

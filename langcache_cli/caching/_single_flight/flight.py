@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import copy_context
 from dataclasses import dataclass
 from types import TracebackType
@@ -21,6 +21,13 @@ from langcache_cli.caching._single_flight.nesting import leave_all
 from langcache_cli.caching._single_flight.shared_errors import own_copy
 
 R = TypeVar("R")
+
+
+def wake_all(waiters: Iterable[asyncio.Future[None]]) -> None:
+    """Resolve futures, all in this turn of the event loop."""
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,7 @@ class Flight(Generic[R]):
         *,
         token: str,
         at_end: Callable[[], object],
+        wake: Callable[[Iterable[asyncio.Future[None]]], object] = wake_all,
         at_cancel: Callable[[], object] | None = None,
         in_background: bool = False,
         ends_with_starter: bool = False,
@@ -68,6 +76,7 @@ class Flight(Generic[R]):
             work: Runs the load.
             token: How other calls find it.
             at_end: Called when it has ended.
+            wake: Resolves the futures of the calls that wait for it; see `Admission.resolve`.
             at_cancel: Called when its own task was cancelled, perhaps before its first step.
             in_background: Go on when no call waits for it.
             ends_with_starter: Never run it again: it uses the database session of the call that started it.
@@ -77,11 +86,13 @@ class Flight(Generic[R]):
         self._loop = asyncio.get_running_loop()
         self.began = self._loop.time()
         self._work = work
+        self._wake = wake
         self._at_end = at_end
         self._at_cancel = at_cancel
         self._ends_with_starter = ends_with_starter
         self._task: asyncio.Task[R] | None = None
         self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._joiners: dict[asyncio.Future[None], None] = {}
         self._results: list[R] = []
         """The result, if there is one."""
         self._error: Exception | None = None
@@ -141,13 +152,17 @@ class Flight(Generic[R]):
             Exception: Whatever the load raised.
         """
         self._waiting += 1
+        joiner = self._loop.create_future()
         try:
-            await asyncio.wait([self._ended])
+            if not self._ended.done():
+                self._joiners[joiner] = None
+                await joiner
         except asyncio.CancelledError:
             if self._waiting == 1 and not self.in_background:
                 await self._cancel()
             raise
         finally:
+            self._joiners.pop(joiner, None)
             self._waiting -= 1
         if self._error is not None:
             raise own_copy(self._error, self._traceback)
@@ -182,6 +197,7 @@ class Flight(Generic[R]):
         self._at_end()
         if not self._ended.done():
             self._ended.set_result(None)
+            self._wake(self._joiners)
 
 
 class Joinable(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from time import monotonic
 from typing import Any
@@ -14,17 +15,43 @@ from langcache_cli.caching._single_flight.nesting import LoadScope
 RENEWALS_PER_LEASE = 3
 """A lease survives two renewals that were lost."""
 
+LEASES_AT_ONCE = 500
+"""So many leases are renewed in one step, which takes the event loop a few milliseconds."""
+
+PAUSE_SECONDS = 0.005
+"""Between two such steps."""
+
 
 class LeaseRenewal:
-    """Prolongs leases from a timer, so a quick load costs no command. A context manager, and a `LoadScope`.
+    """A context manager inside which the leases of one load are prolonged; also a `LoadScope`."""
 
-    After ``load_timeout`` seconds it stops: a load that hangs must not block other processes for ever.
+    def __init__(self, leases: Sequence[Lease], renewals: LeaseRenewals) -> None:
+        """Prepare."""
+        self.leases = leases
+        self.renewed_at = 0.0
+        self.ends_at = 0.0
+        self._renewals = renewals
+        self._scope = LoadScope([lease.token for lease in leases])
+
+    def __enter__(self) -> None:
+        self._scope.__enter__()
+        self._renewals.add(self)
+
+    def __exit__(self, *_: object) -> None:
+        self._renewals.remove(self)
+        self._scope.__exit__()
+
+
+class LeaseRenewals:
+    """Prolongs the leases of all loads under way from one timer, so a quick load costs no command.
+
+    It stops ``load_timeout`` seconds after a load began: one that hangs must not block other processes for
+    ever.
     """
 
     def __init__(
         self,
         store: Store,
-        leases: Sequence[Lease],
         *,
         load_timeout: float,
         spawn: Callable[[Coroutine[Any, Any, Any]], object],
@@ -34,36 +61,51 @@ class LeaseRenewal:
 
         Args:
             store: Where the leases are.
-            leases: The leases.
-            load_timeout: For how many seconds they are prolonged.
+            load_timeout: For how many seconds those of one load are prolonged.
             spawn: Runs a renewal in the background.
             keeper: Prolongs them while the event loop is blocked.
         """
         self._store = store
-        self.leases = leases
         self._load_timeout = load_timeout
         self._spawn = spawn
         self._keeper = keeper
         self._interval = store.lease_ms / 1000 / RENEWALS_PER_LEASE
         self._loop = asyncio.get_running_loop()
-        self._scope = LoadScope([lease.token for lease in leases])
+        self._running: OrderedDict[LeaseRenewal, None] = OrderedDict()
+        """In the order in which they are due."""
+        self._timer: asyncio.TimerHandle | None = None
 
-    def __enter__(self) -> None:
-        self._scope.__enter__()
-        self.renewed_at = monotonic()
-        self.ends_at = self.renewed_at + self._load_timeout
+    def add(self, renewal: LeaseRenewal) -> None:
+        """Prolong the leases of a load that begins now."""
+        renewal.renewed_at = monotonic()
+        renewal.ends_at = renewal.renewed_at + self._load_timeout
+        self._running[renewal] = None
         if self._keeper is not None:
-            self._keeper.add(self)
-        self._timer = self._loop.call_later(self._interval, self._renew)
+            self._keeper.add(renewal)
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._interval, self._renew_due)
 
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+    def remove(self, renewal: LeaseRenewal) -> None:
+        """The load has ended."""
+        self._running.pop(renewal, None)
         if self._keeper is not None:
-            self._keeper.remove(self)
-        self._scope.__exit__()
+            self._keeper.remove(renewal)
 
-    def _renew(self) -> None:
-        self.renewed_at = monotonic()
-        if self.renewed_at < self.ends_at:
-            self._spawn(self._store.renew(self.leases))
-            self._timer = self._loop.call_later(self._interval, self._renew)
+    def _renew_due(self) -> None:
+        self._timer = None
+        leases: list[Lease] = []
+        now = monotonic()
+        while self._running:
+            renewal = next(iter(self._running))
+            due_in = renewal.renewed_at + self._interval - now
+            if due_in > PAUSE_SECONDS or len(leases) >= LEASES_AT_ONCE:
+                self._timer = self._loop.call_later(max(due_in, PAUSE_SECONDS), self._renew_due)
+                break
+            renewal.renewed_at = now
+            if now < renewal.ends_at:
+                leases += renewal.leases
+                self._running.move_to_end(renewal)
+            else:
+                del self._running[renewal]
+        if leases:
+            self._spawn(self._store.renew(leases))

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from langcache_cli.caching._clock import new_id
 from langcache_cli.caching._protocol.store import Lease
-from langcache_cli.caching._single_flight.flight import Flight, FlightPart, Joinable, LoadResult
-
-ACQUIRING_AT_ONCE = 500
-"""So many loads of an event loop take their leases at the same time. In a burst the leases of the first would
-otherwise end before the last has taken its own."""
+from langcache_cli.caching._single_flight.flight import Flight, FlightPart, Joinable, LoadResult, wake_all
 
 
 class RunningLoads:
     """A registry of loads, which enter it when they start and leave it when they end."""
 
-    def __init__(self, *, on_background: Callable[[asyncio.Task[LoadResult]], object]) -> None:
-        """Start empty; ``on_background`` is called with the task of each load that runs in the background."""
+    def __init__(
+        self,
+        *,
+        on_background: Callable[[asyncio.Task[LoadResult]], object],
+        wake: Callable[[Iterable[asyncio.Future[None]]], object] = wake_all,
+    ) -> None:
+        """Start empty.
+
+        Args:
+            on_background: Called with the task of each load that runs in the background.
+            wake: Resolves the futures of the calls that have joined a load.
+        """
+        self._wake = wake
         self._on_background = on_background
         self._by_token: dict[str, Joinable] = {}
         self._latest: dict[str, tuple[int, Joinable]] = {}
         self._refreshing: dict[str, Flight[LoadResult]] = {}
         self._claiming: dict[str, Flight[LoadResult]] = {}
-        self.acquiring = asyncio.Semaphore(ACQUIRING_AT_ONCE)
-        """To hold while a load takes its lease."""
         self.started = 0
         """The number of loads so far. A call notes it when it begins, see `started_since`."""
 
@@ -98,6 +103,7 @@ class RunningLoads:
         flight = Flight(
             work,
             token=token,
+            wake=self._wake,
             at_end=at_end,
             at_cancel=at_cancel,
             in_background=in_background,
@@ -124,7 +130,7 @@ class RunningLoads:
             for lease, part in parts:
                 self._remove(lease.token, lease.key, part)
 
-        flight = Flight(work, token=new_id(), at_end=at_end, ends_with_starter=True)
+        flight = Flight(work, token=new_id(), wake=self._wake, at_end=at_end, ends_with_starter=True)
         parts = [(lease, FlightPart(flight, number, lease.token)) for number, lease in enumerate(leases)]
         for lease, part in parts:
             self._add(lease.token, lease.key, part)

@@ -13,6 +13,9 @@ from langcache_cli.caching._wire.replies import fail
 KEYS_PER_LOOKUP = 256
 """Upper bound for the keys of one MGET: a larger one would delay the other clients of the server."""
 
+CALLERS_PER_LOOKUP = 2 * KEYS_PER_LOOKUP
+"""Upper bound for the callers of one MGET, all of which go on in the turn in which its reply comes."""
+
 
 class LookupBatch:
     """One MGET for many callers, each of which gets the values of its own keys."""
@@ -52,9 +55,10 @@ class LookupBatch:
             place = places.setdefault(keys[0], len(places))
         else:
             place = [places.setdefault(key, len(places)) for key in keys]
-        self.full = len(places) >= KEYS_PER_LOOKUP
         caller = self._new_future()
-        self._callers.append((place, caller))  # type: ignore[union-attr] # nothing is added after the reply
+        callers = self._callers
+        callers.append((place, caller))  # type: ignore[union-attr] # nothing is added after the reply
+        self.full = len(places) >= KEYS_PER_LOOKUP or len(callers) >= CALLERS_PER_LOOKUP  # type: ignore[arg-type]
         return caller
 
     def receive(self, reply: Any) -> None:

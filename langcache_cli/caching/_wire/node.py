@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from langcache_cli.caching._admission import Admission
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._errors import CacheUnavailableError, ConnectionLostError, ServerReplyError
 from langcache_cli.caching._keys.tags import KeyAndTags
@@ -20,9 +21,13 @@ from langcache_cli.caching._wire.externals import Connect
 from langcache_cli.caching._wire.failures import NOT_SERVING, unavailable
 from langcache_cli.caching._wire.handshake import connect
 from langcache_cli.caching._wire.idle_clock import IdleClock
-from langcache_cli.caching._wire.lookup_batch import LookupBatch
+from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP, LookupBatch
 from langcache_cli.caching._wire.outage_log import OutageLog
 from langcache_cli.caching._wire.replies import is_mget_reply
+
+LOOKUPS_AT_ONCE = 4
+"""So many batches of look-ups may be under way before further calls wait in line: the replies to more could
+all come in one turn of the event loop, and keep it busy for too long."""
 
 RECONNECT_SECONDS = 1.0
 """The shortest time between two new connections to a server that refuses writes."""
@@ -61,6 +66,11 @@ class Node:
         self._may_reconnect_at = 0.0
         self._loop = asyncio.get_running_loop()
         self.clock = IdleClock()
+        self._batches_under_way = 0
+        self.look_ups = Admission(
+            KEYS_PER_LOOKUP, KEYS_PER_LOOKUP, has_room=lambda: self._batches_under_way < LOOKUPS_AT_ONCE
+        )
+        """The line of calls that come while too many look-ups are under way; see `try_lookup`."""
         self._connector = Connector(
             address,
             connect=connect,
@@ -121,7 +131,10 @@ class Node:
         await self._exchange(nothing, None)
 
     def try_lookup(self, keys: KeyAndTags) -> asyncio.Future[Any] | None:
-        """`lookup` as a bare future, within `timeout`; None if it cannot be sent now."""
+        """`lookup` as a bare future, within `timeout`; None if it cannot be sent now.
+
+        The caller must have waited in the line of `look_ups`, if that is crowded.
+        """
         connection = self._connector.current
         if connection is None:
             return None
@@ -183,6 +196,9 @@ class Node:
             connection = self._connector.current
             if connection is None or not connection.alive:
                 connection = await self._connected(deadline)
+                left = deadline - self.clock.time()
+                await self.look_ups.admitted()  # all that waited for the connection go on now
+                deadline = self.clock.time() + left
             return await within(send(connection), self.clock, deadline)
         except OSError as error:  # includes TimeoutError
             raise self._failure(error) from error
@@ -194,6 +210,7 @@ class Node:
 
         def settle(reply: Any) -> list[bytes | None] | Exception:
             timer.cancel()
+            self._batches_under_way -= 1
             if is_mget_reply(reply, batch.count):
                 self._succeeded()
                 found: list[bytes | None] = reply
@@ -205,6 +222,9 @@ class Node:
                 reply = OSError("the reply is not one to MGET")
             return self._failure(reply)
 
+        self._batches_under_way += 1
+        if self._batches_under_way >= LOOKUPS_AT_ONCE:
+            self.look_ups.close()
         batch = LookupBatch(self._loop, settle)
         timer = self.clock.call_after(self.timeout, partial(batch.receive, TimeoutError()))
         return batch
