@@ -187,7 +187,8 @@ class Call:
         flight = running.with_token(token)
         if flight is None:
             # One poll for all calls of this event loop, which find it by the same token.
-            flight = running.start(token, partial(wait_for_change, self.runtime.store, placeholder, self.key))
+            wait = partial(wait_for_change, self.runtime.store, placeholder, self.key)
+            flight = running.start(token, partial(wait, watch=self.runtime.key_watch))
             flight.detach()
         return await self._join(flight)
 

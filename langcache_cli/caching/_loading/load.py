@@ -126,7 +126,9 @@ class Load:
             patience = longest if joins else min(max(SHORTEST_PATIENCE_SECONDS, own_seconds), longest)
             try:
                 async with asyncio.timeout(patience):
-                    await wait_for_change(self.runtime.store, successor, self.key)
+                    await wait_for_change(
+                        self.runtime.store, successor, self.key, watch=self.runtime.key_watch
+                    )
             except TimeoutError:
                 late = Lease(self.key, successor.id)
                 await self.runtime.store.release([late], self.budget, entries_too=False)

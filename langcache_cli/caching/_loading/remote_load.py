@@ -1,12 +1,11 @@
 """Waiting for a load that another process has begun.
 
-The key is polled at random moments until it shows something else: no connection is held, and there is no
-queue. If the other process was killed, its lease ends by itself.
+The key is looked at when Redis says that it has changed (`KeyWatch`), and now and then without that, until it
+shows something else. If the other process was killed, its lease ends by itself.
 """
 
 from __future__ import annotations
 
-import asyncio
 import random
 
 from langcache_cli.caching._errors import CacheError
@@ -14,20 +13,29 @@ from langcache_cli.caching._protocol.entry import Placeholder, parse
 from langcache_cli.caching._protocol.failure import parse_failure
 from langcache_cli.caching._protocol.store import Store
 from langcache_cli.caching._single_flight.flight import LoadResult
+from langcache_cli.caching._single_flight.key_watch import KeyWatch
 from langcache_cli.caching._wire.budget import Budget
 
 FIRST_PAUSE_SECONDS = 0.005
 LAST_PAUSE_SECONDS = 0.1
-"""The pause grows by half from the first to the last: most loads are quick. Waiters get the value at most one
-pause later than the call that loaded it."""
+"""Where Redis pushes no changes the pause grows by half from the first to the last: most loads are quick."""
+
+WATCHED_PAUSE_SECONDS = 0.2
+"""The pause while a change would be pushed."""
 
 
 WITHOUT_END = -1
 """Reply to PTTL."""
 
 
-async def wait_for_change(store: Store, placeholder: Placeholder, key: str) -> LoadResult:
+async def wait_for_change(store: Store, placeholder: Placeholder, key: str, *, watch: KeyWatch) -> LoadResult:
     """Wait until ``key`` no longer shows ``placeholder``. It has no time limit but that of the lease.
+
+    Args:
+        store: Where the key is.
+        placeholder: What it shows now.
+        key: The key.
+        watch: Says when it has changed.
 
     Returns:
         What the key shows then, as ``found``; ``failed`` if that is the failure of this load; a ``failure``
@@ -38,19 +46,21 @@ async def wait_for_change(store: Store, placeholder: Placeholder, key: str) -> L
         await _give_end(store, key)
     except CacheError as error:
         return LoadResult(failure=error)
-    while True:
-        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load; no secret depends on it
-        pause = min(1.5 * pause, LAST_PAUSE_SECONDS)
-        try:
-            seen = await store.look_up(key, Budget(store.node.timeout))
-        except CacheError as error:
-            return LoadResult(failure=error)
-        shown = parse(seen.stored) if seen.stored else None
-        failed = parse_failure(seen.stored) if seen.stored and shown is None else None
-        if failed is not None and failed.id == placeholder.id:
-            return LoadResult(failed=failed)
-        if shown is None or shown.id != placeholder.id:
-            return LoadResult(found=seen.stored or b"")
+    with watch.watching(key) as changes:
+        while True:
+            longest = WATCHED_PAUSE_SECONDS if changes.tracked else pause
+            await changes.wait(longest * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load; no secret depends on it
+            pause = min(1.5 * pause, LAST_PAUSE_SECONDS)
+            try:
+                seen = await store.look_up(key, Budget(store.node.timeout))
+            except CacheError as error:
+                return LoadResult(failure=error)
+            shown = parse(seen.stored) if seen.stored else None
+            failed = parse_failure(seen.stored) if seen.stored and shown is None else None
+            if failed is not None and failed.id == placeholder.id:
+                return LoadResult(failed=failed)
+            if shown is None or shown.id != placeholder.id:
+                return LoadResult(found=seen.stored or b"")
 
 
 async def _give_end(store: Store, key: str) -> None:

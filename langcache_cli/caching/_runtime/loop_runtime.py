@@ -22,8 +22,9 @@ from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.store import Lease, Store
 from langcache_cli.caching._runtime.background import Background
 from langcache_cli.caching._runtime.loop_end import LoopEnd
+from langcache_cli.caching._single_flight.key_watch import KeyWatch
 from langcache_cli.caching._single_flight.lease_keeper import LeaseKeeper
-from langcache_cli.caching._single_flight.lease_renewal import RENEWALS_PER_LEASE, LeaseRenewal, LeaseRenewals
+from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal, LeaseRenewals
 from langcache_cli.caching._single_flight.running_loads import RunningLoads
 from langcache_cli.caching._single_flight.uncacheable_keys import UncacheableKeys
 from langcache_cli.caching._statistics.counters import Statistics
@@ -45,7 +46,7 @@ logger = logging.getLogger("langcache_cli.caching")
 
 T = TypeVar("T")
 
-CALLS_PER_TURN = 16, 48
+CALLS_PER_TURN = 8, 24
 """So many calls, at least and at most, begin or end a load in one turn: each takes about 0.1 ms of it."""
 
 BULK_TIMEOUT_SECONDS = 10.0
@@ -94,7 +95,7 @@ class Runtime:
             every_seconds=settings.stats_flush_seconds if publish_statistics else None,
             spawn=self.spawn,
         )
-        self._renewals = self._new_renewals(watched=externals.connect is connect)
+        self._open_side_connections(enabled=externals.connect is connect)
         self._delivery = self._new_delivery()
         self.invalidator = self._new_invalidator(defers=defer_invalidations)
         self._client: Redis | None = None
@@ -106,17 +107,14 @@ class Runtime:
         self._loop_end = LoopEnd()
         self._near: NearCache | None = None
 
-    def _new_renewals(self, *, watched: bool) -> dict[Store, LeaseRenewals]:
-        settings = self.settings
-
-        def new_store() -> Store:
-            node = Node(settings.address, timeout=settings.lease_seconds)
-            return Store(node, lease_seconds=settings.lease_seconds)
-
-        interval = settings.lease_seconds / RENEWALS_PER_LEASE
-        keeper = LeaseKeeper(new_store, interval=interval) if watched else None
-        return {
-            store: LeaseRenewals(store, load_timeout=settings.load_timeout, spawn=self.spawn, keeper=keeper)
+    def _open_side_connections(self, *, enabled: bool) -> None:
+        """Prepare what connects for itself; nothing does where ``enabled`` is False."""
+        keeper, load_timeout = LeaseKeeper.of(self.settings) if enabled else None, self.settings.load_timeout
+        self.key_watch = KeyWatch(
+            self.settings.address, timeout=self.settings.operation_timeout, spawn=self.spawn, enabled=enabled
+        )
+        self._renewals = {
+            store: LeaseRenewals(store, load_timeout=load_timeout, spawn=self.spawn, keeper=keeper)
             for store in (self.store, self.bulk_store)
         }
 
@@ -237,8 +235,8 @@ class Runtime:
         self._end_readers()
         if self._client is not None:
             abandon_client(self._client)
-        self.node.abandon()
-        self.bulk_node.abandon()
+        for server in (self.node, self.bulk_node, self.key_watch):
+            server.abandon()
 
     async def aclose(self) -> None:
         """Deliver invalidations and counters, end the background work, drop the connections.
@@ -283,7 +281,8 @@ class Runtime:
         self._end_readers()
         self._delivery.stop()
         self.publisher.stop()
-        ending = [*self.background.tasks(), *self.node.abandon(), *self.bulk_node.abandon()]
+        ending = [*self.node.abandon(), *self.bulk_node.abandon(), *self.key_watch.abandon()]
+        ending += self.background.tasks()
         for task in ending:
             task.cancel()
         if ending:

@@ -13,8 +13,13 @@ from collections.abc import Callable, Sequence
 from time import monotonic, sleep
 from typing import Protocol
 
+from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._protocol.store import Lease, Store
+from langcache_cli.caching._wire.node import Node
+
+RENEWALS_PER_LEASE = 3
+"""A lease survives two renewals that were lost."""
 
 LATE = 1.5
 """A loop that has missed its renewal by half an interval is blocked."""
@@ -52,6 +57,16 @@ class LeaseKeeper:
         self._interval = interval
         self._kept: dict[int, Kept] = {}
         self._thread: threading.Thread | None = None
+
+    @classmethod
+    def of(cls, settings: CacheSettings) -> LeaseKeeper:
+        """The keeper of leases of which each survives `RENEWALS_PER_LEASE` - 1 lost renewals."""
+
+        def new_store() -> Store:
+            node = Node(settings.address, timeout=settings.lease_seconds)
+            return Store(node, lease_seconds=settings.lease_seconds)
+
+        return cls(new_store, interval=settings.lease_seconds / RENEWALS_PER_LEASE)
 
     def add(self, kept: Kept) -> None:
         """Watch a load; in a child of a fork, too, which has no thread yet."""

@@ -9,11 +9,8 @@ from time import monotonic
 from typing import Any
 
 from langcache_cli.caching._protocol.store import Lease, Store
-from langcache_cli.caching._single_flight.lease_keeper import LeaseKeeper
+from langcache_cli.caching._single_flight.lease_keeper import RENEWALS_PER_LEASE, LeaseKeeper
 from langcache_cli.caching._single_flight.nesting import LoadScope
-
-RENEWALS_PER_LEASE = 3
-"""A lease survives two renewals that were lost."""
 
 LEASES_AT_ONCE = 500
 """So many leases are renewed in one step, which takes the event loop a few milliseconds."""
