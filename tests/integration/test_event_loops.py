@@ -127,6 +127,32 @@ def test_python_has_nothing_to_complain_about(redis_url, redis_server, tmp_path,
     eventually(lambda: clients_of(redis_server) == 0)
 
 
+CLOSED_UNDER_LOAD = """
+import gc, logging
+logging.getLogger("langcache_cli.caching").disabled = True  # it has a line for such a loop
+loop = asyncio.new_event_loop()
+async def main():
+    await use()
+    calls = [asyncio.create_task(for_ever(item)) for item in range(100)]
+    while get_default_cache().runtime().running_loads.started < 110:
+        await asyncio.sleep(0)
+    for call in calls:
+        call.cancel()
+    await asyncio.wait(calls)
+loop.run_until_complete(main())
+loop.close()
+asyncio.run(use())  # drops the connections of the loop before
+gc.collect()
+"""
+
+
+def test_a_loop_that_is_closed_by_hand_while_leases_are_given_back_prints_nothing(redis_url, tmp_path):
+    file = tmp_path / "program.py"
+    file.write_text(MODULE + CLOSED_UNDER_LOAD)
+    done = run_python(file, redis_url)
+    assert (done.returncode, complaints(done.stderr)) == (0, [])
+
+
 def run_python(file: Path, url: str) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "REDIS_URL": url}
     environment["LANGCACHE_OPERATION_TIMEOUT"] = str(PATIENCE_SECONDS)

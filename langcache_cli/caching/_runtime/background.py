@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from langcache_cli.caching._errors import CacheError
+from langcache_cli.caching._tasks import own_task
 
 BREATH_SECONDS = 0.005
 """The longest time for which calls that bypass the cache keep the event loop from all else."""
@@ -23,7 +24,7 @@ class Background:
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run work that no caller waits for. A `CacheError` is ignored: the next attempt repeats the work."""
-        task = self._loop.create_task(work, name="langcache-background")
+        task = own_task(self._loop, work, name="langcache-background")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task

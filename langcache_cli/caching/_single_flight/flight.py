@@ -19,6 +19,7 @@ from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.failure import Failure
 from langcache_cli.caching._single_flight.nesting import leave_all
 from langcache_cli.caching._single_flight.shared_errors import own_copy
+from langcache_cli.caching._tasks import own_task
 
 R = TypeVar("R")
 
@@ -137,7 +138,7 @@ class Flight(Generic[R]):
         """Run the load in a task of its own, and return that."""
         context = copy_context()
         context.run(leave_all)
-        task = self._loop.create_task(self._work(), name=f"langcache-load-{self.token}", context=context)
+        task = own_task(self._loop, self._work(), name=f"langcache-load-{self.token}", context=context)
         task.add_done_callback(self._task_ended)
         self._task = task
         return task

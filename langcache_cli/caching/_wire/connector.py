@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._errors import ConnectionLostError, ServerReplyError
 from langcache_cli.caching._fork import call_in_child
+from langcache_cli.caching._tasks import own_task
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.externals import Connect, Connection
 from langcache_cli.caching._wire.idle_clock import IdleClock
@@ -117,7 +118,7 @@ class Connector:
     def _start(
         self, work: Coroutine[Any, Any, BatchedConnection], name: str
     ) -> asyncio.Task[BatchedConnection]:
-        attempt = self._loop.create_task(work, name=name)
+        attempt = own_task(self._loop, work, name=name)
         self._attempt = attempt
         attempt.add_done_callback(
             self._ended
