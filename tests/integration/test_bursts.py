@@ -16,8 +16,14 @@ from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database, leftover_tasks, make_stale, waiting
 
 SIZE = int(os.environ.get("LANGCACHE_TEST_BURST", "3000"))
-MOST_IN_A_TURN = 2 * CALLS_PER_TURN[1]
-"""`Turns` may count parts of two turns as one."""
+MOST_IN_A_TURN = 4 * CALLS_PER_TURN[1]
+"""`Turns` may count parts of two turns as one, and the replies to requests of several may come together."""
+
+
+@pytest.fixture
+def cache(open_cache):
+    """Its leases outlive a machine that stands still."""
+    return open_cache(lease_seconds=30.0)
 
 
 class Turns:
@@ -57,17 +63,18 @@ def counted(monkeypatch, owner, name: str) -> Turns:
 async def test_a_burst_of_cold_keys_is_loaded_over_many_turns_and_stored(cache, monkeypatch, options):
     database = Database(cache, **options)
     store = cache.runtime().store
-    acquired, committed = (counted(monkeypatch, store, step) for step in ("acquire", "commit"))
+    first_step = "tag_versions" if "tags" in options else "acquire"
+    begun, committed = (counted(monkeypatch, store, step) for step in (first_step, "commit"))
     items = range(SIZE)
     assert await asyncio.gather(*map(database.read, items)) == [[item, 0] for item in items]
-    assert acquired.most <= MOST_IN_A_TURN
+    assert begun.most <= MOST_IN_A_TURN
     assert committed.most <= MOST_IN_A_TURN
     await asyncio.gather(*map(database.read, items))
     assert sum(database.reads.values()) == len(items)
 
 
 async def test_a_burst_as_the_first_thing_of_a_process_is_stored(open_cache):
-    database = Database(open_cache(operation_timeout=0.25))
+    database = Database(open_cache(lease_seconds=30.0))
     items = range(SIZE // 3)
     assert await asyncio.gather(*map(database.read, items)) == [[item, 0] for item in items]
     assert database.cache.statistics_of(database.read)["bypassed"] == 0
@@ -78,7 +85,7 @@ async def test_a_burst_as_the_first_thing_of_a_process_is_stored(open_cache):
 async def test_loads_that_end_together_are_stored_over_many_turns_while_their_leases_last(
     open_cache, monkeypatch
 ):
-    database = Database(open_cache(lease_seconds=3.0), held=True)
+    database = Database(open_cache(lease_seconds=6.0), held=True)
     store, items = database.cache.runtime().store, range(SIZE)
     renewed = counted(monkeypatch, store, "renew")
     renewals = Counter()

@@ -73,3 +73,28 @@ async def test_nothing_ticks_when_nobody_looks():
     clock.time()
     assert clock.ticking
     await aeventually(lambda: not clock.ticking)
+
+
+async def test_a_timer_gives_up_before_it_expires_if_the_loop_is_busy_in_slices():
+    clock, events = IdleClock(), []
+    clock.call_after(0.15, lambda: events.append("expired"), give_up=lambda: events.append("gave up"))
+    while "expired" not in events:
+        await busy(0.15)
+    assert events == ["gave up", "expired"]
+
+
+async def test_a_timer_does_not_give_up_after_one_long_stretch():
+    clock, events = IdleClock(), []
+    clock.call_after(0.05, lambda: events.append("expired"), give_up=lambda: events.append("gave up"))
+    await busy(1.0)
+    await aeventually(lambda: events)
+    assert events == ["expired"]
+
+
+async def test_a_timer_that_is_cancelled_does_not_give_up():
+    clock, events = IdleClock(), []
+    timer = clock.call_after(0.05, lambda: events.append("expired"), give_up=lambda: events.append("gave up"))
+    timer.cancel()
+    for _ in range(15):
+        await busy(0.05)
+    assert events == []

@@ -187,9 +187,23 @@ class Connector:
                 timer.cancel()
 
 
-async def within(reply: asyncio.Future[T], clock: IdleClock, deadline: float) -> T:
-    """The result of a future; `TimeoutError` once ``clock`` shows ``deadline``."""
-    timer = clock.call_after(deadline - clock.time(), lambda: fail(reply, TimeoutError()))
+async def within(
+    reply: asyncio.Future[T],
+    clock: IdleClock,
+    deadline: float,
+    *,
+    too_busy: Callable[[], Exception] | None = None,
+) -> T:
+    """The result of a future; `TimeoutError` once ``clock`` shows ``deadline``.
+
+    Args:
+        reply: The future.
+        clock: Measures the time.
+        deadline: When to stop waiting.
+        too_busy: The error to raise if the event loop is so busy that this takes much longer.
+    """
+    give_up = (lambda: fail(reply, too_busy())) if too_busy is not None else None
+    timer = clock.call_after(deadline - clock.time(), lambda: fail(reply, TimeoutError()), give_up=give_up)
     try:
         return await reply
     finally:

@@ -12,6 +12,12 @@ from collections.abc import Callable
 TICK_SECONDS = 0.01
 """At most so much of one busy stretch of the loop is counted."""
 
+BUSY_FACTOR = 10
+"""A timer gives up after so many times its seconds of real time ..."""
+
+BUSY_TICKS = 10
+"""... in which the loop came round so often: in one long stretch no reply could have been read."""
+
 RESOLUTION_SECONDS = 0.001
 """A timer due within this time runs now: waiting for it would cost another turn of the loop."""
 
@@ -27,6 +33,7 @@ class IdleClock:
         self._timers: dict[Timer, None] = {}
         self._tick_handle: asyncio.TimerHandle | None = None
         self._due = 0.0
+        self._ticks = 0
         self.busy = 0.0
         """Seconds not counted since the clock was made."""
 
@@ -42,9 +49,22 @@ class IdleClock:
             self._schedule(now + TICK_SECONDS)
         return min(now, self._due) - self.busy
 
-    def call_after(self, seconds: float, expire: Callable[[], object]) -> Timer:
-        """Call ``expire`` after ``seconds`` of this clock, unless the timer is cancelled."""
+    def call_after(
+        self, seconds: float, expire: Callable[[], object], *, give_up: Callable[[], object] | None = None
+    ) -> Timer:
+        """Call ``expire`` after ``seconds`` of this clock, unless the timer is cancelled.
+
+        Args:
+            seconds: How long to wait.
+            expire: What to call then.
+            give_up: Called once before that, if the loop is so busy that the wait takes much longer than
+                ``seconds``.
+        """
         timer = Timer(self._timers, self.time() + seconds, expire)
+        if give_up is not None:
+            timer.give_up = give_up
+            timer.gives_up_at = self._loop.time() + BUSY_FACTOR * seconds
+            timer.gives_up_at_tick = self._ticks + BUSY_TICKS
         self._timers[timer] = None
         if timer.ends + self.busy < self._due - RESOLUTION_SECONDS:
             self._schedule(timer.ends + self.busy)
@@ -60,7 +80,12 @@ class IdleClock:
         self._tick_handle = None
         now = self._loop.time()
         self.busy += max(0.0, now - self._due)  # negative when a coarse loop clock fires a timer early
+        self._ticks += 1
         time = now - self.busy
+        for timer in [timer for timer in self._timers if timer.is_late(now, self._ticks)]:
+            give_up, timer.give_up = timer.give_up, None
+            if give_up is not None:
+                give_up()
         for timer in [timer for timer in self._timers if timer.ends - time <= RESOLUTION_SECONDS]:
             timer.cancel()
             timer.expire()
@@ -72,12 +97,19 @@ class IdleClock:
 class Timer:
     """A callback that runs when an `IdleClock` shows ``ends``."""
 
-    __slots__ = ("_timers", "ends", "expire")
+    __slots__ = ("_timers", "ends", "expire", "give_up", "gives_up_at", "gives_up_at_tick")
 
     def __init__(self, timers: dict[Timer, None], ends: float, expire: Callable[[], object]) -> None:
         self._timers = timers
         self.ends = ends
         self.expire = expire
+        self.give_up: Callable[[], object] | None = None
+        self.gives_up_at = 0.0
+        self.gives_up_at_tick = 0
+
+    def is_late(self, now: float, ticks: int) -> bool:
+        """True if it is time to give up."""
+        return self.give_up is not None and now >= self.gives_up_at and ticks >= self.gives_up_at_tick
 
     def cancel(self) -> None:
         """Drop the callback; does nothing once it has run."""

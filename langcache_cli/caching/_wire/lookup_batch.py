@@ -61,6 +61,13 @@ class LookupBatch:
         self.full = len(places) >= KEYS_PER_LOOKUP or len(callers) >= CALLERS_PER_LOOKUP  # type: ignore[arg-type]
         return caller
 
+    def give_up(self, error: Exception) -> None:
+        """Let no caller wait any longer; the reply, or its absence, still counts."""
+        callers, self._callers = self._callers, []
+        self.full = True
+        for _, caller in callers or ():
+            fail(caller, error)
+
     def receive(self, reply: Any) -> None:
         """Resolve the futures of all callers. Only the first reply, or time-out, counts."""
         callers, self._callers = self._callers, None

@@ -199,7 +199,7 @@ class Node:
                 left = deadline - self.clock.time()
                 await self.look_ups.admitted()  # all that waited for the connection go on now
                 deadline = self.clock.time() + left
-            return await within(send(connection), self.clock, deadline)
+            return await within(send(connection), self.clock, deadline, too_busy=self._too_busy)
         except OSError as error:  # includes TimeoutError
             raise self._failure(error) from error
         finally:
@@ -226,7 +226,11 @@ class Node:
         if self._batches_under_way >= LOOKUPS_AT_ONCE:
             self.look_ups.close()
         batch = LookupBatch(self._loop, settle)
-        timer = self.clock.call_after(self.timeout, partial(batch.receive, TimeoutError()))
+        timer = self.clock.call_after(
+            self.timeout,
+            partial(batch.receive, TimeoutError()),
+            give_up=lambda: batch.give_up(self._too_busy()),
+        )
         return batch
 
     def _require_usable(self, budget: Budget) -> None:
@@ -285,6 +289,10 @@ class Node:
             self._connector.drop()
             self._lost(unavailable(error, self.address))
         return unavailable(error, self.address)
+
+    def _too_busy(self) -> CacheUnavailableError:
+        """The error of a call that stops waiting because of its event loop; no failure of the server."""
+        return CacheUnavailableError("the event loop is too busy to wait for Redis", target=str(self.address))
 
     def _probe_if_due(self) -> None:
         if not self._connector.connecting and self.breaker.probe_due(self._loop.time()):

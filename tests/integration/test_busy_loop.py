@@ -1,0 +1,75 @@
+"""An event loop that is busy with something else: how long a call waits for a Redis that does not answer."""
+
+import asyncio
+import contextlib
+import time
+
+from langcache_cli.caching._errors import CacheUnavailableError
+from langcache_cli.caching._wire.lookup_batch import LookupBatch
+from tests.harness.polling import aeventually
+from tests.integration.cache_support import Database
+
+SLICE_SECONDS = 0.15
+
+
+@contextlib.asynccontextmanager
+async def busy_in_slices():
+    """Meanwhile the loop comes round once in `SLICE_SECONDS`."""
+
+    async def keep_busy() -> None:
+        while True:
+            until = time.monotonic() + SLICE_SECONDS
+            while time.monotonic() < until:
+                pass
+            await asyncio.sleep(0)
+
+    working = asyncio.create_task(keep_busy())
+    try:
+        yield
+    finally:
+        working.cancel()
+        await asyncio.wait([working])
+
+
+async def test_a_call_gives_up_early_on_a_busy_loop_and_that_is_no_failure_of_redis(
+    open_cache, own_redis, fault_proxy
+):
+    server = own_redis()
+    proxy = fault_proxy(server.port)
+    cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0", operation_timeout=0.25)
+    database = Database(cache)
+    assert await database.read(0) == [0, 0]
+    breaker = cache.runtime().node.breaker
+    proxy.swallow()
+    async with busy_in_slices():
+        assert await database.read(1) == [1, 0]
+        assert breaker._failures == 0
+        # the request that nobody waits for still shows that Redis is hung
+        await aeventually(lambda: breaker._failures, within=60)
+        item = 2
+        while not breaker.open:
+            assert await database.read(item) == [item, 0]
+            item += 1
+    assert set(database.reads.values()) == {1}
+
+
+async def test_a_busy_loop_costs_no_hit_while_redis_answers(open_cache):
+    database = Database(open_cache(operation_timeout=0.25))
+    await database.read(1)
+    async with busy_in_slices():
+        for _ in range(5):
+            assert await database.read(1) == [1, 0]
+    assert database.reads == {1: 1}
+    assert database.cache.statistics_of(database.read)["bypassed"] == 0
+
+
+async def test_callers_that_gave_up_get_no_reply_and_the_reply_still_counts():
+    settled = []
+    batch = LookupBatch(asyncio.get_running_loop(), lambda reply: settled.append(reply) or reply)
+    callers = [batch.add(("a",)), batch.add(("b", "c"))]
+    batch.give_up(CacheUnavailableError("busy", target="Redis"))
+    assert [type(caller.exception()) for caller in callers] == [CacheUnavailableError] * 2
+    assert batch.full
+    batch.receive([b"1", b"2", b"3"])
+    batch.receive([b"1", b"2", b"3"])
+    assert settled == [[b"1", b"2", b"3"]]
