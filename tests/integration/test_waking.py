@@ -128,6 +128,6 @@ async def test_the_calls_of_one_process_cost_one_watch_and_others_none(open_cach
     assert clients_of(server) == 1
     server.command("CONFIG", "RESETSTAT")
     theirs, _, loading, calls = await wait_for_theirs(open_cache, server.url)
-    assert b"cmdstat_exists:calls=1," in server.command("INFO", "commandstats")
+    assert b"cmdstat_pttl:calls=2," in server.command("INFO", "commandstats")  # one of them asks for the push
     theirs.gate.open()
     await asyncio.gather(loading, *calls)

@@ -61,7 +61,8 @@ class KeyWatch:
 
     def track(self, changes: Changes) -> None:
         """Let the server push the next change of a key."""
-        if self._supported:
+        if self._supported and not changes.being_tracked:
+            changes.being_tracked = True
             self._spawn(self._track(changes))
 
     def abandon(self) -> list[asyncio.Task[BatchedConnection]]:
@@ -69,11 +70,16 @@ class KeyWatch:
         return self._node.abandon()
 
     async def _track(self, changes: Changes) -> None:
-        with contextlib.suppress(CacheError):  # then it is only looked at now and then
-            await self._node.call("EXISTS", changes.key)  # a key that was read is tracked until it changes
-            if self._supported:
-                changes.tracked = True
-                changes.seen.set()  # what changed before that is not pushed
+        """A key that was read is tracked until it changes. ``PTTL`` has a short reply."""
+        try:
+            await self._node.call("PTTL", changes.key)
+        except CacheError:
+            pass  # then the key is only looked at now and then
+        else:
+            changes.tracked = self._supported and changes.being_tracked  # no push came right behind the reply
+            changes.seen.set()  # what changed before the reply is not pushed
+        finally:
+            changes.being_tracked = False
 
     def _start(self, connection: BatchedConnection) -> None:
         """Use a new connection, over which nothing has been sent yet."""
@@ -95,7 +101,7 @@ class KeyWatch:
 
     def _changed(self, keys: Any) -> None:
         for changes in [changes for key in keys for changes in self._watched.get(key, ())]:
-            changes.tracked = False
+            changes.tracked = changes.being_tracked = False
             changes.seen.set()
 
 
@@ -106,6 +112,8 @@ class Changes:
         self.key = key
         self.tracked = False
         """True if the server will push the next change."""
+        self.being_tracked = False
+        """True while that is being asked for."""
         self.seen = asyncio.Event()
         self._watch = watch
 
