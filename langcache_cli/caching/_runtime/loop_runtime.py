@@ -114,7 +114,7 @@ class Runtime:
             self.settings.address, timeout=self.settings.operation_timeout, spawn=self.spawn, enabled=enabled
         )
         self._renewals = {
-            store: LeaseRenewals(store, load_timeout=load_timeout, spawn=self.spawn, keeper=keeper)
+            store.node: LeaseRenewals(store, load_timeout=load_timeout, spawn=self.spawn, keeper=keeper)
             for store in (self.store, self.bulk_store)
         }
 
@@ -189,7 +189,7 @@ class Runtime:
 
     def renewing(self, store: Store, leases: Sequence[Lease]) -> LeaseRenewal:
         """A context manager that prolongs leases, for as long as a load may take."""
-        return LeaseRenewal(leases, self._renewals[store])
+        return LeaseRenewal(leases, self._renewals[store.node])
 
     def release_soon(self, store: Store, leases: Sequence[Lease], *, entries_too: bool = True) -> None:
         """Give leases back in the background; see `Store.release`. Does nothing while Redis is down."""
