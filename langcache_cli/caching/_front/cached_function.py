@@ -18,7 +18,7 @@ from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_functi
 from langcache_cli.caching._front.function_cache import FunctionCache
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._functions.warmer import BatchLoader, CallBatches, Warmer, one_by_one
-from langcache_cli.caching._loading.reader import SLOW_PATH
+from langcache_cli.caching._loading.near_reads import SLOW_PATH
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")

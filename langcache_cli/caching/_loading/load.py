@@ -19,7 +19,7 @@ from langcache_cli.caching._loading.remote_load import wait_for_change
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import Lease, Seen, holds, raise_errors
-from langcache_cli.caching._protocol.tagged_leases import acquire_tagged
+from langcache_cli.caching._protocol.tagged_leases import acquire_one
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
@@ -84,7 +84,9 @@ class Load:
     async def _load_if_absent(self, lease: Lease, seen: Seen) -> LoadResult | None:
         """`load_if_absent` while the lease is renewed; None if Redis cannot be used."""
         try:
-            lease, found = await self._acquire(lease, seen)
+            lease, found = await acquire_one(
+                *(self.runtime.store, lease, self.tag_keys, self.budget), ttl_ms=self._tag_ttl_ms, seen=seen
+            )
         except CacheError:
             self.release_soon(lease)  # Outcome unknown: Redis may have given the lease.
             return None
@@ -209,30 +211,17 @@ class Load:
         self._renewal = self.runtime.renewing(self.runtime.store, [lease])
         return self._renewal
 
-    async def _acquire(self, lease: Lease, seen: Seen) -> tuple[Lease, bytes | None]:
-        """Take the lease of a key without a usable value; with its tags, and what is there instead."""
-        store, rejected = self.runtime.store, [seen.stored or b""]
-        if self.tag_keys:
-            ttl_ms = self.lifetime.longest_ms + self.runtime.longest_load_ms
-            versions = dict(zip(self.tag_keys, seen.tags, strict=False))
-            (lease,), (found,) = await acquire_tagged(
-                *(store, [lease], [self.tag_keys], self.budget),
-                ttl_ms=ttl_ms,
-                seen=versions,
-                rejected=rejected,
-            )
-        else:
-            (found,) = await store.acquire([lease], self.budget, rejected=rejected)
-        raise_errors([found])
-        return lease, found
-
     async def with_tags(self, lease: Lease) -> Lease:
         """The lease with the versions of its tags, as they are before the load begins."""
         if not self.tag_keys:
             return lease
-        ttl_ms = self.lifetime.longest_ms + self.runtime.longest_load_ms
-        versions = await self.runtime.store.tag_versions(self.tag_keys, ttl_ms, self.budget)
+        versions = await self.runtime.store.tag_versions(self.tag_keys, self._tag_ttl_ms, self.budget)
         return lease._replace(tags=versions)
+
+    @property
+    def _tag_ttl_ms(self) -> int:
+        """How long a tag must live: as long as an entry whose load begins now."""
+        return self.lifetime.longest_ms + self.runtime.longest_load_ms
 
     async def run_leased(self, lease: Lease) -> tuple[Any, Entry | None]:
         """Run the function inside `renewing`; returns the value, and the entry to store."""

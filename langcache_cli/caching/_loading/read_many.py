@@ -11,7 +11,8 @@ from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 from langcache_cli.caching._errors import UndecodableEntryError
-from langcache_cli.caching._loading.reader import SLOW_PATH, Reader
+from langcache_cli.caching._loading.near_reads import SLOW_PATH
+from langcache_cli.caching._loading.reader import Reader
 from langcache_cli.caching._protocol.entry import (
     COMPRESSION_GROUP,
     MAX_HEADER_BYTES,

@@ -6,11 +6,10 @@ call, from a miss to an entry that must be refreshed, continues in `Call`.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 from langcache_cli.caching._admission import Line
 from langcache_cli.caching._errors import CacheError, UndecodableEntryError
@@ -19,7 +18,7 @@ from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._loading.call import Call
 from langcache_cli.caching._loading.hit_counter import HitCounter
 from langcache_cli.caching._loading.load import Load, Origin
-from langcache_cli.caching._near.tracking import NearCache
+from langcache_cli.caching._loading.near_reads import SLOW_PATH, NearFill, NearReads
 from langcache_cli.caching._protocol.entry import (
     COMPRESSION_GROUP,
     MAX_HEADER_BYTES,
@@ -35,29 +34,12 @@ from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._values.compression import decompress_short, decompressing
 from langcache_cli.caching._values.large.portions import LARGE_BYTES, in_portions
 
-SLOW_PATH = object()
-"""Sentinel: take the slow path."""
-
 LIKELY_AFTER = 3
 """After so many misses in a row the next call of a function is likely to miss, too."""
 
 
 class LargeEntryError(Exception):
     """A payload that must be decoded in portions: its bytes, and their compression."""
-
-
-class NearFill(NamedTuple):
-    """What is needed to keep the result of a look-up in the near cache.
-
-    Attributes:
-        generation: `NearMemory.generation` before it.
-        sent_at: When it was about to be sent, by `time.monotonic`.
-        ttl: Will hold the remaining TTL of the entry in milliseconds.
-    """
-
-    generation: int
-    sent_at: float
-    ttl: asyncio.Future[list[Any]]
 
 
 class Reader:
@@ -73,9 +55,10 @@ class Reader:
         self.spec = spec
         self.label = label
         self.lifetime = lifetime
-        self.near = runtime.near() if spec.local_seconds else None
         self._codec = spec.resolve()
-        self._hits = HitCounter(runtime, label)
+        self.hits = HitCounter(runtime, label)
+        near = runtime.near() if spec.local_seconds else None
+        self.near = NearReads(near, runtime, spec, lifetime, self.hits) if near is not None else None
         self._namespace = runtime.settings.namespace
         self._tagged = spec.is_tagged
         self._refreshes = lifetime.refreshes
@@ -83,7 +66,7 @@ class Reader:
         self._decode = self._codec.decode
         self._keys = spec.compiled_keys(self._namespace)
         self._match_header = servable_header(self._codec.fingerprint)
-        self._count_hit = self._hits.count
+        self._count_hit = self.hits.count
         self._node = runtime.node
         self._try_lookup = runtime.node.try_lookup
         self._look_ups = runtime.node.look_ups
@@ -105,25 +88,21 @@ class Reader:
 
         Args:
             function: What a miss runs, with ``args`` and ``kwargs``.
-            args: Positional arguments.
-            kwargs: Arguments by name.
-            key_args: ``args`` without the instance of a method.
+            args: Its positional arguments.
+            kwargs: Its other arguments.
+            key_args: ``args`` as the key takes them: without ``self``, unless the key names it.
         """
         line = await self._look_ups.admitted() if self._look_ups.crowded else None
-        try:
-            keys = self._keys(*key_args, **kwargs)
-        except TypeError:
-            keys = self.spec.key_and_tags(self._namespace, *key_args, **kwargs)  # raises with an explanation
+        keys = self._key_and_tags(key_args, kwargs)
         loads_before, started = self._running_loads.started, monotonic()
-        if (near := self.near) is not None and near.get(keys[0], started) is not None:
-            value = await self._polled_near_value(near, keys[0])
-            if value is not SLOW_PATH:
-                return value
+        value = SLOW_PATH if self.near is None else await self.near.polled_value(keys[0], started)
+        if value is not SLOW_PATH:
+            return value
         if self._misses_in_a_row >= LIKELY_AFTER and self._expects_miss():
             call = self._slow_call(keys, function, args, kwargs, loads_before=loads_before)
             return await self._go_on(call, Seen(None), started)
         clock_started = started - self._clock.busy
-        fill = self._start_fill(near, keys[0]) if near is not None else None
+        fill = None if self.near is None else self.near.start_fill(keys[0])
         pending = None if self._unconfirmed else self._try_lookup(keys)
         if pending is None:
             await self._admitted_unless_bypassed(line)
@@ -134,8 +113,7 @@ class Reader:
         except CacheError:
             pass
         else:
-            # checked again: a new connection may lead to a server that has lost invalidations
-            if not self._unconfirmed:
+            if not self._unconfirmed:  # again: a new connection may lead to a server that lost invalidations
                 refresh_due = self._refreshes and self._draw_refresh(found)
                 try:
                     value = SLOW_PATH if refresh_due else self._servable_value(found, keys, started, fill)
@@ -172,7 +150,7 @@ class Reader:
         if not (self._unconfirmed or self._node.breaker.open):
             await self._admission.admitted(line)
 
-    def near_answer(self, near: NearCache, key_args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def near_answer(self, near: NearReads, key_args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """The value of one call from the near cache, without a turn of the event loop; or `SLOW_PATH`."""
         started = monotonic()
         if near.must_poll(started):
@@ -181,7 +159,7 @@ class Reader:
             keys = self._keys(*key_args, **kwargs)
         except TypeError:
             return SLOW_PATH
-        return self._near_value(near, keys[0], started)
+        return near.value(keys[0], started)
 
     def call(self, address: EntryKeys, origin: Origin, *, loads_before: int | None = None) -> Call:
         """One call, to be answered or refreshed on the slow path.
@@ -192,12 +170,13 @@ class Reader:
             loads_before: `RunningLoads.started` when the call began; None for now.
         """
         load = Load(self.runtime, self.spec, self.label, address, origin, lifetime=self.lifetime)
-        return Call(load, self._hits, loads_before=loads_before)
+        return Call(load, self.hits, loads_before=loads_before)
 
-    @property
-    def hits(self) -> HitCounter:
-        """Counts the hits of its calls."""
-        return self._hits
+    def _key_and_tags(self, key_args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> KeyAndTags:
+        try:
+            return self._keys(*key_args, **kwargs)
+        except TypeError:
+            return self.spec.key_and_tags(self._namespace, *key_args, **kwargs)  # raises with an explanation
 
     def _slow_call(
         self,
@@ -217,7 +196,7 @@ class Reader:
 
     def retire(self) -> None:
         """Stop counting: the event loop is about to end."""
-        self._hits.retire()
+        self.hits.retire()
 
     def _servable_value(self, found: Any, keys: KeyAndTags, started: float, fill: NearFill | None) -> Any:
         """The value of a valid entry that is not leased, counted as a hit; or `SLOW_PATH`."""
@@ -242,8 +221,8 @@ class Reader:
             value = self._decode(payload)
         except UndecodableEntryError:
             return SLOW_PATH
-        if fill is not None:
-            self._keep_near(keys, payload, value, fill)
+        if self.near is not None and fill is not None:
+            self.near.keep(keys, payload, value, fill)
         self._count_hit(keys[0], n_bytes, monotonic() - started)
         self._misses_in_a_row = 0
         return value
@@ -258,8 +237,8 @@ class Reader:
             value = await self._codec.decode_large(payload)
         except UndecodableEntryError:
             return SLOW_PATH
-        if fill is not None:
-            self._keep_near(keys, payload, value, fill)
+        if self.near is not None and fill is not None:
+            self.near.keep(keys, payload, value, fill)
         self._count_hit(keys[0], len(entry.args[0]), monotonic() - started)
         return value
 
@@ -268,66 +247,6 @@ class Reader:
         stored = found[0] if self._tagged else found
         entry = parse(stored) if stored else None
         return isinstance(entry, Entry) and self.lifetime.draw_refresh(entry, self.runtime.now_ms())
-
-    def _near_value(self, near: NearCache, key: str, started: float) -> Any:
-        """The value of an entry in the near cache, counted as a hit; or `SLOW_PATH`."""
-        kept = None if self._unconfirmed else near.get(key, started)
-        if kept is None or kept.codec is not self._codec:
-            return SLOW_PATH
-        try:
-            if (payload := kept.payload) is None:
-                value = kept.value
-            elif len(payload) > LARGE_BYTES:
-                return SLOW_PATH
-            else:
-                value = self._decode(payload)
-        except UndecodableEntryError:  # the application's own validators no longer accept it
-            near.memory.drop([key])
-            return SLOW_PATH
-        self._hits.count_near(key, monotonic() - started)
-        return value
-
-    async def _polled_near_value(self, near: NearCache, key: str) -> Any:
-        """`_near_value`, with all changes that have arrived; a large one is decoded while the loop runs."""
-        await near.poll()
-        started = monotonic()
-        value = self._near_value(near, key, started)
-        if value is not SLOW_PATH:
-            return value
-        kept = None if self._unconfirmed else near.get(key, started)
-        if kept is None or kept.payload is None or kept.codec is not self._codec:
-            return SLOW_PATH
-        try:
-            value = await self._codec.decode_large(kept.payload)
-        except UndecodableEntryError:
-            near.memory.drop([key])
-            return SLOW_PATH
-        self._hits.count_near(key, monotonic() - started)
-        return value
-
-    def _start_fill(self, near: NearCache, key: str) -> NearFill | None:
-        """Ask for the TTL of the entry that is about to be looked up, over the same connection."""
-        connection = self._node.connection
-        if connection is None or not near.is_tracking(connection) or self._unconfirmed:
-            return None
-        return NearFill(near.memory.generation, monotonic(), connection.request([("PTTL", key)]).future)
-
-    def _keep_near(self, keys: KeyAndTags, payload: bytes, value: Any, fill: NearFill) -> None:
-        """Keep an entry in the near cache, no longer than it lives in Redis."""
-        if self.near is None or not fill.ttl.done() or fill.ttl.exception() is not None:
-            return
-        (ttl_ms,) = fill.ttl.result()
-        if not isinstance(ttl_ms, int) or ttl_ms <= 0:
-            return
-        fresh_seconds = ttl_ms / 1000 - self.lifetime.stale_seconds
-        expires_at = fill.sent_at + min(self.spec.local_seconds, fresh_seconds)
-        self.near.keep(
-            *(keys, payload, value),
-            sent_at=fill.sent_at,
-            expires_at=expires_at,
-            generation=fill.generation,
-            codec=self._codec,
-        )
 
 
 def _short_json(stored: bytes, compression: bytes) -> bytes:

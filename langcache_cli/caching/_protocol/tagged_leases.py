@@ -14,8 +14,35 @@ from typing import Any
 from langcache_cli.caching._clock import is_id, new_ids
 from langcache_cli.caching._protocol import header
 from langcache_cli.caching._protocol.scripts import Step, run_scripts
-from langcache_cli.caching._protocol.store import Lease, Store, raise_errors
+from langcache_cli.caching._protocol.store import Lease, Seen, Store, raise_errors
 from langcache_cli.caching._wire.budget import Budget
+
+
+async def acquire_one(
+    store: Store, lease: Lease, tags: tuple[str, ...], budget: Budget, *, ttl_ms: int, seen: Seen
+) -> tuple[Lease, Any]:
+    """`acquire_tagged` for one lease, with tags or without.
+
+    Args:
+        store: Where it is.
+        lease: The lease.
+        tags: The keys of its tags.
+        budget: Upper bound for the time.
+        ttl_ms: See `Store.tag_versions`.
+        seen: The look-up that found no usable value.
+
+    Raises:
+        ServerReplyError: The server refuses to write.
+    """
+    rejected = [seen.stored or b""]
+    if tags:
+        versions = dict(zip(tags, seen.tags, strict=False))
+        (lease,), found = await acquire_tagged(
+            *(store, [lease], [tags], budget), ttl_ms=ttl_ms, seen=versions, rejected=rejected
+        )
+    else:
+        found = await store.acquire([lease], budget, rejected=rejected)
+    return lease, raise_errors(found)[0]
 
 
 async def acquire_tagged(
