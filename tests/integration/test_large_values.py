@@ -10,11 +10,11 @@ from pydantic import BaseModel, field_validator
 
 from langcache_cli.caching import cached_many
 from langcache_cli.caching._protocol.entry import parse
-from langcache_cli.caching._values.large import portions
+from langcache_cli.caching._values.large import line_writer, portions, weight
 from langcache_cli.caching.tooling import warm
 from tests.harness.polling import aeventually
 
-ITEMS = 8_000
+ITEMS = 400  # of 600 bytes
 FEW_TURNS = 3
 
 
@@ -36,9 +36,15 @@ class Item(BaseModel):
         return text
 
 
-@pytest.fixture
-async def turns(monkeypatch):
+@pytest.fixture(autouse=True)
+def _a_few_hundred_items_are_large(monkeypatch):
+    monkeypatch.setattr(weight, "HEAVY", 500)
+    monkeypatch.setattr(line_writer, "HEAVY", 500)
     monkeypatch.setattr(portions, "SLICE_SECONDS", 0)
+
+
+@pytest.fixture
+async def turns():
 
     async def count() -> None:
         while True:
@@ -57,7 +63,10 @@ async def turns_of(work):
 
 
 def made() -> list[Item]:
-    return [Item.model_construct(_fields_set={"id", "text"}, id=i, text=f"Wort {i}") for i in range(ITEMS)]
+    return [
+        Item.model_construct(_fields_set={"id", "text"}, id=i, text=f"Wort {i} " + 600 * "x")
+        for i in range(ITEMS)
+    ]
 
 
 @pytest.mark.parametrize("compress_bytes", [0, 8192])
@@ -132,7 +141,7 @@ async def test_a_warm_does_too(open_cache, turns):
 
 
 async def test_plain_values_come_back(cache):
-    value = {"items": [{"id": i, "text": f"Wort {i}"} for i in range(ITEMS)], "total": ITEMS}
+    value = {"items": [{"id": i, "text": f"Wort {i} " + 600 * "x"} for i in range(ITEMS)], "total": ITEMS}
     assert await cache.set("episodes:1", value)
     assert await cache.get("episodes:1") == value
 
