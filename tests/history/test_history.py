@@ -22,7 +22,7 @@ def test_whatever_fails_no_read_is_stale_and_none_goes_backwards(tmp_path):
     assert outcome.near > 50
     assert outcome.invalidations.total() > 100
     assert outcome.faults.total() >= len(KINDS) // 2
-    assert outcome.calm > 20
+    assert outcome.runs > 100
 
 
 def test_without_the_commit_check_it_finds_stale_reads(tmp_path):
