@@ -49,7 +49,10 @@ class Leases:
 
     async def prepare(self, keys: Sequence[KeyAndTags]) -> list[Lease]:
         """Leases, not taken yet, with the versions that their tags have before anything is loaded."""
-        return await self.with_tags(new_leases([one[0] for one in keys]), [one[1:] for one in keys])
+        leases = new_leases([one[0] for one in keys])
+        if max(map(len, keys), default=1) == 1:  # ten thousands of keys in a warm
+            return leases
+        return await self.with_tags(leases, [one[1:] for one in keys])
 
     async def with_tags(self, leases: Sequence[Lease], tags: Sequence[tuple[str, ...]]) -> list[Lease]:
         """Leases with the versions of their tags, as they are before anything is loaded.
