@@ -249,7 +249,7 @@ def test_the_fast_paths_change_no_text(value):
     quick = _text_or_error(value)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_EXACT", {})
-        patch.setattr(module, "_PLAIN", lambda _text: None)
+        patch.setattr(module, "is_plain_word", lambda _text: None)
         patch.setattr(module, "_PLAIN_INSIDE", lambda _text: None)
         assert _text_or_error(value) == quick
 

@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 
 from langcache_cli.caching._protocol.store import Lease, Store
 from langcache_cli.caching._single_flight.lease_keeper import RENEWALS_PER_LEASE, LeaseKeeper
@@ -35,9 +35,10 @@ class LeaseRenewal:
         self._renewals = renewals
         self._scope = LoadScope([lease.token for lease in leases])
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         self._scope.__enter__()
         self._renewals.add(self)
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._renewals.remove(self)
