@@ -9,7 +9,7 @@ from typing import Any
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._loading.entry_writer import EntryWriter
-from langcache_cli.caching._protocol.entry import MAX_HEADER_BYTES, Entry, Placeholder
+from langcache_cli.caching._protocol.entry import MAX_HEADER_BYTES, Entry, Placeholder, parse
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import Lease, Seen, Store, new_leases, raise_errors
 from langcache_cli.caching._protocol.tagged_leases import acquire_tagged
@@ -177,7 +177,7 @@ class Leases:
         return EntryWriter(self._spec, self._lifetime, self._runtime, load_seconds=load_seconds)
 
     def _usable(self, seen: Seen) -> bool:
+        if seen.stored and isinstance(parse(seen.stored), Placeholder):
+            return True  # perhaps of a load that knows newer tags than these leases: only a look-up can tell
         found = seen.parse()
-        return isinstance(found, Placeholder) or (
-            isinstance(found, Entry) and found.schema == self._spec.codec.fingerprint
-        )
+        return isinstance(found, Entry) and found.schema == self._spec.codec.fingerprint

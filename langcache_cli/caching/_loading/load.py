@@ -213,8 +213,6 @@ class Load:
 
     async def with_tags(self, lease: Lease) -> Lease:
         """The lease with the versions of its tags, as they are before the load begins."""
-        if not self.tag_keys:
-            return lease
         versions = await self.runtime.store.tag_versions(self.tag_keys, self._tag_ttl_ms, self.budget)
         return lease._replace(tags=versions)
 

@@ -12,6 +12,7 @@ from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._loading.leases import Leases
 from langcache_cli.caching._loading.load import Load
 from langcache_cli.caching._loading.replacing import let_end, warn_still_served
+from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.store import Lease
 from langcache_cli.caching._single_flight.flight import LoadResult
 
@@ -83,18 +84,23 @@ class LoadMany:
         return _in_places(taken, await self._load_and_store(ours, serving=False))
 
     async def run_if_elected(
-        self, leases: Sequence[Lease], tags: Sequence[tuple[str, ...]], entry_ids: Sequence[str]
+        self, leases: Sequence[Lease], tags: Sequence[tuple[str, ...]], entries: Sequence[Entry]
     ) -> Outcomes:
         """Take the leases of entries that are served meanwhile; see `load_if_elected`.
 
         Args:
             leases: The leases.
             tags: The keys of the tags of each.
-            entry_ids: The id that each entry had when it was found.
+            entries: The entry that was found under each key.
         """
         try:
             leases = await self.leases.with_tags(leases, tags)
-            elected = await self.leases.elect(leases, entry_ids)
+            # no entry has the id "": one that was invalidated since it was found is not replaced
+            seen = [
+                entry.id if lease.tags == entry.tags else ""
+                for lease, entry in zip(leases, entries, strict=True)
+            ]
+            elected = await self.leases.elect(leases, seen)
         except CacheError:
             elected = [False] * len(leases)
         ours = list(compress(leases, elected))

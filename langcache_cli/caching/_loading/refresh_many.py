@@ -65,7 +65,7 @@ async def refresh_many(
     leases = new_leases([one.key for one in due])
     flight = running.start_many(
         leases,
-        partial(load.run_if_elected, leases, [one.tags for one in due], [one.entry.id for one in due]),
+        partial(load.run_if_elected, leases, [one.tags for one in due], [one.entry for one in due]),
         served=True,
         in_background=in_background,
     )

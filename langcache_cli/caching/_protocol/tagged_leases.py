@@ -14,7 +14,7 @@ from typing import Any
 from langcache_cli.caching._clock import is_id, new_ids
 from langcache_cli.caching._protocol import header
 from langcache_cli.caching._protocol.scripts import Step, run_scripts
-from langcache_cli.caching._protocol.store import Lease, Seen, Store, raise_errors
+from langcache_cli.caching._protocol.store import Lease, Seen, Store, holds, raise_errors
 from langcache_cli.caching._wire.budget import Budget
 
 
@@ -42,7 +42,11 @@ async def acquire_one(
         )
     else:
         found = await store.acquire([lease], budget, rejected=rejected)
-    return lease, raise_errors(found)[0]
+    stored = raise_errors(found)[0]
+    if stored is not None and holds(stored, lease) and Seen(stored, lease.tags).outdated:
+        # a load that is run once more after an invalidation: its placeholder gets the new versions
+        (stored,) = raise_errors(await store.acquire([lease], budget, rejected=[stored]))
+    return lease, stored
 
 
 async def acquire_tagged(
