@@ -83,6 +83,12 @@ def pytest_configure(config: pytest.Config) -> None:
     mark_this_run()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means: most tests wait for servers and processes longer than they compute."""
+    return (os.cpu_count() or 1) + 2
+
+
 @pytest.hookimpl(trylast=True)  # after the last fixtures have been closed
 def pytest_sessionfinish(session: pytest.Session) -> None:
     still_running = session.config.stash[STILL_RUNNING]
