@@ -62,7 +62,8 @@ def connection() -> Connection:
 
 
 @pytest.fixture
-async def near(clock: Clock, connection: Connection):
+async def near(clock: Clock, connection: Connection, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tracking, "SUPPORTS_PUSH", True)  # this connection does, also beside an old hiredis
     near = NearCache(NearMemory(10_000), "cache")
     near.start_tracking(connection)
     await connection.answer("CLIENT")
