@@ -95,7 +95,7 @@ async def acquire_tagged(
     versions = dict(zip(distinct, store.versions_in(raise_errors(replies)), strict=True))
     store.known_tags.update(versions)
     if versions != guessed:  # a tag was invalidated since its version was known
-        await _correct(store, leases, tags, budget, versions=versions, found=found)
+        await _correct(store, leases, tags, budget, versions=versions, found=found, n_bytes=n_bytes)
     return leases, found
 
 
@@ -107,13 +107,24 @@ async def _correct(
     *,
     versions: Mapping[str, str],
     found: list[Any],
+    n_bytes: int | None,
 ) -> None:
     """Replace the placeholders that were stored with wrong versions, and update what was found."""
-    for place, (lease, right) in enumerate(zip(leases, _with_versions(leases, tags, versions), strict=True)):
-        if found[place] is None and lease != right:
-            leases[place] = right
-            ours = f"{header.LEASE}{lease.token}".encode("ascii")
-            (found[place],) = await store.acquire([right], budget, rejected=[ours])
+    rights = _with_versions(leases, tags, versions)
+    wrong = [
+        place
+        for place, (lease, right) in enumerate(zip(leases, rights, strict=True))
+        if found[place] is None and lease != right
+    ]
+    leases[:] = rights
+    replies = await store.acquire(
+        [rights[place] for place in wrong],
+        budget,
+        rejected=[f"{header.LEASE}{rights[place].token}".encode("ascii") for place in wrong],
+        n_bytes=n_bytes,
+    )
+    for place, reply in zip(wrong, replies, strict=True):
+        found[place] = reply
 
 
 def _with_versions(
