@@ -199,3 +199,14 @@ async def test_requests_one_after_another_do_not_wait_for_the_end_of_the_turn(ca
     assert [await other.future for other in others] == [[b"0"], [b"1"], [b"2"]]
     node.connection.request([("PING",)])
     assert len(link._waiting) == 0  # they were several a moment ago
+
+
+async def test_an_entry_that_is_there_is_a_hit_although_its_key_was_uncacheable_before(cache, open_cache):
+    database, other = Database(cache), Database(open_cache())
+    await database.read(1)
+    assert await database.read.invalidate(1)
+    cache.runtime().uncacheable.add(database.read.key_for(1))
+    await other.read(1)
+    await miss_in_a_row(database)
+    assert await database.read(1) == [1, 0]
+    assert database.reads[1] == 1

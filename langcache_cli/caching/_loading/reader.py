@@ -98,7 +98,7 @@ class Reader:
         value = SLOW_PATH if self.near is None else await self.near.polled_value(keys[0], started)
         if value is not SLOW_PATH:
             return value
-        if self._misses_in_a_row >= LIKELY_AFTER and self._expects_miss():
+        if self._misses_in_a_row >= LIKELY_AFTER and self._expects_miss(keys[0]):
             call = self._slow_call(keys, function, args, kwargs, loads_before=loads_before)
             return await self._go_on(call, Seen(None), started)
         clock_started = started - self._clock.busy
@@ -135,12 +135,14 @@ class Reader:
         self._misses_in_a_row = self._misses_in_a_row + 1 if call.load.was_absent else 0
         return value
 
-    def _expects_miss(self) -> bool:
+    def _expects_miss(self, key: str) -> bool:
         """True if a call should begin with its lease, which shows what is there, too: a look-up is saved.
 
         One call at a time: in a burst of hits after a row of misses the others look up together.
         """
         if self._unconfirmed or self._node.breaker.open or self._admission.crowded:
+            return False
+        if key in self.runtime.uncacheable:  # its call takes no lease, and would not see what is there
             return False
         self._misses_in_a_row = LIKELY_AFTER - 1
         return True
@@ -240,6 +242,7 @@ class Reader:
         if self.near is not None and fill is not None:
             self.near.keep(keys, payload, value, fill)
         self._count_hit(keys[0], len(entry.args[0]), monotonic() - started)
+        self._misses_in_a_row = 0
         return value
 
     def _draw_refresh(self, found: Any) -> bool:

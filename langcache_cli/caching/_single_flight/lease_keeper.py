@@ -80,7 +80,10 @@ class LeaseKeeper:
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="langcache-leases", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system allows no more threads: the next load tries again
+            self._thread = None
 
     def _run(self) -> None:
         idle_rounds = 0
