@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import datetime as dt
+import typing
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
@@ -38,6 +39,25 @@ def test_a_hit_has_the_value_and_the_types_of_a_miss(annotation, value):
 @pytest.mark.parametrize(("annotation", "value"), PAIRS, ids=NAMES)
 def test_another_codec_of_the_same_type_decodes_the_value(annotation, value):
     assert exact(Codec(annotation).decode(Codec(annotation).encode(value))) == exact(value)
+
+
+BARE = [
+    (typing.List, [1, "a"]),  # noqa: UP006 - as older code has it
+    (typing.Dict, {"a": 1}),  # noqa: UP006
+    (typing.Set, {1}),  # noqa: UP006
+    (typing.Tuple, (1,)),  # noqa: UP006
+    (typing.Mapping, {"a": 1}),
+    (typing.Sequence, [1]),
+    (tuple[()], ()),
+]
+
+
+@pytest.mark.parametrize(("annotation", "value"), BARE, ids=str)
+def test_a_container_without_arguments_comes_back_or_is_refused(annotation, value):
+    codec = Codec(annotation)
+    assert not codec.is_large(value)
+    with contextlib.suppress(UncacheableValueError):
+        assert exact(codec.decode(codec.encode(value))) == exact(value)
 
 
 ANNOTATIONS = [annotation for annotation, _ in PAIRS]

@@ -6,12 +6,13 @@ import dataclasses
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Optional, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from typing_extensions import TypeAliasType
 
 from langcache_cli.caching import UncacheableValueError
 from langcache_cli.caching._errors import UndecodableEntryError
@@ -389,3 +390,50 @@ class TestWeight:
     )
     def test_many_parts_are_large(self, annotation, value):
         assert Codec(annotation).is_large(value)
+
+
+T = TypeVar("T")
+Rows = TypeAliasType("Rows", list[T], type_params=(T,))
+
+
+def test_the_alias_of_a_list_has_the_type_of_its_argument():
+    codec, rows = Codec(Rows[Item]), [Item(id=number) for number in range(20)]
+    as_whole = json.dumps([{"id": number} for number in range(20)]).encode()
+    for payload in (at_once(codec._large.encode(rows)), as_whole):
+        assert strictly_equal(at_once(codec._large.decode(payload)), rows)
+
+
+class Totals(BaseModel):
+    items: list[Item]
+    count: int = Field(default_factory=lambda data: len(data["items"]))
+
+
+class Either(BaseModel):
+    items: list[Item | Marked] = []
+
+
+@pytest.mark.parametrize(
+    "value", [Totals(items=[Item(id=1)] * 9), Either(items=[Item(id=1)] * 9)], ids=["default", "union"]
+)
+def test_a_model_is_encoded_as_pydantic_does_and_decoded_with_what_its_defaults_depend_on(value):
+    codec = Codec(type(value))
+    for payload in (at_once(codec._large.encode(value)), codec.encode(value)):
+        assert strictly_equal(codec.decode(payload), value)
+        assert strictly_equal(at_once(codec._large.decode(payload)), value)
+
+
+def test_a_line_that_is_lost_moved_or_repeated_is_an_error():
+    codec, page = Codec(Page), Page(total=1, items=[Item(id=number) for number in range(20)])
+    lines = at_once(codec._large.encode(page)).split(b"\n")
+    assert len(lines) > 8
+    for place in range(1, len(lines)):
+        moved = [*lines[: place - 1], lines[place], lines[place - 1], *lines[place + 1 :]]
+        for damaged in ([*lines[:place], *lines[place + 1 :]], moved):
+            payload = b"\n".join(damaged)
+            try:
+                expected = codec.decode(payload)
+            except UndecodableEntryError:
+                with pytest.raises(Exception):  # noqa: B017, PT011 - whichever; a miss follows
+                    at_once(codec._large.decode(payload))
+            else:
+                assert strictly_equal(at_once(codec._large.decode(payload)), expected)

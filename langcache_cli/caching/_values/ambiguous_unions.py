@@ -37,7 +37,7 @@ def disambiguate_unions(annotation: Any, adapter_for: Any) -> Any:
         adapter_for: Builds the `TypeAdapter` of one member.
     """
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is None or origin is Literal:
+    if origin is None or origin is Literal or not arguments:
         return annotation
     if origin is Annotated:
         return _inside_annotated(annotation, adapter_for)

@@ -113,6 +113,8 @@ class _Conditions:
         if origin in (Union, UnionType):
             return self._union(arguments, value, around)
         if origin in _CONTAINERS:
+            if not arguments:  # such as `typing.List`
+                raise _UnprovenError
             return self._container_or_json(annotation, value, around)
         if origin is Literal:
             return self._literal(arguments, value)
@@ -282,7 +284,7 @@ def _is_json(annotation: Any) -> bool:
     if annotation is Any or annotation is None or annotation in PLAIN or annotation in (list, dict):
         return True
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin in (Union, UnionType, list) or (origin is dict and arguments[0] is str):
+    if origin in (Union, UnionType, list) or (origin is dict and arguments[:1] == (str,)):
         return all(map(_is_json, arguments))
     return False
 

@@ -26,6 +26,8 @@ class LineReader:
 
     def __init__(self, payload: bytes) -> None:
         self._lines = _lines(payload)
+        self._ends_with_comma = False
+        """True if the latest line does: its block goes on."""
 
     def read(self, shape: Shape) -> Steps[Any]:
         """The value.
@@ -35,7 +37,7 @@ class LineReader:
             Exception: Whatever decoding a part raises.
         """
         value, _ = yield from self._block(shape, self._next(), 0)
-        if next(self._lines, None) is not None:
+        if self._ends_with_comma or next(self._lines, None) is not None:
             raise UnevenError
         return value
 
@@ -43,6 +45,7 @@ class LineReader:
         line = next(self._lines, None)
         if line is None:
             raise UnevenError
+        self._ends_with_comma = line.endswith(b",")
         return line
 
     def _block(self, shape: Shape, opener: bytes, depth: int) -> Steps[tuple[Any, bytes]]:
@@ -59,9 +62,18 @@ class LineReader:
     def _inside(self, opener: bytes, depth: int) -> Iterator[bytes]:
         """The lines of one block, without tabs and the comma at their end, up to its closing line."""
         closer, tabs = b"\t" * depth + _CLOSERS[opener], b"\t" * (depth + 1)
-        while (line := self._next().removesuffix(b",")) != closer:
+        is_first = True
+        while True:
+            goes_on = self._ends_with_comma  # the line before, which may close an inner block
+            line = self._next().removesuffix(b",")
+            is_last = line == closer
+            if goes_on == is_last and not is_first:
+                raise UnevenError
+            if is_last:
+                return
             if not line.startswith(tabs) or line[depth + 1 : depth + 2] in (b"\t", b""):
                 raise UnevenError
+            is_first = False
             yield line[depth + 1 :]
 
     def _array(self, shape: ArrayShape, depth: int) -> Steps[Any]:

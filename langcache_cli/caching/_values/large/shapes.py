@@ -11,9 +11,9 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import NoneType, UnionType
-from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
 
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from langcache_cli.caching._values.ambiguous_unions import distinguished_by_json
 from langcache_cli.caching._values.large.weight import is_bounded
@@ -169,7 +169,8 @@ class Shapes:
 
     def of(self, annotation: Any) -> Shape:
         """The shape of an annotation."""
-        annotation = getattr(annotation, "__value__", annotation)  # the value of `type Words = ...`
+        if get_origin(annotation) is None:  # `Rows[Word]` has the value of `Rows`, with type variables
+            annotation = getattr(annotation, "__value__", annotation)  # the value of `type Words = ...`
         try:
             if not _has_hash(annotation):
                 return self._made(annotation)
@@ -196,18 +197,34 @@ class Shapes:
         return self._of_class(annotation) if isinstance(annotation, type) else Shape(annotation, self)
 
     def _of_class(self, kind: type[Any]) -> Shape:
-        if is_plain_model(kind):
+        if is_plain_model(kind) and not _has_computed_default(kind):
             fields = {
                 name: field.annotation
                 for name, field in kind.model_fields.items()
-                if not field.metadata and field.discriminator is None
+                if not field.metadata and field.discriminator is None and _is_unambiguous(field.annotation)
             }
             return FieldsShape(kind, self, fields, Shapes(self._part_for, kind.model_config))
         if is_plain_dataclass(kind):
             hints = get_type_hints(kind, include_extras=True)
             names = [field.name for field in dataclasses.fields(kind)]
-            return FieldsShape(kind, self, {name: hints[name] for name in names}, self)
+            fields = {name: hints[name] for name in names if _is_unambiguous(hints[name])}
+            return FieldsShape(kind, self, fields, self)
         return Shape(kind, self)
+
+
+def _is_unambiguous(annotation: Any) -> bool:
+    """False with a union to whose values a codec adds the name of a member; not so inside of classes."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return True
+    if origin in (Union, UnionType) and not distinguished_by_json(arguments):
+        return False
+    return all(map(_is_unambiguous, arguments))
+
+
+def _has_computed_default(model: type[BaseModel]) -> bool:
+    """True if a default depends on other fields, which may be read after it."""
+    return any(field.default_factory_takes_validated_data for field in model.model_fields.values())
 
 
 def _has_hash(annotation: Any) -> bool:

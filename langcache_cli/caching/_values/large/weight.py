@@ -66,7 +66,7 @@ def heavy_test(annotation: Any) -> Callable[[Any], bool] | None:
         return _is_long
     if _bound(annotation, ()) is not None:
         return None
-    each = _bound(arguments[-1 if kind is dict else 0], ()) if kind in (list, dict) else None
+    each = _bound(arguments[-1 if kind is dict else 0], ()) if arguments and kind in (list, dict) else None
     if each is None:
         return _is_heavy
     most = HEAVY // each
