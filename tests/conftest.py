@@ -1,6 +1,7 @@
 """Fixtures of all tests: real servers, a clean environment, and a check that nothing outlives the run."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -77,6 +78,8 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script; inherited
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # tests run in folders of their own, where Hypothesis would forget its examples
     configuration.set_hypothesis_home_dir(config.rootpath / ".hypothesis")
     config.stash[STILL_RUNNING] = []
