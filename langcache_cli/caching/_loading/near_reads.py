@@ -10,7 +10,6 @@ from langcache_cli.caching._errors import UndecodableEntryError
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._loading.hit_counter import HitCounter
-from langcache_cli.caching._near.memory import NearEntry
 from langcache_cli.caching._near.tracking import NearCache
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._runtime.loop_runtime import Runtime
@@ -43,17 +42,19 @@ class NearReads:
         """Prepare."""
         self.must_poll = cache.must_poll
         self._cache = cache
+        self._get = cache.get
         self._node = runtime.node
         self._unconfirmed = runtime.outbox.unconfirmed
         self._codec = spec.codec
+        self._decode = spec.codec.decode
         self._local_seconds = spec.local_seconds or 0.0
         self._stale_seconds = lifetime.stale_seconds
         self._count = hits.count_near
 
     def value(self, key: str, started: float) -> Any:
         """The value of an entry that is not large, counted as a hit; or `SLOW_PATH`."""
-        kept = self._kept(key, started)
-        if kept is None:
+        kept = None if self._unconfirmed else self._get(key, started)
+        if kept is None or kept.codec is not self._codec:
             return SLOW_PATH
         try:
             if (payload := kept.payload) is None:
@@ -61,7 +62,7 @@ class NearReads:
             elif len(payload) > LARGE_BYTES:
                 return SLOW_PATH
             else:
-                value = self._codec.decode(payload)
+                value = self._decode(payload)
         except UndecodableEntryError:  # the application's own validators no longer accept it
             self._cache.memory.drop([key])
             return SLOW_PATH
@@ -70,13 +71,13 @@ class NearReads:
 
     async def polled_value(self, key: str, started: float) -> Any:
         """`value`, once all changes that have arrived are read; large ones are decoded in portions."""
-        if self._cache.get(key, started) is None:
+        if self._get(key, started) is None:
             return SLOW_PATH
         await self._cache.poll()
         started = monotonic()
         value = self.value(key, started)
-        kept = self._kept(key, started) if value is SLOW_PATH else None
-        if kept is None or kept.payload is None:
+        kept = self._get(key, started) if value is SLOW_PATH and not self._unconfirmed else None
+        if kept is None or kept.payload is None or kept.codec is not self._codec:
             return value
         try:
             value = await self._codec.decode_large(kept.payload)
@@ -109,7 +110,3 @@ class NearReads:
             generation=fill.generation,
             codec=self._codec,
         )
-
-    def _kept(self, key: str, started: float) -> NearEntry | None:
-        kept = None if self._unconfirmed else self._cache.get(key, started)
-        return kept if kept is not None and kept.codec is self._codec else None
