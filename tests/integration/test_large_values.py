@@ -10,6 +10,7 @@ from pydantic import BaseModel, field_validator
 
 from langcache_cli.caching import cached_many
 from langcache_cli.caching._protocol.entry import parse
+from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._values.large import line_writer, portions, weight
 from langcache_cli.caching.tooling import warm
 from tests.harness.polling import aeventually
@@ -199,3 +200,21 @@ async def test_an_oversized_entry_is_a_miss_and_counted(open_cache, redis_server
     )
     assert await read() == await written() == value
     assert small.statistics_of(read).counts["hits"] == 1
+
+
+async def test_whether_a_large_item_of_a_batch_is_refreshed_early_is_drawn_once(open_cache, monkeypatch):
+    cache = open_cache(compress_bytes=0, operation_timeout=5, stats_flush_seconds=600)
+
+    @cache.cached(key_prefix="episodes", early_refresh=1.0)
+    async def words(number: int) -> list[Item]:
+        return made()
+
+    @cached_many(words, each="numbers")
+    async def many(numbers: list[int]) -> list[list[Item]]:
+        return [made() for _ in numbers]
+
+    await many([1, 2])
+    drawn = []
+    monkeypatch.setattr(Lifetime, "draw_refresh", lambda _self, entry, _now_ms: drawn.append(entry.id))
+    assert await many([1, 2]) == [made(), made()]
+    assert len(drawn) == len(set(drawn)) == 2

@@ -142,7 +142,7 @@ class CallMany:
 
     def _is_due(self, read: Read, place: int, entry: Entry) -> bool:
         lifetime = self._reader.lifetime
-        if not lifetime.refreshes:
+        if not lifetime.refreshes or place in read.large:  # drawn already
             return False
         return place in read.due or lifetime.draw_refresh(entry, self._runtime.now_ms())
 

@@ -45,6 +45,7 @@ class Read(NamedTuple):
         values: Their values; `SLOW_PATH` for each that is not a servable entry.
         rest: The places of those.
         due: The places of servable entries whose successors this call should load; part of ``rest``.
+        large: The places of other servable entries, which are not decoded at once; part of ``rest``.
         seconds: How long the look-up took.
     """
 
@@ -54,6 +55,7 @@ class Read(NamedTuple):
     values: list[Any]
     rest: list[int]
     due: set[int]
+    large: set[int]
     seconds: float
 
     def tag_versions(self) -> dict[str, str | None]:
@@ -89,7 +91,7 @@ async def read_many(
     if found is None:
         return None
     versions = dict(zip(tag_keys, found[len(keys) :], strict=True))
-    read = Read(keys, found, versions, [], [], set(), runtime.loop.time() - started)
+    read = Read(keys, found, versions, [], [], set(), set(), runtime.loop.time() - started)
     _take_values(reader, read, tags)
     return read
 
@@ -116,8 +118,8 @@ def _take_values(reader: Reader, read: Read, tags: Sequence[tuple[str, ...]] | N
                     and header.count(b"=") == n_fields
                 ):
                     payload = _payload(match, stored, versions)
-                is_due = refreshes and _is_due(reader, read, stored)
-                if not is_due and len(payload) <= LARGE_BYTES:
+                may_wait = refreshes or len(payload) > LARGE_BYTES
+                if not (may_wait and _waits(reader, read, stored, payload)):
                     value = decode(payload)
                     sizes.append(n_bytes)
             except UndecodableEntryError:
@@ -150,12 +152,17 @@ def _payload(match: Match, stored: bytes, versions: bytes | None) -> bytes:
     return payload
 
 
-def _is_due(reader: Reader, read: Read, stored: bytes) -> bool:
-    entry = parse(stored)
-    due = isinstance(entry, Entry) and reader.lifetime.draw_refresh(entry, reader.runtime.now_ms())
-    if due:
-        read.due.add(len(read.values))
-    return due
+def _waits(reader: Reader, read: Read, stored: bytes, payload: bytes) -> bool:
+    """True for a servable entry that is due or large, which is noted and left to the slow path."""
+    place, lifetime = len(read.values), reader.lifetime
+    entry = parse(stored) if lifetime.refreshes else None
+    if isinstance(entry, Entry) and lifetime.draw_refresh(entry, reader.runtime.now_ms()):
+        read.due.add(place)
+    elif len(payload) > LARGE_BYTES:
+        read.large.add(place)
+    else:
+        return False
+    return True
 
 
 def _wanted(
