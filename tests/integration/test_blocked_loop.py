@@ -72,3 +72,16 @@ async def test_the_watch_ends_when_there_are_no_loads(open_cache):
         assert watching()
         await aeventually(lambda: not watching())
     await asyncio.sleep(0)
+
+
+async def test_a_miss_needs_no_thread(open_cache, monkeypatch):
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    @open_cache(lease_seconds=LEASE_SECONDS).cached(key_prefix="translation")
+    async def translate(text: str) -> str:
+        return text.upper()
+
+    assert await translate("hallo") == await translate("hallo") == "HALLO"
