@@ -46,6 +46,7 @@ class Leases:
         self._store = store
         self._budget = budget
         self._renewal: LeaseRenewal | None = None
+        self._tag_ttl_ms = lifetime.longest_ms + runtime.longest_load_ms
 
     async def prepare(self, keys: Sequence[KeyAndTags]) -> list[Lease]:
         """Leases, not taken yet, with the versions that their tags have before anything is loaded."""
@@ -64,8 +65,7 @@ class Leases:
         distinct = list(dict.fromkeys(chain.from_iterable(tags)))
         if not distinct:
             return list(leases)
-        ttl_ms = self._lifetime.longest_ms + self._runtime.longest_load_ms
-        found = await self._store.tag_versions(distinct, ttl_ms, self._budget)
+        found = await self._store.tag_versions(distinct, self._tag_ttl_ms, self._budget)
         versions = dict(zip(distinct, found, strict=True))
         return [
             Lease(lease.key, lease.token, tuple([versions[tag] for tag in of_lease]))
@@ -98,7 +98,7 @@ class Leases:
         """`with_tags` and `acquire`, see `tagged_leases`; ``seen`` has the versions at the look-up."""
         ours, found = await acquire_tagged(
             *(self._store, leases, tags, self._budget or Budget(self._store.node.timeout)),
-            ttl_ms=self._lifetime.longest_ms + self._runtime.longest_load_ms,
+            ttl_ms=self._tag_ttl_ms,
             seen=seen,
             rejected=rejected,
             n_bytes=MAX_HEADER_BYTES,

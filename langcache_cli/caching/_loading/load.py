@@ -110,7 +110,7 @@ class Load:
         except asyncio.CancelledError:
             self.abandon(lease)
             raise
-        except BaseException:  # whatever it is, nobody loads under the lease any more
+        except BaseException:  # whatever it is, no load runs under the lease any more
             self.release_soon(lease)
             raise
 
@@ -226,7 +226,7 @@ class Load:
         started = self.runtime.loop.time()
         try:
             value = await self.run()
-        except Exception:
+        except Exception:  # shared with others as a value is; a cancelled load leaves at once
             await self.runtime.admission.admitted(first=True)
             raise
         seconds = self.runtime.loop.time() - started

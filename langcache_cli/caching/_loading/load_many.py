@@ -165,15 +165,14 @@ class LoadMany:
         writer = self.leases.writer(load_seconds=(loop.time() - started) / len(leases))
         loaded = [(place, value) for place, value in enumerate(values) if not isinstance(value, Exception)]
         results: Outcomes = list(values)
-        done = 0
+        of_entries = iter(loaded)
         tags = [leases[place].tags for place, _ in loaded]
         async for entries, kept_ms in writer.encoded([value for _, value in loaded], tags):
-            for (place, value), entry, kept in zip(loaded[done:], entries, kept_ms, strict=False):
+            for entry, kept, (place, value) in zip(entries, kept_ms, of_entries, strict=False):
                 results[place] = LoadResult(value, stored=entry)
                 self._kept_ms[leases[place].key] = kept
                 if entry is None:
                     self._load_of(leases[place].key).count_uncacheable()
-            done += len(entries)
         return results
 
     async def _stored(self, leases: Sequence[Lease], results: Outcomes, *, serving: bool) -> Outcomes:
