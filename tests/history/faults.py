@@ -54,6 +54,7 @@ class Faults:
 
     def run(self, seconds: float) -> None:
         """Go on for so long; afterwards everything is as before."""
+        self._stop.clear()
         timer = threading.Timer(seconds, self._stop.set)
         timer.start()
         names: list[str] = []

@@ -5,24 +5,36 @@
 
 from tests.harness.polling import eventually
 from tests.history.faults import KINDS
-from tests.history.run import Run
+from tests.history.run import Outcome, Run
 from tests.history.subjects import NEAR
 from tests.history.verdict import Violation
 
 SECONDS = 12.0
+MORE_ROUNDS = 4
 STILL_FINDS_WITHIN_SECONDS = 60.0
 
 
 def test_whatever_fails_no_read_is_stale_and_none_goes_backwards(tmp_path):
     with Run(tmp_path, workers=3, seconds_between_faults=0.3) as run:
         run.go(SECONDS)
+        for _ in range(MORE_ROUNDS):  # a slow machine needs longer for as much
+            if has_seen_enough(run.judge()):
+                break
+            run.go(SECONDS)
         outcome = run.finish()
     assert outcome.violations == []
-    assert outcome.reads > 500
-    assert outcome.near > 50
-    assert outcome.invalidations.total() > 100
-    assert outcome.faults.total() >= len(KINDS) // 2
-    assert outcome.runs > 100
+    assert has_seen_enough(outcome), outcome
+
+
+def has_seen_enough(outcome: Outcome) -> bool:
+    """Whether reads, changes, runs and faults were so many that the verdict means something."""
+    return (
+        outcome.reads > 500
+        and outcome.near > 50
+        and outcome.invalidations.total() > 100
+        and outcome.runs > 100
+        and outcome.faults.total() >= len(KINDS) // 2
+    )
 
 
 def test_without_the_commit_check_it_finds_stale_reads(tmp_path):
