@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.history.journal import History
+from tests.history.journal import History, Journal
 from tests.history.options import LOAD_TIMEOUT_SECONDS
 from tests.history.overlaps import GRACE_SECONDS, calm_runs, overlaps
 from tests.history.records import NEVER, Fault
@@ -52,6 +52,15 @@ SECOND_RUN = ("1 runs 1 140 150", "1 ended 1 250")
 def test_two_runs_at_a_time_without_a_reason_are_a_violation():
     history = history_of(*FIRST, *SECOND_RUN)
     assert [violation.rule for violation in violations(history, {SUBJECT: 1})] == ["overlapping"]
+
+
+def test_the_end_of_a_run_is_known_even_if_its_process_is_killed_right_after_it(tmp_path):
+    journal = Journal(tmp_path / "process-0.journal")
+    number = journal.runs(SUBJECT, 0, bypassed=False)
+    journal.ended(number)
+    [run] = History.load([tmp_path / "process-0.journal"]).runs[SUBJECT]  # as a kill leaves it
+    journal.close()
+    assert run.ended < NEVER
 
 
 @pytest.mark.parametrize(
