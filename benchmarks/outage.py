@@ -25,7 +25,7 @@ async def added_latency_ms() -> dict[str, float]:
 
             await get_word(1)
             server.kill()
-            while not cache.runtime().node.breaker.open:
+            while not cache.runtime().server.node.breaker.open:
                 await get_word(1)
             latencies = []
             for number in range(CALLS):

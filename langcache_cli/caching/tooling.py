@@ -14,7 +14,6 @@ from langcache_cli.caching._keys.namespace import Namespace
 from langcache_cli.caching._keys.selection import Selection
 from langcache_cli.caching._protocol.pace import Pace
 from langcache_cli.caching._protocol.scanning import unlink
-from langcache_cli.caching._protocol.usability import problem_of, trial
 from langcache_cli.caching._statistics.counter_table import COUNTERS, CounterSpec
 from langcache_cli.caching._statistics.labels import OUTBOX, Label
 from langcache_cli.caching._statistics.latency_buckets import (
@@ -51,9 +50,7 @@ __all__ = [
     "latency_histogram",
     "load_settings",
     "misspelt_settings",
-    "problem_of",
     "readable_bytes",
-    "trial",
     "unlink",
     "warm",
 ]

@@ -154,7 +154,7 @@ class _Ladder(ABC):
         """Store what is to be read."""
 
     async def _get(self, key: str) -> bytes | None:
-        stored: bytes | None = await self._cache.runtime().node.call("GET", key)
+        stored: bytes | None = await self._cache.runtime().server.call("GET", key)
         return stored
 
 
@@ -171,7 +171,7 @@ class _PlainLadder(_Ladder):
     async def prepare(self) -> None:
         """Store plain values."""
         value, milliseconds = PLAIN_BYTES * b"x", 1000 * KEY_TTL_SECONDS
-        node = self._cache.runtime().bulk_store.node
+        node = self._cache.runtime().bulk_store.server
         for reply in await node.call_many([("SET", key, value, "PX", milliseconds) for key in self._keys]):
             if isinstance(reply, Exception):
                 raise reply

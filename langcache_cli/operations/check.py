@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from langcache_cli.caching import Cache, CacheError, ServerReplyError
-from langcache_cli.caching.tooling import problem_of, trial
+from langcache_cli.caching import Cache, CacheError
 
 if TYPE_CHECKING:
     from langcache_cli.vocabulary import Database
@@ -86,13 +85,9 @@ async def _usable(cache: Cache) -> str:
         CacheError: It does not answer, refuses a command of the cache, or is not the one to write to.
     """
     await cache.ping()
-    node = cache.runtime().node
-    info, *replies = await node.call_many([("INFO",), *trial(cache.settings.namespace)])
-    if isinstance(info, ServerReplyError):
-        raise info
-    if problem := problem_of(info, replies):
+    server, problem = await cache.usability()
+    if problem is not None:
         raise problem
-    server = await cache.server_report()
     return f"{server.product} {server.version}"
 
 

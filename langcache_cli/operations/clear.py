@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from langcache_cli.caching import Cache, CacheSettings, PatternError
 from langcache_cli.caching.tooling import Namespace, Selection, unlink
@@ -119,32 +118,13 @@ class Clearing:
 
     async def _remove_all(self, selection: Selection) -> None:
         """Search for keys and remove them, counting what Redis confirms."""
-        node = self.cache.runtime().bulk_store.node
-        with node.errors_as_unavailable():
-            counting: Any = _CountingNode(node, self)
-            await unlink(counting, selection, keys_per_second=self.rate)
+        server = self.cache.runtime().bulk_store.server
+        with server.errors_as_unavailable():
+            await unlink(server, selection, keys_per_second=self.rate, on_removed=self.add)
 
     def add(self, removed: int) -> None:
         """Count keys that were removed."""
         self._removed += removed
-
-
-class _CountingNode:
-    """A node whose removals are counted as they are confirmed, not only at the end."""
-
-    def __init__(self, node: Any, clearing: Clearing) -> None:
-        self._node = node
-        self._clearing = clearing
-
-    @property
-    def connection(self) -> object:
-        return self._node.connection
-
-    async def call(self, *command: Any, budget: Any = None) -> Any:
-        reply = await self._node.call(*command, budget=budget)
-        if command[0] == "UNLINK":
-            self._clearing.add(reply)
-        return reply
 
 
 async def count(cache: Cache, target: Target) -> ClearReport:

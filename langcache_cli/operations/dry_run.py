@@ -24,7 +24,7 @@ async def would_write(
     if not missing_only or not calls:
         return WarmCounts(read=len(calls))
     keys = [function.key_for(**call) for call in calls]
-    replies = await cache.runtime().bulk_store.node.call_many([("EXISTS", key) for key in keys])
+    replies = await cache.runtime().bulk_store.server.call_many([("EXISTS", key) for key in keys])
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply

@@ -37,6 +37,6 @@ def break_cache(runtime: Runtime, defect: str) -> None:
     """Give the cache of one event loop a defect, before it is used; ``""`` for none."""
     if defect in STORES:
         lease_seconds = runtime.store.lease_ms / 1000
-        runtime.store = STORES[defect](runtime.node, lease_seconds=lease_seconds, now_ms=runtime.now_ms)
+        runtime.store = STORES[defect](runtime.server, lease_seconds=lease_seconds, now_ms=runtime.now_ms)
     if defect == "deaf":
         NearCache._on_push = lambda *_: None  # type: ignore[method-assign]

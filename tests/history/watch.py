@@ -10,7 +10,7 @@ from typing import Any
 
 from langcache_cli.caching import Cache, CacheEvent
 from langcache_cli.caching._protocol.scripts import script
-from langcache_cli.caching._wire.node import Node
+from langcache_cli.caching._wire.server import Server
 from tests.history.journal import Journal, now
 from tests.history.records import Subject
 
@@ -56,10 +56,10 @@ class Watch:
         elif event.name == "refused":
             self._journal.refused(subject)
 
-    def follow(self, *nodes: Node) -> None:
+    def follow(self, *servers: Server) -> None:
         """Note when loads begin: with the versions of their tags, a lease, or the entry they replace."""
-        for node in nodes:
-            node.call_many = _noting(node.call_many)  # type: ignore[method-assign]
+        for server in servers:
+            server.call_many = _noting(server.call_many)  # type: ignore[method-assign]
 
     def call_begins(self) -> None:
         """Forget what other calls of this task have noted."""

@@ -74,7 +74,7 @@ class Worker:
         asyncio.get_running_loop().set_exception_handler(_complain)
         runtime = self.cache.runtime()
         break_cache(runtime, self.options.defect)
-        self.watch.follow(runtime.node, runtime.bulk_node)
+        self.watch.follow(runtime.server, runtime.bulk_server)
         tasks = [
             *(asyncio.create_task(self._read()) for _ in range(READERS)),
             *(asyncio.create_task(self._write()) for _ in range(self.options.writers)),

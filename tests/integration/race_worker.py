@@ -58,7 +58,7 @@ class UnguardedStore(Store):
         budget: Budget | None = None,
     ) -> list[Any]:
         for lease, entry, ttl_ms in zip(leases, entries, ttls_ms, strict=True):
-            await self.node.call("SET", lease.key, entry, "PX", ttl_ms, budget=budget)
+            await self.server.call("SET", lease.key, entry, "PX", ttl_ms, budget=budget)
         return [1] * len(leases)
 
 
@@ -138,7 +138,7 @@ async def main(url: str, path: str, role: str, seed: str) -> None:
             counts = await worker.readers()
         case "unguarded-reader":
             runtime = worker.cache.runtime()
-            runtime.store = UnguardedStore(runtime.node, lease_seconds=1.0)
+            runtime.store = UnguardedStore(runtime.server, lease_seconds=1.0)
             counts = await worker.readers()
         case _:
             counts = await worker.writer(int(role.removeprefix("writer-")))

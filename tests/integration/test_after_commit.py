@@ -63,7 +63,7 @@ async def gone(words) -> set[int]:
     found = {}
     for item in (1, 2, 3, 4):
         address = words.read.address(item=item)
-        stored, *tags = await runtime.node.lookup((address.key, *address.tags))
+        stored, *tags = await runtime.server.lookup((address.key, *address.tags))
         found[item] = stored is not None and None not in tags
     return {item for item, there in found.items() if not there}
 
@@ -276,7 +276,7 @@ async def test_cancelled_while_it_invalidates_it_is_kept(open_cache, own_redis, 
     await reload(words, 1)
     server.pause()
     commit = asyncio.create_task(session.commit())
-    await aeventually(lambda: words.cache.runtime().node.connection._connection._waiting)
+    await aeventually(lambda: words.cache.runtime().server.node.connection._connection._waiting)
     commit.cancel()
     with pytest.raises(asyncio.CancelledError):
         await commit

@@ -11,7 +11,7 @@ import pytest
 
 from langcache_cli.caching._runtime.loop_runtime import CALLS_PER_TURN
 from langcache_cli.caching._wire.lookup_batch import CALLERS_PER_LOOKUP
-from langcache_cli.caching._wire.node import LOOKUPS_AT_ONCE
+from langcache_cli.caching._wire.server import LOOKUPS_AT_ONCE
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database, leftover_tasks, make_stale, waiting
 
@@ -167,7 +167,7 @@ async def test_cancelling_half_of_a_burst_leaves_nothing_and_the_rest_is_stored(
     runtime = cache.runtime()
     assert len(runtime.running_loads) == 0
     assert not runtime.admission._lines
-    assert not runtime.node.look_ups._lines
+    assert not runtime.server.look_ups._lines
     before = sum(database.reads.values())
     await asyncio.gather(*map(database.read, range(1, SIZE, 2)))
     assert sum(database.reads.values()) == before

@@ -39,7 +39,7 @@ async def test_a_call_gives_up_early_on_a_busy_loop_and_that_is_no_failure_of_re
     cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0", operation_timeout=0.25)
     database = Database(cache)
     assert await database.read(0) == [0, 0]
-    breaker = cache.runtime().node.breaker
+    breaker = cache.runtime().server.node.breaker
     proxy.swallow()
     async with busy_in_slices():
         assert await database.read(1) == [1, 0]

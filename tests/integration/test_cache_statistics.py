@@ -174,7 +174,7 @@ async def test_a_redis_that_hangs_costs_a_health_page_its_budget_a_few_times_onl
     server.pause()
     for _ in range(3):
         await cache.stats()
-    assert cache.runtime().node.breaker.open
+    assert cache.runtime().server.node.breaker.open
     server.resume()
 
 
@@ -189,7 +189,7 @@ async def test_counts_are_kept_through_an_outage_and_delivered_after_it(open_cac
     for _ in range(100):
         await database.read(1)
     await aeventually(
-        lambda: cache.runtime().bulk_node.breaker.open, within=20
+        lambda: cache.runtime().bulk_server.breaker.open, within=20
     )  # several deliveries have failed
     server.start()
     await aeventually(lambda: _reports(reader, "hits", 3), within=20)

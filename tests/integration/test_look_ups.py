@@ -57,9 +57,9 @@ async def test_a_connection_that_ends_fails_every_look_up_of_the_turn(open_cache
     server = own_redis()
     cache = open_cache(server.url)
     await cache.ping()
-    look_ups = [asyncio.create_task(cache.runtime().node.lookup((f"cache:{item}",))) for item in range(5)]
+    look_ups = [asyncio.create_task(cache.runtime().server.lookup((f"cache:{item}",))) for item in range(5)]
     await asyncio.sleep(0)
-    cache.runtime().node.connection.abort()
+    cache.runtime().server.node.connection.abort()
     results = await asyncio.gather(*look_ups, return_exceptions=True)
     assert [type(result) for result in results] == [CacheUnavailableError] * 5
 
@@ -67,7 +67,7 @@ async def test_a_connection_that_ends_fails_every_look_up_of_the_turn(open_cache
 async def test_one_lost_connection_is_one_failure_however_many_requests_it_ends(open_cache, own_redis):
     cache = open_cache(own_redis().url)
     await cache.ping()
-    server = cache.runtime().node
+    server = cache.runtime().server
     requests = [asyncio.create_task(server.call("GET", "cache:1")) for _ in range(5)]
     await asyncio.sleep(0)
     server.connection.abort()
@@ -114,7 +114,7 @@ async def test_a_key_of_another_kind_is_replaced(redis_server, redis_url):
 async def test_what_is_no_reply_to_a_look_up_ends_the_connection(open_cache, redis_url, reply):
     cache = open_cache(redis_url)
     await cache.ping()
-    server = cache.runtime().node
+    server = cache.runtime().server
     link, caller = server.connection._connection, server.try_lookup(("cache:a",))
     await asyncio.sleep(0)
     link._waiting[0](reply)
@@ -127,7 +127,7 @@ async def test_a_look_up_that_hangs_counts_as_one_failure_however_many_wait_for_
     redis = own_redis()
     cache = open_cache(redis.url, operation_timeout=1.0)
     await cache.ping()
-    server = cache.runtime().node
+    server = cache.runtime().server
     redis.pause()
     look_ups = [server.try_lookup((f"cache:{item}",)) for item in range(20)]
     results = await asyncio.gather(*look_ups, return_exceptions=True)

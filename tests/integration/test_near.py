@@ -226,9 +226,9 @@ async def test_a_value_read_while_it_was_changed_is_not_kept(open_cache, redis_s
         near_of(cache).clear()
         proxy.delay(0.05, direction="replies")
         read = asyncio.create_task(database.read(1))
-        await aeventually(lambda: cache.runtime().node.connection._connection._waiting, every=0.001)
+        await aeventually(lambda: cache.runtime().server.node.connection._connection._waiting, every=0.001)
         database.versions[1] = 1
-        await cache.runtime().bulk_node.call("UNLINK", database.read.key_for(1))
+        await cache.runtime().bulk_server.call("UNLINK", database.read.key_for(1))
         cache.runtime().forget([database.read.key_for(1)])
         assert await read == [1, 0]
         assert await database.read(1) == [1, 1]

@@ -26,7 +26,7 @@ class PausingStore(Store):
     """Holds every call at one step of the protocol until the gate is opened."""
 
     def __init__(self, store: Store, step: str, gate: Gate) -> None:
-        super().__init__(store.node, lease_seconds=store.lease_ms / 1000)
+        super().__init__(store.server, lease_seconds=store.lease_ms / 1000)
         self._step = step
         self._gate = gate
 

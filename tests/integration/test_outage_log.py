@@ -84,7 +84,7 @@ async def test_a_value_that_the_server_does_not_take_is_told_once_and_not_sent_a
 
     for _ in range(6):
         assert await large(1) == value
-    assert cache.runtime().node.connections_made <= 3
+    assert cache.runtime().server.node.connections_made <= 3
     told = [text for text in caplog.messages if "is not cached" in text]
     assert len(told) == 1
     assert "large" in told[0]

@@ -154,7 +154,7 @@ async def test_once_the_breaker_is_open_nothing_is_sent_and_nothing_is_waited_fo
     database = Database(cache)
     await database.read(0)
     outage.fault()
-    breaker = cache.runtime().node.breaker
+    breaker = cache.runtime().server.node.breaker
     await aeventually(lambda: _opened(database, breaker), within=20)
     await aeventually(lambda: leftover_tasks() == [], within=10)  # no probe is under way
     breaker._next_probe = float("inf")
@@ -193,7 +193,7 @@ async def test_a_server_that_answers_no_is_not_taken_for_one_that_is_down(open_c
     outage.fault()
     for item in range(1, 20):
         assert await database.read(item) == [item, 0]
-    assert not cache.runtime().node.breaker.open
+    assert not cache.runtime().server.node.breaker.open
     if name != "no permission":
         assert await is_hit(database, 0)
 
@@ -211,7 +211,7 @@ async def test_a_server_that_dies_in_mid_reply_gives_no_half_value(open_cache, b
     for n_bytes in (1, 2, 7, 90, 1500, 60_000):
         outage.proxy.cut_reply_after(n_bytes)
         assert await asyncio.gather(*map(long_text, range(CALLS))) == expected
-        await aeventually(lambda: cache.runtime().node.connection.alive or long_text(0), within=10)
+        await aeventually(lambda: cache.runtime().server.node.connection.alive or long_text(0), within=10)
 
 
 async def test_connections_killed_by_the_server_harm_no_call(open_cache, own_redis):
@@ -231,7 +231,7 @@ async def test_an_idle_connection_that_was_closed_costs_nothing(open_cache, own_
     database = Database(cache)
     await database.read(1)
     server.command("CLIENT", "KILL", "TYPE", "normal")
-    await aeventually(lambda: not cache.runtime().node.connection.alive)
+    await aeventually(lambda: not cache.runtime().server.node.connection.alive)
     assert await is_hit(database, 1)
 
 
@@ -333,7 +333,7 @@ async def test_an_invalidation_that_redis_did_not_confirm_raises_if_it_is_not_to
     cache = open_cache(url_of(outage), defer_invalidations=False)
     database = Database(cache)
     await database.read(1)
-    cache.runtime().bulk_node.timeout = 0.2
+    cache.runtime().bulk_server.timeout = 0.2
     outage.fault()
     if name == "out of memory":  # removing needs no memory
         assert await database.read.invalidate(1)
@@ -403,7 +403,7 @@ async def test_an_error_of_the_function_is_never_taken_for_one_of_redis(open_cac
     assert raised.value.__cause__ is None
     assert raised.value.__context__ is None
     assert database.reads == {1: 1}
-    assert not cache.runtime().node.breaker.open
+    assert not cache.runtime().server.node.breaker.open
     if name == "none":
         database.error = None
         assert await database.read(1) == [1, 0]
@@ -440,7 +440,7 @@ async def test_a_server_that_sends_what_nobody_asked_for_is_not_listened_to(open
         cache = open_cache(f"redis://127.0.0.1:{port}/0")
         for _ in range(3):
             with contextlib.suppress(CacheUnavailableError):
-                assert await cache.runtime().node.call("GET", "key") != b"old"
+                assert await cache.runtime().server.call("GET", "key") != b"old"
 
 
 @pytest.mark.parametrize("greeting", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x01\x00\x02\x02\x46"])
@@ -468,7 +468,7 @@ async def serving(handler) -> AsyncIterator[int]:
 async def test_a_connection_made_while_the_breaker_opened_is_not_left_open(open_cache, break_it):
     outage = break_it("late")
     cache = open_cache(url_of(outage))
-    server = cache.runtime().node
+    server = cache.runtime().server
     outage.proxy.delay(0.03)
     calls = [server.call("PING", budget=Budget(0.01)) for _ in range(3)]
     results = await asyncio.gather(*calls, return_exceptions=True)
@@ -518,7 +518,7 @@ async def test_a_loop_too_busy_to_read_a_reply_in_time_is_no_outage(open_cache, 
         pass  # what a heavy request does to its event loop
     assert await asyncio.gather(*calls) == [[1, 0]] * 10
     assert database.reads == {1: 1}
-    assert not cache.runtime().node.breaker.open
+    assert not cache.runtime().server.node.breaker.open
 
 
 @pytest.mark.parametrize("count", [3000, 10_000])
@@ -533,7 +533,7 @@ async def test_a_burst_of_calls_for_different_keys_is_no_outage(open_cache):
     for _ in range(2):
         values = await asyncio.gather(*(database.read(item) for item in range(3000)))
         assert values == [[item, 0] for item in range(3000)]
-        assert not database.cache.runtime().node.breaker.open
+        assert not database.cache.runtime().server.node.breaker.open
     assert database.cache.statistics_of(database.read)["hits"] > 0
 
 
@@ -542,7 +542,7 @@ async def test_text_that_no_key_can_hold_is_the_callers_error_and_no_outage(cach
     for _ in range(5):
         with pytest.raises(PatternError):
             await cache.invalidate("cache:\ud800*")
-    assert not cache.runtime().bulk_node.breaker.open
+    assert not cache.runtime().bulk_server.breaker.open
     assert await database.read(1) == [1, 0]
 
 
@@ -562,7 +562,7 @@ async def test_recovery_is_found_by_one_connection_at_a_time(open_cache, own_red
     database = Database(cache)
     await database.read(1)
     server.pause()
-    breaker = cache.runtime().node.breaker
+    breaker = cache.runtime().server.node.breaker
     await aeventually(lambda: _opened(database, breaker), within=20)
     for _ in range(3):
         breaker._next_probe = 0.0
@@ -594,7 +594,7 @@ async def test_calls_that_never_suspend_do_not_keep_the_process_from_recovering(
     }
     await word(1)
     server.kill()
-    breaker = cache.runtime().node.breaker
+    breaker = cache.runtime().server.node.breaker
     while not breaker.open:
         await word(1)
     server.start()

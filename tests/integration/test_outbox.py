@@ -256,7 +256,7 @@ async def test_a_lost_connection_to_the_same_server_removes_nothing(open_cache, 
     await database.read.invalidate(1)
     assert await database.read(1) == [1, 0]
     server.command("CLIENT", "KILL", "TYPE", "normal")
-    await aeventually(lambda: database.cache.runtime().node.connections_made == 2)
+    await aeventually(lambda: database.cache.runtime().server.node.connections_made == 2)
     assert await database.read(1) == [1, 0]
     assert database.reads == {1: 1}
     assert database.cache.pending_invalidations == 0
@@ -275,7 +275,7 @@ async def test_without_the_right_to_ask_a_lost_connection_may_lead_to_another_se
     await database.read.invalidate(1)
     server.command("RESTORE", key, 0, old)
     server.command("CLIENT", "KILL", "TYPE", "normal")
-    await aeventually(lambda: database.cache.runtime().node.connections_made == 2)
+    await aeventually(lambda: database.cache.runtime().server.node.connections_made == 2)
     assert await database.read(1) == [1, 1]
     await aeventually(lambda: database.cache.pending_invalidations == 0)
     assert await database.read(1) == [1, 1]
@@ -284,7 +284,7 @@ async def test_without_the_right_to_ask_a_lost_connection_may_lead_to_another_se
 async def test_a_primary_that_was_demoted_is_left(open_cache, server):
     database = Database(open_cache(server.url, **QUICK))
     await database.read(1)
-    link = database.cache.runtime().node.connection._connection
+    link = database.cache.runtime().server.node.connection._connection
     server.command("REPLICAOF", "127.0.0.1", "1")
     await database.read.invalidate(1)
     assert not link.alive
@@ -345,6 +345,6 @@ async def test_a_process_that_has_invalidated_nothing_lately_stays_idle(open_cac
     await database.read(1)
     server.command("CLIENT", "KILL", "TYPE", "normal")
     runtime = database.cache.runtime()
-    await aeventually(lambda: not runtime.node.connection.alive)
+    await aeventually(lambda: not runtime.server.node.connection.alive)
     await runtime.background.finish(1)
-    assert not runtime.node.connection.alive
+    assert not runtime.server.node.connection.alive

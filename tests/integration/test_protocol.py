@@ -365,7 +365,7 @@ async def test_an_election_for_an_entry_that_is_not_there_any_more_is_lost(store
 
 
 async def test_when_a_lease_has_run_out_the_next_is_elected_and_the_first_cannot_store(redis_url, cache):
-    store = OneKey(Store(cache.runtime().node, lease_seconds=0.05))
+    store = OneKey(Store(cache.runtime().server, lease_seconds=0.05))
     seen, first, second = await stored_entry(store), new_lease(KEY), new_lease(KEY)
     assert await store.elect(first, seen.id, budget())
 

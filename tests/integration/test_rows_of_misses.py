@@ -187,7 +187,7 @@ async def test_a_server_that_knows_no_script_is_told(store, redis_server):
 
 
 async def test_requests_one_after_another_do_not_wait_for_the_end_of_the_turn(cache):
-    node = cache.runtime().node
+    node = cache.runtime().server
     for _ in range(5):
         await node.call("PING")
     link = node.connection._connection

@@ -47,7 +47,7 @@ async def refill(words: Database) -> None:
 
 
 async def is_stored(words: Database) -> bool:
-    return await words.cache.runtime().node.lookup((words.read.key_for(1),)) is not None
+    return await words.cache.runtime().server.lookup((words.read.key_for(1),)) is not None
 
 
 async def test_a_rollback_after_an_earlier_commit_invalidates_nothing(words, engine):

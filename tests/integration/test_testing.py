@@ -142,4 +142,4 @@ async def test_faults_end_with_their_block(faults):
 async def test_a_memory_cache_rejects_commands_that_it_does_not_support():
     async with memory_cache() as cache:
         with pytest.raises(Exception, match="the memory server does not support it"):
-            await cache.runtime().node.call("LPUSH", "a", "b")
+            await cache.runtime().server.call("LPUSH", "a", "b")

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
 
 from langcache_cli.caching._config.settings import CacheSettings
+from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.context import Context
 from langcache_cli.caching._front.decorator import decorator
@@ -311,6 +312,16 @@ class Cache:
             CacheError: Redis could not be asked.
         """
         return await self._reports.server_report()
+
+    async def usability(self) -> tuple[ServerReport, CacheError | None]:
+        """What Redis says of itself, and what keeps it from holding the cache; None for nothing.
+
+        Nothing is written.
+
+        Raises:
+            CacheError: Redis could not be asked.
+        """
+        return await self._reports.usability()
 
     async def stats(self) -> CacheStats:
         """Both reports as one record for a health page.

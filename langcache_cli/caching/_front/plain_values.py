@@ -17,11 +17,11 @@ from langcache_cli.caching._front.context import Context
 from langcache_cli.caching._functions.options import TTL_RANGE
 from langcache_cli.caching._protocol.entry import Entry, parse
 from langcache_cli.caching._protocol.lifetime import milliseconds
+from langcache_cli.caching._protocol.store import Store
 from langcache_cli.caching._values.codec import Codec
 from langcache_cli.caching._values.compression import compressing
 from langcache_cli.caching._values.large.portions import in_portions
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.node import Node
 
 
 class Missing:
@@ -50,7 +50,7 @@ class PlainValues:
         self._remember(keys)
         runtime, full_keys = self._context.runtime(), [self._context.namespace.key(key) for key in keys]
         max_bytes = self._context.settings.max_decompressed_bytes
-        found = await runtime.read_if_allowed(lambda: _read(runtime.node, full_keys, max_bytes))
+        found = await runtime.read_if_allowed(lambda: _read(runtime.store, full_keys, max_bytes))
         return dict.fromkeys(keys, MISSING) if found is None else dict(zip(keys, found, strict=True))
 
     async def set_many(self, values: Mapping[str, Any], ttl: float | None) -> bool:
@@ -67,7 +67,7 @@ class PlainValues:
             commands.append(("SET", self._context.namespace.key(key), entry.to_bytes(), "PX", ttl_ms))
         runtime = self._context.runtime()
         try:
-            replies = await runtime.node.call_many(commands, budget=Budget(runtime.node.timeout))
+            replies = await runtime.server.call_many(commands, budget=Budget(runtime.server.timeout))
         except CacheError:
             await runtime.breathe()
             return False
@@ -78,14 +78,16 @@ class PlainValues:
         return self._context.settings.types.of_prefix(key.partition(":")[0]).ttl_seconds
 
 
-async def _read(node: Node, keys: Sequence[str], max_bytes: int) -> list[Any]:
+async def _read(store: Store, keys: Sequence[str], max_bytes: int) -> list[Any]:
     """The values of full keys, `MISSING` where there is none that can be used.
 
     Raises:
         CacheError: Redis could not be asked.
     """
-    replies = await node.call("MGET", *keys, budget=Budget(node.timeout)) if keys else []
-    return [await _value(stored, max_bytes) for stored in replies]
+    distinct = list(dict.fromkeys(keys))
+    values = await store.values_of(distinct, Budget(store.server.timeout)) if keys else []
+    found = dict(zip(distinct, values, strict=True))
+    return [await _value(found[key], max_bytes) for key in keys]
 
 
 async def _value(stored: bytes | None, max_bytes: int) -> Any:

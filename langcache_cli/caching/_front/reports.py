@@ -16,6 +16,7 @@ from langcache_cli.caching._statistics.report import (
     Numbers,
     ServerReport,
     cache_stats,
+    combined,
     server_report,
 )
 from langcache_cli.caching._wire.budget import Budget
@@ -31,7 +32,7 @@ class Reports:
 
     async def holds(self, key: str) -> bool:
         """See `Cache.holds`."""
-        return bool(await self._context.enabled_runtime().node.call("EXISTS", key))
+        return bool(await self._context.enabled_runtime().server.call("EXISTS", key))
 
     async def holds_tag(self, tag: str) -> bool:
         """See `Cache.holds_tag`."""
@@ -43,14 +44,14 @@ class Reports:
         selection = namespace.everything if pattern is None else namespace.matching(pattern)
         if type_name is not None:
             selection = namespace.of_type(type_name)
-        async for keys in scan(self._context.enabled_runtime().bulk_node, selection):
+        async for keys in scan(self._context.enabled_runtime().bulk_server, selection):
             yield [key.decode("utf-8", "replace") for key in keys]
 
     async def ping(self) -> float:
         """See `Cache.ping`."""
         runtime = self._context.enabled_runtime()
         started = runtime.loop.time()
-        await runtime.node.call("PING")
+        await asyncio.gather(*[node.call("PING") for node in await runtime.server.nodes()])
         return runtime.loop.time() - started
 
     async def report(
@@ -74,16 +75,25 @@ class Reports:
         report, _ = await self._server([], None)
         return report
 
+    async def usability(self) -> tuple[ServerReport, CacheError | None]:
+        """See `Cache.usability`."""
+        return await self._server(trial(self._context.settings.namespace), None)
+
     async def _server(
         self, tried: Sequence[tuple[str, ...]], budget: Budget | None
     ) -> tuple[ServerReport, CacheError | None]:
         """What Redis says of itself, and what keeps it from holding a cache, as far as ``tried`` shows."""
-        node = self._context.enabled_runtime().node
-        keys, info, *replies = await node.call_many([("DBSIZE",), ("INFO",), *tried], budget=budget)
-        for reply in (keys, info):
-            if isinstance(reply, ServerReplyError):
-                raise reply
-        return server_report(info, database_keys=keys), problem_of(info, replies)
+        server = self._context.enabled_runtime().server
+        questions = [("DBSIZE",), ("INFO",), *tried]
+        asked = [node.call_many(questions, budget=budget) for node in await server.nodes()]
+        reports, problems = [], []
+        for keys, info, *replies in await asyncio.gather(*asked):
+            for reply in (keys, info):
+                if isinstance(reply, ServerReplyError):
+                    raise reply
+            reports.append(server_report(info, database_keys=keys))
+            problems.append(problem_of(info, replies, is_cluster=server.is_cluster))
+        return combined(reports), next(filter(None, problems), None)
 
     async def stats(self) -> CacheStats:
         """See `Cache.stats`."""

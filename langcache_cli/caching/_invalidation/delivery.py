@@ -8,12 +8,12 @@ from itertools import islice
 from typing import Any
 
 from langcache_cli.caching._errors import CacheError
-from langcache_cli.caching._invalidation.confirmation import Confirmation
 from langcache_cli.caching._invalidation.outbox import Outbox, Waiting
 from langcache_cli.caching._keys.selection import Invalidation, Selection
 from langcache_cli.caching._protocol.scanning import unlink
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
-from langcache_cli.caching._wire.node import Node
+from langcache_cli.caching._wire.confirmation import Confirmation
+from langcache_cli.caching._wire.server import Server
 
 FIRST_RETRY_SECONDS = 0.05
 LAST_RETRY_SECONDS = 1.0
@@ -28,7 +28,7 @@ class Delivery:
     def __init__(
         self,
         outbox: Outbox,
-        node: Node,
+        server: Server,
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         count: Callable[[str, int], object],
@@ -37,15 +37,16 @@ class Delivery:
 
         Args:
             outbox: What to send.
-            node: Where to.
+            server: Where to.
             spawn: Runs an attempt in the background.
             count: Called with ``deferred`` or ``delivered`` and a number of invalidations.
         """
         self._outbox = outbox
-        self._node = node
+        self._server = server
         self._spawn = spawn
         self._count = count
         self._loop = asyncio.get_running_loop()
+        self._connections = 0
         self._timer: asyncio.TimerHandle | None = None
         self._under_way = False
         self._stopped = False
@@ -62,8 +63,8 @@ class Delivery:
         """Send again what was confirmed in the last minute by another server, or before a restart."""
         self._is_cut_off = False
         connection.call_at_end(self._connection_ended)
-        reconnected = self._node.connections_made > 1
-        if number := self._outbox.defer_recent(connection.server, reconnected=reconnected):
+        self._connections += 1
+        if number := self._outbox.defer_recent(connection.server, reconnected=self._connections > 1):
             self._count("deferred", number)
             self.soon()
 
@@ -89,13 +90,13 @@ class Delivery:
         waiting = self._outbox.waiting()
         keys = iter([item for item in waiting if isinstance(item, str)])
         while batch := list(islice(keys, KEYS_PER_COMMAND)):
-            confirmation = Confirmation(self._node)
-            await self._node.call("UNLINK", *batch)
+            confirmation = self._server.confirmation()
+            await self._server.remove(batch)
             self._confirm({key: waiting[key] for key in batch}, confirmation)
         selections = [item for item in waiting if isinstance(item, Selection)]
         if selections:
-            confirmation = Confirmation(self._node)
-            await unlink(self._node, *selections)
+            confirmation = self._server.confirmation()
+            await unlink(self._server, *selections)
             self._confirm({item: waiting[item] for item in selections}, confirmation)
 
     def _connection_ended(self) -> None:
@@ -111,7 +112,7 @@ class Delivery:
             CacheUnavailableError: No connection.
         """
         if self._outbox.has_recent():
-            await self._node.connect()
+            await self._server.connect()
         self._is_cut_off = False
 
     def _confirm(self, confirmed: dict[Invalidation, Waiting], by: Confirmation) -> None:

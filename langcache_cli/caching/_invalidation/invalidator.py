@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from langcache_cli.caching._errors import CacheUnavailableError
-from langcache_cli.caching._invalidation.confirmation import Confirmation
 from langcache_cli.caching._invalidation.delivery import Delivery
 from langcache_cli.caching._invalidation.outbox import Outbox
 from langcache_cli.caching._keys.selection import Invalidation, Selection
 from langcache_cli.caching._protocol.scanning import unlink
 from langcache_cli.caching._protocol.store import Store
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.node import Node
+from langcache_cli.caching._wire.confirmation import Confirmation
+from langcache_cli.caching._wire.server import Server
 
 
 class Invalidator:
@@ -25,7 +25,7 @@ class Invalidator:
         outbox: Outbox,
         *,
         delivery: Delivery | None,
-        selection_node: Node,
+        selection_server: Server,
         forget: Callable[[Sequence[Invalidation]], object],
     ) -> None:
         """Prepare.
@@ -34,13 +34,13 @@ class Invalidator:
             store: Removes keys.
             outbox: Remembers what was confirmed.
             delivery: Takes what Redis does not confirm; None raises instead.
-            selection_node: Where the keys of selections are searched for and removed.
+            selection_server: Where the keys of selections are searched for and removed.
             forget: Drops invalidations from the near cache.
         """
         self._store = store
         self._outbox = outbox
         self._delivery = delivery
-        self._selection_node = selection_node
+        self._selection_server = selection_server
         self._forget = forget
 
     async def invalidate_keys(self, keys: Sequence[str]) -> int:
@@ -49,11 +49,11 @@ class Invalidator:
         Raises:
             CacheUnavailableError: Redis did not confirm, and there is no delivery.
         """
-        return await self._invalidate_keys(keys, Budget(self._store.node.timeout))
+        return await self._invalidate_keys(keys, Budget(self._store.server.timeout))
 
     async def _invalidate_keys(self, keys: Sequence[str], budget: Budget) -> int:
         removed = await self._remove_or_defer(
-            keys, lambda: self._store.invalidate(keys, budget), Confirmation(self._store.node)
+            keys, lambda: self._store.invalidate(keys, budget), self._store.server.confirmation()
         )
         return removed or 0
 
@@ -70,8 +70,8 @@ class Invalidator:
         """
         return await self._remove_or_defer(
             [selection],
-            lambda: unlink(self._selection_node, selection, keys_per_second=keys_per_second),
-            Confirmation(self._selection_node),
+            lambda: unlink(self._selection_server, selection, keys_per_second=keys_per_second),
+            self._selection_server.confirmation(),
         )
 
     async def invalidate_all(self, invalidations: Sequence[Invalidation]) -> int | None:
@@ -85,7 +85,7 @@ class Invalidator:
         """
         selections = [item for item in invalidations if isinstance(item, Selection)]
         keys = [item for item in invalidations if isinstance(item, str)]
-        node, budget = self._selection_node, Budget(self._store.node.timeout)
+        server, budget = self._selection_server, Budget(self._store.server.timeout)
         try:
             if keys:
                 await self._invalidate_keys(keys, budget)
@@ -97,8 +97,8 @@ class Invalidator:
             return None
         return await self._remove_or_defer(
             selections,
-            lambda: unlink(node, *selections, budget=budget if self._delivery is not None else None),
-            Confirmation(node),
+            lambda: unlink(server, *selections, budget=budget if self._delivery is not None else None),
+            server.confirmation(),
         )
 
     def defer(self, invalidations: Sequence[Invalidation]) -> None:
@@ -117,7 +117,7 @@ class Invalidator:
     ) -> int | None:
         """Remove, and return how many there were; None if Redis did not confirm, and it was deferred."""
         try:
-            with self._store.node.errors_as_unavailable():
+            with self._store.server.errors_as_unavailable():
                 removed = await remove()
             server = confirmation.server()
         except CacheUnavailableError:

@@ -263,7 +263,7 @@ class Call:
 
     async def _join_watched(self, flight: Joinable) -> LoadResult | None:
         """`Joinable.join` for a call inside a load; None also when the two loads wait for each other."""
-        watch = CycleWatch(self.runtime.node, self.runtime.settings.namespace, flight.token)
+        watch = CycleWatch(self.runtime.server, self.runtime.settings.namespace, flight.token)
         joining = asyncio.ensure_future(flight.join())
         watching = asyncio.ensure_future(watch.found())
         try:

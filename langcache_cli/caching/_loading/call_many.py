@@ -87,7 +87,7 @@ class CallMany:
         """Fill in the results; or return the values, if each item was there and none is asked for twice."""
         self._reader, self._runtime, self._spec = reader, reader.runtime, reader.spec
         self._loads_before = self._runtime.running_loads.started
-        self._budget = Budget(self._runtime.node.timeout)
+        self._budget = Budget(self._runtime.server.timeout)
         tags = list(self._tags.values()) if self._tags is not None else None
         read = await read_many(reader, self._keys, tags, self._budget)
         if read is None:
@@ -103,7 +103,7 @@ class CallMany:
     async def _answer_rest(self, read: Read) -> None:
         missing, waiting, due = await self._sorted(read)
         if due:
-            load = self._load_many(Budget(self._runtime.node.timeout))
+            load = self._load_many(Budget(self._runtime.server.timeout))
             in_background = not self._takes_session
             refreshed = refresh_many(self._reader, load, due, self._load_of, in_background=in_background)
             self._results.update(await refreshed)

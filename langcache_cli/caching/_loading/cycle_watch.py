@@ -11,7 +11,7 @@ import asyncio
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._single_flight.nesting import held_up, is_inside, reachable
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.node import Node
+from langcache_cli.caching._wire.server import Server
 
 PAUSE_SECONDS = 0.1
 """Most waits are shorter, and cost no command."""
@@ -24,9 +24,9 @@ MAX_TOKENS = 100
 class CycleWatch:
     """The watch of one call that waits for a load of another process."""
 
-    def __init__(self, node: Node, namespace: str, token: str) -> None:
+    def __init__(self, server: Server, namespace: str, token: str) -> None:
         """Prepare; ``token`` is that of the load that the call waits for."""
-        self._node = node
+        self._server = server
         self._namespace = namespace
         self._token = token
 
@@ -46,15 +46,15 @@ class CycleWatch:
             ("SET", self._key(token), ",".join(sorted(reachable(token) - {token})), "PX", KEPT_MS)
             for token in held_up()[:MAX_TOKENS]
         ]
-        await self._node.call_many(commands, budget=Budget(self._node.timeout))
+        await self._server.call_many(commands, budget=Budget(self._server.timeout))
 
     async def _waits_for_us(self) -> bool:
         known: set[str] = set()
         pending = {self._token}
         while pending and len(known) < MAX_TOKENS:
             known |= pending
-            replies = await self._node.call_many(
-                [("GET", self._key(token)) for token in pending], budget=Budget(self._node.timeout)
+            replies = await self._server.call_many(
+                [("GET", self._key(token)) for token in pending], budget=Budget(self._server.timeout)
             )
             texts = [reply.decode("ascii", "replace") for reply in replies if isinstance(reply, bytes)]
             listed = {token for text in texts for token in text.split(",")[:MAX_TOKENS]}

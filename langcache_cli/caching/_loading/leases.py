@@ -97,7 +97,7 @@ class Leases:
     ) -> tuple[list[Lease], list[bool]]:
         """`with_tags` and `acquire`, see `tagged_leases`; ``seen`` has the versions at the look-up."""
         ours, found = await acquire_tagged(
-            *(self._store, leases, tags, self._budget or Budget(self._store.node.timeout)),
+            *(self._store, leases, tags, self._budget or Budget(self._store.server.timeout)),
             ttl_ms=self._tag_ttl_ms,
             seen=seen,
             rejected=rejected,
@@ -123,7 +123,7 @@ class Leases:
 
     async def elect(self, leases: Sequence[Lease], entry_ids: Sequence[str]) -> list[bool]:
         """Take the leases of entries that are served meanwhile; False for each that another load has."""
-        budget = self._budget or Budget(self._store.node.timeout)
+        budget = self._budget or Budget(self._store.server.timeout)
         return [bool(reply) for reply in raise_errors(await self._store.elect(leases, entry_ids, budget))]
 
     def renewing(self, leases: Sequence[Lease]) -> LeaseRenewal:

@@ -58,7 +58,7 @@ class Load:
         self.tag_keys = address.tags
         self.origin = origin
         self.lifetime = lifetime
-        self.budget = Budget(runtime.node.timeout)
+        self.budget = Budget(runtime.server.timeout)
         self._renewal: LeaseRenewal | None = None
         self.was_absent = False
         """True once the lease of a key without a usable value was taken."""

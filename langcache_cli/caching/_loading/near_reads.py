@@ -43,7 +43,6 @@ class NearReads:
         self.must_poll = cache.must_poll
         self._cache = cache
         self._get = cache.get
-        self._node = runtime.node
         self._unconfirmed = runtime.outbox.unconfirmed
         self._codec = spec.codec
         self._decode = spec.codec.decode
@@ -89,8 +88,8 @@ class NearReads:
 
     def start_fill(self, key: str) -> NearFill | None:
         """Ask for the TTL of the entry that is about to be looked up, over the same connection."""
-        connection = self._node.connection
-        if connection is None or not self._cache.is_tracking(connection) or self._unconfirmed:
+        connection = self._cache.connection
+        if connection is None or self._unconfirmed:
             return None
         generation = self._cache.memory.generation
         return NearFill(generation, monotonic(), connection.request([("PTTL", key)]).future)

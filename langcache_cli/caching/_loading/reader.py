@@ -67,11 +67,11 @@ class Reader:
         self._keys = spec.compiled_keys(self._namespace)
         self._match_header = servable_header(self._codec.fingerprint)
         self._count_hit = self.hits.count
-        self._node = runtime.node
-        self._try_lookup = runtime.node.try_lookup
-        self._look_ups = runtime.node.look_ups
+        self._server = runtime.server
+        self._try_lookup = runtime.server.try_lookup
+        self._look_ups = runtime.server.look_ups
         self._admission = runtime.admission
-        self._clock = runtime.node.clock
+        self._clock = runtime.server.clock
         self._running_loads = runtime.running_loads
         self._unconfirmed = runtime.outbox.unconfirmed
         self._misses_in_a_row = 0
@@ -122,7 +122,7 @@ class Reader:
                 if value is not SLOW_PATH:
                     return value
                 seen = seen_in(found, tagged=self._tagged)
-        time_left = self._node.time_left(clock_started)
+        time_left = self._server.time_left(clock_started)
         await self._admission.admitted(line)
         call = self._slow_call(keys, function, args, kwargs, loads_before=loads_before, time_left=time_left)
         return await self._go_on(call, seen, started, refresh_due=refresh_due)
@@ -140,7 +140,7 @@ class Reader:
 
         One call at a time: in a burst of hits after a row of misses the others look up together.
         """
-        if self._unconfirmed or self._node.breaker.open or self._admission.crowded:
+        if self._unconfirmed or self._server.is_down or self._admission.crowded:
             return False
         if key in self.runtime.uncacheable:  # its call takes no lease, and would not see what is there
             return False
@@ -149,7 +149,7 @@ class Reader:
 
     async def _admitted_unless_bypassed(self, line: Line | None) -> None:
         """`Admission.admitted` for a call that has to connect; one that bypasses the cache never waits."""
-        if not (self._unconfirmed or self._node.breaker.open):
+        if not (self._unconfirmed or self._server.is_down):
             await self._admission.admitted(line)
 
     def near_answer(self, near: NearReads, key_args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

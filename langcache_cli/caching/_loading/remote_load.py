@@ -52,7 +52,7 @@ async def wait_for_change(store: Store, placeholder: Placeholder, key: str, *, w
             await changes.wait(longest * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load; no secret depends on it
             pause = min(1.5 * pause, LAST_PAUSE_SECONDS)
             try:
-                seen = await store.look_up(key, Budget(store.node.timeout))
+                seen = await store.look_up(key, Budget(store.server.timeout))
             except CacheError as error:
                 return LoadResult(failure=error)
             shown = parse(seen.stored) if seen.stored else None
@@ -65,6 +65,6 @@ async def wait_for_change(store: Store, placeholder: Placeholder, key: str, *, w
 
 async def _give_end(store: Store, key: str) -> None:
     """Let a lease that never ends, which no version of this package takes, end after one lease time."""
-    budget = Budget(store.node.timeout)
-    if await store.node.call("PTTL", key, budget=budget) == WITHOUT_END:
-        await store.node.call("PEXPIRE", key, store.lease_ms, budget=budget)
+    budget = Budget(store.server.timeout)
+    if await store.server.call("PTTL", key, budget=budget) == WITHOUT_END:
+        await store.server.call("PEXPIRE", key, store.lease_ms, budget=budget)

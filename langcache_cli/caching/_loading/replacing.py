@@ -52,7 +52,7 @@ async def replace(load: Load, lease: Lease) -> LoadResult:
 
 
 async def _replace(load: Load, lease: Lease) -> LoadResult:
-    errors_as_unavailable = load.runtime.node.errors_as_unavailable
+    errors_as_unavailable = load.runtime.server.errors_as_unavailable
     try:
         with errors_as_unavailable():
             lease = await load.with_tags(lease)
@@ -104,7 +104,7 @@ async def let_end(load: Load, lease: Lease) -> None:
     No load runs under this lease any more, so no call may wait for it.
     """
     store = load.runtime.store
-    found = parse((await store.look_up(load.key, Budget(store.node.timeout))).stored or b"")
+    found = parse((await store.look_up(load.key, Budget(store.server.timeout))).stored or b"")
     if isinstance(found, Entry) and found.id == lease.token:
         left_ms = found.fresh_until_ms + load.lifetime.stale_ms - load.runtime.now_ms()
         await store.release([lease], left_ms=max(0, left_ms))

@@ -71,9 +71,10 @@ class NearCache:
             self._timer.cancel()
             self._timer = None
 
-    def is_tracking(self, connection: BatchedConnection) -> bool:
-        """True if the server pushes changes over ``connection``."""
-        return self._is_tracking and connection is self._connection
+    @property
+    def connection(self) -> BatchedConnection | None:
+        """The connection over which the server pushes changes; None while it does not."""
+        return self._connection if self._is_tracking else None
 
     def get(self, key: str, now: float) -> NearEntry | None:
         """The entry under ``key`` if it may be served at ``now``, by `time.monotonic`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from langcache_cli.caching._keys.selection import Selection
 from langcache_cli.caching._protocol.pace import Pace
@@ -11,6 +11,7 @@ from langcache_cli.caching._protocol.union import Union, together
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.node import Node
+from langcache_cli.caching._wire.server import Server
 
 KEYS_PER_SCAN = 300
 """Enough to keep the server busy while the previous keys travel. More is no quicker and
@@ -28,43 +29,57 @@ START = b"0"
 """The cursor that begins a search, and that ends it."""
 
 
-async def scan(node: Node, selection: Selection) -> AsyncIterator[list[bytes]]:
+async def scan(server: Server, selection: Selection) -> AsyncIterator[list[bytes]]:
     """Yield batches of the selected keys. Keys that come or go meanwhile may be missing.
 
     Raises:
         CacheUnavailableError: The server went away.
     """
     for union in together([selection]):
-        search = _Search(node, union, None)
-        while not search.ended:
-            if found := search.selected(await search.step(KEYS_PER_SCAN)):
-                yield found
+        for node in await server.nodes():
+            search = _Search(node, union, None)
+            while not search.ended:
+                if found := search.selected(await search.step(KEYS_PER_SCAN)):
+                    yield found
 
 
 async def unlink(
-    node: Node, *selections: Selection, keys_per_second: float | None = None, budget: Budget | None = None
+    server: Server,
+    *selections: Selection,
+    keys_per_second: float | None = None,
+    budget: Budget | None = None,
+    on_removed: Callable[[int], object] = lambda _: None,
 ) -> int:
     """Remove the selected keys in one pass, if their patterns allow it, and return their number.
 
     A load of such a key that was under way when this began is refused when it wants to store.
 
     Args:
-        node: The server.
+        server: Where they are.
         selections: The keys.
         keys_per_second: Upper bound for the rate; None for none.
-        budget: Upper bound for the time of all; None lets each command take the node's own.
+        budget: Upper bound for the time of all; None lets each command take the server's own.
+        on_removed: Called with the number of keys of each removal that was confirmed.
 
     Raises:
         CacheUnavailableError: The server went away; some keys may have been removed.
     """
     pace, removed = Pace(keys_per_second), 0
     for union in together(selections):
-        removed += await _unlink(node, _Search(node, union, budget), pace)
+        for node in await server.nodes():
+            search = _Search(node, union, budget)
+            removed += await _unlink(server, search, pace, on_removed)
     return removed
 
 
-async def _unlink(node: Node, search: _Search, pace: Pace) -> int:
+async def _unlink(server: Server, search: _Search, pace: Pace, on_removed: Callable[[int], object]) -> int:
     """One pass of `unlink`."""
+
+    async def remove(keys: list[bytes]) -> int:
+        count = await server.remove(keys, budget=search.budget)
+        on_removed(count)
+        return count
+
     step, enough = pace.step(KEYS_PER_SCAN), pace.gathered(KEYS_PER_UNLINK)
     removed, scans, found = 0, 0, list[bytes]()
     removing: asyncio.Task[int] | None = None
@@ -81,7 +96,7 @@ async def _unlink(node: Node, search: _Search, pace: Pace) -> int:
             scans += 1
             if found and (len(found) >= enough or scans >= SCANS_PER_UNLINK or searching is None):
                 removed += await removing if removing is not None else 0
-                removing = asyncio.create_task(node.call("UNLINK", *found, budget=search.budget))
+                removing = asyncio.create_task(remove(found))
                 scans, found = 0, []
             await pace.keep(len(selected))
         return removed + (await removing if removing is not None else 0)

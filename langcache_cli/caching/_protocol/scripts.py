@@ -14,13 +14,10 @@ from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._protocol import header
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.connection import Argument
-from langcache_cli.caching._wire.node import Node
+from langcache_cli.caching._wire.server import Server
 
 Column = Sequence[Argument]
 """One argument of a script for each of its keys."""
-
-KEYS_PER_RUN = 100
-"""A run of so many keys takes the server about half a millisecond, in which it serves no other client."""
 
 BYTES_PER_RUN = 128 * 1024
 """Upper bound for the arguments of one run: the server holds a command in memory until it is complete."""
@@ -38,6 +35,11 @@ class Run(NamedTuple):
 
     n_keys: int
     arguments: tuple[Argument, ...]
+
+    @property
+    def key(self) -> str:
+        """The first key."""
+        return str(self.arguments[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +82,24 @@ class Step(NamedTuple):
 
 
 async def run_script(
-    node: Node, step: str, keys: Sequence[str], *columns: Column, budget: Budget | None = None
+    server: Server, step: str, keys: Sequence[str], *columns: Column, budget: Budget | None = None
 ) -> list[Any]:
     """`run_scripts` for one step.
 
     Args:
-        node: The server.
+        server: Where to run it.
         step: One of `STEPS`.
         keys: The keys.
         columns: The arguments: each column holds one argument for every key.
-        budget: Upper bound for the time; without it the node's own.
+        budget: Upper bound for the time; without it the server's own.
     """
-    (results,) = await run_scripts(node, [Step(step, keys, columns)], budget=budget)
+    (results,) = await run_scripts(server, [Step(step, keys, columns)], budget=budget)
     return results
 
 
-async def run_scripts(node: Node, steps: Sequence[Step], *, budget: Budget | None = None) -> list[list[Any]]:
+async def run_scripts(
+    server: Server, steps: Sequence[Step], *, budget: Budget | None = None
+) -> list[list[Any]]:
     """Run steps, each on any number of keys, all in one round trip.
 
     The first time that a server runs a step may come after later steps that it knows.
@@ -106,53 +110,58 @@ async def run_scripts(node: Node, steps: Sequence[Step], *, budget: Budget | Non
     Raises:
         CacheUnavailableError: Not all replies came within the budget, or the breaker is open.
     """
-    budget = budget or Budget(node.timeout)
+    budget = budget or Budget(server.timeout)
     if all(len(step.keys) == 1 for step in steps):
-        return await _run_for_one_key(node, steps, budget)
-    portions = [(script(step.name), run) for step in steps for run in runs(step.keys, step.columns)]
-    replies = await node.call_many([lua.by_digest(run) for lua, run in portions], budget=budget)
+        return await _run_for_one_key(server, steps, budget)
+    portions = [
+        (script(step.name), run)
+        for step in steps
+        for run in runs(step.keys, step.columns, keys_per_run=server.keys_per_script)
+    ]
+    replies = await server.call_many([lua.by_digest(run) for lua, run in portions], budget=budget)
     unknown = [index for index, reply in enumerate(replies) if _is_noscript(reply)]
     if unknown:
-        # EVAL makes the server remember the digest, which the later runs use
-        first = {portions[index][0]: index for index in reversed(unknown)}
+        # EVAL makes a node remember the digest, which the later runs use
+        unique = {index: (portions[index][0], server.source_of(portions[index][1].key)) for index in unknown}
+        first = {unique[index]: index for index in reversed(unknown)}
         again = [
-            lua.by_source(run) if first[lua] == index else lua.by_digest(run)
+            lua.by_source(run) if first[unique[index]] == index else lua.by_digest(run)
             for index in unknown
             for lua, run in [portions[index]]
         ]
-        for index, reply in zip(unknown, await node.call_many(again, budget=budget), strict=True):
+        for index, reply in zip(unknown, await server.call_many(again, budget=budget), strict=True):
             replies[index] = reply
     results: list[Any] = []
     for (_, run), reply in zip(portions, replies, strict=True):
         results += reply if isinstance(reply, list) else [reply] * run.n_keys
-    node.raise_if_not_serving(results)
+    server.raise_if_not_serving(results)
     if len(steps) == 1:
         return [results]
     of_steps = iter(results)
     return [list(islice(of_steps, len(step.keys))) for step in steps]
 
 
-async def _run_for_one_key(node: Node, steps: Sequence[Step], budget: Budget) -> list[list[Any]]:
+async def _run_for_one_key(server: Server, steps: Sequence[Step], budget: Budget) -> list[list[Any]]:
     """`run_scripts` for steps that have one key each, as those of most misses."""
     commands: list[tuple[Argument, ...]] = [
         ("EVALSHA", script(step.name).digest, 1, step.keys[0], *[column[0] for column in step.columns])
         for step in steps
     ]
-    replies = await node.call_many(commands, budget=budget)
+    replies = await server.call_many(commands, budget=budget)
     for place, reply in enumerate(replies):
         if _is_noscript(reply):
             by_source = ("EVAL", script(steps[place].name).source, *commands[place][2:])
-            (replies[place],) = await node.call_many([by_source], budget=budget)
+            (replies[place],) = await server.call_many([by_source], budget=budget)
     results = [reply if isinstance(reply, list) else [reply] for reply in replies]
     for result in results:
-        node.raise_if_not_serving(result)
+        server.raise_if_not_serving(result)
     return results
 
 
-def runs(keys: Sequence[str], columns: Sequence[Column]) -> Iterator[Run]:
-    """Split keys into runs of at most `KEYS_PER_RUN` keys and about `BYTES_PER_RUN` bytes."""
-    for start in range(0, len(keys), KEYS_PER_RUN):
-        end = start + KEYS_PER_RUN
+def runs(keys: Sequence[str], columns: Sequence[Column], *, keys_per_run: int) -> Iterator[Run]:
+    """Split keys into runs of at most ``keys_per_run`` keys and about `BYTES_PER_RUN` bytes."""
+    for start in range(0, len(keys), keys_per_run):
+        end = start + keys_per_run
         yield from _halved(keys[start:end], [column[start:end] for column in columns])
 
 

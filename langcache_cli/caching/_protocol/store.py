@@ -31,7 +31,7 @@ from langcache_cli.caching._protocol.known_tags import KnownTags
 from langcache_cli.caching._protocol.scripts import Column, run_script
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP
-from langcache_cli.caching._wire.node import Node
+from langcache_cli.caching._wire.server import Server
 
 REJECTED_BYTES = 256
 """How much of an unusable value identifies it: the random id in a header ends well before."""
@@ -78,19 +78,19 @@ class Store:
     """Reads and writes entries on one server.
 
     Steps return one result for each lease, error replies in their place (see `raise_errors`). Every method
-    raises `CacheUnavailableError` like `Node.call`; a budget of None allows each step `Node.timeout`.
+    raises `CacheUnavailableError` like `Server`; a budget of None allows each step `Server.timeout`.
     """
 
-    def __init__(self, node: Node, *, lease_seconds: float, now_ms: Callable[[], int] = now_ms) -> None:
-        """Use ``node``; leases last ``lease_seconds`` from their last renewal."""
-        self.node = node
+    def __init__(self, server: Server, *, lease_seconds: float, now_ms: Callable[[], int] = now_ms) -> None:
+        """Use ``server``; leases last ``lease_seconds`` from their last renewal."""
+        self.server = server
         self.lease_ms = max(1, round(lease_seconds * 1000))
         self._now_ms = now_ms
         self.known_tags = KnownTags()
 
     async def look_up(self, key: str, budget: Budget, *, tag_keys: Sequence[str] = ()) -> Seen:
         """The bytes under ``key`` and the versions of its tags, all at the same moment."""
-        return seen_in(await self.node.lookup((key, *tag_keys), budget=budget), tagged=bool(tag_keys))
+        return seen_in(await self.server.lookup((key, *tag_keys), budget=budget), tagged=bool(tag_keys))
 
     async def values_of(self, keys: Sequence[str], budget: Budget) -> list[bytes | None]:
         """The bytes under many keys, each of which is given once.
@@ -99,9 +99,9 @@ class Store:
         was current at any moment of the look-up, and that an entry records, makes the entry valid.
         """
         if len(keys) == 1:
-            return [await self.node.lookup(tuple(keys), budget=budget)]
+            return [await self.server.lookup(tuple(keys), budget=budget)]
         if len(keys) <= KEYS_PER_LOOKUP:
-            found: list[bytes | None] = await self.node.lookup(tuple(keys), budget=budget)
+            found: list[bytes | None] = await self.server.lookup(tuple(keys), budget=budget)
             return found
         portions = [keys[at : at + KEYS_PER_LOOKUP] for at in range(0, len(keys), KEYS_PER_LOOKUP)]
         look_up = partial(self.values_of, budget=budget)
@@ -124,7 +124,7 @@ class Store:
             return ()
         columns = new_ids(len(tags)), [ttl_ms] * len(tags)
         return self.versions_in(
-            raise_errors(await run_script(self.node, "tag", tags, *columns, budget=budget))
+            raise_errors(await run_script(self.server, "tag", tags, *columns, budget=budget))
         )
 
     @staticmethod
@@ -230,15 +230,14 @@ class Store:
     async def invalidate(self, keys: Sequence[str], budget: Budget) -> int:
         """Remove keys: entries with the right to store loads of them under way, and versions of tags."""
         self.known_tags.forget(keys)
-        removed: int = await self.node.call("UNLINK", *keys, budget=budget)
-        return removed
+        return await self.server.remove(keys, budget=budget)
 
     async def _run(
         self, step: str, leases: Sequence[Lease], *columns: Column, budget: Budget | None
     ) -> list[Any]:
         if not leases:
             return []
-        return await run_script(self.node, step, [lease.key for lease in leases], *columns, budget=budget)
+        return await run_script(self.server, step, [lease.key for lease in leases], *columns, budget=budget)
 
     def _taking(self, leases: Sequence[Lease]) -> tuple[list[bytes], list[int]]:
         """The placeholders of leases, and how long the leases last."""

@@ -84,7 +84,7 @@ async def acquire_tagged(
     guessed = {tag: one if is_id(one) else new for tag, one, new in zip(distinct, known, fresh, strict=True)}
     leases = _with_versions(leases, tags, guessed)
     replies, found = await run_scripts(
-        store.node,
+        store.server,
         [
             # never the guess: a version that was invalidated must not come back
             Step("tag", distinct, (fresh, [ttl_ms] * len(distinct))),

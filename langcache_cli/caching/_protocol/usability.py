@@ -22,17 +22,17 @@ _TRIED: Final = (
     ("PEXPIRE", "{key}", "1"),
     ("DEL", "{key}"),
     ("UNLINK", "{key}"),
-    ("EVAL", "return 1", "0"),
-    ("EVALSHA", 40 * "0", "0"),
-    ("HGETALL", "{stats}"),
     ("SCAN", "0", "COUNT", "1"),
+    ("EVAL", "return 1", "1", "{key}"),
+    ("EVALSHA", 40 * "0", "1", "{key}"),
+    ("HGETALL", "{stats}"),
 )
 """Commands of the cache, on keys that do not exist, so that none of them changes anything."""
 
 FULL: Final = 0.99
 """Of maxmemory; what is left is less than the buffers of some clients."""
 
-_HARMLESS: Final = frozenset({"NOSCRIPT", "ERR"})
+_HARMLESS: Final = frozenset({"NOSCRIPT", "ERR", "MOVED", "ASK"})
 """Error replies to these that say nothing about rights or the state of the server."""
 
 
@@ -42,19 +42,20 @@ def trial(namespace: str) -> list[tuple[str, ...]]:
     return [tuple(word.format(**names) for word in command) for command in _TRIED]
 
 
-def problem_of(info: bytes, replies: Sequence[Any]) -> CacheError | None:
+def problem_of(info: bytes, replies: Sequence[Any], *, is_cluster: bool = False) -> CacheError | None:
     """What keeps a server from holding a cache, with what to do about it; None for nothing.
 
     Args:
         info: The reply to ``INFO``.
         replies: Those to `trial`.
+        is_cluster: True if the URL names a cluster.
     """
     lines = (line.partition(":") for line in info.decode("utf-8", "replace").splitlines())
     facts = {name: value.strip() for name, _, value in lines}
     refused = next(filter(_says_no, replies), None)
-    if facts.get("cluster_enabled") == "1":
+    if facts.get("cluster_enabled") == "1" and not is_cluster:
         return ConfigurationError(
-            "REDIS_URL names a node of a Redis Cluster, which langcache cannot use; set it to a plain server",
+            "REDIS_URL names a node of a Redis Cluster; write redis+cluster:// (with TLS rediss+cluster://)",
             variable="REDIS_URL",
         )
     if facts.get("role") != "slave":

@@ -35,7 +35,8 @@ from langcache_cli.caching._statistics.publisher import Publisher
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.externals import Externals
 from langcache_cli.caching._wire.handshake import connect
-from langcache_cli.caching._wire.node import Node
+from langcache_cli.caching._wire.new_server import new_server
+from langcache_cli.caching._wire.one_server import OneServer
 from langcache_cli.caching._wire.outage_log import OutageLog
 from langcache_cli.caching._wire.redis_py_client import abandon_client, close_client, new_client
 
@@ -77,18 +78,18 @@ class Runtime:
         self.now_ms = externals.now_ms
         self.background = Background(self.loop)
         self.spawn, self.breathe = self.background.spawn, self.background.breathe
-        self.node = Node(
-            settings.address,
+        self.server = new_server(
+            settings,
             timeout=settings.operation_timeout,
             connect=externals.connect,
             on_connect=self._connected,
             outages=outages if defer_invalidations else None,  # a tool gets the errors themselves
         )
-        self.bulk_node = Node(settings.address, timeout=BULK_TIMEOUT_SECONDS, connect=externals.connect)
+        self.bulk_server = new_server(settings, timeout=BULK_TIMEOUT_SECONDS, connect=externals.connect)
         """A connection of its own for operations on many keys."""
-        self.store = Store(self.node, lease_seconds=settings.lease_seconds, now_ms=self.now_ms)
-        self.bulk_store = Store(self.bulk_node, lease_seconds=settings.lease_seconds, now_ms=self.now_ms)
-        self.fleet_totals = FleetTotals(self.bulk_node, settings.namespace, now_ms=self.now_ms)
+        self.store = Store(self.server, lease_seconds=settings.lease_seconds, now_ms=self.now_ms)
+        self.bulk_store = Store(self.bulk_server, lease_seconds=settings.lease_seconds, now_ms=self.now_ms)
+        self.fleet_totals = FleetTotals(self.bulk_server, settings.namespace, now_ms=self.now_ms)
         self.publisher = Publisher(
             statistics,
             self.fleet_totals,
@@ -114,14 +115,14 @@ class Runtime:
             self.settings.address, timeout=self.settings.operation_timeout, spawn=self.spawn, enabled=enabled
         )
         self._renewals = {
-            store.node: LeaseRenewals(store, load_timeout=load_timeout, spawn=self.spawn, keeper=keeper)
+            store.server: LeaseRenewals(store, load_timeout=load_timeout, spawn=self.spawn, keeper=keeper)
             for store in (self.store, self.bulk_store)
         }
 
     def _new_delivery(self) -> Delivery:
         return Delivery(
             self.outbox,
-            self.node,
+            self.server,
             spawn=self.spawn,
             count=lambda counter, number: self.record(OUTBOX, counter, number),
         )
@@ -132,7 +133,7 @@ class Runtime:
             self.outbox,
             delivery=self._delivery if defers else None,
             # A request must not wait for a hung Redis; what it does not answer in time goes to the outbox.
-            selection_node=self.node if defers else self.bulk_node,
+            selection_server=self.server if defers else self.bulk_server,
             forget=self.forget,
         )
 
@@ -169,10 +170,10 @@ class Runtime:
 
     def near(self) -> NearCache | None:
         """The near cache, made for the first function that asks; None if settings give it no memory."""
-        if self._near is None and self.settings.near_cache_bytes:
+        if self._near is None and self.settings.near_cache_bytes and isinstance(self.server, OneServer):
             self._near = NearCache(NearMemory(self.settings.near_cache_bytes), self.settings.namespace)
-            if self.node.connection is not None:
-                self._near.start_tracking(self.node.connection)
+            if (connection := self.server.node.connection) is not None:
+                self._near.start_tracking(connection)
         return self._near
 
     def forget(self, invalidations: Sequence[Invalidation]) -> None:
@@ -189,11 +190,11 @@ class Runtime:
 
     def renewing(self, store: Store, leases: Sequence[Lease]) -> LeaseRenewal:
         """A context manager that prolongs leases, for as long as a load may take."""
-        return LeaseRenewal(leases, self._renewals[store.node])
+        return LeaseRenewal(leases, self._renewals[store.server])
 
     def release_soon(self, store: Store, leases: Sequence[Lease], *, entries_too: bool = True) -> None:
         """Give leases back in the background; see `Store.release`. Does nothing while Redis is down."""
-        if leases and not store.node.breaker.open:
+        if leases and not store.server.is_down:
             self.spawn(store.release(leases, entries_too=entries_too))
 
     # -- counting --
@@ -235,7 +236,7 @@ class Runtime:
         self._end_readers()
         if self._client is not None:
             abandon_client(self._client)
-        for server in (self.node, self.bulk_node, self.key_watch):
+        for server in (self.server, self.bulk_server, self.key_watch):
             server.abandon()
 
     async def aclose(self) -> None:
@@ -244,7 +245,7 @@ class Runtime:
         Cancelled, it still does all but deliver. Calls under way get their values and do not store them.
         """
         try:
-            await self.background.finish(self.node.timeout)
+            await self.background.finish(self.server.timeout)
             await self._deliver_invalidations()
             with contextlib.suppress(CacheError):
                 await self.publisher.now()
@@ -281,7 +282,7 @@ class Runtime:
         self._end_readers()
         self._delivery.stop()
         self.publisher.stop()
-        ending = [*self.node.abandon(), *self.bulk_node.abandon(), *self.key_watch.abandon()]
+        ending = [*self.server.abandon(), *self.bulk_server.abandon(), *self.key_watch.abandon()]
         ending += self.background.tasks()
         for task in ending:
             task.cancel()

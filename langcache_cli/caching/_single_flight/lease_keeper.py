@@ -16,7 +16,7 @@ from typing import Protocol
 from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._protocol.store import Lease, Store
-from langcache_cli.caching._wire.node import Node
+from langcache_cli.caching._wire.new_server import new_server
 
 RENEWALS_PER_LEASE = 3
 """A lease survives two renewals that were lost."""
@@ -63,8 +63,8 @@ class LeaseKeeper:
         """The keeper of leases of which each survives `RENEWALS_PER_LEASE` - 1 lost renewals."""
 
         def new_store() -> Store:
-            node = Node(settings.address, timeout=settings.lease_seconds)
-            return Store(node, lease_seconds=settings.lease_seconds)
+            server = new_server(settings, timeout=settings.lease_seconds)
+            return Store(server, lease_seconds=settings.lease_seconds)
 
         return cls(new_store, interval=settings.lease_seconds / RENEWALS_PER_LEASE)
 
@@ -115,5 +115,5 @@ class LeaseKeeper:
             for kept in late:
                 kept.renewed_at = monotonic()
         finally:
-            store.node.abandon()
+            store.server.abandon()
             await asyncio.sleep(0)  # the transport closes its socket in the next turn of the loop

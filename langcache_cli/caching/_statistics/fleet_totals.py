@@ -18,7 +18,7 @@ from langcache_cli.caching._statistics.counters import Counts, Statistics
 from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._statistics.latency_buckets import BUCKETS, timing_name
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.node import Node
+from langcache_cli.caching._wire.server import Server
 
 logger = logging.getLogger("langcache_cli.caching")
 
@@ -57,8 +57,8 @@ HOURS = Resolution("h", 3600, 8 * 24 * 3600)
 class FleetTotals:
     """Adds the counters of one process to those of the fleet, and reads the sums."""
 
-    def __init__(self, node: Node, namespace: str, *, now_ms: Callable[[], int] = now_ms) -> None:
-        self._node = node
+    def __init__(self, server: Server, namespace: str, *, now_ms: Callable[[], int] = now_ms) -> None:
+        self._server = server
         self._now_ms = now_ms
         self._stem = f"{namespace}@stats:"
         self._has_warned = False
@@ -80,7 +80,7 @@ class FleetTotals:
             commands += [("HINCRBY", key, field, amount) for field, amount in fields]
             commands.append(("EXPIRE", key, resolution.kept_seconds))
         commands.append(("EXEC",))
-        for reply in await self._node.call_many(commands, budget=Budget(WRITE_TIMEOUT_SECONDS)):
+        for reply in await self._server.call_many(commands, budget=Budget(WRITE_TIMEOUT_SECONDS)):
             if isinstance(reply, ServerReplyError):
                 raise reply
 
@@ -105,7 +105,7 @@ class FleetTotals:
         keys.append(self._key(resolution, now))
         total = Statistics()
         for batch in _batches(dict.fromkeys(keys), HASHES_PER_READ):
-            for reply in await self._node.call_many([("HGETALL", key) for key in batch], budget=budget):
+            for reply in await self._server.call_many([("HGETALL", key) for key in batch], budget=budget):
                 if isinstance(reply, ServerReplyError) and reply.code != "WRONGTYPE":
                     raise reply
                 total.merge(self._counts(reply))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from typing_extensions import TypedDict  # typing's own cannot be part of a pydantic model before Python 3.12
@@ -131,6 +131,30 @@ def server_report(info: bytes, *, database_keys: int) -> ServerReport:
         keyspace_misses=number("keyspace_misses"),
         evicted_keys=number("evicted_keys"),
         product="Valkey" if "valkey_version" in facts else "Redis",
+    )
+
+
+def combined(reports: Sequence[ServerReport]) -> ServerReport:
+    """One report for all nodes: what can be added up is, and of the rest the worst is told."""
+    if len(reports) == 1:
+        return reports[0]
+
+    def total(name: str) -> int:
+        return sum(getattr(report, name) for report in reports)
+
+    limits = [report.max_memory_bytes for report in reports]
+    return ServerReport(
+        version=" and ".join(sorted({report.version for report in reports})),
+        used_memory_bytes=total("used_memory_bytes"),
+        max_memory_bytes=sum(limits) if all(limits) else 0,
+        eviction_policy=" and ".join(sorted({report.eviction_policy for report in reports})),
+        connected_clients=total("connected_clients"),
+        uptime_seconds=min(report.uptime_seconds for report in reports),
+        database_keys=total("database_keys"),
+        keyspace_hits=total("keyspace_hits"),
+        keyspace_misses=total("keyspace_misses"),
+        evicted_keys=total("evicted_keys"),
+        product=" and ".join(sorted({report.product for report in reports})),
     )
 
 

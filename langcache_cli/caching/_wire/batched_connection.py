@@ -98,6 +98,14 @@ class BatchedConnection:
             self._schedule()
         return replies
 
+    def send_at_once(self, encoded: bytes, receivers: Sequence[Receiver]) -> None:
+        """Send encoded commands before what this turn has gathered; see `Connection.send`.
+
+        Raises:
+            ConnectionLostError: The connection has ended; nothing was sent.
+        """
+        self._connection.send(encoded, receivers)
+
     @property
     def _is_alone(self) -> bool:
         return self._turns_alone >= ALONE_AFTER and not self._awaits_reply and not self._scheduled

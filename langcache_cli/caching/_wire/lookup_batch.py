@@ -87,3 +87,12 @@ class LookupBatch:
                 caller.set_result(
                     [values[one] for one in place] if isinstance(place, list) else values[place]
                 )
+
+
+def no_lookups() -> LookupBatch:
+    """For a connection that carries commands only.
+
+    Raises:
+        NotImplementedError: Always.
+    """
+    raise NotImplementedError("this connection carries no look-ups")

@@ -13,9 +13,11 @@ class Confirmation:
     A connection that was made in between may lead to a server that has had only some, or none.
     """
 
-    def __init__(self, node: Node) -> None:
-        """Begin: the next command to ``node`` belongs to the invalidation."""
+    def __init__(self, node: Node | None) -> None:
+        """Begin: the next command to ``node`` belongs to the invalidation. None stands for several nodes."""
         self._node = node
+        if node is None:
+            return
         connection = node.connection
         self._connects_first = connection is None or not connection.alive
         self._made = node.connections_made
@@ -26,6 +28,8 @@ class Confirmation:
         Raises:
             CacheUnavailableError: It may have been more than one.
         """
+        if self._node is None:
+            return None
         made = self._node.connections_made - self._made
         connection = self._node.connection
         if connection is None or made > int(self._connects_first):

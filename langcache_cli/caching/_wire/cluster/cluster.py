@@ -1,0 +1,340 @@
+"""A Redis or Valkey Cluster, used from one event loop: the same face as one server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable, Sequence
+from typing import Any
+
+from langcache_cli.caching._admission import Admission
+from langcache_cli.caching._config.redis_address import RedisAddress
+from langcache_cli.caching._errors import CacheError, CacheUnavailableError, ServerReplyError
+from langcache_cli.caching._keys.tags import KeyAndTags
+from langcache_cli.caching._tasks import own_task
+from langcache_cli.caching._wire.batched_connection import BatchedConnection
+from langcache_cli.caching._wire.budget import Budget
+from langcache_cli.caching._wire.cluster.cluster_node import ClusterNode
+from langcache_cli.caching._wire.cluster.exchange import MAX_REDIRECTS, Item, exchange
+from langcache_cli.caching._wire.cluster.topology import Topology
+from langcache_cli.caching._wire.cluster.turn import KEYS_PER_TURN, Asked, Turn, Wanted
+from langcache_cli.caching._wire.confirmation import Confirmation
+from langcache_cli.caching._wire.connector import within
+from langcache_cli.caching._wire.externals import Connect
+from langcache_cli.caching._wire.failures import NOT_SERVING
+from langcache_cli.caching._wire.handshake import connect
+from langcache_cli.caching._wire.idle_clock import IdleClock
+from langcache_cli.caching._wire.node import RECONNECT_SECONDS, Node
+from langcache_cli.caching._wire.server import LOOKUPS_AT_ONCE, Command, Server
+from langcache_cli.caching._wire.slots import Redirect, slot_of
+
+KEY_PLACES = {"EVAL": 3, "EVALSHA": 3}
+"""Where the key of a command stands; second in all others."""
+
+
+class Cluster(Server):
+    """Sends look-ups and commands to the nodes that serve their keys; see `Server` for the methods."""
+
+    is_cluster = True
+    keys_per_script = 1
+    """A script may take only keys of one slot, even if one node serves them all."""
+
+    def __init__(
+        self,
+        seeds: Sequence[RedisAddress],
+        *,
+        name: str,
+        timeout: float,
+        connect: Connect = connect,
+        on_connect: Callable[[BatchedConnection], object] | None = None,
+        on_moved: Callable[[frozenset[int]], object] = lambda _: None,
+    ) -> None:
+        """Prepare; the first command connects.
+
+        Args:
+            seeds: Addresses of some nodes.
+            name: What to call the cluster in messages.
+            timeout: Seconds that a command may take when its caller passes no budget.
+            connect: Opens a connection.
+            on_connect: Called with each new connection to a node.
+            on_moved: Called with the slots that have got another owner.
+        """
+        super().__init__(name, timeout=timeout, clock=IdleClock())
+        self._connect = connect
+        self._on_connect = on_connect
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._abandoned = False
+        self._turn: Turn | None = None
+        self._turns_under_way = 0
+        self._may_reconnect_at = 0.0
+        self.look_ups = Admission(
+            KEYS_PER_TURN, KEYS_PER_TURN, has_room=lambda: self._turns_under_way < LOOKUPS_AT_ONCE
+        )
+        self.topology = Topology(
+            seeds,
+            new_node=self._new_node,
+            timeout=timeout,
+            clock=self.clock,
+            spawn=self._spawn,
+            on_moved=on_moved,
+        )
+
+    # -- look-ups --
+
+    @property
+    def is_down(self) -> bool:
+        """True while no node can be asked."""
+        primaries = self.topology.primaries
+        return bool(primaries) and all(node.node.breaker.open for node in primaries)
+
+    def usable(self, key: str, /) -> bool:
+        """False while the node of a key is known to be down."""
+        node = self.topology.slots[slot_of(key)] if self.topology.slots else None
+        return node is not None and not node.node.breaker.open
+
+    def try_lookup(self, keys: KeyAndTags) -> asyncio.Future[Any] | None:
+        """`lookup` as a bare future, within `timeout`; None if it cannot be sent now."""
+        turn = self._turn
+        if turn is None or turn.full:
+            if self._abandoned or not self.topology.slots:
+                return None
+            turn = self._new_turn()
+        return turn.add(keys)
+
+    async def lookup(self, keys: KeyAndTags, *, budget: Budget | None = None) -> Any:
+        """The value of one key, or the list of values of several; None for no value.
+
+        Raises:
+            CacheUnavailableError: No reply within the budget, or a node of them is down.
+            ServerReplyError: A reply is an error.
+        """
+        budget = budget or Budget(self.timeout)
+        if budget.left <= 0:
+            raise self.unavailable("the time that the cache may add to this call is spent")
+        deadline = self.clock.time() + budget.left
+        try:
+            await self._known(deadline)
+            pending = self.try_lookup(keys)
+            if pending is None:
+                raise self.unavailable("the cache was closed")
+            return await within(pending, self.clock, deadline, too_busy=self.too_busy)
+        except TimeoutError as error:
+            raise self.unavailable("Redis did not answer in time") from error
+        finally:
+            budget.left = deadline - self.clock.time()
+
+    def node_of(self, key: str) -> Asked | Exception:
+        """The node that serves a key, or why there is none."""
+        return self.node_of_slot(slot_of(key))
+
+    def settle(self, wanted: Wanted, reply: Any) -> None:
+        """Act on a reply to GET that is no value."""
+        node = wanted.asked
+        assert isinstance(node, ClusterNode)  # it was asked
+        if not isinstance(reply, Exception):
+            node.node.drop()
+            wanted.fail(node.failed(OSError("the reply is not one to GET")))
+        elif not isinstance(reply, ServerReplyError):
+            wanted.fail(node.failed(reply))
+        elif reply.code in ("MOVED", "ASK"):
+            wanted.redirects += 1
+            if wanted.redirects > MAX_REDIRECTS:
+                wanted.fail(self.unavailable(f"redirected more than {MAX_REDIRECTS} times"))
+                return
+            target, asking = self.redirect(reply, node)
+            target.get([wanted], asking=asking)
+        elif reply.code in ("CLUSTERDOWN", "TRYAGAIN"):
+            wanted.fail(self.is_down_error(reply))
+        elif reply.code == "WRONGTYPE":
+            wanted.succeed(None)  # as MGET says
+        else:
+            wanted.fail(node.failed(reply) if reply.code in NOT_SERVING else reply)
+
+    # -- commands --
+
+    async def call_many(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
+        """Send commands, each about one key; error replies are returned in their place.
+
+        Raises:
+            CacheUnavailableError: Not all replies came within the budget.
+        """
+        items = [Item(slot_of(_key(command)), [command]) for command in commands]
+        return [replies[0] for replies in await self._exchanged(items, budget)]
+
+    async def transaction(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
+        """Send commands about one key as one transaction; see `Node.transaction`."""
+        whole = [("MULTI",), *commands, ("EXEC",)]
+        (replies,) = await self._exchanged([Item(slot_of(_key(commands[0])), whole)], budget)
+        return replies
+
+    async def remove(self, keys: Sequence[str | bytes], *, budget: Budget | None = None) -> int:
+        """Remove keys; returns how many there were.
+
+        A MIGRATE whose answer was lost leaves a key on both nodes. ``EXISTS`` shows whether the slot is on its
+        way, and if so the key is removed from the other node, too.
+
+        Raises:
+            CacheUnavailableError: Not all were confirmed within the budget.
+            ServerReplyError: A node refuses.
+        """
+        items = [Item(slot_of(key), [("UNLINK", key), ("EXISTS", key)]) for key in keys]
+        removed = 0
+        for item, (reply, _) in zip(items, await self._exchanged(items, budget), strict=True):
+            if isinstance(reply, ServerReplyError):
+                raise reply
+            removed += bool(reply or any(item.earlier))
+        return removed
+
+    def source_of(self, key: str, /) -> Hashable:
+        """Which node serves a key, as far as is known."""
+        return self.topology.slots[slot_of(key)] if self.topology.slots else None
+
+    async def nodes(self) -> Sequence[Node]:
+        """The primaries.
+
+        Raises:
+            CacheUnavailableError: They cannot be found out.
+        """
+        await self._known(self.clock.time() + self.timeout)
+        return [node.node for node in self.topology.primaries]
+
+    async def connect(self) -> None:
+        """Make sure that the slots are known."""
+        await self._known(self.clock.time() + self.timeout)
+
+    def raise_if_not_serving(self, replies: Sequence[Any]) -> None:
+        """Each node has acted on its own replies."""
+        for reply in replies:
+            if isinstance(reply, ServerReplyError) and reply.code in NOT_SERVING:
+                raise self.unavailable(str(reply)) from reply
+
+    def confirmation(self) -> Confirmation:
+        """See `Server`."""
+        return Confirmation(None)
+
+    def abandon(self) -> Sequence[asyncio.Task[Any]]:
+        """Drop all connections for good; see `Node.abandon`."""
+        self._abandoned = True
+        ending: list[asyncio.Task[Any]] = list(self._tasks)
+        for node in self.topology.close():
+            ending += node.node.abandon()
+        return ending
+
+    # -- the map --
+
+    def node_of_slot(self, slot: int) -> ClusterNode | CacheUnavailableError:
+        """The node that serves a slot, or why there is none."""
+        node = self.topology.slots[slot] if self.topology.slots else None
+        if node is None:
+            self.topology.refresh_soon()
+            return self.unavailable(f"no node serves slot {slot}")
+        return node
+
+    def redirect(self, reply: ServerReplyError, asked: ClusterNode) -> tuple[ClusterNode, bool]:
+        """The node that a redirect leads to, and True if it only receives the slot (``ASK``)."""
+        redirect = Redirect.of(reply, asked.node.address.host)
+        if redirect is None or redirect.host is None:
+            self.topology.refresh_soon(avoid=asked)
+            return asked, False
+        target = self.topology.node_at(redirect.host, redirect.port)
+        if redirect.kind == "ASK":
+            return target, True
+        if target is asked:
+            self._reconnect(asked)
+        self.topology.patch(redirect.slot, target)
+        self.topology.refresh_soon(avoid=asked)
+        return target, False
+
+    def is_down_error(self, reply: ServerReplyError) -> CacheUnavailableError:
+        """The error for ``CLUSTERDOWN``, which every node says for a moment of each failover."""
+        self.topology.refresh_soon()
+        return self.unavailable(f"the cluster is down: {reply}")
+
+    def refresh_soon(self) -> None:
+        """Ask which node has which slots."""
+        self.topology.refresh_soon()
+
+    # -- inside --
+
+    def _new_node(self, address: RedisAddress, node_id: str) -> ClusterNode:
+        def connected(connection: BatchedConnection) -> None:
+            made.check_identity(connection)
+            if self._on_connect is not None:
+                self._on_connect(connection)
+
+        node = Node(
+            address, timeout=self.timeout, connect=self._connect, on_connect=connected, clock=self.clock
+        )
+        made = ClusterNode(node, node_id=node_id, spawn=self._spawn, on_trouble=self._on_trouble)
+        return made
+
+    def _on_trouble(self, node: ClusterNode) -> None:
+        self.topology.refresh_soon(avoid=node)
+
+    def _reconnect(self, node: ClusterNode) -> None:
+        """A node that redirects to itself is another one behind the same address by now."""
+        now = self._loop.time()
+        if now >= self._may_reconnect_at:
+            self._may_reconnect_at = now + RECONNECT_SECONDS
+            node.node.drop()
+
+    def _new_turn(self) -> Turn:
+        def ended() -> None:
+            timer.cancel()
+            self._turns_under_way -= 1
+
+        self._turns_under_way += 1
+        if self._turns_under_way >= LOOKUPS_AT_ONCE:
+            self.look_ups.close()
+        turn = self._turn = Turn(self._loop, self, ended)
+        timer = self.clock.call_after(
+            self.timeout, turn.time_out, give_up=lambda: turn.give_up(self.too_busy())
+        )
+        self._loop.call_soon(turn.send)
+        return turn
+
+    async def _exchanged(self, items: Sequence[Item], budget: Budget | None) -> list[list[Any]]:
+        """The replies to items.
+
+        Raises:
+            CacheUnavailableError: Of the first item without.
+        """
+        budget = budget or Budget(self.timeout)
+        started = self.clock.time()
+        await self._known(started + budget.left)
+        budget.left -= self.clock.time() - started
+        await exchange(items, self, budget)
+        replies: list[list[Any]] = []
+        for item in items:
+            if not isinstance(item.reply, list):
+                raise item.reply or self.unavailable("Redis did not answer")
+            replies.append(item.reply)
+        return replies
+
+    async def _known(self, deadline: float) -> None:
+        if self._abandoned:
+            raise self.unavailable("the cache was closed")
+        try:
+            await self.topology.known(deadline)
+        except TimeoutError as error:
+            raise self.unavailable("no node has said in time which slots it serves") from error
+        except CacheUnavailableError:
+            raise
+        except CacheError as error:
+            raise self.unavailable(f"the slots cannot be found out: {error}") from error
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = own_task(self._loop, work, name="langcache-cluster")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # marks it as retrieved
+
+
+def _key(command: Command) -> str | bytes:
+    key = command[KEY_PLACES.get(str(command[0]), 1)]
+    return key if isinstance(key, bytes) else str(key)

@@ -1,0 +1,151 @@
+"""One primary of a cluster: a `Node` with look-ups of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any
+
+from langcache_cli.caching._errors import CacheUnavailableError, ConnectionLostError
+from langcache_cli.caching._wire.batched_connection import BatchedConnection
+from langcache_cli.caching._wire.budget import Budget
+from langcache_cli.caching._wire.cluster.turn import Wanted, encode_gets
+from langcache_cli.caching._wire.connection import Argument, Receiver, encode_command
+from langcache_cli.caching._wire.node import Node
+
+ASKING = encode_command(("ASKING",))
+MY_ID = encode_command(("CLUSTER", "MYID"))
+
+
+class ClusterNode:
+    """A node that some slots lead to. It connects when it is first needed, one attempt at a time."""
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        node_id: str,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        on_trouble: Callable[[ClusterNode], object],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            node: Its address, connection and breaker.
+            node_id: Its name in the cluster, as others say; empty if it is not known yet.
+            spawn: Runs an attempt to connect in the background.
+            on_trouble: Called when it cannot be used, or is not the node that was expected.
+        """
+        self.node = node
+        self.node_id = node_id
+        self._spawn = spawn
+        self._on_trouble = on_trouble
+        self._loop = asyncio.get_running_loop()
+        self._waits_for_connection: list[tuple[Wanted, bool]] = []
+        self.heard_at = float("-inf")
+        """When it answered last, by the clock of the event loop."""
+
+    def __str__(self) -> str:
+        """Host and port."""
+        return f"{self.node.address.host}:{self.node.address.port}"
+
+    @property
+    def is_connected(self) -> bool:
+        """True while requests can be answered."""
+        connection = self.node.connection
+        return connection is not None and connection.alive and not self.node.breaker.open
+
+    def get(self, wanted: list[Wanted], *, asking: bool = False) -> None:
+        """Look up keys; each reply, or the error that takes its place, goes to `Wanted.receive`.
+
+        Args:
+            wanted: The keys.
+            asking: True if this node only receives their slot (``ASK``).
+        """
+        for one in wanted:
+            one.asked = self
+        if (problem := self.node.unusable()) is not None:
+            self._on_trouble(self)
+            for one in wanted:
+                one.fail(problem)
+            return
+        connection = self.node.connection
+        if connection is None or not connection.alive:
+            if not self._waits_for_connection:
+                self._spawn(self._connect())
+            self._waits_for_connection += [(one, asking) for one in wanted]
+            return
+        self._send(connection, wanted, asking=asking)
+
+    async def call_many(self, commands: Sequence[tuple[Argument, ...]], budget: Budget) -> list[Any]:
+        """`Node.call_many`; an outage makes the cluster ask who has the slots now."""
+        try:
+            replies = await self.node.call_many(commands, budget=budget)
+        except CacheUnavailableError:
+            self._on_trouble(self)
+            raise
+        self.heard_at = self._loop.time()
+        return replies
+
+    def failed(self, error: Exception) -> CacheUnavailableError:
+        """Count a failure, and return the error for those who wait."""
+        self._on_trouble(self)
+        return self.node.failed(error)
+
+    def timed_out(self) -> CacheUnavailableError:
+        """Count a time-out, and return the error for those who waited."""
+        return self.failed(TimeoutError())
+
+    def check_identity(self, connection: BatchedConnection) -> None:
+        """End a new connection if it leads to another node: addresses are used again by other clusters."""
+
+        def receive(reply: Any) -> None:
+            expected = self.node_id
+            if expected and isinstance(reply, bytes) and reply.decode("ascii", "replace") != expected:
+                connection.abort()  # what was sent behind this question is not believed
+                self._on_trouble(self)
+
+        try:
+            connection.send_at_once(MY_ID, [receive])
+        except ConnectionLostError:
+            pass  # the next request finds out
+
+    def _send(self, connection: BatchedConnection, wanted: list[Wanted], *, asking: bool) -> None:
+        receivers: list[Receiver] = [one.receive for one in wanted]
+        receivers[-1] = partial(self._receive_last, wanted[-1])
+        encoded = encode_gets(wanted)
+        if asking:  # the flag is spent on any one command
+            encoded = b"".join([ASKING + encode_gets([one]) for one in wanted])
+            receivers = [receive for one in receivers for receive in (_ignore, one)]
+        try:
+            connection.send_at_once(encoded, receivers)
+        except ConnectionLostError as error:
+            for one in wanted:
+                one.receive(error)
+
+    def _receive_last(self, wanted: Wanted, reply: Any) -> None:
+        if reply is None or type(reply) is bytes:
+            self.heard_at = self._loop.time()
+            self.node.succeeded()
+        wanted.receive(reply)
+
+    async def _connect(self) -> None:
+        problem: CacheUnavailableError | None = None
+        try:
+            await self.node.connect()
+        except CacheUnavailableError as error:
+            problem = error
+            self._on_trouble(self)
+        waiting, self._waits_for_connection = self._waits_for_connection, []
+        for asking in (False, True):
+            group = [one for one, is_asking in waiting if is_asking == asking and not one.settled]
+            if problem is not None:
+                for one in group:
+                    one.fail(problem)
+            elif group:
+                self.get(group, asking=asking)
+
+
+def _ignore(_: Any) -> None:
+    """The reply to ``ASKING``."""

@@ -1,0 +1,220 @@
+"""Which node has which slots: asked of the nodes when it is first needed, and whenever something contradicts it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from langcache_cli.caching._config.redis_address import RedisAddress
+from langcache_cli.caching._errors import CacheError, CacheUnavailableError, ServerReplyError
+from langcache_cli.caching._wire.budget import Budget
+from langcache_cli.caching._wire.cluster.cluster_node import ClusterNode
+from langcache_cli.caching._wire.idle_clock import IdleClock
+from langcache_cli.caching._wire.replies import answer
+from langcache_cli.caching._wire.slots import SLOTS, SlotMap
+
+FIRST_PAUSE_SECONDS = 0.1
+LAST_PAUSE_SECONDS = 1.0
+"""The pause between two refreshes doubles from the first to the last while nothing changes."""
+
+RETIRE_SECONDS = 1.0
+"""A node that has no slots any more keeps its connection for so long: requests may be under way."""
+
+QUESTIONS = (("CLUSTER", "SLOTS"), ("CLUSTER", "INFO"))
+
+
+class Topology:
+    """The slots of a cluster and the nodes that serve them, for one event loop."""
+
+    def __init__(
+        self,
+        seeds: Sequence[RedisAddress],
+        *,
+        new_node: Callable[[RedisAddress, str], ClusterNode],
+        timeout: float,
+        clock: IdleClock,
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        on_moved: Callable[[frozenset[int]], object],
+    ) -> None:
+        """Prepare; nothing is asked yet.
+
+        Args:
+            seeds: Addresses of some nodes.
+            new_node: Makes the node at an address, with its name in the cluster.
+            timeout: Seconds for one question.
+            clock: Measures how long callers wait.
+            spawn: Runs a refresh in the background.
+            on_moved: Called with the slots that have got another owner.
+        """
+        self.slots: list[ClusterNode | None] = []
+        """The node of each slot; empty until the first refresh."""
+        self.problem: CacheError | None = None
+        """Why the latest refresh has learned nothing; None if it has."""
+        self.epoch = -1
+        """Of the configuration in use, as the node that told it says."""
+        self._seeds = seeds
+        self._new_node = new_node
+        self._timeout = timeout
+        self._clock = clock
+        self._spawn = spawn
+        self._on_moved = on_moved
+        self._loop = asyncio.get_running_loop()
+        self._nodes: dict[tuple[str, int], ClusterNode] = {}
+        self._refresh: asyncio.Task[None] | None = None
+        self._refreshed_at = float("-inf")
+        self._pause = FIRST_PAUSE_SECONDS
+        self._closed = False
+
+    @property
+    def nodes(self) -> list[ClusterNode]:
+        """All that are known, seeds included."""
+        return list(self._nodes.values())
+
+    @property
+    def primaries(self) -> list[ClusterNode]:
+        """Those that serve slots, in the order of their first one."""
+        return [node for node in dict.fromkeys(self.slots) if node is not None]
+
+    async def known(self, deadline: float) -> None:
+        """Return when the slots are known.
+
+        Args:
+            deadline: When to give up, on the clock.
+
+        Raises:
+            CacheError: They are not; `problem` if that is why.
+            TimeoutError: Not in time.
+        """
+        if self.slots:
+            return
+        self.refresh_soon()
+        if self._refresh is not None:
+            ended: asyncio.Future[None] = self._loop.create_future()
+            self._refresh.add_done_callback(lambda _: answer(ended, None))
+            timer = self._clock.call_after(deadline - self._clock.time(), lambda: answer(ended, None))
+            try:
+                await ended
+            finally:
+                timer.cancel()
+        if not self.slots:
+            raise self.problem or TimeoutError()
+
+    def refresh_soon(self, avoid: ClusterNode | None = None) -> None:
+        """Ask for the slots in the background, unless that is under way; another node than ``avoid``, if any."""
+        if self._refresh is None and not self._closed:
+            self._refresh = self._spawn(self._refresh_after_pause(avoid))
+            self._refresh.add_done_callback(self._refresh_ended)
+
+    def node_at(self, host: str, port: int, node_id: str = "") -> ClusterNode:
+        """The node at an address."""
+        node = self._nodes.get((host, port))
+        if node is None:
+            address = replace(self._seeds[0], host=host, port=port)
+            node = self._nodes[host, port] = self._new_node(address, node_id)
+        if node_id:
+            node.node_id = node_id
+        return node
+
+    def patch(self, slot: int, node: ClusterNode) -> None:
+        """A node has said that another has the slot."""
+        if self.slots and self.slots[slot] is not node:
+            self.slots[slot] = node
+            self._on_moved(frozenset([slot]))
+
+    def close(self) -> list[ClusterNode]:
+        """Ask nothing any more; returns the nodes, to be abandoned."""
+        self._closed = True
+        nodes, self._nodes, self.slots = self.nodes, {}, []
+        return nodes
+
+    def _refresh_ended(self, _: object) -> None:
+        self._refresh = None
+
+    async def _refresh_after_pause(self, avoid: ClusterNode | None) -> None:
+        pause = self._refreshed_at + self._pause * random.uniform(0.5, 1.5) - self._loop.time()
+        if pause > 0:
+            await asyncio.sleep(pause)
+        self._refreshed_at = self._loop.time()
+        before = list(self.slots)
+        await self.refresh(avoid)
+        changed = not before or before != self.slots
+        self._pause = FIRST_PAUSE_SECONDS if changed else min(2 * self._pause, LAST_PAUSE_SECONDS)
+
+    async def refresh(self, avoid: ClusterNode | None = None) -> bool:
+        """Ask for the slots now; True if another node than ``avoid`` has told them.
+
+        A node that says that the cluster is down, or that knows an older configuration, is believed only if
+        no other answers.
+        """
+        last_resort: tuple[ClusterNode, SlotMap, int] | None = None
+        for node in self._in_order(avoid):
+            try:
+                told = await self._ask(node)
+            except CacheError as error:
+                self.problem = error
+                continue
+            if told is None:
+                continue
+            slots, epoch, is_ok = told
+            if is_ok and epoch >= self.epoch and node is not avoid:
+                self._apply(slots, epoch)
+                return True
+            if last_resort is None or epoch > last_resort[2]:
+                last_resort = node, slots, epoch
+        if last_resort is not None:
+            node, slots, epoch = last_resort
+            self._apply(slots, epoch)
+            return node is not avoid
+        return False
+
+    def _in_order(self, avoid: ClusterNode | None) -> Iterable[ClusterNode]:
+        """Whom to ask: connected ones first, seeds when none of the known ones has answered."""
+        known = self.nodes
+        random.shuffle(known)
+        known.sort(key=lambda node: (node is avoid, not node.is_connected))
+        yield from known
+        for seed in self._seeds:
+            node = self.node_at(seed.host, seed.port)
+            if node not in known:
+                yield node
+
+    async def _ask(self, node: ClusterNode) -> tuple[SlotMap, int, bool] | None:
+        """The slots as a node tells them, the epoch, and whether it says that all is well; None for none.
+
+        Raises:
+            CacheError: It did not answer, or is no node of a cluster.
+        """
+        slots, info = await node.node.call_many(QUESTIONS, budget=Budget(self._timeout))
+        for reply in (slots, info):
+            if isinstance(reply, ServerReplyError):
+                raise reply
+        fields = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
+        told = SlotMap.parse(slots, node.node.address.host)
+        if not told.primaries:
+            self.problem = CacheUnavailableError("no node of the cluster has slots", target=str(node))
+            return None
+        return told, int(fields.get("cluster_current_epoch", 0)), fields.get("cluster_state") == "ok"
+
+    def _apply(self, told: SlotMap, epoch: int) -> None:
+        self.problem = None
+        self.epoch = epoch
+        nodes = {name: self.node_at(name.host, name.port, name.node_id) for name in told.primaries}
+        slots: list[ClusterNode | None] = [
+            None if (name := told.owner(slot)) is None else nodes[name] for slot in range(SLOTS)
+        ]
+        before, self.slots = self.slots, slots
+        if before:
+            moved = frozenset(slot for slot in range(SLOTS) if before[slot] is not slots[slot])
+            if moved:
+                self._on_moved(moved)
+        self._retire(set(nodes.values()))
+
+    def _retire(self, used: set[ClusterNode]) -> None:
+        """Forget nodes without slots; those that a redirect leads to are made anew."""
+        for where, node in list(self._nodes.items()):
+            if node not in used:
+                del self._nodes[where]
+                self._loop.call_later(RETIRE_SECONDS, node.node.abandon)

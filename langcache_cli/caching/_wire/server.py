@@ -1,0 +1,151 @@
+"""What holds the cache: one Redis server, or a cluster; the same to all that is built on it."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from langcache_cli.caching._admission import Admission
+from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
+from langcache_cli.caching._keys.tags import KeyAndTags
+from langcache_cli.caching._wire.budget import Budget
+from langcache_cli.caching._wire.confirmation import Confirmation
+from langcache_cli.caching._wire.connection import Argument
+from langcache_cli.caching._wire.idle_clock import IdleClock
+from langcache_cli.caching._wire.node import Node
+
+LOOKUPS_AT_ONCE = 4
+"""So many batches of look-ups may be under way before further calls wait in line: the replies to more could
+all come in one turn of the event loop, and keep it busy for too long."""
+
+Command = tuple[Argument, ...]
+
+
+class Server(ABC):
+    """Sends look-ups and commands on behalf of one event loop.
+
+    All methods that send raise `CacheUnavailableError` if Redis does not answer within the budget; a budget
+    of None allows `timeout`.
+    """
+
+    keys_per_script: ClassVar[int]
+    """Upper bound for the keys of one run of a script."""
+
+    is_cluster: ClassVar[bool] = False
+
+    look_ups: Admission
+    """The line of calls that come while too many look-ups are under way; see `try_lookup`."""
+
+    def __init__(self, name: str, *, timeout: float, clock: IdleClock) -> None:
+        """Prepare.
+
+        Args:
+            name: What to call it in messages; without password.
+            timeout: Seconds that a command may take when its caller passes no budget.
+            clock: Measures all times.
+        """
+        self.name = name
+        self.timeout = timeout
+        self.clock = clock
+
+    @property
+    @abstractmethod
+    def is_down(self) -> bool:
+        """True while nothing can be sent anywhere."""
+
+    @abstractmethod
+    def usable(self, key: str, /) -> bool:
+        """False while it is known that commands about a key cannot be sent."""
+
+    @abstractmethod
+    def try_lookup(self, keys: KeyAndTags) -> asyncio.Future[Any] | None:
+        """`lookup` as a bare future, within `timeout`; None if it cannot be sent now.
+
+        The caller must have waited in the line of `look_ups`, if that is crowded.
+        """
+
+    @abstractmethod
+    async def lookup(self, keys: KeyAndTags, *, budget: Budget | None = None) -> Any:
+        """The value of one key, or the list of values of several; None for no value.
+
+        Raises:
+            ServerReplyError: The reply is an error.
+        """
+
+    async def call(self, *command: Argument, budget: Budget | None = None) -> Any:
+        """Send one command about one key, and return its reply.
+
+        Raises:
+            ServerReplyError: The reply is an error.
+        """
+        (reply,) = await self.call_many([command], budget=budget)
+        if isinstance(reply, ServerReplyError):
+            raise reply
+        return reply
+
+    @abstractmethod
+    async def call_many(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
+        """Send commands, each about one key; error replies are returned in their place."""
+
+    @abstractmethod
+    async def transaction(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
+        """Send commands about keys of one slot, to be executed all or none; error replies in their place."""
+
+    @abstractmethod
+    async def remove(self, keys: Sequence[str | bytes], *, budget: Budget | None = None) -> int:
+        """Remove keys; returns how many there were.
+
+        Raises:
+            ServerReplyError: Redis refuses.
+        """
+
+    @abstractmethod
+    async def nodes(self) -> Sequence[Node]:
+        """The primaries, each with keys of its own."""
+
+    @abstractmethod
+    async def connect(self) -> None:
+        """Make sure that commands can be sent."""
+
+    @abstractmethod
+    def source_of(self, key: str, /) -> Hashable:
+        """Where a key is, as far as is known: two keys of one source are on one node."""
+
+    @abstractmethod
+    def raise_if_not_serving(self, replies: Sequence[Any]) -> None:
+        """Raise if one of the replies is an error about the server, not about the command."""
+
+    @abstractmethod
+    def confirmation(self) -> Confirmation:
+        """To be made before the commands of an invalidation are sent."""
+
+    @abstractmethod
+    def abandon(self) -> Sequence[asyncio.Task[Any]]:
+        """Drop the connections for good; calls fail from now on. Works after the loop has closed, too.
+
+        Returns:
+            Tasks under way, which should be cancelled if the loop still runs.
+        """
+
+    def time_left(self, started: float) -> float:
+        """Seconds of `timeout` left for a call that began when `clock` showed ``started``."""
+        return self.timeout - (self.clock.time() - started)
+
+    @contextmanager
+    def errors_as_unavailable(self) -> Iterator[None]:
+        """Inside, an error reply is raised as `CacheUnavailableError`: the change was not made."""
+        try:
+            yield
+        except ServerReplyError as error:
+            raise self.unavailable(f"Redis refused: {error}") from error
+
+    def unavailable(self, reason: str) -> CacheUnavailableError:
+        """An error for this reason."""
+        return CacheUnavailableError(reason, target=self.name)
+
+    def too_busy(self) -> CacheUnavailableError:
+        """The error of a call that stops waiting because of its event loop; no failure of the server."""
+        return self.unavailable("the event loop is too busy to wait for Redis")
