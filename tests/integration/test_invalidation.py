@@ -252,7 +252,7 @@ async def test_a_search_begins_anew_when_the_server_was_restarted_with_its_data(
     server.command("EVAL", FILL, "0", "200", "cache:vocabulary:word:")
     clearing = asyncio.create_task(cache.invalidate("cache:vocabulary:*", keys_per_second=400))
     # between two steps: a command that is lost with its connection goes to the outbox
-    node = cache.runtime().node
+    node = cache.runtime().server.node
     await aeventually(lambda: server.command("DBSIZE") < 200 and not node.connection._connection._waiting)
     server.restart()
     await clearing
