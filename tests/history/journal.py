@@ -177,8 +177,8 @@ class Journal:
     def ended(self, number: int, *, later_ns: int = 0) -> None:
         """The run has ended, or what was asked for takes no effect any more, in ``later_ns`` from now.
 
-        The value of a run is stored after this: it is on the disk before, or a process that is killed seems to
-        run the function on while others find its value.
+        The value of a run is stored after this: it is on the disk before, or a process that is killed seems
+        to run the function on while others find its value.
         """
         self._write("ended", ("-", 0), number, now() + later_ns)
         self.flush()

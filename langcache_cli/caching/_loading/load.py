@@ -15,6 +15,7 @@ from typing import Any
 from langcache_cli.caching._errors import CacheError, OversizedEntryError
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._loading.entry_writer import EntryWriter
+from langcache_cli.caching._loading.leases import fail_leases
 from langcache_cli.caching._loading.remote_load import wait_for_change
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.lifetime import Lifetime
@@ -24,7 +25,6 @@ from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
 from langcache_cli.caching._single_flight.nesting import LoadScope, waits_for_us
-from langcache_cli.caching._single_flight.shared_errors import describe
 from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.failures import refused_for_size
@@ -100,7 +100,7 @@ class Load:
         try:
             value, entry = await self.run_leased(lease)
         except Exception as error:
-            await self._fail(lease, error)
+            await fail_leases(self.runtime, self.runtime.store, [lease], [error], self.budget)
             raise
         except BaseException:  # cancelled, or the process ends: not an error to share
             self.abandon(lease)
@@ -143,16 +143,6 @@ class Load:
         return refused
 
     # -- without a lease --
-
-    async def _fail(self, lease: Lease, error: Exception) -> None:
-        """Give the lease back before the error is raised: a call that begins after that must load anew."""
-        try:
-            await self.runtime.store.fail([lease], [describe(error)], self.budget)
-        except CacheError:
-            self.release_soon(lease)  # perhaps only the time of this call was spent
-        except asyncio.CancelledError:
-            self.release_soon(lease)
-            raise
 
     async def _shared_bypass(self) -> LoadResult:
         """`bypass` for this call and those that have joined it."""
@@ -218,8 +208,7 @@ class Load:
 
     @property
     def _tag_ttl_ms(self) -> int:
-        """How long a tag must live: as long as an entry whose load begins now."""
-        return self.lifetime.longest_ms + self.runtime.longest_load_ms
+        return self.lifetime.tag_ttl_ms(self.runtime.longest_load_ms)
 
     async def run_leased(self, lease: Lease) -> tuple[Any, Entry | None]:
         """Run the function inside `renewing`; returns the value, and the entry to store."""

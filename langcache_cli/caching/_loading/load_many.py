@@ -141,13 +141,7 @@ class LoadMany:
                 self._give_back(kept, serving=True)
             leases = [lease for lease, error in zip(leases, errors, strict=True) if error is None]
             errors = [None] * len(leases)
-        try:
-            await self.leases.fail(leases, errors)
-        except CacheError:
-            self.leases.release_soon(leases)  # perhaps only the time of this call was spent
-        except asyncio.CancelledError:
-            self.leases.release_soon(leases)
-            raise
+        await self.leases.fail(leases, errors)
 
     def _give_back(self, leases: Sequence[Lease], *, serving: bool) -> None:
         if not serving:

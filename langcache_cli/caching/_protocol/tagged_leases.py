@@ -42,10 +42,11 @@ async def acquire_one(
         )
     else:
         found = await store.acquire([lease], budget, rejected=rejected)
-    stored = raise_errors(found)[0]
+    (stored,) = raise_errors(found)
     if stored is not None and holds(stored, lease) and Seen(stored, lease.tags).outdated:
         # a load that is run once more after an invalidation: its placeholder gets the new versions
-        (stored,) = raise_errors(await store.acquire([lease], budget, rejected=[stored]))
+        await acquire_again(store, [lease], budget, rejected={0: stored}, found=found)
+        (stored,) = raise_errors(found)
     return lease, stored
 
 
@@ -111,19 +112,39 @@ async def _correct(
 ) -> None:
     """Replace the placeholders that were stored with wrong versions, and update what was found."""
     rights = _with_versions(leases, tags, versions)
-    wrong = [
-        place
+    wrong = {
+        place: f"{header.LEASE}{right.token}".encode("ascii")
         for place, (lease, right) in enumerate(zip(leases, rights, strict=True))
         if found[place] is None and lease != right
-    ]
+    }
     leases[:] = rights
-    replies = await store.acquire(
-        [rights[place] for place in wrong],
-        budget,
-        rejected=[f"{header.LEASE}{rights[place].token}".encode("ascii") for place in wrong],
-        n_bytes=n_bytes,
-    )
-    for place, reply in zip(wrong, replies, strict=True):
+    await acquire_again(store, leases, budget, rejected=wrong, found=found, n_bytes=n_bytes)
+
+
+async def acquire_again(
+    store: Store,
+    leases: Sequence[Lease],
+    budget: Budget | None,
+    *,
+    rejected: Mapping[int, bytes],
+    found: list[Any],
+    n_bytes: int | None = None,
+) -> None:
+    """`Store.acquire` once more where what was found cannot be used, and update what was found.
+
+    Args:
+        store: Where they are.
+        leases: The leases.
+        budget: Upper bound for the time.
+        rejected: The unusable value, or its beginning, by its place among the leases.
+        found: What `Store.acquire` has returned for each; gets the new replies.
+        n_bytes: See `Store.acquire`.
+    """
+    if not rejected:
+        return
+    again = [leases[place] for place in rejected]
+    replies = await store.acquire(again, budget, rejected=list(rejected.values()), n_bytes=n_bytes)
+    for place, reply in zip(rejected, replies, strict=True):
         found[place] = reply
 
 
