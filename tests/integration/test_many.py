@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from langcache_cli.caching import CachedMany, cached_many
 from langcache_cli.caching._protocol.entry import Placeholder
 from tests.harness.polling import aeventually
-from tests.integration.cache_support import Gate
+from tests.integration.cache_support import Gate, waiting
 
 
 class Translator:
@@ -153,7 +153,7 @@ async def test_an_error_reaches_those_who_joined(translator):
     many = asyncio.create_task(translator.many(["ab", "bad"], "en"))
     await translator.gate.reached()
     good, bad = (asyncio.create_task(translator.one(text, "en")) for text in ("ab", "bad"))
-    await asyncio.sleep(0.02)
+    await aeventually(lambda: waiting(translator.one.cache) == 3)
     translator.gate.open()
     assert await good == "ba"
     for failing in (bad, many):
@@ -178,8 +178,7 @@ async def test_cancelled_it_leaves_those_who_joined_their_values(translator):
     many = asyncio.create_task(translator.many(["ab", "cd"], "en"))
     await translator.gate.reached()
     single = asyncio.create_task(translator.one("cd", "en"))
-    await aeventually(lambda: translator.many.single.cache.runtime().running_loads.started == 2)
-    await asyncio.sleep(0.02)
+    await aeventually(lambda: waiting(translator.one.cache) == 2)
     many.cancel()
     with pytest.raises(asyncio.CancelledError):
         await many

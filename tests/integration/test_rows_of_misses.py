@@ -9,7 +9,8 @@ from langcache_cli.caching._protocol.entry import parse
 from langcache_cli.caching._protocol.store import Lease, Store, new_lease
 from langcache_cli.caching._protocol.tagged_leases import acquire_tagged
 from langcache_cli.caching._wire.budget import Budget
-from tests.integration.cache_support import Database
+from tests.harness.polling import aeventually
+from tests.integration.cache_support import Database, flights
 from tests.integration.test_look_ups import calls_of
 
 TAG, ANOTHER = "cache@tag:a", "cache@tag:b"
@@ -57,13 +58,18 @@ async def test_calls_at_once_after_a_row_of_misses_look_up_together(database, re
     assert set(database.reads.values()) == {1}
 
 
+def tokens(database: Database) -> set[str]:
+    """Of the loads under way; the watch of a load elsewhere has the token of that."""
+    return {flight.token for flight in flights(database.cache)}
+
+
 async def test_a_load_elsewhere_is_waited_for(open_cache):
     ours, theirs = Database(open_cache()), Database(open_cache(), held=True)
     await miss_in_a_row(ours)
     loading = asyncio.create_task(theirs.read(1))
     await theirs.gate.reached()
     waiting = asyncio.create_task(ours.read(1))
-    await asyncio.sleep(0.05)
+    await aeventually(lambda: tokens(ours) == tokens(theirs))
     theirs.gate.open()
     assert await asyncio.gather(loading, waiting) == [[1, 0], [1, 0]]
     assert ours.reads[1] == 0

@@ -257,7 +257,7 @@ def application(cache: Cache, engine: AsyncEngine, log: list[str], *, scope: Any
                 yield session
                 if late:
                     await session.commit()
-            except Exception:
+            except Exception:  # whatever the request raised, as applications do it
                 await session.rollback()
                 log.append("rolled back")
                 raise
@@ -415,7 +415,7 @@ async def test_a_cancelled_request_leaves_no_session_behind(compare, engines):
                 found = await db.scalar(select(WordRow.text).where(WordRow.id == number))
                 entered.set()
                 if not log:
-                    await asyncio.sleep(60)
+                    await asyncio.sleep(60)  # until it is cancelled
                 return found
 
             async def request() -> str:

@@ -328,7 +328,7 @@ async def test_a_server_that_still_loads_its_data_is_left_running_and_can_be_sto
 
 
 async def test_a_cancelled_start_leaves_nothing_running(local):
-    local.python_server("import time\ntime.sleep(60)")
+    local.python_server("import time\ntime.sleep(60)")  # it never answers
     folder = local.spec().folder
     starting = asyncio.create_task(start(local.spec()))
     await aeventually(folder.load)

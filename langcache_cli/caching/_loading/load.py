@@ -99,7 +99,7 @@ class Load:
         self.count("misses")
         try:
             value, entry = await self.run_leased(lease)
-        except Exception as error:
+        except Exception as error:  # whatever the function raises is shared with those who wait
             await fail_leases(self.runtime, self.runtime.store, [lease], [error], self.budget)
             raise
         except BaseException:  # cancelled, or the process ends: not an error to share
@@ -174,7 +174,7 @@ class Load:
         started = self.runtime.loop.time()
         try:
             value = await self.origin()
-        except Exception:
+        except Exception:  # whatever the function raises; a cancelled run is not an error of it
             self.count("load_errors")
             raise
         finally:

@@ -113,7 +113,7 @@ class LoadMany:
         try:
             with self.leases.renewing(leases):
                 results = await self._values_of(leases)
-        except Exception as error:
+        except Exception as error:  # whatever the function raises is shared with those who wait
             await self._fail(leases, [error] * len(leases), serving=serving)
             raise
         except BaseException:  # cancelled: no load runs under these leases

@@ -33,7 +33,7 @@ async def in_portions(steps: Steps[T]) -> T:
     run = _Run(steps)
     for _ in run:
         if perf_counter() - started > SLICE_SECONDS:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the other tasks of the event loop run
             started = perf_counter()
     return run.result
 
