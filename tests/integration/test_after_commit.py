@@ -63,7 +63,7 @@ async def gone(words) -> set[int]:
     found = {}
     for item in (1, 2, 3, 4):
         address = words.read.address(item=item)
-        stored, *tags = await runtime.node.lookup((address.key, *address.tags))
+        stored, *tags = await runtime.node.lookup((address.key, *address.tag_keys))
         found[item] = stored is not None and None not in tags
     return {item for item, there in found.items() if not there}
 

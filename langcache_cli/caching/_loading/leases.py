@@ -57,21 +57,21 @@ class Leases:
             return leases
         return await self.with_tags(leases, [one[1:] for one in keys])
 
-    async def with_tags(self, leases: Sequence[Lease], tags: Sequence[tuple[str, ...]]) -> list[Lease]:
+    async def with_tags(self, leases: Sequence[Lease], tag_keys: Sequence[tuple[str, ...]]) -> list[Lease]:
         """Leases with the versions of their tags, as they are before anything is loaded.
 
         Args:
             leases: The leases.
-            tags: The keys of the tags of each.
+            tag_keys: Of the tags of each lease.
         """
-        distinct = list(dict.fromkeys(chain.from_iterable(tags)))
+        distinct = list(dict.fromkeys(chain.from_iterable(tag_keys)))
         if not distinct:
             return list(leases)
         found = await self._store.tag_versions(distinct, self._tag_ttl_ms, self._budget)
         versions = dict(zip(distinct, found, strict=True))
         return [
             Lease(lease.key, lease.token, tuple([versions[tag] for tag in of_lease]))
-            for lease, of_lease in zip(leases, tags, strict=True)
+            for lease, of_lease in zip(leases, tag_keys, strict=True)
         ]
 
     async def claim(self, leases: Sequence[Lease]) -> None:
@@ -92,14 +92,14 @@ class Leases:
     async def acquire_tagged(
         self,
         leases: Sequence[Lease],
-        tags: Sequence[tuple[str, ...]],
+        tag_keys: Sequence[tuple[str, ...]],
         *,
         seen: Mapping[str, str | None],
         rejected: Sequence[bytes],
     ) -> tuple[list[Lease], list[bool]]:
         """`with_tags` and `acquire`, see `tagged_leases`; ``seen`` has the versions at the look-up."""
         ours, found = await acquire_tagged(
-            *(self._store, leases, tags, self._budget or Budget(self._store.node.timeout)),
+            *(self._store, leases, tag_keys, self._budget or Budget(self._store.node.timeout)),
             ttl_ms=self._tag_ttl_ms,
             seen=seen,
             rejected=rejected,
@@ -112,7 +112,7 @@ class Leases:
         unusable = {
             place: stored
             for place, stored in enumerate(found)
-            if stored is not None and not self._usable(Seen(stored, leases[place].tags))
+            if stored is not None and not self._usable(Seen(stored, leases[place].tag_versions))
         }
         await acquire_again(
             *(self._store, leases, self._budget), rejected=unusable, found=found, n_bytes=MAX_HEADER_BYTES
@@ -146,7 +146,7 @@ class Leases:
         """`commit` values that were just loaded; None for one that would not come back the same."""
         writer = self.writer(load_seconds=load_seconds)
         replies: list[Any] = []
-        async for entries, kept_ms in writer.encoded(values, [lease.tags for lease in leases]):
+        async for entries, kept_ms in writer.encoded(values, [lease.tag_versions for lease in leases]):
             portion = leases[len(replies) : len(replies) + len(entries)]
             survives = [entry is not None for entry in entries]
             storable, stored_ms = list(compress(portion, survives)), list(compress(kept_ms, survives))

@@ -55,7 +55,7 @@ class Load:
         self.spec = spec
         self.label = label
         self.key = address.key
-        self.tag_keys = address.tags
+        self.tag_keys = address.tag_keys
         self.origin = origin
         self.lifetime = lifetime
         self.budget = Budget(runtime.node.timeout)
@@ -204,7 +204,7 @@ class Load:
     async def with_tags(self, lease: Lease) -> Lease:
         """The lease with the versions of its tags, as they are before the load begins."""
         versions = await self.runtime.store.tag_versions(self.tag_keys, self._tag_ttl_ms, self.budget)
-        return lease._replace(tags=versions)
+        return lease._replace(tag_versions=versions)
 
     @property
     def _tag_ttl_ms(self) -> int:
@@ -220,7 +220,7 @@ class Load:
             raise
         seconds = self.runtime.loop.time() - started
         await self.runtime.admission.admitted(first=True)
-        return value, await self._encode(value, lease.tags, load_seconds=seconds)
+        return value, await self._encode(value, lease.tag_versions, load_seconds=seconds)
 
     async def store_or_supersede(self, lease: Lease, value: Any, entry: Entry | None) -> LoadResult:
         try:
