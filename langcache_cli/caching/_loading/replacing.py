@@ -28,7 +28,7 @@ async def load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
 async def _load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
     try:
         lease = await load.with_tags(lease)
-        if lease.tags != seen.tags:  # invalidated since it was seen: the next call misses
+        if lease.tag_versions != seen.tag_versions:  # invalidated since it was seen: the next call misses
             return LoadResult(found=b"")
         (elected,) = raise_errors(await load.runtime.store.elect([lease], [seen.id], load.budget))
     except CacheError:
