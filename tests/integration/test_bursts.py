@@ -9,6 +9,7 @@ from collections import Counter
 
 import pytest
 
+from langcache_cli.caching import cached_many
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._wire.lookup_batch import CALLERS_PER_LOOKUP
 from langcache_cli.caching._wire.node import LOOKUPS_AT_ONCE
@@ -202,6 +203,23 @@ async def test_a_burst_of_refreshes_as_the_first_thing_of_a_process_is_stored(op
     database, items = Database(open_cache(lease_seconds=30.0)), range(SIZE // 3)
     await asyncio.gather(*map(database.read.refresh, items))
     await asyncio.gather(*map(database.read, items))
+    assert set(database.reads.values()) == {1}
+
+
+async def test_a_burst_of_calls_for_many_items_is_spread_over_many_turns(cache, monkeypatch):
+    database, calls = Database(cache), range(SIZE // 3)
+
+    @cached_many(database.read, each="items")
+    async def read_many(items: list[int]) -> list[list[int]]:
+        database.reads.update(items)
+        return [[item, 0] for item in items]
+
+    begun, committed = (counted(monkeypatch, cache.runtime().store, step) for step in ("acquire", "commit"))
+    for _ in range(2):
+        values = await asyncio.gather(*(read_many([call, -call - 1]) for call in calls))
+        assert values == [[[call, 0], [-call - 1, 0]] for call in calls]
+    assert begun.most <= MOST_IN_A_TURN
+    assert committed.most <= MOST_IN_A_TURN
     assert set(database.reads.values()) == {1}
 
 

@@ -40,6 +40,7 @@ class Leases:
             store: Where they are.
             budget: For all steps together; None allows each step the node's own time.
         """
+        self.admission = runtime.admission
         self._runtime = runtime
         self._spec = spec
         self._lifetime = lifetime
