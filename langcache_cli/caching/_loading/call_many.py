@@ -97,6 +97,7 @@ class CallMany:
             return read.values
         self._set_results(self._keys, read.values)
         if read.rest:
+            await self._runtime.admission.admitted()
             await self._answer_rest(read)
         return None
 
@@ -182,6 +183,7 @@ class CallMany:
     async def _run_unstored(self, keys: Sequence[str], counter: str) -> None:
         """Answer from the function, without the right to store anything."""
         if keys:
+            await self._runtime.admission.admitted()
             count_for_each(self._runtime, self._reader.label, counter, keys)
             self._set_results(keys, await self._counted_values(keys))
 

@@ -42,6 +42,8 @@ class Leases:
             store: Where they are.
             budget: For all steps together; None allows each step the node's own time.
         """
+        self.admission = runtime.admission
+        """Lets few loads of the event loop begin or end in each turn."""
         self._runtime = runtime
         self._spec = spec
         self._lifetime = lifetime

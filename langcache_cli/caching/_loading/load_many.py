@@ -74,6 +74,7 @@ class LoadMany:
                 )
         except CacheError:
             self.leases.release_soon(leases)  # Outcome unknown: Redis may have given them.
+            await self.leases.admission.admitted()  # as in `Load.bypass`
             self._count("bypassed", _keys(leases))
             return await self._values_of(leases)
         except asyncio.CancelledError:
@@ -155,8 +156,13 @@ class LoadMany:
         """Run the function, and encode its values, also for those who have joined."""
         loop = asyncio.get_running_loop()
         started = loop.time()
-        values = await self._values(_keys(leases))
+        try:
+            values = await self._values(_keys(leases))
+        except Exception:
+            await self.leases.admission.admitted(first=True)
+            raise
         writer = self.leases.writer(load_seconds=(loop.time() - started) / len(leases))
+        await self.leases.admission.admitted(first=True)
         loaded = [(place, value) for place, value in enumerate(values) if not isinstance(value, Exception)]
         results: Outcomes = list(values)
         of_entries = iter(loaded)

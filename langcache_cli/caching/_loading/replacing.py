@@ -47,6 +47,7 @@ async def _load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
 
 async def replace(load: Load, lease: Lease) -> LoadResult:
     """Claim the lease from any load that has it, load and store: an explicit refresh."""
+    await load.runtime.admission.admitted()  # here, not before: refreshes of this key can join meanwhile
     with load.renewing(lease):
         return await _replace(load, lease)
 

@@ -18,7 +18,7 @@ from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.connection import Argument
 from langcache_cli.caching._wire.connector import Connector, within
 from langcache_cli.caching._wire.externals import Connect
-from langcache_cli.caching._wire.failures import NOT_SERVING, unavailable
+from langcache_cli.caching._wire.failures import NOT_SERVING, too_busy, unavailable
 from langcache_cli.caching._wire.handshake import connect
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP, LookupBatch
@@ -62,6 +62,7 @@ class Node:
         self.address = address
         self.timeout = timeout
         self.breaker = Breaker()
+        self._too_busy = partial(too_busy, address)
         self._abandoned = False
         self._may_reconnect_at = 0.0
         self._loop = asyncio.get_running_loop()
@@ -78,6 +79,7 @@ class Node:
             timeout=timeout,
             new_lookup_batch=self._new_lookup_batch,
             on_connect=on_connect,
+            on_failure=self._failure,
             outages=outages,
         )
 
@@ -290,10 +292,6 @@ class Node:
             self._connector.drop()
             self._lost(unavailable(error, self.address))
         return unavailable(error, self.address)
-
-    def _too_busy(self) -> CacheUnavailableError:
-        """The error of a call that stops waiting because of its event loop; no failure of the server."""
-        return CacheUnavailableError("the event loop is too busy to wait for Redis", target=str(self.address))
 
     def _probe_if_due(self) -> None:
         if not self._connector.connecting and self.breaker.probe_due(self._loop.time()):
