@@ -12,10 +12,10 @@ import gc
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, get_type_hints
 
 import redis.asyncio
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter, create_model
 
 from benchmarks.rounds import Measured, in_turns
 from langcache_cli.caching import Cache, CacheSettings
@@ -41,16 +41,11 @@ class Word:
     note: str | None = None
 
 
-class WordModel(BaseModel):
-    """The same as a model."""
-
-    id: int
-    text: str
-    lemma: str
-    language: str
-    level: str | None
-    rank: int | None
-    note: str | None = None
+WordModel = create_model(
+    "WordModel",
+    __doc__="The same as a model.",
+    **{name: (annotation, getattr(Word, name, ...)) for name, annotation in get_type_hints(Word).items()},
+)
 
 
 def _row(number: int) -> dict[str, Any]:

@@ -39,10 +39,11 @@ async def _ended_by_sigterm(work: Coroutine[Any, Any, T]) -> T:
         if task is not None:
             task.cancel()
 
-    with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
+    # NotImplementedError: loops on Windows have no signal handlers; the others: not in the main thread
+    with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
         loop.add_signal_handler(signal.SIGTERM, cancel)
     try:
         return await work
     finally:
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # as above
             loop.remove_signal_handler(signal.SIGTERM)

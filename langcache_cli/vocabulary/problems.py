@@ -71,7 +71,7 @@ def explained(target: str) -> Iterator[None]:
     """Turn errors of drivers and of SQLAlchemy into `DatabaseError`; others pass."""
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # drivers share no base class: `_explain` knows which are theirs
         explanation = _explain(error, target)
         if explanation is None:
             raise

@@ -21,7 +21,7 @@ async def use(url):
     async with Cache(CacheSettings.load(env_file=None, redis_url=url)) as cache:
         @cache.cached(key_prefix="vocabulary")
         async def word(number: int) -> int:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # a load that takes measurably longer than a hit
             return number
         @cache.cached(key_prefix="quiz")
         async def question(number: int) -> int:

@@ -11,7 +11,7 @@ from tests.harness.cli import run_cli
 from tests.harness.polling import aeventually
 from tests.harness.redis_server import RedisServer
 from tests.integration.cache_support import Database
-from tests.integration.test_near import kept
+from tests.integration.near_support import kept
 
 README = ROOT / "README.md"
 FOR_LOCAL_TTL = ("+hello", "+client|tracking")

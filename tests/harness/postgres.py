@@ -152,7 +152,7 @@ class PostgresServer:
     def __enter__(self) -> Self:
         try:
             return self if self.running else self.start()
-        except BaseException:
+        except BaseException:  # interrupted, too: `__exit__` is not called, and no server may stay behind
             self.close()
             raise
 

@@ -206,7 +206,7 @@ async def _connect(target: tuple[str, int]) -> socket.socket:
     connection = _ready(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
     try:
         await asyncio.get_running_loop().sock_connect(connection, target)
-    except BaseException:
+    except BaseException:  # cancelled, too: no socket stays open
         connection.close()
         raise
     return connection

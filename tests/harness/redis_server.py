@@ -118,7 +118,7 @@ class RedisServer:
         try:
             if self.password is not None:
                 connection.call("AUTH", self.password)
-        except BaseException:
+        except BaseException:  # interrupted, too: no socket stays open
             connection.close()
             raise
         return connection
@@ -193,7 +193,7 @@ class RedisServer:
     def __enter__(self) -> Self:
         try:
             return self if self.running else self.start()
-        except BaseException:
+        except BaseException:  # interrupted, too: `__exit__` is not called, and no server may stay behind
             self.close()
             raise
 
@@ -252,7 +252,7 @@ class RedisServer:
     def _after_lost_port(self) -> None:
         """Someone else listens on our port: take another at the first start, later wait for this one."""
         if self._has_started:
-            time.sleep(0.1)
+            time.sleep(0.1)  # between two attempts of `start`, which has the deadline
             return
         self._port.release()
         self._port = ReservedPort()

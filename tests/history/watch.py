@@ -79,7 +79,7 @@ class Watch:
         number = self.asks(subjects, way)
         try:
             yield
-        except BaseException:
+        except BaseException:  # cancelled, too: whether it took effect is unknown
             self.was_interrupted(number)
             raise
         self.was_done(number)
@@ -124,7 +124,7 @@ class Watch:
         """Write down when the event loop does not run for a while."""
         while True:
             began = now()
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(BEAT_SECONDS)  # a loop that runs is back after that time
             if now() - began > (BEAT_SECONDS + STALL_SECONDS) * 1e9:
                 self._journal.stalled(began)
 

@@ -109,9 +109,10 @@ class Worker:
 
     async def _load(self) -> None:
         seconds = load_seconds(self.chance, lease_seconds=LEASE_SECONDS, load_timeout=LOAD_TIMEOUT_SECONDS)
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds)  # as long as a load of a database may take
 
     async def _pause(self) -> None:
+        # callers come at random moments
         await asyncio.sleep(LONGEST_PAUSE_SECONDS * self.chance.random() ** 2)
 
     async def _keep_books(self) -> None:
@@ -122,7 +123,7 @@ class Worker:
                 self.undelivered.clear()
             self.watch.settle()
             self.journal.flush()
-            await asyncio.sleep(FLUSH_SECONDS)
+            await asyncio.sleep(FLUSH_SECONDS)  # a journal is written in portions
 
     # -- reading --
 

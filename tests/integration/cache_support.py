@@ -103,7 +103,8 @@ def waiting(cache: Cache) -> int:
 
     Callers of a cold key begin with a flight each, until the first of them has the lease.
     """
-    return max((flight._waiting for flight in flights(cache)), default=0)
+    whole = (getattr(flight, "_flight", flight) for flight in flights(cache))  # a load of many keys is one
+    return max((flight._waiting for flight in whole), default=0)
 
 
 def flights(cache: Cache) -> list[Any]:

@@ -2,13 +2,18 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from langcache_cli.caching import Cache
-from tests.integration.cache_support import cache_at, leftover_tasks
+from tests.integration.cache_support import Database, cache_at, leftover_tasks
+from tests.integration.outage import Outage
+
+Program = Callable[[Cache], Awaitable[Any]]
 
 
 @pytest.fixture
@@ -38,3 +43,57 @@ async def open_cache(redis_url: str) -> AsyncIterator[Callable[..., Cache]]:
 def cache(open_cache: Callable[..., Cache]) -> Cache:
     """A cache in the shared server."""
     return open_cache()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def engine(request, tmp_path):
+    """A database with an empty table `words`."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/words.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url").replace("://", "+asyncpg://")
+    engine = create_async_engine(url)
+    async with engine.begin() as connection:
+        await connection.execute(text("CREATE TABLE words (id int)"))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def session(engine):
+    """A session on it."""
+    async with AsyncSession(engine) as session:
+        yield session
+
+
+@pytest.fixture
+async def words(cache) -> Database:
+    """Entries 1 to 4 are in the cache."""
+    database = Database(cache, tags=("word:{item}",))
+    for item in (1, 2, 3, 4):
+        await database.read(item)
+    return database
+
+
+@pytest.fixture
+def compare(open_cache: Callable[..., Cache]) -> Callable[[Program], Awaitable[Any]]:
+    """Runs a program without and with a cache; the outcome, which is the same, and it did use the cache."""
+
+    async def run(program: Program) -> Any:
+        without = await program(open_cache(redis_enabled=False))
+        cache = open_cache()
+        assert await program(cache) == without
+        assert (await cache.stats())["hits"] > 0
+        return without
+
+    return run
+
+
+@pytest.fixture
+def break_it(own_redis, fault_proxy) -> Callable[[str], Outage]:
+    """`break_it(name)`: an outage of a server of its own, which has not begun yet."""
+
+    def make(name: str) -> Outage:
+        server = own_redis()
+        return Outage(server, fault_proxy(server.port), name)
+
+    return make

@@ -77,6 +77,7 @@ class Worker:
         @self.cache.cached(key_prefix="vocabulary", key="{item}")
         async def read(item: int) -> int:
             version = self.shared.versions[item]
+            # a load takes no time, or some
             await asyncio.sleep(self.random.choice((0.0, self.random.random() * LONGEST_LOAD_SECONDS)))
             return version
 
@@ -108,6 +109,7 @@ class Worker:
                 for item in items:
                     self.shared.acknowledged[item] = self.shared.versions[item]
                 writes += len(items)
+                # at any moment of the loads
                 await asyncio.sleep(self.random.random() * LONGEST_LOAD_SECONDS)
         await self.cache.aclose()
         return {"writes": writes}

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -135,3 +136,8 @@ def _listens(process: psutil.Process, port: int) -> bool:
             for link in process.net_connections()
         )
     return False
+
+
+def shown(error: BaseException) -> str:
+    """All that a command can show of an error."""
+    return "".join(traceback.format_exception(error)) + repr(error) + getattr(error, "hint", "")

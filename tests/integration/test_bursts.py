@@ -9,50 +9,21 @@ from collections import Counter
 
 import pytest
 
-from langcache_cli.caching._runtime.loop_runtime import CALLS_PER_TURN
+from langcache_cli.caching import cached_many
+from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._wire.lookup_batch import CALLERS_PER_LOOKUP
 from langcache_cli.caching._wire.server import LOOKUPS_AT_ONCE
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database, leftover_tasks, make_stale, waiting
+from tests.integration.turns import MOST_IN_A_TURN, Turns, counted
 
 SIZE = int(os.environ.get("LANGCACHE_TEST_BURST", "3000"))
-MOST_IN_A_TURN = 4 * CALLS_PER_TURN[1]
-"""`Turns` may count parts of two turns as one, and the replies to requests of several may come together."""
 
 
 @pytest.fixture
 def cache(open_cache):
     """Its leases outlive a machine that stands still."""
     return open_cache(lease_seconds=30.0)
-
-
-class Turns:
-    """How often something happens within one turn of the event loop."""
-
-    def __init__(self) -> None:
-        self.most = 0
-        self._now = 0
-
-    def count(self) -> None:
-        if not self._now:
-            asyncio.get_running_loop().call_soon(self._end)
-        self._now += 1
-        self.most = max(self.most, self._now)
-
-    def _end(self) -> None:
-        self._now = 0
-
-
-def counted(monkeypatch, owner, name: str) -> Turns:
-    """Count the calls of a method."""
-    turns, method = Turns(), getattr(owner, name)
-
-    def counting(*args, **kwargs):
-        turns.count()
-        return method(*args, **kwargs)
-
-    monkeypatch.setattr(owner, name, counting)
-    return turns
 
 
 @pytest.mark.parametrize(
@@ -182,16 +153,92 @@ async def test_a_burst_of_calls_of_few_keys_runs_the_function_once_for_each(cach
     assert set(database.reads.values()) == {1}
 
 
-async def test_a_burst_of_stale_entries_is_refreshed_over_many_turns(cache, redis_server, monkeypatch):
-    database = Database(cache, stale_ttl=600)
-    items = range(SIZE // 10)
+@pytest.mark.parametrize("options", [{"stale_ttl": 600}, {"early_refresh": 1}], ids=["stale", "early"])
+async def test_a_burst_of_entries_that_are_due_is_refreshed_over_many_turns(
+    cache, redis_server, monkeypatch, options
+):
+    database = Database(cache, **options)
+    items = range(SIZE // 3)
     await asyncio.gather(*map(database.read, items))
     for item in items:
-        make_stale(redis_server, database.read.key_for(item))
         database.versions[item] = 1
-    elected = counted(monkeypatch, cache.runtime().store, "elect")
-    assert await asyncio.gather(*map(database.read, items)) == [[item, 0] for item in items]
-    await aeventually(lambda: sum(database.reads.values()) == 2 * len(items))
+        if "stale_ttl" in options:
+            make_stale(redis_server, database.read.key_for(item))
+    elected, committed = (counted(monkeypatch, cache.runtime().store, step) for step in ("elect", "commit"))
+    with monkeypatch.context() as early:
+        if "early_refresh" in options:
+            early.setattr(Lifetime, "draw_refresh", lambda *_: True)
+        assert await asyncio.gather(*map(database.read, items)) == [[item, 0] for item in items]
+    await aeventually(lambda: sum(database.reads.values()) == 2 * len(items), within=30)
+    await aeventually(lambda: leftover_tasks() == [], within=30)
     assert elected.most <= MOST_IN_A_TURN
-    await aeventually(lambda: leftover_tasks() == [], within=10)
+    assert committed.most <= MOST_IN_A_TURN
     assert await asyncio.gather(*map(database.read, items)) == [[item, 1] for item in items]
+    assert sum(database.reads.values()) == 2 * len(items)
+
+
+@pytest.mark.parametrize("options", [{}, {"tags": ("all", "item:{item}")}], ids=["plain", "tagged"])
+@pytest.mark.parametrize("is_there", [False, True], ids=["absent", "there"])
+async def test_a_burst_of_refreshes_is_spread_over_many_turns_and_stored(
+    cache, monkeypatch, options, is_there
+):
+    database, items = Database(cache, **options), range(SIZE)
+    if is_there:
+        await asyncio.gather(*map(database.read, items))
+        database.versions.update(items)
+    store, version = cache.runtime().store, int(is_there)
+    first_step = "tag_versions" if options else "claim"
+    begun, committed = (counted(monkeypatch, store, step) for step in (first_step, "commit"))
+    refreshed = await asyncio.gather(*map(database.read.refresh, items))
+    assert refreshed == [[item, version] for item in items]
+    assert begun.most <= MOST_IN_A_TURN
+    assert committed.most <= MOST_IN_A_TURN
+    runs = sum(database.reads.values())
+    assert runs == (1 + is_there) * SIZE
+    assert await asyncio.gather(*map(database.read, items)) == refreshed
+    assert sum(database.reads.values()) == runs
+
+
+async def test_a_burst_of_refreshes_as_the_first_thing_of_a_process_is_stored(open_cache):
+    database, items = Database(open_cache(lease_seconds=30.0)), range(SIZE // 3)
+    await asyncio.gather(*map(database.read.refresh, items))
+    await asyncio.gather(*map(database.read, items))
+    assert set(database.reads.values()) == {1}
+
+
+async def test_a_burst_of_calls_for_many_items_is_spread_over_many_turns(cache, monkeypatch):
+    database, calls = Database(cache), range(SIZE // 3)
+
+    @cached_many(database.read, each="items")
+    async def read_many(items: list[int]) -> list[list[int]]:
+        database.reads.update(items)
+        return [[item, 0] for item in items]
+
+    begun, committed = (counted(monkeypatch, cache.runtime().store, step) for step in ("acquire", "commit"))
+    for _ in range(2):
+        values = await asyncio.gather(*(read_many([call, -call - 1]) for call in calls))
+        assert values == [[[call, 0], [-call - 1, 0]] for call in calls]
+    assert begun.most <= MOST_IN_A_TURN
+    assert committed.most <= MOST_IN_A_TURN
+    assert set(database.reads.values()) == {1}
+
+
+async def test_refreshes_of_a_key_that_wait_in_a_burst_share_one_run(cache):
+    database, items = Database(cache), [number % (SIZE // 10) for number in range(SIZE)]
+    await asyncio.gather(*map(database.read.refresh, items))
+    assert database.reads == dict.fromkeys(items, 1)
+
+
+async def test_a_refresh_that_is_cancelled_in_the_line_leaves_nothing(cache):
+    database = Database(cache)
+    await database.read(-1)
+    calls = [asyncio.create_task(database.read.refresh(item)) for item in range(SIZE // 3)]
+    await asyncio.sleep(0)
+    for call in calls[1::2]:
+        call.cancel()
+    await asyncio.wait(calls)
+    assert [call.result() for call in calls[::2]] == [[item, 0] for item in range(0, len(calls), 2)]
+    assert len(cache.runtime().running_loads) == 0
+    before = sum(database.reads.values())
+    await asyncio.gather(*map(database.read, range(0, len(calls), 2)))
+    assert sum(database.reads.values()) == before

@@ -29,7 +29,7 @@ async def test_a_program_that_only_reads_leaves_a_replica(open_cache, pair, faul
     await database.cache.aclose()
     name.target = ("127.0.0.1", replica.port)
     assert await database.read(1) == [1, 0]
-    node = database.cache.runtime().server
+    node = database.cache.runtime().server.node
     assert node.connection.server.is_replica
     await aeventually(lambda: name.connections >= 4)  # it looks again and again
     assert node.connections_made == 1  # and stays meanwhile

@@ -41,7 +41,7 @@ def go_on(*work):
         for one in work:
             loop.run_until_complete(one)
         loop.run_until_complete(close_redis_client())
-    except BaseException:
+    except BaseException:  # SystemExit, too: a child must never go on with the parent's program
         traceback.print_exc()
         os._exit(1)
     if not child:

@@ -22,12 +22,12 @@ async def test_a_load_that_takes_longer_than_load_timeout(open_cache, how, caplo
 
     @cache.cached(key_prefix="translation")
     async def translate(text: str) -> str:
-        await asyncio.sleep(LONG_SECONDS)
+        await asyncio.sleep(LONG_SECONDS)  # longer than a load may take
         return text.upper()
 
     @cached_many(translate, each="texts")
     async def translate_all(texts: list[str]) -> list[str]:
-        await asyncio.sleep(LONG_SECONDS)
+        await asyncio.sleep(LONG_SECONDS)  # as above
         return [text.upper() for text in texts]
 
     call = {"call": translate, "refresh": translate.refresh, "many": lambda text: translate_all([text])}[how]

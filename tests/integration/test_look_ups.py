@@ -70,9 +70,9 @@ async def test_one_lost_connection_is_one_failure_however_many_requests_it_ends(
     server = cache.runtime().server
     requests = [asyncio.create_task(server.call("GET", "cache:1")) for _ in range(5)]
     await asyncio.sleep(0)
-    server.connection.abort()
+    server.node.connection.abort()
     assert len([await asyncio.gather(request, return_exceptions=True) for request in requests]) == 5
-    assert not server.breaker.open
+    assert not server.node.breaker.open
     assert await server.call("PING") == b"PONG"
 
 
@@ -115,7 +115,7 @@ async def test_what_is_no_reply_to_a_look_up_ends_the_connection(open_cache, red
     cache = open_cache(redis_url)
     await cache.ping()
     server = cache.runtime().server
-    link, caller = server.connection._connection, server.try_lookup(("cache:a",))
+    link, caller = server.node.connection._connection, server.try_lookup(("cache:a",))
     await asyncio.sleep(0)
     link._waiting[0](reply)
     with pytest.raises(CacheUnavailableError, match="not one to MGET"):
@@ -134,4 +134,4 @@ async def test_a_look_up_that_hangs_counts_as_one_failure_however_many_wait_for_
     redis.resume()
     assert {str(result) for result in results} == {str(results[0])}
     assert "did not answer in time" in str(results[0])
-    assert not server.breaker.open
+    assert not server.node.breaker.open

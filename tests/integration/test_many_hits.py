@@ -11,7 +11,7 @@ from langcache_cli.caching._protocol.entry import parse
 from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP
 from tests.harness.polling import aeventually
 from tests.integration.test_look_ups import calls_of
-from tests.integration.test_many import TEXTS, Translator, backwards
+from tests.integration.translator import TEXTS, Translator, backwards
 
 
 @pytest.fixture

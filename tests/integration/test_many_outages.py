@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.harness.polling import aeventually
-from tests.integration.test_many import TEXTS, Translator, backwards
+from tests.integration.translator import TEXTS, Translator, backwards
 
 
 class Refusing:

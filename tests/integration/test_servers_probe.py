@@ -96,7 +96,7 @@ async def test_a_drip_of_bytes_does_not_extend_the_time():
         while True:
             writer.write(b"+")
             await writer.drain()
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # each byte comes long before the time is over
 
     async with listening(talk) as port:
         assert await probe(to(port), 0.2) is ProbeResult.HANGING

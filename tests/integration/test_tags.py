@@ -114,7 +114,7 @@ async def test_what_is_stored_records_the_versions_of_the_tags(store, redis_serv
     await call
     entry = parse(redis_server.command("GET", key))
     assert isinstance(entry, Entry)
-    assert placeholder.tags == entry.tags == versions
+    assert placeholder.tag_versions == entry.tag_versions == versions
 
 
 async def test_a_tag_lives_as_long_as_the_longest_entry_under_it(store, redis_server):
@@ -215,7 +215,7 @@ async def test_a_lease_that_was_taken_with_versions_invalidated_before_is_neithe
 ):
     """The versions are read first, so that no invalidation is missed. The price is a second run beside it."""
     elsewhere, address = open_cache(lease_seconds=60.0).runtime().store, store.stats.address(user=4)
-    versions = await elsewhere.tag_versions(address.tags, 10_000)
+    versions = await elsewhere.tag_versions(address.tag_keys, 10_000)
     await cache.invalidate_tags("user:4")
     late = Lease(address.key, new_id(), versions)
     assert await elsewhere.acquire([late]) == [None]

@@ -177,9 +177,10 @@ def test_the_message_for_a_plain_value_suggests_an_annotation():
         Codec(Any).encode([AN_ID])
 
 
-def test_the_message_for_bytes_in_a_model_suggests_a_configuration():
+@pytest.mark.parametrize("data", [b"\xff", b"\xc2"], ids=["invalid", "incomplete"])
+def test_the_message_for_bytes_in_a_model_suggests_a_configuration(data):
     with pytest.raises(UncacheableValueError, match="val_json_bytes='base64'"):
-        Codec(PlainBinary).encode(PlainBinary(data=b"\xff"))
+        Codec(PlainBinary).encode(PlainBinary(data=data))
 
 
 def test_a_failing_repr_does_not_fail_the_call():

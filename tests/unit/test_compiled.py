@@ -67,7 +67,7 @@ def test_compiled_keys_and_errors_equal_those_of_bound_arguments(call, template,
     expected = outcome(lambda *args, **kwargs: bound(spec, *args, **kwargs), *args, **kwargs)
     assert outcome(compiled(spec), *args, **kwargs) == expected
     address = outcome(lambda *args, **kwargs: spec.address("cache", args, kwargs), *args, **kwargs)
-    assert address == expected if isinstance(expected, str) else (address.key, *address.tags) == expected
+    assert address == expected if isinstance(expected, str) else (address.key, *address.tag_keys) == expected
     alone = outcome(spec.compiled_keys("cache"), *args, **kwargs)
     assert alone == expected or isinstance(alone, str)
 
@@ -115,7 +115,7 @@ def of_items(spec: FunctionSpec, items: list[Any], **shared: Any) -> Any:
 
 def one_by_one(spec: FunctionSpec, items: list[Any], **shared: Any) -> Any:
     addresses = [spec.bound_address("cache", (), {**shared, "third": item}) for item in items]
-    tags = [address.tags for address in addresses] if spec.is_tagged else None
+    tags = [address.tag_keys for address in addresses] if spec.is_tagged else None
     return [address.key for address in addresses], tags
 
 

@@ -23,11 +23,11 @@ entries = st.builds(
     load_us=TIMES,
     schema=st.text("0123456789abcdef", min_size=8, max_size=8),
     payload=st.binary() | st.sampled_from([b"", b"\n", b"null", b"\n\n", b"lc1 entry id="]),
-    tags=TAGS,
+    tag_versions=TAGS,
     leased_until_ms=st.integers(0, 10**13 - 1),
     compression=st.sampled_from(["", "zlib"]),
 )
-placeholders = st.builds(Placeholder, id=IDS, created_ms=TIMES, tags=TAGS)
+placeholders = st.builds(Placeholder, id=IDS, created_ms=TIMES, tag_versions=TAGS)
 
 ENTRY = Entry("0123456789abcdef", 1_700_000_000_000, 1_700_003_600_000, 45_000, "89abcdef", b'{"a":1}')
 TEXT = (
@@ -64,7 +64,7 @@ def test_a_plain_header_is_that_of_an_entry_which_nobody_has_leased(entry):
     assert (header is not None) == (entry.leased_until_ms == 0)
     if header is not None:
         assert entry.to_bytes()[header.end() :] == entry.payload
-        assert (header[1] or b"").decode() == ",".join(entry.tags)
+        assert (header[1] or b"").decode() == ",".join(entry.tag_versions)
         assert (header[2] or b"").decode() == entry.compression
     other = f"{int(entry.schema, 16) ^ 1:08x}"
     assert servable_header(other)(entry.to_bytes(), 0, MAX_HEADER_BYTES) is None
@@ -106,7 +106,7 @@ def test_the_end_of_a_lease_stands_at_byte_37_where_the_scripts_look_for_it(entr
 
 
 def test_the_versions_of_tags_end_the_header():
-    tagged = ENTRY._replace(tags=("0" * 16, "f" * 16))
+    tagged = ENTRY._replace(tag_versions=("0" * 16, "f" * 16))
     assert (
         tagged.to_bytes()
         .partition(b"\n")[0]

@@ -52,7 +52,7 @@ async def test_an_attribute_of_a_parameter_is_part_of_a_key_and_of_a_tag(cache):
     for _ in range(2):
         assert [await stats(User(1)), await stats(User(2))] == ["of 1", "of 2"]
     assert stats.key_for(User(1)) == "cache:user_stats:stats:user:1"
-    assert stats.address(current_user=User(1)).tags == ("cache@tag:user:1",)
+    assert stats.address(current_user=User(1)).tag_keys == ("cache@tag:user:1",)
     assert await cache.invalidate_tags("user:1") == 1
     assert await stats.invalidate(User(2))
     await cache.aclose()

@@ -129,7 +129,7 @@ class Machine(RuleBasedStateMachine):
         entries = self.near._entries
         assert self.near.n_bytes == sum(entry.n_bytes for entry in entries.values()) <= ROOM
         indexed = {(tag, key) for tag, keys in self.near._keys_by_tag.items() for key in keys}
-        assert indexed == {(tag, key) for key, entry in entries.items() for tag in entry.tags}
+        assert indexed == {(tag, key) for key, entry in entries.items() for tag in entry.tag_keys}
 
 
 TestMachine = Machine.TestCase

@@ -51,7 +51,10 @@ class PlainValues:
         runtime, full_keys = self._context.runtime(), [self._context.namespace.key(key) for key in keys]
         max_bytes = self._context.settings.max_decompressed_bytes
         found = await runtime.read_if_allowed(lambda: _read(runtime.store, full_keys, max_bytes))
-        return dict.fromkeys(keys, MISSING) if found is None else dict(zip(keys, found, strict=True))
+        if found is None:
+            await runtime.admission.admitted()
+            return dict.fromkeys(keys, MISSING)
+        return dict(zip(keys, found, strict=True))
 
     async def set_many(self, values: Mapping[str, Any], ttl: float | None) -> bool:
         """See `Cache.set_many`."""
@@ -69,7 +72,7 @@ class PlainValues:
         try:
             replies = await runtime.server.call_many(commands, budget=Budget(runtime.server.timeout))
         except CacheError:
-            await runtime.breathe()
+            await runtime.admission.admitted()
             return False
         return not any(isinstance(reply, ServerReplyError) for reply in replies)
 

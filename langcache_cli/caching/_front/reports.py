@@ -51,7 +51,7 @@ class Reports:
         """See `Cache.ping`."""
         runtime = self._context.enabled_runtime()
         started = runtime.loop.time()
-        await asyncio.gather(*[node.call("PING") for node in await runtime.server.nodes()])
+        await runtime.server.ping()
         return runtime.loop.time() - started
 
     async def report(

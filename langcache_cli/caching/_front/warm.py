@@ -104,7 +104,7 @@ class _Warm:
                 await self.leases.claim(leases)
             filled = await self._filled(leases, calls) if leases else WarmCounts()
             return filled + WarmCounts(skipped=skipped)
-        except BaseException:  # cancelled, too
+        except BaseException:  # cancelled, too: no load runs under these leases any more
             # Outcome unknown: Redis may have given the leases. Claimed entries go on being served.
             self.leases.release_soon(leases, entries_too=False)
             raise

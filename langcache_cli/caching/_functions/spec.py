@@ -34,11 +34,11 @@ class EntryKeys(NamedTuple):
 
     Attributes:
         key: The Redis key of the entry.
-        tags: The Redis keys of its tags.
+        tag_keys: The Redis keys of its tags.
     """
 
     key: str
-    tags: tuple[str, ...] = ()
+    tag_keys: tuple[str, ...] = ()
 
 
 class FunctionSpec:
@@ -154,10 +154,10 @@ class FunctionSpec:
             TypeError: The arguments do not fit the signature, or one has no stable form.
         """
         try:
-            key, *tags = self.compiled_keys(namespace)(*args, **kwargs)
+            key, *tag_keys = self.compiled_keys(namespace)(*args, **kwargs)
         except TypeError:
             return self.bound_address(namespace, args, kwargs)  # raises with an explanation
-        return EntryKeys(key, tuple(tags))
+        return EntryKeys(key, tuple(tag_keys))
 
     def bound_address(self, namespace: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> EntryKeys:
         """`address` by binding the arguments to the signature, which explains what is wrong with them."""
@@ -207,13 +207,13 @@ class FunctionSpec:
             except TypeError:
                 pass  # `address` raises it with an explanation
         addresses = [self.address(namespace, first, {**shared, item: one}) for one in items]
-        tags = [address.tags for address in addresses] if self._tags else None
-        return [address.key for address in addresses], tags
+        tag_keys = [address.tag_keys for address in addresses] if self._tags else None
+        return [address.key for address in addresses], tag_keys
 
     def key_and_tags(self, namespace: str, /, *args: Any, **kwargs: Any) -> KeyAndTags:
         """`bound_address` as one flat tuple, which is what a look-up takes."""
-        key, tags = self.bound_address(namespace, args, kwargs)
-        return (key, *tags)
+        key, tag_keys = self.bound_address(namespace, args, kwargs)
+        return (key, *tag_keys)
 
     async def decoded(self, entry: Entry, *, max_bytes: int) -> tuple[Any] | None:
         """The value of an entry, in a tuple of one; None if another schema wrote it or it is damaged.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from inspect import Parameter
-from typing import Any
+from typing import Any, NamedTuple
 
 from langcache_cli.caching._keys.argument_text import SHORT_INT, are_plain, argument_text, is_plain_word
 from langcache_cli.caching._keys.builder import KeyBuilder
@@ -36,13 +36,12 @@ def compile_keys(keys: KeyBuilder, tags: TagTemplates, namespace: str) -> Callab
     lines = [
         f"def {mark}keys({source.signature(parameters)}):",
         *(f"    if {name} is {mark}missing: raise TypeError" for name in sorted(keys.required)),
-        *source.assign("key", _key_pieces(keys, namespace), source.argument, "shorten"),
+        *source.assign(source.key(keys, namespace)),
     ]
     variables = [f"{mark}key"]
-    for number, template in enumerate(tags.templates):
-        pieces = ((tag_prefix(namespace), None), *template.pieces)
-        lines += source.assign(f"tag{number}", pieces, source.tag_argument, "encodable_key")
-        variables.append(f"{mark}tag{number}")
+    for tag in source.tags(tags, namespace):
+        lines += source.assign(tag)
+        variables.append(f"{mark}{tag.variable}")
     lines.append(f"    return ({', '.join(variables)},)")
     compiled: Callable[..., KeyAndTags] = source.compiled(lines, keys, tags)
     return compiled
@@ -71,11 +70,10 @@ def compile_keys_of_items(
     if source is None or keys.signature.parameters[item].kind is Parameter.POSITIONAL_ONLY:
         return None
     mark, loop = source.mark, _Loop(source, item)
-    loop.assign("key", _key_pieces(keys, namespace), source.argument, "shorten")
+    loop.assign(source.key(keys, namespace))
     loop.add(f"{mark}found.append({mark}key)")
-    for number, template in enumerate(tags.templates):
-        pieces = ((tag_prefix(namespace), None), *template.pieces)
-        loop.assign(f"tag{number}", pieces, source.tag_argument, "encodable_key")
+    for tag in source.tags(tags, namespace):
+        loop.assign(tag)
     if tags:
         loop.collect_tags(len(tags.templates))
     shared = [parameter for parameter in source.parameters if parameter.name != item]
@@ -96,6 +94,22 @@ def _source(keys: KeyBuilder) -> _Source | None:
     if any(parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD) for parameter in parameters):
         return None
     return _Source(parameters) if keys.compute is None else None
+
+
+class _Assigned(NamedTuple):
+    """A Redis key that source text assigns to a variable.
+
+    Attributes:
+        variable: Its name, without the mark.
+        pieces: The template of the key.
+        argument: Returns the source text that formats a parameter.
+        normalise: Name of the function that is called for keys that are long or not ASCII.
+    """
+
+    variable: str
+    pieces: tuple[tuple[str, str | None], ...]
+    argument: Callable[[str], str]
+    normalise: str
 
 
 class _Source:
@@ -141,30 +155,29 @@ class _Source:
                 written.append("/")
         return ", ".join(written)
 
-    def assign(
-        self,
-        variable: str,
-        pieces: tuple[tuple[str, str | None], ...],
-        argument: Callable[[str], str],
-        normalise: str,
-    ) -> list[str]:
-        """Lines that assign a Redis key to a variable.
+    def key(self, keys: KeyBuilder, namespace: str) -> _Assigned:
+        """The key of the entry."""
+        return _Assigned("key", _key_pieces(keys, namespace), self.argument, "shorten")
 
-        Args:
-            variable: Its name, without the mark.
-            pieces: The template of the key.
-            argument: Returns the source text that formats a parameter.
-            normalise: Name of the function that is called for keys that are long or not ASCII.
-        """
+    def tags(self, tags: TagTemplates, namespace: str) -> list[_Assigned]:
+        """The keys of the tags."""
+        prefix = (tag_prefix(namespace), None)
+        return [
+            _Assigned(f"tag{number}", (prefix, *template.pieces), self.tag_argument, "encodable_key")
+            for number, template in enumerate(tags.templates)
+        ]
+
+    def assign(self, assigned: _Assigned) -> list[str]:
+        """Lines that assign a Redis key to a variable."""
         text = "".join(
-            _literal(literal) + (f"{{{argument(field)}}}" if field is not None else "")
-            for literal, field in pieces
+            _literal(literal) + (f"{{{assigned.argument(field)}}}" if field is not None else "")
+            for literal, field in assigned.pieces
         )
-        variable = f"{self.mark}{variable}"
+        variable = f"{self.mark}{assigned.variable}"
         return [
             f'    {variable} = f"{text}"',
             f"    if len({variable}) > {MAX_KEY_BYTES} or not {variable}.isascii():",
-            f"        {variable} = {self.mark}{normalise}({variable})",
+            f"        {variable} = {self.mark}{assigned.normalise}({variable})",
         ]
 
     def argument(self, name: str) -> str:
@@ -196,30 +209,25 @@ class _Loop:
         self._item = item
         self._tag_of_item = False
 
-    def assign(
-        self,
-        variable: str,
-        pieces: tuple[tuple[str, str | None], ...],
-        argument: Callable[[str], str],
-        normalise: str,
-    ) -> None:
+    def assign(self, assigned: _Assigned) -> None:
         """`_Source.assign`, before the loop if it does not depend on the item."""
         mark, item = self._source.mark, self._item
-        groups = self._grouped(variable, pieces, argument)
+        groups = self._grouped(assigned)
 
         def expression(name: str) -> str:
-            return name if name.startswith(mark) else argument(name)
+            return name if name.startswith(mark) else assigned.argument(name)
 
         def plain_expression(name: str) -> str:
             return name if name == item else expression(name)
 
-        lines = self._source.assign(variable, groups, expression, normalise)
+        grouped = assigned._replace(pieces=groups, argument=expression)
+        lines = self._source.assign(grouped)
         if all(name is None or name.startswith(mark) for _, name in groups):
             self.once += lines
             return
         self._each += lines
-        self._each_plain += self._source.assign(variable, groups, plain_expression, normalise)
-        self._tag_of_item = self._tag_of_item or variable != "key"
+        self._each_plain += self._source.assign(grouped._replace(argument=plain_expression))
+        self._tag_of_item = self._tag_of_item or assigned.variable != "key"
 
     def add(self, line: str) -> None:
         """Run a line for each item."""
@@ -246,9 +254,7 @@ class _Loop:
             *(f"        {line}" for line in (head, *self._each)),
         ]
 
-    def _grouped(
-        self, variable: str, pieces: tuple[tuple[str, str | None], ...], argument: Callable[[str], str]
-    ) -> tuple[tuple[str, str | None], ...]:
+    def _grouped(self, assigned: _Assigned) -> tuple[tuple[str, str | None], ...]:
         """The pieces with variables in the place of text that all items share."""
         groups: list[tuple[str, str | None]] = []
         constant: list[tuple[str, str | None]] = []
@@ -257,12 +263,14 @@ class _Loop:
             if all(name is None for _, name in constant):
                 groups.extend(constant)
             else:
-                shared = f"{variable}_{len(groups)}"
-                self.once.append(self._source.assign(shared, tuple(constant), argument, "")[0])
-                groups.append(("", f"{self._source.mark}{shared}"))
+                shared = assigned._replace(
+                    variable=f"{assigned.variable}_{len(groups)}", pieces=tuple(constant)
+                )
+                self.once.append(self._source.assign(shared)[0])
+                groups.append(("", f"{self._source.mark}{shared.variable}"))
             constant.clear()
 
-        for literal, name in pieces:
+        for literal, name in assigned.pieces:
             field = TemplateField.parse(name) if name is not None else None
             if field is not None and field.parameter == self._item:
                 constant.append((literal, None))

@@ -38,7 +38,7 @@ class CallMany:
         self,
         load: ItemsLoader,
         keys: Sequence[str],
-        tags: Sequence[tuple[str, ...]] | None,
+        tag_keys: Sequence[tuple[str, ...]] | None,
         items: Sequence[Any],
         *,
         takes_session: bool = False,
@@ -48,7 +48,7 @@ class CallMany:
         Args:
             load: Loads the values of items.
             keys: The key of the value of each item; items that are asked for twice have it twice.
-            tags: The keys of the tags of each; None for a function without tags.
+            tag_keys: Of the tags of each; None for a function without tags.
             items: The items.
             takes_session: The function uses its caller's database session, which ends with the call.
         """
@@ -58,7 +58,7 @@ class CallMany:
         self._items = dict(zip(keys, items, strict=True))
         self._keys = keys if len(self._items) == len(keys) else list(self._items)
         """Each key once."""
-        self._tags = dict(zip(keys, tags, strict=True)) if tags is not None else None
+        self._tag_keys = dict(zip(keys, tag_keys, strict=True)) if tag_keys is not None else None
         self._results: dict[str, Any] = {}
         """By key; an exception for an item that failed."""
 
@@ -88,8 +88,8 @@ class CallMany:
         self._reader, self._runtime, self._spec = reader, reader.runtime, reader.spec
         self._loads_before = self._runtime.running_loads.started
         self._budget = Budget(self._runtime.server.timeout)
-        tags = list(self._tags.values()) if self._tags is not None else None
-        read = await read_many(reader, self._keys, tags, self._budget)
+        tag_keys = list(self._tag_keys.values()) if self._tag_keys is not None else None
+        read = await read_many(reader, self._keys, tag_keys, self._budget)
         if read is None:
             await self._run_unstored(self._keys, "bypassed")
             return None
@@ -97,6 +97,7 @@ class CallMany:
             return read.values
         self._set_results(self._keys, read.values)
         if read.rest:
+            await self._runtime.admission.admitted()
             await self._answer_rest(read)
         return None
 
@@ -155,8 +156,8 @@ class CallMany:
         """
         keys, load = list(missing), self._load_many(self._budget)
         leases = new_leases(keys)
-        tags = [self._tags_of(key) for key in keys] if self._tags is not None else None
-        absent = Absent(list(missing.values()), tags, read.tag_versions())
+        tag_keys = [self._tags_of(key) for key in keys] if self._tag_keys is not None else None
+        absent = Absent(list(missing.values()), tag_keys, read.tag_versions())
         work = functools.partial(load.run_if_absent, leases, absent)
         flight = self._runtime.running_loads.start_many(leases, work)
         results = await flight.run()
@@ -182,6 +183,7 @@ class CallMany:
     async def _run_unstored(self, keys: Sequence[str], counter: str) -> None:
         """Answer from the function, without the right to store anything."""
         if keys:
+            await self._runtime.admission.admitted()
             count_for_each(self._runtime, self._reader.label, counter, keys)
             self._set_results(keys, await self._counted_values(keys))
 
@@ -200,7 +202,7 @@ class CallMany:
         return self._call(key).load
 
     def _tags_of(self, key: str) -> tuple[str, ...]:
-        return self._tags[key] if self._tags is not None else ()
+        return self._tag_keys[key] if self._tag_keys is not None else ()
 
     def _alone(self, key: str) -> Callable[[], Awaitable[Any]]:
         """Runs the function for a single item."""

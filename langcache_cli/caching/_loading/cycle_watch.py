@@ -33,7 +33,7 @@ class CycleWatch:
     async def found(self) -> None:
         """Return once that load waits for a load around the running code."""
         while True:
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(PAUSE_SECONDS)  # most waits end before the first look, and cost nothing
             try:
                 await self._publish()
                 if await self._waits_for_us():

@@ -41,14 +41,14 @@ class EntryWriter:
         self._log_values = runtime.settings.log_values
         self._load_us = round(load_seconds * 1e6)
 
-    async def entry(self, value: Any, tags: tuple[str, ...]) -> Entry | None:
+    async def entry(self, value: Any, tag_versions: tuple[str, ...]) -> Entry | None:
         """The entry of a value; None, with a log line, for a value that would not come back the same.
 
         The event loop runs meanwhile if the value is large; otherwise this does not suspend.
 
         Args:
             value: What was loaded.
-            tags: Versions of the tags from before the load began.
+            tag_versions: From before the load began.
         """
         try:
             payload, compression = await self._payload(value)
@@ -63,7 +63,7 @@ class EntryWriter:
             load_us=self._load_us,
             schema=self._spec.codec.fingerprint,
             payload=payload,
-            tags=tags,
+            tag_versions=tag_versions,
             compression=compression,
         )
 
@@ -82,7 +82,7 @@ class EntryWriter:
         )
 
     async def encoded(
-        self, values: Sequence[Any], tags: Sequence[tuple[str, ...]]
+        self, values: Sequence[Any], tag_versions: Sequence[tuple[str, ...]]
     ) -> AsyncIterator[tuple[list[bytes | None], list[int]]]:
         """The bytes of the entries of many values, None as for `entry`, and how long to keep each, in ms.
 
@@ -97,7 +97,7 @@ class EntryWriter:
         first, n_bytes = 0, 0
         codec, min_bytes = self._spec.codec, self._compress_bytes or LARGE_BYTES
         encode, is_heavy = codec.encode, codec.is_heavy
-        for value, versions, entry_id, ttl_ms in zip(values, tags, ids, ttls_ms, strict=True):
+        for value, versions, entry_id, ttl_ms in zip(values, tag_versions, ids, ttls_ms, strict=True):
             # runs a hundred thousand times in a warm: no call that can be avoided
             try:
                 if is_heavy is None or not is_heavy(value):

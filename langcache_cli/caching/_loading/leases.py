@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from itertools import chain, compress
 from typing import Any
 
+from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._loading.entry_writer import EntryWriter
 from langcache_cli.caching._protocol.entry import MAX_HEADER_BYTES, Entry, Placeholder, parse
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.store import Lease, Seen, Store, new_leases, raise_errors
-from langcache_cli.caching._protocol.tagged_leases import acquire_tagged
+from langcache_cli.caching._protocol.tagged_leases import acquire_again, acquire_tagged
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
 from langcache_cli.caching._single_flight.shared_errors import describe
@@ -40,13 +42,15 @@ class Leases:
             store: Where they are.
             budget: For all steps together; None allows each step the node's own time.
         """
+        self.admission = runtime.admission
+        """Lets few loads of the event loop begin or end in each turn."""
         self._runtime = runtime
         self._spec = spec
         self._lifetime = lifetime
         self._store = store
         self._budget = budget
         self._renewal: LeaseRenewal | None = None
-        self._tag_ttl_ms = lifetime.longest_ms + runtime.longest_load_ms
+        self._tag_ttl_ms = lifetime.tag_ttl_ms(runtime.longest_load_ms)
 
     async def prepare(self, keys: Sequence[KeyAndTags]) -> list[Lease]:
         """Leases, not taken yet, with the versions that their tags have before anything is loaded."""
@@ -55,21 +59,21 @@ class Leases:
             return leases
         return await self.with_tags(leases, [one[1:] for one in keys])
 
-    async def with_tags(self, leases: Sequence[Lease], tags: Sequence[tuple[str, ...]]) -> list[Lease]:
+    async def with_tags(self, leases: Sequence[Lease], tag_keys: Sequence[tuple[str, ...]]) -> list[Lease]:
         """Leases with the versions of their tags, as they are before anything is loaded.
 
         Args:
             leases: The leases.
-            tags: The keys of the tags of each.
+            tag_keys: Of the tags of each lease.
         """
-        distinct = list(dict.fromkeys(chain.from_iterable(tags)))
+        distinct = list(dict.fromkeys(chain.from_iterable(tag_keys)))
         if not distinct:
             return list(leases)
         found = await self._store.tag_versions(distinct, self._tag_ttl_ms, self._budget)
         versions = dict(zip(distinct, found, strict=True))
         return [
             Lease(lease.key, lease.token, tuple([versions[tag] for tag in of_lease]))
-            for lease, of_lease in zip(leases, tags, strict=True)
+            for lease, of_lease in zip(leases, tag_keys, strict=True)
         ]
 
     async def claim(self, leases: Sequence[Lease]) -> None:
@@ -90,14 +94,14 @@ class Leases:
     async def acquire_tagged(
         self,
         leases: Sequence[Lease],
-        tags: Sequence[tuple[str, ...]],
+        tag_keys: Sequence[tuple[str, ...]],
         *,
         seen: Mapping[str, str | None],
         rejected: Sequence[bytes],
     ) -> tuple[list[Lease], list[bool]]:
         """`with_tags` and `acquire`, see `tagged_leases`; ``seen`` has the versions at the look-up."""
         ours, found = await acquire_tagged(
-            *(self._store, leases, tags, self._budget or Budget(self._store.server.timeout)),
+            *(self._store, leases, tag_keys, self._budget or Budget(self._store.server.timeout)),
             ttl_ms=self._tag_ttl_ms,
             seen=seen,
             rejected=rejected,
@@ -107,19 +111,15 @@ class Leases:
 
     async def _taken(self, leases: Sequence[Lease], found: list[Any]) -> list[bool]:
         """True for each lease that was taken, now or in the place of what was found and cannot be used."""
-        unusable = [
-            index
-            for index, stored in enumerate(found)
-            if stored is not None and not self._usable(Seen(stored, leases[index].tags))
-        ]
-        if unusable:
-            again, rejected = [leases[index] for index in unusable], [found[index] for index in unusable]
-            replies = await self._store.acquire(
-                again, self._budget, rejected=rejected, n_bytes=MAX_HEADER_BYTES
-            )
-            for index, reply in zip(unusable, raise_errors(replies), strict=True):
-                found[index] = reply
-        return [stored is None for stored in found]
+        unusable = {
+            place: stored
+            for place, stored in enumerate(found)
+            if stored is not None and not self._usable(Seen(stored, leases[place].tag_versions))
+        }
+        await acquire_again(
+            *(self._store, leases, self._budget), rejected=unusable, found=found, n_bytes=MAX_HEADER_BYTES
+        )
+        return [stored is None for stored in raise_errors(found)]
 
     async def elect(self, leases: Sequence[Lease], entry_ids: Sequence[str]) -> list[bool]:
         """Take the leases of entries that are served meanwhile; False for each that another load has."""
@@ -148,7 +148,7 @@ class Leases:
         """`commit` values that were just loaded; None for one that would not come back the same."""
         writer = self.writer(load_seconds=load_seconds)
         replies: list[Any] = []
-        async for entries, kept_ms in writer.encoded(values, [lease.tags for lease in leases]):
+        async for entries, kept_ms in writer.encoded(values, [lease.tag_versions for lease in leases]):
             portion = leases[len(replies) : len(replies) + len(entries)]
             survives = [entry is not None for entry in entries]
             storable, stored_ms = list(compress(portion, survives)), list(compress(kept_ms, survives))
@@ -167,10 +167,8 @@ class Leases:
         self._runtime.release_soon(self._store, leases, entries_too=entries_too)
 
     async def fail(self, leases: Sequence[Lease], errors: Sequence[Exception | None]) -> None:
-        """Give the leases of failed loads back; see `Store.fail`. None stands for an unusable value."""
-        if leases:
-            described = [describe(error) if error is not None else b"" for error in errors]
-            await self._store.fail(leases, described, self._budget)
+        """`fail_leases` with the store and the budget of these steps."""
+        await fail_leases(self._runtime, self._store, leases, errors, self._budget)
 
     def writer(self, *, load_seconds: float) -> EntryWriter:
         """Makes the entries of values that were just loaded; ``load_seconds`` is the time for each."""
@@ -181,3 +179,33 @@ class Leases:
             return True  # perhaps of a load that knows newer tags than these leases: only a look-up can tell
         found = seen.parse()
         return isinstance(found, Entry) and found.schema == self._spec.codec.fingerprint
+
+
+async def fail_leases(
+    runtime: Runtime,
+    store: Store,
+    leases: Sequence[Lease],
+    errors: Sequence[Exception | None],
+    budget: Budget | None,
+) -> None:
+    """Give leases back before the errors of their loads are raised: a later call must load anew.
+
+    If Redis does not confirm it within the budget, they are given back in the background.
+
+    Args:
+        runtime: Of the running event loop.
+        store: Where the leases are.
+        leases: The leases.
+        errors: Of the load of each; None stands for an unusable value.
+        budget: Upper bound for the time.
+    """
+    if not leases:
+        return
+    described = [describe(error) if error is not None else b"" for error in errors]
+    try:
+        await store.fail(leases, described, budget)
+    except CacheError:
+        runtime.release_soon(store, leases)  # perhaps only the time of this call was spent
+    except asyncio.CancelledError:
+        runtime.release_soon(store, leases)
+        raise

@@ -15,6 +15,7 @@ from typing import Any
 from langcache_cli.caching._errors import CacheError, OversizedEntryError
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._loading.entry_writer import EntryWriter
+from langcache_cli.caching._loading.leases import fail_leases
 from langcache_cli.caching._loading.remote_load import wait_for_change
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.lifetime import Lifetime
@@ -24,7 +25,6 @@ from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
 from langcache_cli.caching._single_flight.nesting import LoadScope, waits_for_us
-from langcache_cli.caching._single_flight.shared_errors import describe
 from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.failures import refused_for_size
@@ -55,7 +55,7 @@ class Load:
         self.spec = spec
         self.label = label
         self.key = address.key
-        self.tag_keys = address.tags
+        self.tag_keys = address.tag_keys
         self.origin = origin
         self.lifetime = lifetime
         self.budget = Budget(runtime.server.timeout)
@@ -99,8 +99,8 @@ class Load:
         self.count("misses")
         try:
             value, entry = await self.run_leased(lease)
-        except Exception as error:
-            await self._fail(lease, error)
+        except Exception as error:  # whatever the function raises is shared with those who wait
+            await fail_leases(self.runtime, self.runtime.store, [lease], [error], self.budget)
             raise
         except BaseException:  # cancelled, or the process ends: not an error to share
             self.abandon(lease)
@@ -144,16 +144,6 @@ class Load:
 
     # -- without a lease --
 
-    async def _fail(self, lease: Lease, error: Exception) -> None:
-        """Give the lease back before the error is raised: a call that begins after that must load anew."""
-        try:
-            await self.runtime.store.fail([lease], [describe(error)], self.budget)
-        except CacheError:
-            self.release_soon(lease)  # perhaps only the time of this call was spent
-        except asyncio.CancelledError:
-            self.release_soon(lease)
-            raise
-
     async def _shared_bypass(self) -> LoadResult:
         """`bypass` for this call and those that have joined it."""
         started = self.runtime.loop.time()
@@ -163,6 +153,7 @@ class Load:
 
     async def bypass(self) -> Any:
         """The value of the function, because Redis cannot be used."""
+        await self.runtime.admission.admitted()  # many calls meet an outage in one turn of the event loop
         self.count("bypassed")
         return await self.run()
 
@@ -184,7 +175,7 @@ class Load:
         started = self.runtime.loop.time()
         try:
             value = await self.origin()
-        except Exception:
+        except Exception:  # whatever the function raises; a cancelled run is not an error of it
             self.count("load_errors")
             raise
         finally:
@@ -214,12 +205,11 @@ class Load:
     async def with_tags(self, lease: Lease) -> Lease:
         """The lease with the versions of its tags, as they are before the load begins."""
         versions = await self.runtime.store.tag_versions(self.tag_keys, self._tag_ttl_ms, self.budget)
-        return lease._replace(tags=versions)
+        return lease._replace(tag_versions=versions)
 
     @property
     def _tag_ttl_ms(self) -> int:
-        """How long a tag must live: as long as an entry whose load begins now."""
-        return self.lifetime.longest_ms + self.runtime.longest_load_ms
+        return self.lifetime.tag_ttl_ms(self.runtime.longest_load_ms)
 
     async def run_leased(self, lease: Lease) -> tuple[Any, Entry | None]:
         """Run the function inside `renewing`; returns the value, and the entry to store."""
@@ -231,7 +221,7 @@ class Load:
             raise
         seconds = self.runtime.loop.time() - started
         await self.runtime.admission.admitted(first=True)
-        return value, await self._encode(value, lease.tags, load_seconds=seconds)
+        return value, await self._encode(value, lease.tag_versions, load_seconds=seconds)
 
     async def store_or_supersede(self, lease: Lease, value: Any, entry: Entry | None) -> LoadResult:
         try:

@@ -28,13 +28,13 @@ class Absent(NamedTuple):
 
     Attributes:
         rejected: The unusable value under each, or its beginning; ``b""`` for none.
-        tags: The keys of the tags of each; None for a function without tags.
-        versions: By key the versions of the tags.
+        tag_keys: Of the tags of each; None for a function without tags.
+        tag_versions: By key of the tag.
     """
 
     rejected: Sequence[bytes]
-    tags: Sequence[tuple[str, ...]] | None
-    versions: Mapping[str, str | None]
+    tag_keys: Sequence[tuple[str, ...]] | None
+    tag_versions: Mapping[str, str | None]
 
 
 class LoadMany:
@@ -66,14 +66,15 @@ class LoadMany:
             absent: What the look-up has shown of each key.
         """
         try:
-            if absent.tags is None:
+            if absent.tag_keys is None:
                 taken = await self.leases.acquire(leases, absent.rejected)
             else:
                 leases, taken = await self.leases.acquire_tagged(
-                    leases, absent.tags, seen=absent.versions, rejected=absent.rejected
+                    leases, absent.tag_keys, seen=absent.tag_versions, rejected=absent.rejected
                 )
         except CacheError:
             self.leases.release_soon(leases)  # Outcome unknown: Redis may have given them.
+            await self.leases.admission.admitted()  # as in `Load.bypass`
             self._count("bypassed", _keys(leases))
             return await self._values_of(leases)
         except asyncio.CancelledError:
@@ -84,20 +85,20 @@ class LoadMany:
         return _in_places(taken, await self._load_and_store(ours, serving=False))
 
     async def run_if_elected(
-        self, leases: Sequence[Lease], tags: Sequence[tuple[str, ...]], entries: Sequence[Entry]
+        self, leases: Sequence[Lease], tag_keys: Sequence[tuple[str, ...]], entries: Sequence[Entry]
     ) -> Outcomes:
         """Take the leases of entries that are served meanwhile; see `load_if_elected`.
 
         Args:
             leases: The leases.
-            tags: The keys of the tags of each.
+            tag_keys: Of the tags of each.
             entries: The entry that was found under each key.
         """
         try:
-            leases = await self.leases.with_tags(leases, tags)
+            leases = await self.leases.with_tags(leases, tag_keys)
             # no entry has the id "": one that was invalidated since it was found is not replaced
             seen = [
-                entry.id if lease.tags == entry.tags else ""
+                entry.id if lease.tag_versions == entry.tag_versions else ""
                 for lease, entry in zip(leases, entries, strict=True)
             ]
             elected = await self.leases.elect(leases, seen)
@@ -113,7 +114,7 @@ class LoadMany:
         try:
             with self.leases.renewing(leases):
                 results = await self._values_of(leases)
-        except Exception as error:
+        except Exception as error:  # whatever the function raises is shared with those who wait
             await self._fail(leases, [error] * len(leases), serving=serving)
             raise
         except BaseException:  # cancelled: no load runs under these leases
@@ -141,13 +142,7 @@ class LoadMany:
                 self._give_back(kept, serving=True)
             leases = [lease for lease, error in zip(leases, errors, strict=True) if error is None]
             errors = [None] * len(leases)
-        try:
-            await self.leases.fail(leases, errors)
-        except CacheError:
-            self.leases.release_soon(leases)  # perhaps only the time of this call was spent
-        except asyncio.CancelledError:
-            self.leases.release_soon(leases)
-            raise
+        await self.leases.fail(leases, errors)
 
     def _give_back(self, leases: Sequence[Lease], *, serving: bool) -> None:
         if not serving:
@@ -161,13 +156,18 @@ class LoadMany:
         """Run the function, and encode its values, also for those who have joined."""
         loop = asyncio.get_running_loop()
         started = loop.time()
-        values = await self._values(_keys(leases))
+        try:
+            values = await self._values(_keys(leases))
+        except Exception:
+            await self.leases.admission.admitted(first=True)
+            raise
         writer = self.leases.writer(load_seconds=(loop.time() - started) / len(leases))
+        await self.leases.admission.admitted(first=True)
         loaded = [(place, value) for place, value in enumerate(values) if not isinstance(value, Exception)]
         results: Outcomes = list(values)
         of_entries = iter(loaded)
-        tags = [leases[place].tags for place, _ in loaded]
-        async for entries, kept_ms in writer.encoded([value for _, value in loaded], tags):
+        tag_versions = [leases[place].tag_versions for place, _ in loaded]
+        async for entries, kept_ms in writer.encoded([value for _, value in loaded], tag_versions):
             for entry, kept, (place, value) in zip(entries, kept_ms, of_entries, strict=False):
                 results[place] = LoadResult(value, stored=entry)
                 self._kept_ms[leases[place].key] = kept

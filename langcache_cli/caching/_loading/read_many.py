@@ -62,22 +62,22 @@ class Read(NamedTuple):
         """The versions of the tags, as text."""
         return {tag: version(stored) for tag, stored in self.versions.items()}
 
-    def seen(self, place: int, tags: Sequence[str]) -> Seen:
+    def seen(self, place: int, tag_keys: Sequence[str]) -> Seen:
         """One of the keys, as the look-up of that key alone would have shown it."""
-        if not tags:
+        if not tag_keys:
             return Seen(self.stored[place])
-        return seen_in([self.stored[place], *(self.versions[tag] for tag in tags)], tagged=True)
+        return seen_in([self.stored[place], *(self.versions[tag] for tag in tag_keys)], tagged=True)
 
 
 async def read_many(
-    reader: Reader, keys: Sequence[str], tags: Sequence[tuple[str, ...]] | None, budget: Budget
+    reader: Reader, keys: Sequence[str], tag_keys: Sequence[tuple[str, ...]] | None, budget: Budget
 ) -> Read | None:
     """Look up keys, and take the values of entries that can be served, counted as hits.
 
     Args:
         reader: Of the function.
         keys: The keys, each once.
-        tags: The keys of the tags of each; None for a function without tags.
+        tag_keys: Of the tags of each; None for a function without tags.
         budget: Upper bound for the time.
 
     Returns:
@@ -85,24 +85,24 @@ async def read_many(
     """
     runtime = reader.runtime
     started = runtime.loop.time()
-    tag_keys = list(dict.fromkeys(chain.from_iterable(tags))) if tags is not None else []
-    wanted = [*keys, *tag_keys] if tag_keys else keys
+    distinct = list(dict.fromkeys(chain.from_iterable(tag_keys))) if tag_keys is not None else []
+    wanted = [*keys, *distinct] if distinct else keys
     found = await runtime.read_if_allowed(lambda: runtime.store.values_of(wanted, budget))
     if found is None:
         return None
-    versions = dict(zip(tag_keys, found[len(keys) :], strict=True))
+    versions = dict(zip(distinct, found[len(keys) :], strict=True))
     read = Read(keys, found, versions, [], [], set(), set(), runtime.loop.time() - started)
-    _take_values(reader, read, tags)
+    _take_values(reader, read, tag_keys)
     return read
 
 
-def _take_values(reader: Reader, read: Read, tags: Sequence[tuple[str, ...]] | None) -> None:
+def _take_values(reader: Reader, read: Read, tag_keys: Sequence[tuple[str, ...]] | None) -> None:
     codec, refreshes = reader.spec.codec, reader.lifetime.refreshes
     match, decode = servable_header(codec.fingerprint), codec.decode
-    start, middle, end, n_fields = plain_header(codec.fingerprint, tagged=tags is not None)
+    start, middle, end, n_fields = plain_header(codec.fingerprint, tagged=tag_keys is not None)
     schema_and_tags, latest = end, b""
     values, rest, sizes = read.values, read.rest, list[int]()
-    for _, stored, versions in zip(read.keys, read.stored, _wanted(tags, read.versions), strict=False):
+    for _, stored, versions in zip(read.keys, read.stored, _wanted(tag_keys, read.versions), strict=False):
         # runs for every item of every call: no call that can be avoided
         value: Any = SLOW_PATH
         if stored:
@@ -166,15 +166,15 @@ def _waits(reader: Reader, read: Read, stored: bytes, payload: bytes) -> bool:
 
 
 def _wanted(
-    tags: Sequence[tuple[str, ...]] | None, versions: dict[str, bytes | None]
+    tag_keys: Sequence[tuple[str, ...]] | None, versions: dict[str, bytes | None]
 ) -> Iterator[bytes | None]:
     """What each entry must have as the versions of its tags; None for no tags."""
-    if tags is None:
+    if tag_keys is None:
         yield from repeat(None)
         return
     latest: tuple[str, ...] | None = None
     joined = NO_VERSION
-    for of_item in tags:
+    for of_item in tag_keys:
         if of_item is not latest:  # one object for all items if no tag depends on the item
             latest, found = of_item, [versions[tag] for tag in of_item]
             joined = NO_VERSION if None in found else b",".join(found)  # type: ignore[arg-type] # no None in it

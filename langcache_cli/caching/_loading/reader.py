@@ -148,7 +148,7 @@ class Reader:
         return True
 
     async def _admitted_unless_bypassed(self, line: Line | None) -> None:
-        """`Admission.admitted` for a call that has to connect; one that bypasses the cache never waits."""
+        """`Admission.admitted` for a call that has to connect; `Load.bypass` has it for the others."""
         if not (self._unconfirmed or self._server.is_down):
             await self._admission.admitted(line)
 

@@ -46,7 +46,7 @@ async def value_or_refreshed(load: Load, entry: Entry, value: Any, *, due: bool)
         return value
     try:
         result = await flight.run()
-    except Exception:
+    except Exception:  # whatever the function raises: the old value may be served in its place
         if await was_invalidated(load, {entry.id, lease.token}):
             raise
         return value  # the error was counted and logged where it was raised

@@ -22,13 +22,13 @@ class Due(NamedTuple):
 
     Attributes:
         key: Its key.
-        tags: The keys of its tags.
+        tag_keys: Of its tags.
         entry: The entry.
         is_due: The decision of `Lifetime.draw_refresh` for this look-up.
     """
 
     key: str
-    tags: tuple[str, ...]
+    tag_keys: tuple[str, ...]
     entry: Entry
     is_due: bool
 
@@ -65,7 +65,7 @@ async def refresh_many(
     leases = new_leases([one.key for one in due])
     flight = running.start_many(
         leases,
-        partial(load.run_if_elected, leases, [one.tags for one in due], [one.entry for one in due]),
+        partial(load.run_if_elected, leases, [one.tag_keys for one in due], [one.entry for one in due]),
         served=True,
         in_background=in_background,
     )

@@ -28,7 +28,7 @@ async def load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
 async def _load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
     try:
         lease = await load.with_tags(lease)
-        if lease.tags != seen.tags:  # invalidated since it was seen: the next call misses
+        if lease.tag_versions != seen.tag_versions:  # invalidated since it was seen: the next call misses
             return LoadResult(found=b"")
         (elected,) = raise_errors(await load.runtime.store.elect([lease], [seen.id], load.budget))
     except CacheError:
@@ -47,6 +47,7 @@ async def _load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
 
 async def replace(load: Load, lease: Lease) -> LoadResult:
     """Claim the lease from any load that has it, load and store: an explicit refresh."""
+    await load.runtime.admission.admitted()  # here, not before: refreshes of this key can join meanwhile
     with load.renewing(lease):
         return await _replace(load, lease)
 

@@ -32,7 +32,7 @@ class NearEntry:
         value: The value, if it is immutable.
         expires_at: End of its lifetime, on the clock passed to `NearMemory.get`.
         codec: The codec that decoded the value.
-        tags: Redis keys of its tags.
+        tag_keys: Redis keys of its tags.
         n_bytes: Estimated memory that it takes.
         used: True once it was served since `NearMemory` last considered it for eviction.
     """
@@ -41,7 +41,7 @@ class NearEntry:
     value: Any
     expires_at: float
     codec: object
-    tags: tuple[str, ...]
+    tag_keys: tuple[str, ...]
     n_bytes: int
     used: bool = False
 
@@ -99,19 +99,19 @@ class NearMemory:
         """
         if generation < self._all_changed or any(self._changed.get(key, 0) > generation for key in keys):
             return
-        key, tags = keys[0], keys[1:]
+        key, tag_keys = keys[0], keys[1:]
         value_bytes = size_if_immutable(value)
         n_bytes = len(key) + OVERHEAD_BYTES + (len(payload) if value_bytes is None else value_bytes)
-        n_bytes += sum([len(tag) + TAG_BYTES for tag in tags])
+        n_bytes += sum([len(tag) + TAG_BYTES for tag in tag_keys])
         if n_bytes > self._max_bytes:
             return
         self._remove(key)
         if value_bytes is None:
-            self._entries[key] = NearEntry(payload, None, expires_at, codec, tags, n_bytes)
+            self._entries[key] = NearEntry(payload, None, expires_at, codec, tag_keys, n_bytes)
         else:
-            self._entries[key] = NearEntry(None, value, expires_at, codec, tags, n_bytes)
+            self._entries[key] = NearEntry(None, value, expires_at, codec, tag_keys, n_bytes)
         self.n_bytes += n_bytes
-        for tag in tags:
+        for tag in tag_keys:
             self._keys_by_tag.setdefault(tag, set()).add(key)
         while self.n_bytes > self._max_bytes:
             self._evict()
@@ -154,7 +154,7 @@ class NearMemory:
         if entry is None:
             return
         self.n_bytes -= entry.n_bytes
-        for tag in entry.tags:
+        for tag in entry.tag_keys:
             keys = self._keys_by_tag.get(tag)
             if keys is not None:
                 keys.discard(key)

@@ -42,7 +42,7 @@ class Entry(NamedTuple):
         load_us: How long the load took, in microseconds.
         schema: Fingerprint of the type that wrote it.
         payload: The value as JSON, compressed as ``compression`` says.
-        tags: Versions of the function's tags from before the load began. Valid while they are unchanged.
+        tag_versions: From before the load began. It is valid while the tags still have them.
         leased_until_ms: Until when, on the server's clock, its successor is being loaded; 0 for not at all.
         compression: ``zlib``, or empty for none.
     """
@@ -53,7 +53,7 @@ class Entry(NamedTuple):
     load_us: int
     schema: str
     payload: bytes
-    tags: tuple[str, ...] = ()
+    tag_versions: tuple[str, ...] = ()
     leased_until_ms: int = 0
     compression: str = ""
 
@@ -62,7 +62,7 @@ class Entry(NamedTuple):
         return entry_format(self.created_ms, self.load_us, self.schema, self.leased_until_ms) % (
             self.id.encode("ascii"),
             self.fresh_until_ms,
-            optional_fields(self.tags, self.compression),
+            optional_fields(self.tag_versions, self.compression),
             self.payload,
         )
 
@@ -73,16 +73,17 @@ class Placeholder(NamedTuple):
     Attributes:
         id: The token: its holder may store one entry while the key still shows it.
         created_ms: When the load began.
-        tags: As for an entry. Once they have changed, no call may begin to wait for this load.
+        tag_versions: As for an entry. Once they have changed, no call may begin to wait for this load.
     """
 
     id: str
     created_ms: int
-    tags: tuple[str, ...] = ()
+    tag_versions: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
         """The bytes to store."""
-        return placeholder_format(self.created_ms) % (self.id.encode("ascii"), optional_fields(self.tags))
+        optional = optional_fields(self.tag_versions)
+        return placeholder_format(self.created_ms) % (self.id.encode("ascii"), optional)
 
 
 def parse(stored: bytes) -> Entry | Placeholder | None:
@@ -91,9 +92,9 @@ def parse(stored: bytes) -> Entry | Placeholder | None:
     if fields is None:
         return None
     identity, created_ms = fields["id"].decode("ascii"), int(fields["created"])
-    tags = tuple(fields["tags"].decode("ascii").split(",")) if fields["tags"] else ()
+    tag_versions = tuple(fields["tags"].decode("ascii").split(",")) if fields["tags"] else ()
     if fields["lease"]:
-        return Placeholder(identity, created_ms, tags)
+        return Placeholder(identity, created_ms, tag_versions)
     if fields["schema"] is None or fields["leased"] is None or not fields["end"]:
         return None
     return Entry(
@@ -103,7 +104,7 @@ def parse(stored: bytes) -> Entry | Placeholder | None:
         load_us=int(fields["load_us"]),
         schema=fields["schema"].decode("ascii"),
         payload=stored[fields.end() :],
-        tags=tags,
+        tag_versions=tag_versions,
         leased_until_ms=int(fields["leased"]),
         compression=fields["zip"].decode("ascii") if fields["zip"] else "",
     )
@@ -165,9 +166,9 @@ def placeholder_format(created_ms: int) -> bytes:
     return b"%b%%b created=%d%%b" % (_LEASE, created_ms)
 
 
-def optional_fields(tags: tuple[str, ...], compression: str = "") -> bytes:
+def optional_fields(tag_versions: tuple[str, ...], compression: str = "") -> bytes:
     """The end of a header: fields that most entries do without."""
-    if not tags and not compression:
+    if not tag_versions and not compression:
         return b""
-    tagged = f" tags={','.join(tags)}" if tags else ""
+    tagged = f" tags={','.join(tag_versions)}" if tag_versions else ""
     return f"{tagged}{f' zip={compression}' if compression else ''}".encode("ascii")

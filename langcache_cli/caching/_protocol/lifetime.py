@@ -55,6 +55,10 @@ class Lifetime:
         """Upper bound for the physical TTL of an entry."""
         return milliseconds(self.ttl_seconds) + self.stale_ms
 
+    def tag_ttl_ms(self, longest_load_ms: int) -> int:
+        """How long a tag must live: as long as an entry whose load begins now, and may take so long."""
+        return self.longest_ms + longest_load_ms
+
     def draw_refresh(self, entry: Entry, now_ms: int) -> bool:
         """Decide whether the successor of an entry should be loaded now. Each call is a new random draw.
 

@@ -43,12 +43,12 @@ class Lease(NamedTuple):
     Attributes:
         key: The key.
         token: What the key must still show when the value is stored.
-        tags: Versions of the tags, read before the load begins.
+        tag_versions: Read before the load begins.
     """
 
     key: str
     token: str
-    tags: tuple[str, ...] = ()
+    tag_versions: tuple[str, ...] = ()
 
 
 class Seen(NamedTuple):
@@ -56,22 +56,22 @@ class Seen(NamedTuple):
 
     Attributes:
         stored: The bytes under the key; None for nothing.
-        tags: The versions that its tags had at that moment; None for a tag without one.
+        tag_versions: Those that its tags had at that moment; None for a tag without one.
     """
 
     stored: bytes | None
-    tags: tuple[str | None, ...] = ()
+    tag_versions: tuple[str | None, ...] = ()
 
     def parse(self) -> Entry | Placeholder | None:
         """The valid entry or placeholder; None for nothing, foreign bytes, or changed tags."""
         found = parse(self.stored) if self.stored else None
-        return found if found is not None and found.tags == self.tags else None
+        return found if found is not None and found.tag_versions == self.tag_versions else None
 
     @property
     def outdated(self) -> bool:
         """True for an entry or placeholder that lost its validity when a tag was invalidated."""
         found = parse(self.stored) if self.stored else None
-        return found is not None and found.tags != self.tags
+        return found is not None and found.tag_versions != self.tag_versions
 
 
 class Store:
@@ -108,23 +108,23 @@ class Store:
         return [value for values in await asyncio.gather(*map(look_up, portions)) for value in values]
 
     async def tag_versions(
-        self, tags: Sequence[str], ttl_ms: int, budget: Budget | None = None
+        self, tag_keys: Sequence[str], ttl_ms: int, budget: Budget | None = None
     ) -> tuple[str, ...]:
-        """The versions of ``tags`` (keys); a tag without one gets a new one.
+        """The versions of tags; a tag without one gets a new one.
 
         Args:
-            tags: Their keys.
+            tag_keys: Of the tags.
             ttl_ms: How long they must live at least: the TTL of the entries, plus the longest load.
             budget: Upper bound for the time.
 
         Raises:
             ServerReplyError: The server refuses to write.
         """
-        if not tags:
+        if not tag_keys:
             return ()
-        columns = new_ids(len(tags)), [ttl_ms] * len(tags)
+        columns = new_ids(len(tag_keys)), [ttl_ms] * len(tag_keys)
         return self.versions_in(
-            raise_errors(await run_script(self.server, "tag", tags, *columns, budget=budget))
+            raise_errors(await run_script(self.server, "tag", tag_keys, *columns, budget=budget))
         )
 
     @staticmethod
@@ -243,8 +243,8 @@ class Store:
         """The placeholders of leases, and how long the leases last."""
         shared = placeholder_format(self._now_ms())
         placeholders = [
-            shared % (token.encode("ascii"), optional_fields(tags) if tags else b"")
-            for _, token, tags in leases
+            shared % (token.encode("ascii"), optional_fields(tag_versions) if tag_versions else b"")
+            for _, token, tag_versions in leases
         ]
         return placeholders, self._lease_times(leases)
 

@@ -19,14 +19,14 @@ from langcache_cli.caching._wire.budget import Budget
 
 
 async def acquire_one(
-    store: Store, lease: Lease, tags: tuple[str, ...], budget: Budget, *, ttl_ms: int, seen: Seen
+    store: Store, lease: Lease, tag_keys: tuple[str, ...], budget: Budget, *, ttl_ms: int, seen: Seen
 ) -> tuple[Lease, Any]:
     """`acquire_tagged` for one lease, with tags or without.
 
     Args:
         store: Where it is.
         lease: The lease.
-        tags: The keys of its tags.
+        tag_keys: Of its tags.
         budget: Upper bound for the time.
         ttl_ms: See `Store.tag_versions`.
         seen: The look-up that found no usable value.
@@ -35,24 +35,25 @@ async def acquire_one(
         ServerReplyError: The server refuses to write.
     """
     rejected = [seen.stored or b""]
-    if tags:
-        versions = dict(zip(tags, seen.tags, strict=False))
+    if tag_keys:
+        versions = dict(zip(tag_keys, seen.tag_versions, strict=False))
         (lease,), found = await acquire_tagged(
-            *(store, [lease], [tags], budget), ttl_ms=ttl_ms, seen=versions, rejected=rejected
+            *(store, [lease], [tag_keys], budget), ttl_ms=ttl_ms, seen=versions, rejected=rejected
         )
     else:
         found = await store.acquire([lease], budget, rejected=rejected)
-    stored = raise_errors(found)[0]
-    if stored is not None and holds(stored, lease) and Seen(stored, lease.tags).outdated:
+    (stored,) = raise_errors(found)
+    if stored is not None and holds(stored, lease) and Seen(stored, lease.tag_versions).outdated:
         # a load that is run once more after an invalidation: its placeholder gets the new versions
-        (stored,) = raise_errors(await store.acquire([lease], budget, rejected=[stored]))
+        await acquire_again(store, [lease], budget, rejected={0: stored}, found=found)
+        (stored,) = raise_errors(found)
     return lease, stored
 
 
 async def acquire_tagged(
     store: Store,
     leases: Sequence[Lease],
-    tags: Sequence[tuple[str, ...]],
+    tag_keys: Sequence[tuple[str, ...]],
     budget: Budget,
     *,
     ttl_ms: int,
@@ -65,7 +66,7 @@ async def acquire_tagged(
     Args:
         store: Where they are.
         leases: The leases.
-        tags: The keys of the tags of each.
+        tag_keys: Of the tags of each.
         budget: Upper bound for the time.
         ttl_ms: See `Store.tag_versions`.
         seen: By key the versions that tags had at the look-up.
@@ -78,11 +79,11 @@ async def acquire_tagged(
     Raises:
         ServerReplyError: The server refuses to write.
     """
-    distinct = list(dict.fromkeys(chain(*tags)))
+    distinct = list(dict.fromkeys(chain(*tag_keys)))
     fresh = new_ids(len(distinct))
     known = [seen[tag] if tag in seen else store.known_tags.get(tag) for tag in distinct]
     guessed = {tag: one if is_id(one) else new for tag, one, new in zip(distinct, known, fresh, strict=True)}
-    leases = _with_versions(leases, tags, guessed)
+    leases = _with_versions(leases, tag_keys, guessed)
     replies, found = await run_scripts(
         store.server,
         [
@@ -95,14 +96,14 @@ async def acquire_tagged(
     versions = dict(zip(distinct, store.versions_in(raise_errors(replies)), strict=True))
     store.known_tags.update(versions)
     if versions != guessed:  # a tag was invalidated since its version was known
-        await _correct(store, leases, tags, budget, versions=versions, found=found, n_bytes=n_bytes)
+        await _correct(store, leases, tag_keys, budget, versions=versions, found=found, n_bytes=n_bytes)
     return leases, found
 
 
 async def _correct(
     store: Store,
     leases: list[Lease],
-    tags: Sequence[tuple[str, ...]],
+    tag_keys: Sequence[tuple[str, ...]],
     budget: Budget,
     *,
     versions: Mapping[str, str],
@@ -110,27 +111,47 @@ async def _correct(
     n_bytes: int | None,
 ) -> None:
     """Replace the placeholders that were stored with wrong versions, and update what was found."""
-    rights = _with_versions(leases, tags, versions)
-    wrong = [
-        place
+    rights = _with_versions(leases, tag_keys, versions)
+    wrong = {
+        place: f"{header.LEASE}{right.token}".encode("ascii")
         for place, (lease, right) in enumerate(zip(leases, rights, strict=True))
         if found[place] is None and lease != right
-    ]
+    }
     leases[:] = rights
-    replies = await store.acquire(
-        [rights[place] for place in wrong],
-        budget,
-        rejected=[f"{header.LEASE}{rights[place].token}".encode("ascii") for place in wrong],
-        n_bytes=n_bytes,
-    )
-    for place, reply in zip(wrong, replies, strict=True):
+    await acquire_again(store, leases, budget, rejected=wrong, found=found, n_bytes=n_bytes)
+
+
+async def acquire_again(
+    store: Store,
+    leases: Sequence[Lease],
+    budget: Budget | None,
+    *,
+    rejected: Mapping[int, bytes],
+    found: list[Any],
+    n_bytes: int | None = None,
+) -> None:
+    """`Store.acquire` once more where what was found cannot be used, and update what was found.
+
+    Args:
+        store: Where they are.
+        leases: The leases.
+        budget: Upper bound for the time.
+        rejected: The unusable value, or its beginning, by its place among the leases.
+        found: What `Store.acquire` has returned for each; gets the new replies.
+        n_bytes: See `Store.acquire`.
+    """
+    if not rejected:
+        return
+    again = [leases[place] for place in rejected]
+    replies = await store.acquire(again, budget, rejected=list(rejected.values()), n_bytes=n_bytes)
+    for place, reply in zip(rejected, replies, strict=True):
         found[place] = reply
 
 
 def _with_versions(
-    leases: Sequence[Lease], tags: Sequence[tuple[str, ...]], versions: Mapping[str, str]
+    leases: Sequence[Lease], tag_keys: Sequence[tuple[str, ...]], versions: Mapping[str, str]
 ) -> list[Lease]:
     return [
-        lease._replace(tags=tuple([versions[tag] for tag in of_lease]))
-        for lease, of_lease in zip(leases, tags, strict=True)
+        lease._replace(tag_versions=tuple([versions[tag] for tag in of_lease]))
+        for lease, of_lease in zip(leases, tag_keys, strict=True)
     ]

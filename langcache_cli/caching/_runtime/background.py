@@ -9,9 +9,6 @@ from typing import Any
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._tasks import own_task
 
-BREATH_SECONDS = 0.005
-"""The longest time for which calls that bypass the cache keep the event loop from all else."""
-
 
 class Background:
     """The tasks that run in the background, until the runtime is closed."""
@@ -20,7 +17,6 @@ class Background:
         """Start without tasks."""
         self._loop = loop
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._breathed = 0.0
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run work that no caller waits for. A `CacheError` is ignored: the next attempt repeats the work."""
@@ -33,13 +29,6 @@ class Background:
         """Include a task of another owner, who looks at its outcome."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def breathe(self) -> None:
-        """Let the event loop run now and then: while no call suspends, Redis cannot be found to be back."""
-        now = self._loop.time()
-        if now - self._breathed > BREATH_SECONDS:
-            self._breathed = now
-            await asyncio.sleep(0)
 
     async def finish(self, seconds: float) -> None:
         """Give the tasks at most ``seconds`` to end by themselves."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +19,7 @@ from langcache_cli.caching._near.tracking import NearCache
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.store import Lease, Store
 from langcache_cli.caching._runtime.background import Background
+from langcache_cli.caching._runtime.last_deliveries import deliver_the_rest
 from langcache_cli.caching._runtime.loop_end import LoopEnd
 from langcache_cli.caching._single_flight.key_watch import KeyWatch
 from langcache_cli.caching._single_flight.lease_keeper import LeaseKeeper
@@ -43,12 +42,11 @@ from langcache_cli.caching._wire.redis_py_client import abandon_client, close_cl
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-logger = logging.getLogger("langcache_cli.caching")
-
 T = TypeVar("T")
 
 CALLS_PER_TURN = 8, 24
-"""So many calls, at least and at most, begin or end a load in one turn: each takes about 0.1 ms of it."""
+"""So many calls, at least and at most, begin or end a load, or bypass the cache, in one turn: each takes
+about 0.1 ms of it."""
 
 BULK_TIMEOUT_SECONDS = 10.0
 """For each step of an operation on many keys: such operations belong to no request, and may wait."""
@@ -77,7 +75,7 @@ class Runtime:
         self.events = events
         self.now_ms = externals.now_ms
         self.background = Background(self.loop)
-        self.spawn, self.breathe = self.background.spawn, self.background.breathe
+        self.spawn = self.background.spawn
         self.server = new_server(
             settings,
             timeout=settings.operation_timeout,
@@ -150,12 +148,10 @@ class Runtime:
     async def read_if_allowed(self, look_up: Callable[[], Awaitable[T]]) -> T | None:
         """The result of ``look_up``; None if Redis cannot be used, or may not be read (`may_read`)."""
         if not self.may_read():
-            await self.breathe()
             return None
         try:
             found = await look_up()
         except CacheError:
-            await self.breathe()
             return None
         # checked again: a new connection may lead to a server that has lost invalidations
         return found if self.may_read() else None
@@ -245,10 +241,13 @@ class Runtime:
         Cancelled, it still does all but deliver. Calls under way get their values and do not store them.
         """
         try:
-            await self.background.finish(self.server.timeout)
-            await self._deliver_invalidations()
-            with contextlib.suppress(CacheError):
-                await self.publisher.now()
+            await deliver_the_rest(
+                self.server,
+                self.background,
+                delivery=self._delivery,
+                outbox=self.outbox,
+                publisher=self.publisher,
+            )
         finally:
             await self._end()
 
@@ -257,19 +256,6 @@ class Runtime:
         if self._near is not None:
             self._near.start_tracking(connection)
         self._delivery.connected(connection)
-
-    async def _deliver_invalidations(self) -> None:
-        try:
-            await self._delivery.now()
-        except CacheError as error:
-            if not self.outbox:
-                return  # only the next server was not met
-            logger.warning(
-                "%d invalidations were not delivered; if the process ends now, other processes go on serving "
-                "those entries until they expire: %s",
-                len(self.outbox),
-                error,
-            )
 
     def _end_readers(self) -> None:
         if self._near is not None:

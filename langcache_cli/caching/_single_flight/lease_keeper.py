@@ -88,7 +88,7 @@ class LeaseKeeper:
     def _run(self) -> None:
         idle_rounds = 0
         while idle_rounds < IDLE_ROUNDS:
-            sleep(self._interval / 2)
+            sleep(self._interval / 2)  # often enough to see a late renewal before the lease ends
             idle_rounds = 0 if self._kept else idle_rounds + 1
             late = self._late()
             if late:

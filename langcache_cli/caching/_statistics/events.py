@@ -57,5 +57,5 @@ class Events:
         for hook in self.hooks:
             try:
                 hook(event)
-            except Exception:
+            except Exception:  # of the application's hook, whatever it is: a metric must not fail a call
                 logger.exception("an event hook failed on %s", event.name)

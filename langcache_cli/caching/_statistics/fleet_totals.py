@@ -23,7 +23,7 @@ from langcache_cli.caching._wire.server import Server
 logger = logging.getLogger("langcache_cli.caching")
 
 WRITE_TIMEOUT_SECONDS = 1.0
-"""Upper bound for one delivery; a process that closes waits for it."""
+"""Upper bound for one delivery."""
 
 MAX_COUNT = 2**53
 """Larger numbers are damaged: no fleet counts so far, and JSON has no exact numbers beyond."""
@@ -63,8 +63,12 @@ class FleetTotals:
         self._stem = f"{namespace}@stats:"
         self._has_warned = False
 
-    async def add(self, counts: Mapping[Label, Counts]) -> None:
+    async def add(self, counts: Mapping[Label, Counts], *, within: float | None = None) -> None:
         """Add one process' counters to the current minute and hour, all or nothing.
+
+        Args:
+            counts: The counters.
+            within: Upper bound for the time in seconds, if that is less than `WRITE_TIMEOUT_SECONDS`.
 
         Raises:
             CacheError: Redis did not confirm it. The outcome is unknown if the connection was lost.
@@ -80,7 +84,8 @@ class FleetTotals:
             commands += [("HINCRBY", key, field, amount) for field, amount in fields]
             commands.append(("EXPIRE", key, resolution.kept_seconds))
         commands.append(("EXEC",))
-        for reply in await self._server.call_many(commands, budget=Budget(WRITE_TIMEOUT_SECONDS)):
+        seconds = WRITE_TIMEOUT_SECONDS if within is None else min(within, WRITE_TIMEOUT_SECONDS)
+        for reply in await self._server.call_many(commands, budget=Budget(seconds)):
             if isinstance(reply, ServerReplyError):
                 raise reply
 

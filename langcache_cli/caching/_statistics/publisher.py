@@ -46,8 +46,8 @@ class Publisher:
         if self.timer is None and self._every_seconds is not None:
             self.timer = self._loop.call_later(self._every_seconds, self._begin)
 
-    async def now(self) -> None:
-        """Deliver now. What Redis does not confirm is kept and delivered later.
+    async def now(self, *, within: float | None = None) -> None:
+        """Deliver now, in at most ``within`` seconds. What Redis does not confirm is kept for later.
 
         When the caller is cancelled the delivery goes on in the background: one that stopped half-way could
         have added its counts, and giving them back would count them twice.
@@ -55,7 +55,7 @@ class Publisher:
         Raises:
             CacheError: The counters may not have been delivered.
         """
-        delivery = self._spawn(self._deliver())
+        delivery = self._spawn(self._deliver(within))
         await asyncio.wait([delivery])
         delivery.result()
 
@@ -68,13 +68,13 @@ class Publisher:
         self.timer = None
         self._spawn(self._deliver())
 
-    async def _deliver(self) -> None:
+    async def _deliver(self, within: float | None = None) -> None:
         counts = self._statistics.take() if self._every_seconds is not None else {}
         if not counts:
             return
         pid = os.getpid()
         try:
-            await self._fleet_totals.add(counts)
+            await self._fleet_totals.add(counts, within=within)
         except BaseException:  # cancelled at the close, too: the counts are delivered later
             if pid == os.getpid():  # in a child these counts are the parent's
                 self._statistics.give_back(counts)

@@ -168,7 +168,7 @@ class Codec:
             return await in_portions(self._large.decode(payload))
         except UndecodableEntryError:
             raise
-        except Exception as error:
+        except Exception as error:  # runs validators of the application, on bytes of any origin
             raise UndecodableEntryError(summary(error)) from error
 
     @cached_property
@@ -204,7 +204,7 @@ class Codec:
                 restore_fields_sets(value, sets)
                 return value
             return self._validate(payload, by_alias=False, by_name=True)
-        except Exception as error:
+        except Exception as error:  # as in `decode_large`
             raise UndecodableEntryError(summary(error)) from error
 
 

@@ -42,7 +42,7 @@ def differs(value: Any, restored: Any, path: str, first: int) -> UncacheableValu
 def _reason(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "it contains itself, or is nested too deeply"
-    if "invalid utf-8" in str(error):
+    if any(text in str(error) for text in ("invalid utf-8", "incomplete utf-8")):
         return (
             "it contains bytes that are not UTF-8, in a class with JSON settings of its own; "
             "give that class model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64')"

@@ -19,6 +19,11 @@ class Breaker:
         self._probe_delay = FIRST_PROBE_SECONDS
         self._next_probe = 0.0
 
+    @property
+    def failing(self) -> bool:
+        """True if the server did not answer when it was last asked."""
+        return self._failures > 0
+
     def succeeded(self) -> None:
         """Record that the server answered."""
         self.open = False

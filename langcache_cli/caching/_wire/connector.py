@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 from langcache_cli.caching._config.redis_address import RedisAddress
-from langcache_cli.caching._errors import ConnectionLostError, ServerReplyError
+from langcache_cli.caching._errors import CacheUnavailableError, ConnectionLostError, ServerReplyError
 from langcache_cli.caching._fork import call_in_child
 from langcache_cli.caching._tasks import own_task
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.externals import Connect, Connection
+from langcache_cli.caching._wire.failures import too_busy
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.lookup_batch import LookupBatch
 from langcache_cli.caching._wire.outage_log import OutageLog
@@ -37,6 +38,7 @@ class Connector:
         timeout: float,
         new_lookup_batch: Callable[[], LookupBatch],
         on_connect: Callable[[BatchedConnection], object] | None,
+        on_failure: Callable[[Exception], object],
         outages: OutageLog | None = None,
     ) -> None:
         """Prepare; nothing is connected yet.
@@ -48,6 +50,8 @@ class Connector:
             timeout: Seconds that one attempt may take.
             new_lookup_batch: Makes a look-up batch without keys.
             on_connect: Called with each new connection before anything is sent over it.
+            on_failure: Called with the error of an attempt for which a caller has stopped waiting, because
+                its event loop was too busy.
             outages: Logs that the address leads to a replica; None logs nothing.
         """
         self.current: BatchedConnection | None = None
@@ -60,8 +64,11 @@ class Connector:
         self._timeout = timeout
         self._new_lookup_batch = new_lookup_batch
         self._on_connect = on_connect
+        self._on_failure = on_failure
         self._outages = outages
         self._attempt: asyncio.Task[BatchedConnection] | None = None
+        self._given_up_on: asyncio.Task[BatchedConnection] | None = None
+        """The attempt for which a caller has stopped waiting."""
         self._loop = asyncio.get_running_loop()
         call_in_child(self, "_give_up_attempt")
         self._look_timer: asyncio.TimerHandle | None = None
@@ -79,13 +86,19 @@ class Connector:
 
         Raises:
             OSError: No connection; `TimeoutError` at the deadline.
+            CacheUnavailableError: The event loop is too busy to wait; the attempt goes on.
             ServerReplyError: The server refused it.
         """
         attempt = self._attempt or self._start(self._connect(), "langcache-connect")
+
+        def give_up() -> CacheUnavailableError:
+            self._given_up_on = attempt
+            return too_busy(self._address)
+
         # Waits for a future, not for the task: a cancelled task would look like a cancelled caller.
         ended: asyncio.Future[None] = self._loop.create_future()
         attempt.add_done_callback(lambda _: answer(ended, None))
-        await within(ended, self._clock, deadline)
+        await within(ended, self._clock, deadline, too_busy=give_up)
         if attempt.cancelled():
             given_up = ConnectionLostError("the attempt to connect was given up")
             given_up.counted = True  # says nothing about the server
@@ -132,8 +145,11 @@ class Connector:
     def _ended(self, attempt: asyncio.Task[BatchedConnection]) -> None:
         if self._attempt is attempt:
             self._attempt = None
-        if not attempt.cancelled():
-            attempt.exception()  # marks it as retrieved: all callers may have stopped waiting
+        given_up, self._given_up_on = self._given_up_on is attempt, None
+        # looked at, that is marked as retrieved, in any case: all callers may have stopped waiting
+        error = None if attempt.cancelled() else attempt.exception()
+        if given_up and isinstance(error, OSError | ServerReplyError):
+            self._on_failure(error)
 
     async def _connect(self) -> BatchedConnection:
         try:
@@ -198,7 +214,7 @@ async def within(
     clock: IdleClock,
     deadline: float,
     *,
-    too_busy: Callable[[], Exception] | None = None,
+    too_busy: Callable[[], Exception],
 ) -> T:
     """The result of a future; `TimeoutError` once ``clock`` shows ``deadline``.
 
@@ -208,8 +224,11 @@ async def within(
         deadline: When to stop waiting.
         too_busy: The error to raise if the event loop is so busy that this takes much longer.
     """
-    give_up = (lambda: fail(reply, too_busy())) if too_busy is not None else None
-    timer = clock.call_after(deadline - clock.time(), lambda: fail(reply, TimeoutError()), give_up=give_up)
+    timer = clock.call_after(
+        deadline - clock.time(),
+        lambda: fail(reply, TimeoutError()),
+        give_up=lambda: fail(reply, too_busy()),
+    )
     try:
         return await reply
     finally:

@@ -25,6 +25,11 @@ def refused_for_size(error: BaseException, n_bytes: int) -> bool:
     return "bulk length" in str(error) or (lost and n_bytes >= LARGE_BYTES)
 
 
+def too_busy(address: RedisAddress) -> CacheUnavailableError:
+    """The error of a call that stops waiting because of its event loop; no failure of the server."""
+    return CacheUnavailableError("the event loop is too busy to wait for Redis", target=str(address))
+
+
 def unavailable(error: BaseException, address: RedisAddress) -> CacheUnavailableError:
     """The error to raise for a server that cannot be used."""
     target = str(address)

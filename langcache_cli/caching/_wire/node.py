@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from langcache_cli.caching._admission import Admission
@@ -15,7 +16,7 @@ from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.connection import Argument
 from langcache_cli.caching._wire.connector import Connector, within
 from langcache_cli.caching._wire.externals import Connect
-from langcache_cli.caching._wire.failures import NOT_SERVING, unavailable
+from langcache_cli.caching._wire.failures import NOT_SERVING, too_busy, unavailable
 from langcache_cli.caching._wire.handshake import connect
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.lookup_batch import LookupBatch, no_lookups
@@ -60,6 +61,7 @@ class Node:
         self.breaker = Breaker()
         self.after_connecting: Admission | None = None
         """Where calls line up that have waited for a new connection; None lets all go on in one turn."""
+        self._too_busy = partial(too_busy, address)
         self._abandoned = False
         self._may_reconnect_at = 0.0
         self._loop = asyncio.get_running_loop()
@@ -71,6 +73,7 @@ class Node:
             timeout=timeout,
             new_lookup_batch=new_lookup_batch,
             on_connect=on_connect,
+            on_failure=self.failed,
             outages=outages,
         )
 
@@ -167,7 +170,7 @@ class Node:
                 if self.after_connecting is not None:
                     await self.after_connecting.admitted()  # all that waited for the connection go on now
                 deadline = self.clock.time() + left
-            return await within(send(connection), self.clock, deadline, too_busy=self.too_busy)
+            return await within(send(connection), self.clock, deadline, too_busy=self._too_busy)
         except OSError as error:  # includes TimeoutError
             raise self.failed(error) from error
         finally:
@@ -231,10 +234,6 @@ class Node:
             self.connector.drop()
             self._lost(unavailable(error, self.address))
         return unavailable(error, self.address)
-
-    def too_busy(self) -> CacheUnavailableError:
-        """The error of a call that stops waiting because of its event loop; no failure of the server."""
-        return CacheUnavailableError("the event loop is too busy to wait for Redis", target=str(self.address))
 
     def _probe_if_due(self) -> None:
         if not self.connector.connecting and self.breaker.probe_due(self._loop.time()):

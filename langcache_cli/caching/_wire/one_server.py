@@ -64,6 +64,11 @@ class OneServer(Server):
         """See `Server`."""
         return self._breaker.open
 
+    @property
+    def is_failing(self) -> bool:
+        """See `Server`."""
+        return self._breaker.failing
+
     def usable(self, _: str, /) -> bool:
         """See `Server`."""
         return not self._breaker.open

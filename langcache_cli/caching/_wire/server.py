@@ -56,6 +56,11 @@ class Server(ABC):
     def is_down(self) -> bool:
         """True while nothing can be sent anywhere."""
 
+    @property
+    @abstractmethod
+    def is_failing(self) -> bool:
+        """True if the latest request to a node has failed."""
+
     @abstractmethod
     def usable(self, key: str, /) -> bool:
         """False while it is known that commands about a key cannot be sent."""
@@ -105,6 +110,10 @@ class Server(ABC):
     @abstractmethod
     async def nodes(self) -> Sequence[Node]:
         """The primaries, each with keys of its own."""
+
+    async def ping(self, *, budget: Budget | None = None) -> None:
+        """Return when every node has answered."""
+        await asyncio.gather(*[node.call("PING", budget=budget) for node in await self.nodes()])
 
     @abstractmethod
     async def connect(self) -> None:

@@ -77,7 +77,7 @@ class Faults:
         async def faulty_connect(address: RedisAddress) -> Connection:
             if self._mode is _Mode.FAIL:
                 raise ConnectionRefusedError("refused by an injected fault")
-            await asyncio.sleep(self._delay_seconds)
+            await asyncio.sleep(self._delay_seconds)  # the delay that was injected
             return _FaultyConnection(await connect(address), self)
 
         return faulty_connect

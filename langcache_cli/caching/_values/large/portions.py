@@ -8,9 +8,9 @@ the event loop, where the application's validators and serializers expect to run
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from time import perf_counter
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -30,22 +30,29 @@ LARGE_BYTES = 128 * 1024
 async def in_portions(steps: Steps[T]) -> T:
     """Run steps to their end, and the event loop in between."""
     started = perf_counter()
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+    run = _Run(steps)
+    for _ in run:
         if perf_counter() - started > SLICE_SECONDS:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the other tasks of the event loop run
             started = perf_counter()
+    return run.result
 
 
 def at_once(steps: Steps[T]) -> T:
     """Run steps to their end."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+    run = _Run(steps)
+    for _ in run:
+        pass
+    return run.result
+
+
+class _Run(Generic[T]):
+    """Iterates over steps and keeps their result, which a loop would drop."""
+
+    result: T
+
+    def __init__(self, steps: Steps[T]) -> None:
+        self._steps = steps
+
+    def __iter__(self) -> Iterator[None]:
+        self.result = yield from self._steps

@@ -75,14 +75,11 @@ class Shape:
         return self if opener == self.opener else None
 
 
-class ArrayShape(Shape):
-    """Lists, tuples and sets of items of one type."""
+class _UniformShape(Shape):
+    """Values with items of one type."""
 
-    opener = b"["
-
-    def __init__(self, annotation: Any, shapes: Shapes, kind: type[Any], item: Any) -> None:
+    def __init__(self, annotation: Any, shapes: Shapes, item: Any) -> None:
         super().__init__(annotation, shapes)
-        self.kind: type[Any] = kind
         self._item = item
         self.is_light = is_bounded(item)
         """True if items consist of few objects."""
@@ -93,22 +90,21 @@ class ArrayShape(Shape):
         return self._shapes.of(self._item)
 
 
-class ObjectShape(Shape):
-    """Dicts of values of one type."""
+class ArrayShape(_UniformShape):
+    """Lists, tuples and sets of items of one type."""
+
+    opener = b"["
+
+    def __init__(self, annotation: Any, shapes: Shapes, kind: type[Any], item: Any) -> None:
+        super().__init__(annotation, shapes, item)
+        self.kind: type[Any] = kind
+
+
+class ObjectShape(_UniformShape):
+    """Dicts of values of one type, which are its items here."""
 
     kind: type[Any] = dict
     opener = b"{"
-
-    def __init__(self, annotation: Any, shapes: Shapes, item: Any) -> None:
-        super().__init__(annotation, shapes)
-        self._item = item
-        self.is_light = is_bounded(item)
-        """True if values consist of few objects."""
-
-    @cached_property
-    def item(self) -> Shape:
-        """Of its values."""
-        return self._shapes.of(self._item)
 
 
 class FieldsShape(Shape):
@@ -182,7 +178,7 @@ class Shapes:
 
     def _made(self, annotation: Any) -> Shape:
         if annotation is Any:
-            members = [ArrayShape(Any, self, list, Any), ObjectShape(Any, self, Any)]
+            members: list[Shape] = [ArrayShape(Any, self, list, Any), ObjectShape(Any, self, Any)]
             return ChoiceShape(Any, self, lambda: members)
         origin, arguments = get_origin(annotation) or annotation, get_args(annotation)
         if origin in (Union, UnionType):

@@ -1,1 +1,1 @@
-"""A Redis or Valkey Cluster as one event loop sees it: which node has which key, and how to reach it there."""
+"""A Redis or Valkey Cluster as one event loop sees it: which node has which key."""

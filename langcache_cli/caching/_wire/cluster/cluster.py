@@ -87,6 +87,11 @@ class Cluster(Server):
         primaries = self.topology.primaries
         return bool(primaries) and all(node.node.breaker.open for node in primaries)
 
+    @property
+    def is_failing(self) -> bool:
+        """See `Server`."""
+        return any(node.node.breaker.failing for node in self.topology.primaries)
+
     def usable(self, key: str, /) -> bool:
         """False while the node of a key is known to be down."""
         node = self.topology.slots[slot_of(key)] if self.topology.slots else None
@@ -130,7 +135,7 @@ class Cluster(Server):
     def settle(self, wanted: Wanted, reply: Any) -> None:
         """Act on a reply to GET that is no value."""
         node = wanted.asked
-        assert isinstance(node, ClusterNode)  # it was asked
+        assert isinstance(node, ClusterNode)  # noqa: S101 - it was asked
         if not isinstance(reply, Exception):
             node.node.drop()
             wanted.fail(node.failed(OSError("the reply is not one to GET")))
@@ -170,8 +175,8 @@ class Cluster(Server):
     async def remove(self, keys: Sequence[str | bytes], *, budget: Budget | None = None) -> int:
         """Remove keys; returns how many there were.
 
-        A MIGRATE whose answer was lost leaves a key on both nodes. ``EXISTS`` shows whether the slot is on its
-        way, and if so the key is removed from the other node, too.
+        A MIGRATE whose answer was lost leaves a key on both nodes. ``EXISTS`` shows whether the slot is on
+        its way, and if so the key is removed from the other node, too.
 
         Raises:
             CacheUnavailableError: Not all were confirmed within the budget.

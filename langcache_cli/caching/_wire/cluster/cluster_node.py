@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
@@ -106,10 +107,8 @@ class ClusterNode:
                 connection.abort()  # what was sent behind this question is not believed
                 self._on_trouble(self)
 
-        try:
+        with contextlib.suppress(ConnectionLostError):  # the next request finds out
             connection.send_at_once(MY_ID, [receive])
-        except ConnectionLostError:
-            pass  # the next request finds out
 
     def _send(self, connection: BatchedConnection, wanted: list[Wanted], *, asking: bool) -> None:
         receivers: list[Receiver] = [one.receive for one in wanted]

@@ -1,4 +1,4 @@
-"""Which node has which slots: asked of the nodes when it is first needed, and whenever something contradicts it."""
+"""Which node has which slots: asked of the nodes at first use, and when something contradicts it."""
 
 from __future__ import annotations
 
@@ -103,7 +103,11 @@ class Topology:
             raise self.problem or TimeoutError()
 
     def refresh_soon(self, avoid: ClusterNode | None = None) -> None:
-        """Ask for the slots in the background, unless that is under way; another node than ``avoid``, if any."""
+        """Ask for the slots in the background, unless that is under way.
+
+        Args:
+            avoid: The node that something is wrong with: another one is asked, if there is one.
+        """
         if self._refresh is None and not self._closed:
             self._refresh = self._spawn(self._refresh_after_pause(avoid))
             self._refresh.add_done_callback(self._refresh_ended)
@@ -134,7 +138,7 @@ class Topology:
         self._refresh = None
 
     async def _refresh_after_pause(self, avoid: ClusterNode | None) -> None:
-        pause = self._refreshed_at + self._pause * random.uniform(0.5, 1.5) - self._loop.time()
+        pause = self._refreshed_at + self._pause * random.uniform(0.5, 1.5) - self._loop.time()  # noqa: S311 - only spreads
         if pause > 0:
             await asyncio.sleep(pause)
         self._refreshed_at = self._loop.time()
