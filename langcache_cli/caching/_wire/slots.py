@@ -1,0 +1,194 @@
+"""The slots of a Redis Cluster: where a key lies, who owns its slot, and where a redirect points to."""
+
+from __future__ import annotations
+
+from array import array
+from binascii import crc_hqx
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, NamedTuple, cast
+
+from langcache_cli.caching._errors import ServerReplyError
+
+SLOTS: Final = 16384
+_UNOWNED: Final = 0xFFFF
+_UNKNOWN_NAME: Final = "?"  # what a server says that prefers host names and was not told that of a node
+
+
+def slot_of(key: bytes | str) -> int:
+    """The slot of a key: CRC16 of it, or of what stands between its first ``{`` and the next ``}``."""
+    if isinstance(key, str):
+        key = key.encode()
+    begin = key.find(b"{")
+    if begin >= 0:
+        end = key.find(b"}", begin + 1)
+        if end > begin + 1:  # an empty tag is no tag
+            key = key[begin + 1 : end]
+    return crc_hqx(key, 0) & (SLOTS - 1)
+
+
+class NodeName(NamedTuple):
+    """A node as the cluster names it.
+
+    Attributes:
+        host: Host name or address, as certificates of the cluster name it.
+        port: The port to connect to; that of TLS if the connection that asked was encrypted.
+        node_id: The node's own id, as ``CLUSTER MYID`` says it; empty if unknown, as in a redirect.
+    """
+
+    host: str
+    port: int
+    node_id: str = ""
+
+
+class Redirect(NamedTuple):
+    """Where a node sends a command that it did not execute.
+
+    Attributes:
+        kind: ``MOVED``: the slot has another owner. ``ASK``: only this command, after ``ASKING``.
+        slot: The slot of the command's keys.
+        host: The node to ask; None if the server does not know its name.
+        port: Its port.
+    """
+
+    kind: Literal["MOVED", "ASK"]
+    slot: int
+    host: str | None
+    port: int
+
+    @classmethod
+    def of(cls, error: ServerReplyError, asked_host: str) -> Redirect | None:
+        """Parse an error reply; None if it is no redirect.
+
+        Args:
+            error: The reply, such as ``MOVED 3999 10.0.0.7:6379``.
+            asked_host: The host that replied: a redirect without a host means that one.
+        """
+        words = str(error).split(" ")
+        if words[0] not in ("MOVED", "ASK") or len(words) < len(("kind", "slot", "address")):
+            return None
+        host, _, port = words[2].rpartition(":")  # an IPv6 address has colons of its own
+        if not (_is_number(words[1]) and int(words[1]) < SLOTS and _is_number(port)):
+            return None
+        name = None if host == _UNKNOWN_NAME else host.strip("[]") or asked_host
+        return cls(cast("Literal['MOVED', 'ASK']", words[0]), int(words[1]), name, int(port))
+
+
+@dataclass(frozen=True, slots=True)
+class SlotMap:
+    """Which primary owns which slot. Immutable; two maps are equal if they say the same.
+
+    Attributes:
+        primaries: The nodes that own at least one slot, sorted.
+    """
+
+    primaries: tuple[NodeName, ...]
+    _owners: array[int] = field(repr=False)
+    """For each slot the place of its owner in ``primaries``."""
+    _replicas: Mapping[NodeName, tuple[NodeName, ...]] = field(repr=False)
+
+    @classmethod
+    def parse(cls, rows: object, asked_host: str) -> SlotMap:
+        """Parse the reply to ``CLUSTER SLOTS``, of Redis 6.2 and newer, under RESP2 and RESP3.
+
+        Args:
+            rows: The reply.
+            asked_host: The host that replied: nodes without a name are there.
+
+        Raises:
+            ValueError: It is not a reply to ``CLUSTER SLOTS``.
+        """
+        try:
+            return cls._parsed(cast("Sequence[Any]", rows), asked_host)
+        except (TypeError, ValueError, IndexError, AttributeError) as error:
+            raise ValueError("the reply to CLUSTER SLOTS is malformed") from error
+
+    @classmethod
+    def _parsed(cls, rows: Sequence[Any], asked_host: str) -> SlotMap:
+        owners: list[NodeName | None] = [None] * SLOTS
+        replicas: dict[NodeName, tuple[NodeName, ...]] = {}
+        known: dict[tuple[Any, ...], NodeName | None] = {}  # a fragmented cluster names a node in many rows
+        for first, last, primary, *others in rows:
+            if not 0 <= first <= last < SLOTS:
+                raise ValueError(f"slots {first} to {last}")
+            address = tuple(primary[:3])
+            name = known.get(address)
+            if name is None:
+                name = known[address] = _name(primary, asked_host)
+                if name is not None:
+                    found = (_name(other, asked_host) for other in others)
+                    replicas[name] = tuple(sorted(node for node in found if node is not None))
+            if first == last:
+                owners[first] = name
+            else:
+                owners[first : last + 1] = [name] * (last + 1 - first)
+        return cls._of(owners, replicas)
+
+    @classmethod
+    def _of(
+        cls, owners: Sequence[NodeName | None], replicas: Mapping[NodeName, tuple[NodeName, ...]]
+    ) -> SlotMap:
+        primaries = tuple(sorted({owner for owner in owners if owner is not None}))
+        places: dict[NodeName | None, int] = {name: place for place, name in enumerate(primaries)}
+        places[None] = _UNOWNED
+        return cls(
+            primaries,
+            array("H", map(places.__getitem__, owners)),
+            {name: replicas.get(name, ()) for name in primaries},
+        )
+
+    def owner(self, slot: int) -> NodeName | None:
+        """The primary that owns a slot; None if no node does, or its address is unknown."""
+        place = self._owners[slot]
+        return None if place == _UNOWNED else self.primaries[place]
+
+    def replicas_of(self, primary: NodeName) -> tuple[NodeName, ...]:
+        """The replicas that a primary is known to have, sorted."""
+        return self._replicas.get(primary, ())
+
+    def named(self, host: str, port: int) -> NodeName:
+        """The node at an address, with its id if it is in the map."""
+        for primary in self.primaries:
+            for node in (primary, *self._replicas[primary]):
+                if (node.host, node.port) == (host, port):
+                    return node
+        return NodeName(host, port)
+
+    def patched(self, slot: int, node: NodeName) -> SlotMap:
+        """The map after one slot has moved, as a ``MOVED`` says; the node may be one that it did not have."""
+        if not node.node_id:
+            node = self.named(node.host, node.port)
+        before = self._owners[slot]
+        if node in self.primaries:
+            owners = self._owners[:]
+            owners[slot] = self.primaries.index(node)
+            if before in owners:  # the usual case: every primary keeps some slots
+                return replace(self, _owners=owners)
+        everywhere = [self.owner(other) for other in range(SLOTS)]
+        everywhere[slot] = node
+        return self._of(everywhere, self._replicas)
+
+
+def _name(words: Sequence[Any], asked_host: str) -> NodeName | None:
+    """A node of a row; None if the server does not say where it is."""
+    host, port, node_id = words[0], words[1], words[2] if len(words) > len(("host", "port")) else b""
+    name = "" if host is None else host.decode()
+    if name == _UNKNOWN_NAME:
+        name = _metadata(words).get(b"ip", b"").decode()
+        if not name:
+            return None
+    if not isinstance(port, int):
+        raise TypeError("a port must be a number")
+    return NodeName(name or asked_host, port, node_id.decode())
+
+
+def _metadata(words: Sequence[Any]) -> Mapping[bytes, bytes]:
+    """What Redis 7 adds to a node: a list of names and values, or under RESP3 a map."""
+    found = words[3] if len(words) > len(("host", "port", "id")) else ()
+    if isinstance(found, Mapping):
+        return found
+    return dict(zip(found[::2], found[1::2], strict=True))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
