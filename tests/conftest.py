@@ -74,10 +74,7 @@ def _sentinel_set() -> Iterator[SentinelSet]:
 
 @pytest.fixture
 def sentinel_set(_sentinel_set: SentinelSet) -> SentinelSet:
-    """The Sentinel set all tests of this worker share: all running and empty. Any server may be the primary.
-
-    After a test that replaced the primary this takes ten seconds: so long an old primary stays one.
-    """
+    """The Sentinel set all tests of this worker share, as new: made anew if a test replaced the primary."""
     _sentinel_set.flush()
     return _sentinel_set
 

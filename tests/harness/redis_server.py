@@ -184,6 +184,12 @@ class RedisServer:
         self.start()
         snapshot.unlink(missing_ok=True)
 
+    def reset(self) -> None:
+        """End it at once and forget its data and its configuration; `start` begins anew."""
+        self.kill()
+        self._forget_data()
+        (self.directory / "redis.conf").unlink(missing_ok=True)
+
     def flush(self) -> None:
         """Make it as new: drop the other clients, then all keys, scripts and statistics."""
         with self.connect() as connection:
@@ -220,7 +226,7 @@ class RedisServer:
 
     def _spawn(self) -> None:
         configuration = self.directory / "redis.conf"
-        if not (self._keep_config and self._has_started):
+        if not (self._keep_config and self._has_started and configuration.exists()):
             configuration.write_text("".join(f"{line}\n" for line in self._config_lines()))
         log = self.directory / "redis.log"
         log.unlink(missing_ok=True)

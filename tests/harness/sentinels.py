@@ -22,7 +22,7 @@ PASSWORD = "redis-secret"
 SENTINEL_PASSWORD = "sentinel-secret"
 FAILOVER_TIMEOUT_MS = 5000
 FORM_SECONDS = 30.0
-SETTLE_SECONDS = 40.0  # a primary that comes back after it was replaced stays one for ten seconds
+SETTLE_SECONDS = 40.0
 
 
 class Sentinel(RedisServer):
@@ -140,23 +140,29 @@ class SentinelSet:
         return self.primary()
 
     def settle(self) -> None:
-        """Wait until the running sentinels agree, know all that run, and each running replica is in step."""
+        """Wait until the running sentinels agree, know all that run, and each running replica is in step.
+
+        After a failover this takes ten seconds: so long an old primary that runs again stays one.
+        """
         eventually(self._is_settled, within=SETTLE_SECONDS, every=0.02)
 
     def flush(self) -> None:
-        """Make it as new but for who is the primary: all run, and there is no client, key or script."""
+        """Make it as new, on the same ports: the first node is primary; no clients, keys or scripts."""
         for server in (*self.nodes, *self.sentinels):
-            if not server.running:
-                server.start()
-            server.resume()
+            if server.running:
+                server.resume()
+        if not self._is_as_formed():
+            for server in (*self.nodes, *self.sentinels):
+                server.reset()  # the sentinels would need ten to twenty seconds to put all in order
+            self.form()
+            return
         self.settle()
         for server in (*self.nodes, *self.sentinels):
             _drop_clients(server)
-        primary = self.primary()
         for node in self.nodes:
             with node.connect() as connection:
                 connection.call("CLIENT", "UNPAUSE")
-                if node is primary:
+                if node is self.nodes[0]:
                     connection.call("FLUSHALL")
                 connection.call("SCRIPT", "FLUSH")
                 connection.call("CONFIG", "RESETSTAT")
@@ -181,6 +187,11 @@ class SentinelSet:
 
     # -- how --
 
+    def _is_as_formed(self) -> bool:
+        """All run, and no sentinel has ever replaced the primary."""
+        all_run = all(server.running for server in (*self.nodes, *self.sentinels))
+        return all_run and all(_view(sentinel)["config-epoch"] == "0" for sentinel in self.sentinels)
+
     def _is_agreed(self) -> bool:
         """All running sentinels name the same primary, and it is one."""
         views = [_view(sentinel) for sentinel in self.running_sentinels]
@@ -197,7 +208,7 @@ class SentinelSet:
         if not all(_is_linked(node, primary) for node in replicas):
             return False
         return all(
-            view["flags"] == view["role-reported"] == "master"
+            view["flags"] == "master"
             and int(view["num-other-sentinels"]) == len(self.sentinels) - 1
             and int(view["num-slaves"]) == len(self.nodes) - 1
             and _healthy_replicas(sentinel) >= {node.port for node in replicas}
@@ -240,16 +251,9 @@ def _view(sentinel: Sentinel) -> dict[str, str]:
 
 
 def _healthy_replicas(sentinel: Sentinel) -> set[int]:
-    """The ports of the replicas in which a sentinel sees no fault.
-
-    One that it last saw as a primary it would demote, even if another sentinel has promoted it meanwhile.
-    """
+    """The ports of the replicas in which a sentinel sees no fault."""
     rows: Any = sentinel.command("SENTINEL", "REPLICAS", SERVICE)
-    return {
-        int(facts["port"])
-        for facts in map(_facts, rows)
-        if facts["flags"] == facts["role-reported"] == "slave"
-    }
+    return {int(facts["port"]) for facts in map(_facts, rows) if facts["flags"] == "slave"}
 
 
 def _facts(reply: Any) -> dict[str, str]:

@@ -58,15 +58,19 @@ def test_a_primary_that_is_stopped_until_it_was_replaced_wakes_up_as_a_primary(s
     assert primary.command("ROLE")[0] == b"slave"
 
 
-def test_a_killed_primary_comes_back_as_a_replica_and_a_stopped_sentinel_is_not_asked(sentinel_set):
-    primary = sentinel_set.primary()
+def test_a_killed_primary_is_replaced_and_a_flush_makes_the_set_anew_on_the_same_ports(sentinel_set):
+    url, primary = sentinel_set.url, sentinel_set.primary()
     sentinel_set.kill(primary)
     eventually(lambda: sentinel_set.primary() is not primary, within=REPLACED_SECONDS)
-    sentinel_set.stop(sentinel_set.sentinels[0])
-    assert sentinel_set.primary() is not primary
-    assert sentinel_set.sentinels[0] not in sentinel_set.running_sentinels
-    sentinel_set.cont(sentinel_set.sentinels[0])
     sentinel_set.start(primary)
-    sentinel_set.settle()
-    assert primary in sentinel_set.replicas()
-    assert primary.command("ROLE")[0] == b"slave"
+    sentinel_set.flush()
+    assert (sentinel_set.url, sentinel_set.primary()) == (url, sentinel_set.nodes[0])
+    assert sentinel_set.nodes[0].command("INFO", "replication").count(b"state=online") == 2
+
+
+def test_a_stopped_sentinel_is_not_asked(sentinel_set):
+    sentinel_set.stop(sentinel_set.sentinels[0])
+    assert sentinel_set.primary() is sentinel_set.nodes[0]
+    assert sentinel_set.running_sentinels == sentinel_set.sentinels[1:]
+    sentinel_set.cont(sentinel_set.sentinels[0])
+    assert sentinel_set.running_sentinels == sentinel_set.sentinels
