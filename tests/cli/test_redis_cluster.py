@@ -1,6 +1,5 @@
 """``langcache redis start --cluster``: a real cluster on consecutive ports, from start to stop."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -12,9 +11,10 @@ from langcache_cli.servers import ServerSpec
 from langcache_cli.servers.cluster import ClusterShape, find
 from langcache_cli.servers.errors import InvalidSpecError
 from tests.cli.cli_support import HIDDEN, MARK, SECRET, complaint, no_noise
+from tests.harness.binaries import redis_cli
 from tests.harness.cli import run_cli
 from tests.harness.polling import eventually
-from tests.harness.ports import BUS_OFFSET, LOCALHOST
+from tests.harness.ports import BUS_OFFSET, LOCALHOST, bound
 from tests.harness.resp import RespConnection, RespError
 
 START = ("redis", "start", "--backend", "embedded", "--cluster", "3")
@@ -27,13 +27,12 @@ class Ports:
     def __init__(self, count: int) -> None:
         self._held = ExitStack()
         while True:
-            with socket.socket() as any_port:
-                any_port.bind((LOCALHOST, 0))
+            with bound(0) as any_port:
                 first = any_port.getsockname()[1] % 30000 + 20000
             with ExitStack() as held, suppress(OSError):
                 for number in range(first, first + count):
                     for port in (number, number + BUS_OFFSET):
-                        held.enter_context(_bound(port))
+                        held.enter_context(bound(port))
                 self._held = held.pop_all()
                 self.first = first
                 return
@@ -93,6 +92,10 @@ def test_the_life_of_a_cluster(local, port, call, state_folder):
         assert again.code == 0
         assert again.document["cluster"]["already_running"]
 
+    if redis_cli() is not None:
+        shell = run_cli("redis", "shell", env=local, stdin="SET {a} 1\nSET {b} 2\n")  # of different nodes
+        assert shell.stdout.splitlines().count("OK") == 2, shell
+
     restarted = call("redis", "restart", "--port", str(port + 4), env=local)
     assert restarted.code == 0, restarted
     assert restarted.stdout.startswith(f"Redis Cluster on {where} was stopped.\nRedis Cluster started on ")
@@ -136,7 +139,7 @@ def test_other_sizes_and_single_servers_do_not_start_where_a_cluster_runs(local,
 
 def test_a_port_that_is_taken_is_named_and_nothing_is_started(local, port, call, state_folder):
     for taken in (port + 1, port + 1 + BUS_OFFSET):
-        with _bound(taken) as thief:
+        with bound(taken) as thief:
             thief.listen()
             ended = call(*START, env=local)
         assert ended.code == 69
@@ -225,17 +228,6 @@ def _say_somewhere(port: int, *words: str):
         return _say(port, *words)
     except RespError as moved:
         return _say(int(str(moved).rpartition(":")[2]), *words)
-
-
-def _bound(port: int) -> socket.socket:
-    held = socket.socket()
-    try:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.bind((LOCALHOST, port))
-    except OSError:
-        held.close()
-        raise
-    return held
 
 
 def _processes(folder: Path) -> list[psutil.Process]:

@@ -26,7 +26,7 @@ Maxmemory = Annotated[str, typer.Option(help="Memory limit; the least used keys 
 Wait = Annotated[float, typer.Option(help="How long to wait until it answers.", metavar="SECONDS", min=0.1)]
 Cluster = Annotated[
     int | None,
-    typer.Option(help="Start a Redis Cluster with so many primaries, on ports from there on.", metavar="N"),
+    typer.Option(help="Start a Redis Cluster of N primaries, on consecutive ports.", metavar="N"),
 ]
 Replicas = Annotated[
     int | None, typer.Option(help="With --cluster: how many replicas each primary has.", metavar="N", min=0)
@@ -151,8 +151,8 @@ def restart(
 def status(ctx: typer.Context, port: Port = None) -> None:
     """Say whether it answers, who started it, and how it is. Exits with 69 if it does not answer."""
     from langcache_cli.cli.commands import redis_cluster  # noqa: PLC0415 - see the package
-    from langcache_cli.servers import ProbeResult, status_of  # noqa: PLC0415 - see the package
     from langcache_cli.servers import status as run  # noqa: PLC0415 - see the package
+    from langcache_cli.servers import status_of  # noqa: PLC0415 - see the package
     from langcache_cli.servers.cluster import find  # noqa: PLC0415 - see the package
 
     invocation: Invocation = ctx.obj
@@ -170,15 +170,7 @@ def status(ctx: typer.Context, port: Port = None) -> None:
         output.document("redis.status", _fields(report))
     else:
         output.table("", ("Redis", ""), _status_rows(report), text_columns=2)
-    codes = {
-        ProbeResult.ANSWERING: ExitCode.DONE,
-        ProbeResult.WRONG_PASSWORD: ExitCode.NO_PERMISSION,
-        ProbeResult.NO_PASSWORD: ExitCode.NO_PERMISSION,
-        ProbeResult.NO_DATABASE: ExitCode.BAD_CONFIGURATION,
-        ProbeResult.LOADING: ExitCode.TRY_LATER,
-        ProbeResult.BUSY: ExitCode.TRY_LATER,
-    }
-    code = codes.get(report.result, ExitCode.UNREACHABLE)
+    code = redis_cluster.exit_code_of(report.result)
     if code is not ExitCode.DONE:
         raise CommandError(code, f"Redis at {_where(report)}: {report.result}", reported=True)
 
@@ -264,13 +256,16 @@ async def _follow(output: Output, spec: ServerSpec, tail: int) -> None:
 def shell(ctx: typer.Context, port: Port = None) -> None:
     """Open a redis-cli on the server; the password does not show in the process list."""
     from langcache_cli.servers import shell_command, shell_of  # noqa: PLC0415 - see the package
+    from langcache_cli.servers.cluster import located  # noqa: PLC0415 - see the package
 
     if ctx.obj.json:
         raise CommandError(
             ExitCode.USAGE, "the shell is redis-cli, which prints no JSON document: leave --json out"
         )
     address = _address_elsewhere(ctx.obj, port)
-    command = shell_of(address) if address is not None else execute(shell_command(_spec(ctx.obj, port)))
+    command = (
+        shell_of(address) if address is not None else execute(shell_command(located(_spec(ctx.obj, port))))
+    )
     os.execvpe(command.argv[0], command.argv, command.env)  # noqa: S606 - a program found on this machine
 
 

@@ -13,7 +13,7 @@ from langcache_cli.server_options import FEWEST_PRIMARIES, Backend
 
 if TYPE_CHECKING:
     from langcache_cli.cli.invocation import Invocation
-    from langcache_cli.servers import ServerSpec
+    from langcache_cli.servers import ProbeResult, ServerSpec
     from langcache_cli.servers.cluster import (
         ClusterShape,
         ClusterStartReport,
@@ -98,7 +98,7 @@ def status(invocation: Invocation, spec: ServerSpec, shape: ClusterShape) -> Non
     Raises:
         CommandError: It does not serve all slots.
     """
-    from langcache_cli.servers import ProbeResult, cluster  # noqa: PLC0415 - see the package
+    from langcache_cli.servers import cluster  # noqa: PLC0415 - see the package
 
     report = execute(cluster.status(spec, shape))
     output = Output(invocation)
@@ -108,12 +108,26 @@ def status(invocation: Invocation, spec: ServerSpec, shape: ClusterShape) -> Non
         output.table("", ("Redis Cluster", ""), _status_rows(report), text_columns=2)
     if report.state == "ok":
         return
-    refused = report.result in (ProbeResult.WRONG_PASSWORD, ProbeResult.NO_PASSWORD)
+    code = exit_code_of(report.result)
     raise CommandError(
-        ExitCode.NO_PERMISSION if refused else ExitCode.UNREACHABLE,
+        ExitCode.UNREACHABLE if code is ExitCode.DONE else code,
         f"Redis Cluster on {_where(report)}: {report.result if report.state is None else report.state}",
         reported=True,
     )
+
+
+def exit_code_of(result: ProbeResult) -> ExitCode:
+    """The exit code of ``status`` for what was found at an address."""
+    from langcache_cli.servers import ProbeResult  # noqa: PLC0415 - see the package
+
+    return {
+        ProbeResult.ANSWERING: ExitCode.DONE,
+        ProbeResult.WRONG_PASSWORD: ExitCode.NO_PERMISSION,
+        ProbeResult.NO_PASSWORD: ExitCode.NO_PERMISSION,
+        ProbeResult.NO_DATABASE: ExitCode.BAD_CONFIGURATION,
+        ProbeResult.LOADING: ExitCode.TRY_LATER,
+        ProbeResult.BUSY: ExitCode.TRY_LATER,
+    }.get(result, ExitCode.UNREACHABLE)
 
 
 def _require_no_container(backend: Backend | None) -> None:

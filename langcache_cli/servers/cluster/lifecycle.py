@@ -285,4 +285,8 @@ async def _end_all(nodes: Sequence[ServerSpec], grace_seconds: float) -> list[bo
         return forced
 
     running = [(node, record) for node in nodes if (record := node.folder.load_running())]
-    return await asyncio.gather(*(end(node, record) for node, record in running))
+    ends = await asyncio.gather(*(end(node, record) for node, record in running), return_exceptions=True)
+    for failure in ends:  # once all that can be stopped are
+        if isinstance(failure, BaseException):
+            raise failure
+    return [forced is True for forced in ends]
