@@ -15,6 +15,10 @@ DEFAULT_WAIT_SECONDS: Final = 20.0
 """How long a start waits for the server to answer."""
 
 
+FEWEST_PRIMARIES: Final = 3
+"""With fewer there is no majority that could replace a primary which fails."""
+
+
 class Backend(StrEnum):
     """A way to start a server; AUTO takes the first that is available."""
 

@@ -18,6 +18,12 @@ from langcache_cli.servers.state import ServerRecord, StateFolder
 # and does not end with the caller's job. `exec` makes the printed pid the server's own.
 _DETACH: Final = 'umask 077; exec "$0" "$1" </dev/null >>"$2" 2>&1 & echo $!'
 _SPAWN_SECONDS: Final = 10.0
+_CLUSTER: Final = (
+    ["cluster-enabled", "yes"],
+    ["cluster-config-file", "nodes.conf"],
+    ["cluster-node-timeout", "2000"],  # milliseconds; on one machine nothing is gained by a longer one
+    ["repl-diskless-sync-delay", "0"],  # seconds
+)
 
 
 def launch(spec: ServerSpec, binary: ServerBinary) -> ServerRecord:
@@ -91,6 +97,7 @@ def redis_conf(spec: ServerSpec) -> str:
         ["maxmemory", spec.maxmemory],
         ["maxmemory-policy", "allkeys-lru"],
         *_users(spec),
+        *(_CLUSTER if spec.cluster else ()),
     ]
     return "".join(" ".join(map(quoted, line)) + "\n" for line in lines)
 

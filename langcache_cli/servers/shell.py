@@ -27,6 +27,7 @@ async def shell_command(spec: ServerSpec) -> ShellCommand:
     if client:
         user = ["--user", spec.username] if spec.username else []
         argv = (str(client), "-h", spec.host, "-p", str(spec.port), "-n", str(spec.db), *user)
+        argv += ("-c",) if spec.cluster else ()  # follow the slots to other nodes
         return ShellCommand(argv=argv, env=environment(spec.password))
     compose = await compose_of(spec.folder.load())
     if compose:

@@ -18,6 +18,8 @@ from langcache_cli.state_dir import default_state_dir
 if TYPE_CHECKING:
     from langcache_cli.caching.tooling import RedisAddress
 
+CLUSTER_SCHEME: Final = "redis+cluster://"
+
 _DEFAULT_PORT: Final = 6379
 _LAST_PORT: Final = 65535
 _USUAL_DATABASES: Final = 16
@@ -44,6 +46,7 @@ class ServerSpec:
         db: Database number, for the shell.
         maxmemory: Memory limit as redis.conf writes it, such as ``256mb``.
         state_dir: Holds one folder for each port.
+        cluster: It is a node of a cluster.
     """
 
     host: str = "localhost"
@@ -53,6 +56,7 @@ class ServerSpec:
     db: int = 0
     maxmemory: str = DEFAULT_MAXMEMORY
     state_dir: Path = field(default_factory=default_state_dir)
+    cluster: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values that no server can be started with.
@@ -90,7 +94,8 @@ class ServerSpec:
         """Read a `redis://` URL of this machine, user and password percent-decoded.
 
         Args:
-            url: `redis://[[user]:password@]localhost[:port][/db]`; every loopback address is allowed.
+            url: `redis://[[user]:password@]localhost[:port][/db]`; every loopback address is allowed. Of a
+                `redis+cluster://` URL, its first node.
             port: Replaces the URL's port.
             maxmemory: The server's memory limit, as redis.conf writes it.
             state_dir: Where records of started servers are kept; by default `default_state_dir()`.
@@ -101,7 +106,8 @@ class ServerSpec:
         """
         from langcache_cli.caching.tooling import RedisAddress  # noqa: PLC0415 - see `probe`
 
-        if not url.strip().lower().startswith("redis://"):
+        url = _first_node(url.strip())
+        if not url.lower().startswith("redis://"):
             raise NotLocalError(
                 "langcache starts only local servers without TLS; REDIS_URL does not begin with redis://.",
                 hint=_LOCAL_HINT,
@@ -158,6 +164,19 @@ class ServerSpec:
         for secret in (self.password, quote(self.password, safe=""), _digest(self.password)):
             text = text.replace(secret, "***")
         return text
+
+
+def _first_node(url: str) -> str:
+    """The URL of the first node of a cluster; every other URL as it is."""
+    if not is_cluster(url):
+        return url
+    login, at, hosts = url[len(CLUSTER_SCHEME) :].partition("/")[0].rpartition("@")
+    return f"redis://{login}{at}{hosts.partition(',')[0]}/0"
+
+
+def is_cluster(url: str) -> bool:
+    """True for the URL of a cluster without TLS."""
+    return url.strip().lower().startswith(CLUSTER_SCHEME)
 
 
 def _is_loopback(host: str) -> bool:

@@ -60,7 +60,7 @@ def test_another_machine_is_refused_by_name(host):
     [
         "rediss://:secret@localhost",
         "unix:///run/redis.sock",
-        "redis+cluster://localhost",
+        "rediss+cluster://localhost",
         "redis+sentinel://localhost/mymaster",
         "localhost:6379",
         "",

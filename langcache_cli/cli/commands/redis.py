@@ -24,6 +24,13 @@ app = typer.Typer(help="Start, stop and look at a local Redis.", no_args_is_help
 Port = Annotated[int | None, typer.Option(help="Instead of the port in REDIS_URL.", min=1, max=65535)]
 Maxmemory = Annotated[str, typer.Option(help="Memory limit; the least used keys go first.", metavar="SIZE")]
 Wait = Annotated[float, typer.Option(help="How long to wait until it answers.", metavar="SECONDS", min=0.1)]
+Cluster = Annotated[
+    int | None,
+    typer.Option(help="Start a Redis Cluster of N primaries, on consecutive ports.", metavar="N"),
+]
+Replicas = Annotated[
+    int | None, typer.Option(help="With --cluster: how many replicas each primary has.", metavar="N", min=0)
+]
 BackendOption = Annotated[Backend, typer.Option(help="What to start it with.")]
 
 
@@ -41,16 +48,27 @@ def start(
     port: Port = None,
     maxmemory: Maxmemory = DEFAULT_MAXMEMORY,
     wait: Wait = DEFAULT_WAIT_SECONDS,
+    cluster: Cluster = None,
+    replicas: Replicas = None,
 ) -> None:
     """Start the Redis that REDIS_URL names, unless it answers already.
 
     Takes Docker Compose if an engine runs, else an installed valkey-server or redis-server, else the
-    embedded one.
+    embedded one. With --cluster, several servers that are one Redis Cluster.
     """
+    from langcache_cli.cli.commands import redis_cluster  # noqa: PLC0415 - see the package
     from langcache_cli.servers import start as run  # noqa: PLC0415 - see the package
 
     invocation: Invocation = ctx.obj
-    report = execute(run(_spec(invocation, port, maxmemory), backend=backend, wait_seconds=wait))
+    spec = _spec(invocation, port, maxmemory)
+    if shape := redis_cluster.shape_asked_for(spec, cluster, replicas):
+        redis_cluster.start(invocation, spec, shape, backend, wait)
+        return
+    if _names_cluster(invocation):
+        raise CommandError(
+            ExitCode.USAGE, "REDIS_URL names a cluster", "Start one: langcache redis start --cluster 3"
+        )
+    report = execute(run(spec, backend=backend, wait_seconds=wait))
     output = Output(invocation)
     _show_start(output, invocation, report)
     address = invocation.settings().address
@@ -75,11 +93,17 @@ def _show_start(output: Output, invocation: Invocation, report: StartReport) -> 
 
 @app.command()
 def stop(ctx: typer.Context, port: Port = None) -> None:
-    """Stop the server that langcache started, and no other. Its data stays."""
+    """Stop the server or the cluster that langcache started, and no other. Its data stays."""
+    from langcache_cli.cli.commands import redis_cluster  # noqa: PLC0415 - see the package
     from langcache_cli.servers import stop as run  # noqa: PLC0415 - see the package
+    from langcache_cli.servers.cluster import find  # noqa: PLC0415 - see the package
 
     invocation: Invocation = ctx.obj
-    _show_stop(Output(invocation), invocation, execute(run(_spec(invocation, port))))
+    spec = _spec(invocation, port)
+    if shape := find(spec):
+        redis_cluster.stop(invocation, spec, shape)
+        return
+    _show_stop(Output(invocation), invocation, execute(run(spec)))
 
 
 def _show_stop(output: Output, invocation: Invocation, report: StopReport) -> None:
@@ -104,11 +128,16 @@ def restart(
     wait: Wait = DEFAULT_WAIT_SECONDS,
 ) -> None:
     """Stop the server that langcache started, and start it again: the same program, limit and data."""
+    from langcache_cli.cli.commands import redis_cluster  # noqa: PLC0415 - see the package
     from langcache_cli.servers import restart as run  # noqa: PLC0415 - see the package
+    from langcache_cli.servers.cluster import find  # noqa: PLC0415 - see the package
 
     invocation: Invocation = ctx.obj
     chosen = None if backend is Backend.AUTO else backend
     spec = _spec(invocation, port, maxmemory or DEFAULT_MAXMEMORY)
+    if shape := find(spec):
+        redis_cluster.restart(invocation, spec, shape, chosen, wait, keep_maxmemory=maxmemory is None)
+        return
     report = execute(run(spec, backend=chosen, wait_seconds=wait, keep_maxmemory=maxmemory is None))
     output = Output(invocation)
     if invocation.json:
@@ -121,26 +150,27 @@ def restart(
 @app.command()
 def status(ctx: typer.Context, port: Port = None) -> None:
     """Say whether it answers, who started it, and how it is. Exits with 69 if it does not answer."""
-    from langcache_cli.servers import ProbeResult, status_of  # noqa: PLC0415 - see the package
+    from langcache_cli.cli.commands import redis_cluster  # noqa: PLC0415 - see the package
     from langcache_cli.servers import status as run  # noqa: PLC0415 - see the package
+    from langcache_cli.servers import status_of  # noqa: PLC0415 - see the package
+    from langcache_cli.servers.cluster import find  # noqa: PLC0415 - see the package
 
     invocation: Invocation = ctx.obj
     output = Output(invocation)
     address = _address_elsewhere(invocation, port)
-    report = execute(status_of(address) if address is not None else run(_spec(invocation, port)))
+    if address is not None:
+        report = execute(status_of(address))
+    else:
+        spec = _spec(invocation, port)
+        if shape := find(spec):
+            redis_cluster.status(invocation, spec, shape)
+            return
+        report = execute(run(spec))
     if invocation.json:
         output.document("redis.status", _fields(report))
     else:
         output.table("", ("Redis", ""), _status_rows(report), text_columns=2)
-    codes = {
-        ProbeResult.ANSWERING: ExitCode.DONE,
-        ProbeResult.WRONG_PASSWORD: ExitCode.NO_PERMISSION,
-        ProbeResult.NO_PASSWORD: ExitCode.NO_PERMISSION,
-        ProbeResult.NO_DATABASE: ExitCode.BAD_CONFIGURATION,
-        ProbeResult.LOADING: ExitCode.TRY_LATER,
-        ProbeResult.BUSY: ExitCode.TRY_LATER,
-    }
-    code = codes.get(report.result, ExitCode.UNREACHABLE)
+    code = redis_cluster.exit_code_of(report.result)
     if code is not ExitCode.DONE:
         raise CommandError(code, f"Redis at {_where(report)}: {report.result}", reported=True)
 
@@ -151,10 +181,18 @@ def _where(report: StatusReport) -> str:
 
 def _address_elsewhere(invocation: Invocation, port: int | None) -> RedisAddress | None:
     """The address in REDIS_URL if it is one that langcache could not start a server at."""
+    if _names_cluster(invocation):
+        return None
     address = invocation.settings().address
     if address.path or address.tls:
         return address if port is None else replace(address, port=port)
     return None
+
+
+def _names_cluster(invocation: Invocation) -> bool:
+    from langcache_cli.servers.spec import is_cluster  # noqa: PLC0415 - see the package
+
+    return is_cluster(invocation.settings().redis_url.get_secret_value())
 
 
 def _status_rows(report: StatusReport) -> list[tuple[str, str]]:
@@ -186,13 +224,14 @@ def logs(
     tail: Annotated[int, typer.Option(help="How many lines.", min=1)] = 100,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing what is added.")] = False,
 ) -> None:
-    """Print the log of the server that langcache started."""
+    """Print the log of the server that langcache started; of a cluster, that of one node."""
     from langcache_cli.servers import log_lines  # noqa: PLC0415 - see the package
+    from langcache_cli.servers.cluster import located  # noqa: PLC0415 - see the package
 
     invocation: Invocation = ctx.obj
     if follow and invocation.json:
         raise CommandError(ExitCode.USAGE, "--follow prints no JSON document: leave --json out")
-    output, spec = Output(invocation), _spec(invocation, port)
+    output, spec = Output(invocation), located(_spec(invocation, port))
     if follow:
         execute(_follow(output, spec, tail))
         return
@@ -217,13 +256,16 @@ async def _follow(output: Output, spec: ServerSpec, tail: int) -> None:
 def shell(ctx: typer.Context, port: Port = None) -> None:
     """Open a redis-cli on the server; the password does not show in the process list."""
     from langcache_cli.servers import shell_command, shell_of  # noqa: PLC0415 - see the package
+    from langcache_cli.servers.cluster import located  # noqa: PLC0415 - see the package
 
     if ctx.obj.json:
         raise CommandError(
             ExitCode.USAGE, "the shell is redis-cli, which prints no JSON document: leave --json out"
         )
     address = _address_elsewhere(ctx.obj, port)
-    command = shell_of(address) if address is not None else execute(shell_command(_spec(ctx.obj, port)))
+    command = (
+        shell_of(address) if address is not None else execute(shell_command(located(_spec(ctx.obj, port))))
+    )
     os.execvpe(command.argv[0], command.argv, command.env)  # noqa: S606 - a program found on this machine
 
 
