@@ -9,8 +9,8 @@ from contextvars import ContextVar
 from typing import Any
 
 from langcache_cli.caching import Cache, CacheEvent
+from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._protocol.scripts import script
-from langcache_cli.caching._wire.server import Server
 from tests.history.journal import Journal, now
 from tests.history.records import Subject
 

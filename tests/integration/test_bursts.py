@@ -10,9 +10,9 @@ from collections import Counter
 import pytest
 
 from langcache_cli.caching import cached_many
+from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._wire.lookup_batch import CALLERS_PER_LOOKUP
-from langcache_cli.caching._wire.server import LOOKUPS_AT_ONCE
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database, leftover_tasks, make_stale, waiting
 from tests.integration.turns import MOST_IN_A_TURN, Turns, counted

@@ -62,10 +62,10 @@ async def test_a_call_that_connects_on_a_busy_loop_gives_up_early_too(open_cache
     async with busy_in_slices():
         assert await database.read(1) == [1, 0]
         assert node.breaker._failures == 0
-        assert node._connector.connecting
+        assert node.connector.connecting
         # the attempt that nobody waits for still shows that Redis is hung
         await aeventually(lambda: node.breaker._failures, within=60)
-        assert not node._connector.connecting
+        assert not node.connector.connecting
         item = 2
         while not node.breaker.open:
             assert await database.read(item) == [item, 0]

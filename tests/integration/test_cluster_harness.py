@@ -2,7 +2,7 @@
 
 import pytest
 
-from langcache_cli.caching._wire.slots import SLOTS, NodeName, SlotMap, slot_of
+from langcache_cli.caching._deployment.cluster.slots import SLOTS, NodeName, SlotMap, slot_of
 from tests.harness.polling import eventually
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.resp import RespConnection, RespError

@@ -88,7 +88,7 @@ async def test_a_connection_made_while_the_breaker_opened_is_not_left_open(open_
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(result) for result in results] == [CacheUnavailableError] * 3
     assert server.node.breaker.open
-    await aeventually(lambda: server.node.connection is not None and server.connection.alive)
+    await aeventually(lambda: server.node.connection is not None and server.node.connection.alive)
     outage.proxy.heal()
     await aeventually(lambda: _pings(cache), within=10)
     await aeventually(lambda: clients_of(outage.server) == 1)

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langcache_cli.caching._deployment.one_server import KEYS_PER_SCRIPT
 from langcache_cli.caching._protocol.scripts import BYTES_PER_RUN, runs
-from langcache_cli.caching._wire.one_server import KEYS_PER_SCRIPT
 
 
 @given(sizes=st.lists(st.integers(0, BYTES_PER_RUN // 2), max_size=3 * KEYS_PER_SCRIPT))

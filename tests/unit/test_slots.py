@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langcache_cli.caching._deployment.cluster.slots import SLOTS, NodeName, Redirect, SlotMap, slot_of
 from langcache_cli.caching._errors import ServerReplyError
-from langcache_cli.caching._wire.slots import SLOTS, NodeName, Redirect, SlotMap, slot_of
 
 A, B, C = (NodeName(f"10.0.0.{number}", 6379, f"id{number}") for number in (1, 2, 3))
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Coroutine, Iterable
 from itertools import islice
 from typing import Any
 
+from langcache_cli.caching._deployment.confirmation import Confirmation
+from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._invalidation.outbox import Outbox, Waiting
 from langcache_cli.caching._keys.selection import Invalidation, Selection
 from langcache_cli.caching._protocol.scanning import unlink
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
-from langcache_cli.caching._wire.confirmation import Confirmation
-from langcache_cli.caching._wire.server import Server
 
 FIRST_RETRY_SECONDS = 0.05
 LAST_RETRY_SECONDS = 1.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from langcache_cli.caching._deployment.confirmation import Confirmation
+from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._errors import CacheUnavailableError
 from langcache_cli.caching._invalidation.delivery import Delivery
 from langcache_cli.caching._invalidation.outbox import Outbox
@@ -12,8 +14,6 @@ from langcache_cli.caching._keys.selection import Invalidation, Selection
 from langcache_cli.caching._protocol.scanning import unlink
 from langcache_cli.caching._protocol.store import Store
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.confirmation import Confirmation
-from langcache_cli.caching._wire.server import Server
 
 
 class Invalidator:

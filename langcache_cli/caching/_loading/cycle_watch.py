@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 
+from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._single_flight.nesting import held_up, is_inside, reachable
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.server import Server
 
 PAUSE_SECONDS = 0.1
 """Most waits are shorter, and cost no command."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
+from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._keys.selection import Selection
 from langcache_cli.caching._protocol.pace import Pace
 from langcache_cli.caching._protocol.union import Union, together
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.node import Node
-from langcache_cli.caching._wire.server import Server
 
 KEYS_PER_SCAN = 300
 """Enough to keep the server busy while the previous keys travel. More is no quicker and

@@ -10,11 +10,11 @@ from importlib.resources import files
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
+from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._protocol import header
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.connection import Argument
-from langcache_cli.caching._wire.server import Server
 
 Column = Sequence[Argument]
 """One argument of a script for each of its keys."""

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from langcache_cli.caching._clock import new_id, new_ids, now_ms
+from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._protocol.entry import (
     Entry,
@@ -31,7 +32,6 @@ from langcache_cli.caching._protocol.known_tags import KnownTags
 from langcache_cli.caching._protocol.scripts import Column, run_script
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP
-from langcache_cli.caching._wire.server import Server
 
 REJECTED_BYTES = 256
 """How much of an unusable value identifies it: the random id in a header ends well before."""

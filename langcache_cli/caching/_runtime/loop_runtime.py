@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from langcache_cli.caching._admission import Admission
 from langcache_cli.caching._config.settings import CacheSettings
+from langcache_cli.caching._deployment.new_server import new_server
+from langcache_cli.caching._deployment.one_server import OneServer
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._invalidation.delivery import Delivery
@@ -34,8 +36,6 @@ from langcache_cli.caching._statistics.publisher import Publisher
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.externals import Externals
 from langcache_cli.caching._wire.handshake import connect
-from langcache_cli.caching._wire.new_server import new_server
-from langcache_cli.caching._wire.one_server import OneServer
 from langcache_cli.caching._wire.outage_log import OutageLog
 from langcache_cli.caching._wire.redis_py_client import abandon_client, close_client, new_client
 

@@ -14,9 +14,9 @@ from time import monotonic, sleep
 from typing import Protocol
 
 from langcache_cli.caching._config.settings import CacheSettings
+from langcache_cli.caching._deployment.new_server import new_server
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._protocol.store import Lease, Store
-from langcache_cli.caching._wire.new_server import new_server
 
 RENEWALS_PER_LEASE = 3
 """A lease survives two renewals that were lost."""

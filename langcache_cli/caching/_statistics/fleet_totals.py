@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from langcache_cli.caching._clock import now_ms
+from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._statistics.counters import Counts, Statistics
 from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._statistics.latency_buckets import BUCKETS, timing_name
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.server import Server
 
 logger = logging.getLogger("langcache_cli.caching")
 

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
+from langcache_cli.caching._deployment.server import Command
 from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.cluster.cluster_node import ClusterNode
-from langcache_cli.caching._wire.server import Command
 
 MAX_REDIRECTS = 5
 """A longer chain means that the nodes do not agree: the caller does without the cache."""

@@ -8,10 +8,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
+from langcache_cli.caching._deployment.cluster.turn import Wanted, encode_gets
 from langcache_cli.caching._errors import CacheUnavailableError, ConnectionLostError
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.cluster.turn import Wanted, encode_gets
 from langcache_cli.caching._wire.connection import Argument, Receiver, encode_command
 from langcache_cli.caching._wire.node import Node
 

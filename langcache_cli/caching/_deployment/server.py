@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from langcache_cli.caching._admission import Admission
+from langcache_cli.caching._deployment.confirmation import Confirmation
 from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.confirmation import Confirmation
 from langcache_cli.caching._wire.connection import Argument
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.node import Node

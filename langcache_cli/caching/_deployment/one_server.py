@@ -9,18 +9,18 @@ from typing import Any
 
 from langcache_cli.caching._admission import Admission
 from langcache_cli.caching._config.redis_address import RedisAddress
+from langcache_cli.caching._deployment.confirmation import Confirmation
+from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE, Command, Server
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.confirmation import Confirmation
 from langcache_cli.caching._wire.externals import Connect
 from langcache_cli.caching._wire.handshake import connect
 from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP, LookupBatch
 from langcache_cli.caching._wire.node import Node
 from langcache_cli.caching._wire.outage_log import OutageLog
 from langcache_cli.caching._wire.replies import is_mget_reply
-from langcache_cli.caching._wire.server import LOOKUPS_AT_ONCE, Command, Server
 
 KEYS_PER_SCRIPT = 100
 """A run of so many keys takes the server about half a millisecond, in which it serves no other client."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from langcache_cli.caching._config.settings import CacheSettings
+from langcache_cli.caching._deployment.one_server import OneServer
+from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.externals import Connect
 from langcache_cli.caching._wire.handshake import connect
-from langcache_cli.caching._wire.one_server import OneServer
 from langcache_cli.caching._wire.outage_log import OutageLog
-from langcache_cli.caching._wire.server import Server
 
 
 def new_server(

@@ -8,24 +8,24 @@ from typing import Any
 
 from langcache_cli.caching._admission import Admission
 from langcache_cli.caching._config.redis_address import RedisAddress
+from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
+from langcache_cli.caching._deployment.cluster.exchange import MAX_REDIRECTS, Item, exchange
+from langcache_cli.caching._deployment.cluster.slots import Redirect, slot_of
+from langcache_cli.caching._deployment.cluster.topology import Topology
+from langcache_cli.caching._deployment.cluster.turn import KEYS_PER_TURN, Asked, Turn, Wanted
+from langcache_cli.caching._deployment.confirmation import Confirmation
+from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE, Command, Server
 from langcache_cli.caching._errors import CacheError, CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._tasks import own_task
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.cluster.cluster_node import ClusterNode
-from langcache_cli.caching._wire.cluster.exchange import MAX_REDIRECTS, Item, exchange
-from langcache_cli.caching._wire.cluster.topology import Topology
-from langcache_cli.caching._wire.cluster.turn import KEYS_PER_TURN, Asked, Turn, Wanted
-from langcache_cli.caching._wire.confirmation import Confirmation
 from langcache_cli.caching._wire.connector import within
 from langcache_cli.caching._wire.externals import Connect
 from langcache_cli.caching._wire.failures import NOT_SERVING
 from langcache_cli.caching._wire.handshake import connect
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.node import RECONNECT_SECONDS, Node
-from langcache_cli.caching._wire.server import LOOKUPS_AT_ONCE, Command, Server
-from langcache_cli.caching._wire.slots import Redirect, slot_of
 
 KEY_PLACES = {"EVAL": 3, "EVALSHA": 3}
 """Where the key of a command stands; second in all others."""

@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 from langcache_cli.caching._config.redis_address import RedisAddress
+from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
+from langcache_cli.caching._deployment.cluster.slots import SLOTS, SlotMap
 from langcache_cli.caching._errors import CacheError, CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.cluster.cluster_node import ClusterNode
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.replies import answer
-from langcache_cli.caching._wire.slots import SLOTS, SlotMap
 
 FIRST_PAUSE_SECONDS = 0.1
 LAST_PAUSE_SECONDS = 1.0
