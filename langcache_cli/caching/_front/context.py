@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncio import get_running_loop
 
 from langcache_cli.caching._config.settings import CacheSettings
-from langcache_cli.caching._errors import CacheUnavailableError
+from langcache_cli.caching._errors import CacheUnavailableError, ConfigurationError
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._invalidation.outbox import Outbox
 from langcache_cli.caching._keys.namespace import Namespace
@@ -31,6 +31,7 @@ class Context:
         defer_invalidations: bool,
         externals: Externals,
     ) -> None:
+        _refuse_cluster(settings, externals)
         self.settings = settings
         self.enabled = settings.redis_enabled
         self.namespace = Namespace(settings.namespace, settings.types)
@@ -101,3 +102,17 @@ class Context:
             lifetime = spec.lifetime(ttl_seconds=ttl_seconds, jitter=self.settings.ttl_jitter)
             self._lifetimes[spec] = lifetime
         return lifetime
+
+
+def _refuse_cluster(settings: CacheSettings, externals: Externals) -> None:
+    """Refuse the URL of a cluster, for which there is no engine yet: most commands would fail there.
+
+    Raises:
+        ConfigurationError: ``REDIS_URL`` names a cluster, and the cache would use it.
+    """
+    if settings.redis_enabled and settings.target.kind == "cluster" and not externals.in_memory:
+        raise ConfigurationError(
+            f"REDIS_URL names a cluster ({settings.target}), which this version of langcache cannot use yet: "
+            "name one Redis, redis://host:6379/0, or switch the cache off with REDIS_ENABLED=false",
+            variable="REDIS_URL",
+        )

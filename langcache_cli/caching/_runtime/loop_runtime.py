@@ -78,13 +78,13 @@ class Runtime:
         self.background = Background(self.loop)
         self.spawn, self.breathe = self.background.spawn, self.background.breathe
         self.node = Node(
-            settings.address,
+            settings.target.server,
             timeout=settings.operation_timeout,
             connect=externals.connect,
             on_connect=self._connected,
             outages=outages if defer_invalidations else None,  # a tool gets the errors themselves
         )
-        self.bulk_node = Node(settings.address, timeout=BULK_TIMEOUT_SECONDS, connect=externals.connect)
+        self.bulk_node = Node(settings.target.server, timeout=BULK_TIMEOUT_SECONDS, connect=externals.connect)
         """A connection of its own for operations on many keys."""
         self.store = Store(self.node, lease_seconds=settings.lease_seconds, now_ms=self.now_ms)
         self.bulk_store = Store(self.bulk_node, lease_seconds=settings.lease_seconds, now_ms=self.now_ms)
@@ -111,7 +111,10 @@ class Runtime:
         """Prepare what connects for itself; nothing does where ``enabled`` is False."""
         keeper, load_timeout = LeaseKeeper.of(self.settings) if enabled else None, self.settings.load_timeout
         self.key_watch = KeyWatch(
-            self.settings.address, timeout=self.settings.operation_timeout, spawn=self.spawn, enabled=enabled
+            self.settings.target.server,
+            timeout=self.settings.operation_timeout,
+            spawn=self.spawn,
+            enabled=enabled,
         )
         self._renewals = {
             store.node: LeaseRenewals(store, load_timeout=load_timeout, spawn=self.spawn, keeper=keeper)

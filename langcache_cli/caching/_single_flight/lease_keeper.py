@@ -63,7 +63,7 @@ class LeaseKeeper:
         """The keeper of leases of which each survives `RENEWALS_PER_LEASE` - 1 lost renewals."""
 
         def new_store() -> Store:
-            node = Node(settings.address, timeout=settings.lease_seconds)
+            node = Node(settings.target.server, timeout=settings.lease_seconds)
             return Store(node, lease_seconds=settings.lease_seconds)
 
         return cls(new_store, interval=settings.lease_seconds / RENEWALS_PER_LEASE)
