@@ -12,7 +12,9 @@ from hypothesis import configuration, settings
 from tests.harness.leftovers import end_leftovers, mark_this_run
 from tests.harness.postgres import PostgresServer
 from tests.harness.proxy import FaultProxy
+from tests.harness.redis_cluster import RedisCluster
 from tests.harness.redis_server import RedisServer
+from tests.harness.sentinels import SentinelSet
 
 # deadline=None: a real server's first answer takes longer than its later ones
 settings.register_profile("ci", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
@@ -46,6 +48,35 @@ def redis_url(redis_server: RedisServer) -> str:
     """`redis://127.0.0.1:PORT/0` of the shared server, emptied, without other clients."""
     redis_server.flush()
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def _redis_cluster() -> Iterator[RedisCluster]:
+    with RedisCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def redis_cluster(_redis_cluster: RedisCluster) -> RedisCluster:
+    """The cluster all tests of this worker share: three primaries, three replicas, all running and empty.
+
+    Which node owns which slots is as earlier tests left it.
+    """
+    _redis_cluster.flush()
+    return _redis_cluster
+
+
+@pytest.fixture(scope="session")
+def _sentinel_set() -> Iterator[SentinelSet]:
+    with SentinelSet() as sentinels:
+        yield sentinels
+
+
+@pytest.fixture
+def sentinel_set(_sentinel_set: SentinelSet) -> SentinelSet:
+    """The Sentinel set all tests of this worker share, as new: made anew if a test replaced the primary."""
+    _sentinel_set.flush()
+    return _sentinel_set
 
 
 @pytest.fixture

@@ -2,8 +2,13 @@
 
 import socket
 import sys
+from contextlib import suppress
 
 LOCALHOST = "127.0.0.1"
+BUS_OFFSET = 10000
+"""A node of a Redis Cluster talks to the others on its port and so much."""
+
+_LAST_PORT = 65535
 
 
 class ReservedPort:
@@ -13,16 +18,43 @@ class ReservedPort:
     refused, the port can't go to another process, and a client that retries can't connect to itself, which
     TCP allows when the system picks the target as source port. Elsewhere than on Linux the second bind
     fails, so nothing is held.
+
+    With `bus=True` the port of the cluster bus is held as well.
     """
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((LOCALHOST, 0))
-        self.number: int = self._socket.getsockname()[1]
+    def __init__(self, *, bus: bool = False) -> None:
+        self._sockets = _bound_pair() if bus else [_bound(0)]
+        self.number: int = self._sockets[0].getsockname()[1]
         if sys.platform != "linux":
-            self._socket.close()
+            self.release()
 
     def release(self) -> None:
         """Give the port back to the system."""
-        self._socket.close()
+        for held in self._sockets:
+            held.close()
+
+
+def _bound(number: int) -> socket.socket:
+    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind((LOCALHOST, number))
+    except BaseException:
+        held.close()
+        raise
+    return held
+
+
+def _bound_pair() -> list[socket.socket]:
+    refused: list[socket.socket] = []  # held meanwhile, or the system would give the same port again
+    try:
+        while True:
+            first = _bound(0)
+            number = first.getsockname()[1] + BUS_OFFSET
+            if number <= _LAST_PORT:
+                with suppress(OSError):
+                    return [first, _bound(number)]
+            refused.append(first)
+    finally:
+        for held in refused:
+            held.close()

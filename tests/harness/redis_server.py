@@ -31,10 +31,16 @@ class RedisServer:
     call blocks the event loop for the milliseconds it takes.
 
     `maxmemory` is bytes or Redis' own form (`"10mb"`), `policy` the `maxmemory-policy`, `replicaof` the
-    primary, `config` further lines of redis.conf, `binary` a server program instead of the default one.
+    primary, `config` further lines of redis.conf, `binary` a server program instead of the default one,
+    `cluster_bus` holds the port of the cluster bus as well, `keep_config` keeps what the server has written
+    into its redis.conf, as one does that Sentinel has made a replica.
     """
 
     host = LOCALHOST
+    words: tuple[str, ...] = ()
+    """What follows the configuration on the command line."""
+    ready_line = "Ready to accept connections"
+    """What the log says once the server listens."""
 
     def __init__(
         self,
@@ -47,6 +53,8 @@ class RedisServer:
         unix_socket: bool = False,
         config: Sequence[str] = (),
         binary: Path | None = None,
+        cluster_bus: bool = False,
+        keep_config: bool = False,
     ) -> None:
         self.binary = binary or binaries.redis_server()
         self.password = password
@@ -59,7 +67,9 @@ class RedisServer:
         }
         self._primary = replicaof
         self._extra_lines = tuple(config)
-        self._port = ReservedPort()
+        self._cluster_bus = cluster_bus
+        self._keep_config = keep_config
+        self._port = ReservedPort(bus=cluster_bus)
         self._process: subprocess.Popen[bytes] | None = None
         self._has_started = False
 
@@ -174,6 +184,12 @@ class RedisServer:
         self.start()
         snapshot.unlink(missing_ok=True)
 
+    def reset(self) -> None:
+        """End it at once and forget its data and its configuration; `start` begins anew."""
+        self.kill()
+        self._forget_data()
+        (self.directory / "redis.conf").unlink(missing_ok=True)
+
     def flush(self) -> None:
         """Make it as new: drop the other clients, then all keys, scripts and statistics."""
         with self.connect() as connection:
@@ -210,10 +226,13 @@ class RedisServer:
 
     def _spawn(self) -> None:
         configuration = self.directory / "redis.conf"
-        configuration.write_text("".join(f"{line}\n" for line in self._config_lines()))
+        if not (self._keep_config and self._has_started and configuration.exists()):
+            configuration.write_text("".join(f"{line}\n" for line in self._config_lines()))
         log = self.directory / "redis.log"
         log.unlink(missing_ok=True)
-        self._process = spawn([str(self.binary), str(configuration)], log=log, cwd=self.directory)
+        self._process = spawn(
+            [str(self.binary), str(configuration), *self.words], log=log, cwd=self.directory
+        )
 
     def _config_lines(self) -> Iterator[str]:
         yield f"bind {self.host}"
@@ -238,7 +257,7 @@ class RedisServer:
         if not self.running:
             kind = _PortTakenError if "Address already in use" in self.log else RuntimeError
             raise kind(f"{self.binary} ended while starting; its log:\n{self.log}")
-        if "Ready to accept connections" not in self.log:
+        if self.ready_line not in self.log:
             return False
         try:
             with RespConnection(self.port, host=self.host, timeout=1.0) as connection:
@@ -255,7 +274,7 @@ class RedisServer:
             time.sleep(0.1)
             return
         self._port.release()
-        self._port = ReservedPort()
+        self._port = ReservedPort(bus=self._cluster_bus)
 
     def _end(self, how: signal.Signals, within: float) -> None:
         if self._process is None:

@@ -1,0 +1,351 @@
+"""A real Redis (or Valkey) Cluster on loopback whose nodes a test may stop, kill, fail over and reshard.
+
+Ready in two to three seconds, most of which the servers wait before they call the cluster complete.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from tests.harness.polling import eventually
+from tests.harness.ports import LOCALHOST
+from tests.harness.redis_server import RedisServer
+from tests.harness.resp import Argument, Reply, RespConnection, RespError
+
+SLOTS = 16384
+HOPS = 5
+FORM_SECONDS = 30.0
+SETTLE_SECONDS = 30.0
+MEET_AGAIN_SECONDS = 0.5
+MIGRATE_MS = 5000
+
+
+class RedisCluster:
+    """Nodes are `RedisServer`s: the first ones own the slots at first, the others are their replicas.
+
+    `node_timeout` is in milliseconds: a primary that is silent for so long is replaced by its replica.
+    `binary` is a server program instead of the default one, `config` further lines of redis.conf of every
+    node. Synchronous, as `RedisServer`. With `with`, or after `form`, it is one cluster; `close` ends it.
+    """
+
+    def __init__(
+        self,
+        primaries: int = 3,
+        replicas: int = 1,
+        node_timeout: int = 1500,
+        binary: Path | None = None,
+        config: tuple[str, ...] = (),
+    ) -> None:
+        lines = (
+            "cluster-enabled yes",
+            "cluster-config-file nodes.conf",
+            f"cluster-node-timeout {node_timeout}",
+            *config,
+        )
+        self._n_primaries = primaries
+        self.nodes = [
+            RedisServer(config=lines, binary=binary, cluster_bus=True)
+            for _ in range(primaries * (1 + replicas))
+        ]
+
+    # -- what it is --
+
+    @property
+    def url(self) -> str:
+        """`redis+cluster://127.0.0.1:P1,127.0.0.1:P2,...` of all nodes."""
+        return f"redis+cluster://{','.join(f'{LOCALHOST}:{node.port}' for node in self.nodes)}"
+
+    @property
+    def running(self) -> list[RedisServer]:
+        """The nodes that can answer: neither killed nor stopped."""
+        return [node for node in self.nodes if node.running and not _stopped(node)]
+
+    @property
+    def primaries(self) -> list[RedisServer]:
+        """The nodes that own slots, as a running node sees it, in the order of their first slots."""
+        return list(dict.fromkeys(node for node in self._owners(self.running[0]) if node is not None))
+
+    def replicas_of(self, primary: RedisServer) -> list[RedisServer]:
+        """The replicas of a primary that the cluster lists."""
+        for _, _, owner, *replicas in _slots(self.running[0]):
+            if owner[1] == primary.port:
+                return [self._by_port(replica[1]) for replica in replicas]
+        return []
+
+    def slot_of(self, key: str | bytes) -> int:
+        """The slot of a key, as a server computes it."""
+        slot: Any = self.running[0].command("CLUSTER", "KEYSLOT", key)
+        return int(slot)
+
+    def node_of(self, key: str | bytes) -> RedisServer:
+        """The primary that owns the slot of a key."""
+        return self.owner(self.slot_of(key))
+
+    def owner(self, slot: int) -> RedisServer:
+        """The primary that owns a slot."""
+        owner = self._owners(self.running[0])[slot]
+        if owner is None:
+            raise LookupError(f"slot {slot} has no owner")
+        return owner
+
+    def command(self, *arguments: Argument, timeout: float = 5.0) -> Reply:
+        """Send one command to the node that owns the slot of its first key; without a key, to any node.
+
+        Follows redirects. Raises as `RedisServer.command` does.
+        """
+        node, asking = self.running[0], False
+        for _ in range(HOPS):
+            with node.connect(timeout=timeout) as connection:
+                try:
+                    if asking:
+                        connection.call("ASKING")
+                    return connection.call(*arguments)
+                except RespError as error:
+                    kind, *where = str(error).split(" ")
+                    if kind not in ("MOVED", "ASK"):
+                        raise
+            node, asking = self._by_port(int(where[1].rpartition(":")[2])), kind == "ASK"
+        raise RuntimeError(f"{arguments[0]!r} was redirected {HOPS} times")
+
+    # -- what a test does to it --
+
+    def form(self) -> Self:
+        """Start the nodes and make them one cluster; returns once it is settled."""
+        with ThreadPoolExecutor(len(self.nodes)) as threads:
+            list(threads.map(RedisServer.start, self.nodes))
+        primaries = self.nodes[: self._n_primaries]
+        for place, node in enumerate(self.nodes):
+            node.command("CLUSTER", "SET-CONFIG-EPOCH", place + 1)
+        for place, node in enumerate(primaries):
+            node.command("CLUSTER", "ADDSLOTS", *_share(place, self._n_primaries))
+        self._meet()
+        for place, node in enumerate(self.nodes[self._n_primaries :]):
+            primary = _id(primaries[place % self._n_primaries])
+            eventually(lambda node=node, primary=primary: _replicates(node, primary), within=FORM_SECONDS)
+        eventually(lambda: all(map(_is_ok, self.nodes)), within=FORM_SECONDS)
+        for node in primaries:
+            _write_once(node)  # a replica is listed once its offset is not 0: else after ten seconds
+        self.settle()
+        return self
+
+    def kill(self, node: RedisServer) -> None:
+        """End a node at once (SIGKILL)."""
+        node.kill()
+
+    def stop(self, node: RedisServer) -> None:
+        """Hang a node (SIGSTOP): the system still accepts connections, nothing is answered."""
+        node.pause()
+
+    def cont(self, node: RedisServer) -> None:
+        """Let a stopped node go on (SIGCONT)."""
+        node.resume()
+
+    def start(self, node: RedisServer) -> None:
+        """Start a killed node again: with its place in the cluster, without its data."""
+        node.start()
+
+    def failover(self, node: RedisServer) -> RedisServer:
+        """Have a replica of this primary take its place in good order; returns the new primary."""
+        replica = self.replicas_of(node)[0]
+        slot = self._owners(replica).index(node)
+        replica.command("CLUSTER", "FAILOVER")
+        eventually(lambda: self._all_name(slot, replica), within=SETTLE_SECONDS)
+        return replica
+
+    def migrate(self, slot: int, to: RedisServer, pause: Callable[[], object] | None = None) -> int:
+        """Move a slot, key by key; returns how many keys were moved.
+
+        `pause` is called between all steps: after the slot was opened, after each key, before it is closed.
+        """
+        source = self.owner(slot)
+        moved = 0
+        with source.connect() as giving, to.connect() as taking:
+            target_id = _id(to)
+            taking.call("CLUSTER", "SETSLOT", slot, "IMPORTING", _id(source))
+            giving.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+            _call(pause)
+            while key := _key_in(giving, slot):
+                giving.call("MIGRATE", LOCALHOST, to.port, key, 0, MIGRATE_MS, "REPLACE")
+                moved += 1
+                _call(pause)
+            taking.call("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+            giving.call("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+        for node in self.primaries:
+            if node not in (source, to) and node in self.running:
+                node.command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+        eventually(lambda: self._all_name(slot, to), within=SETTLE_SECONDS)
+        return moved
+
+    def settle(self) -> None:
+        """Wait until all running nodes agree, every slot is served and every running replica is in step."""
+        eventually(self._is_settled, within=SETTLE_SECONDS, every=0.02)
+
+    def flush(self) -> None:
+        """Make it as new but for who owns what: all nodes run, no slot is open, no client, key or script."""
+        for node in self.nodes:
+            if not node.running:
+                node.start()
+            node.resume()
+        self.settle()
+        primaries = self.primaries
+        for node in self.nodes:
+            with node.connect() as connection:
+                for slot in _open_slots(connection):
+                    connection.call("CLUSTER", "SETSLOT", slot, "STABLE")
+                connection.call("CLIENT", "UNPAUSE")
+                for kind in ("normal", "pubsub"):
+                    connection.call("CLIENT", "KILL", "TYPE", kind)
+                if node in primaries:
+                    connection.call("FLUSHALL")
+                connection.call("SCRIPT", "FLUSH")
+                connection.call("CONFIG", "RESETSTAT")
+
+    def close(self) -> None:
+        """Kill all nodes, remove their folders, give up their ports. Safe to call twice."""
+        with ExitStack() as all_of_them:
+            for node in self.nodes:
+                all_of_them.callback(node.close)
+
+    def __enter__(self) -> Self:
+        try:
+            return self.form()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- how --
+
+    def _meet(self) -> None:
+        """Every node meets every other: nothing waits for gossip. Again where a handshake was lost."""
+        with ExitStack() as connections:
+            links = [connections.enter_context(node.connect()) for node in self.nodes]
+            met_at = 0.0
+
+            def all_know_all() -> bool:
+                nonlocal met_at
+                known = [_connected_ports(link) for link in links]
+                if time.monotonic() - met_at > MEET_AGAIN_SECONDS:
+                    met_at = time.monotonic()
+                    for place, link in enumerate(links):
+                        for other in self.nodes[place + 1 :]:
+                            if other.port not in known[place]:
+                                link.call("CLUSTER", "MEET", LOCALHOST, other.port)
+                return all(len(ports) == len(self.nodes) for ports in known)
+
+            eventually(all_know_all, within=FORM_SECONDS, every=0.02)
+
+    def _is_settled(self) -> bool:
+        running = self.running
+        views = [self._owners(node) for node in running]
+        primaries = set(views[0])
+        if None in primaries or any(view != views[0] for view in views) or not all(map(_is_ok, running)):
+            return False
+        replicas = [node for node in running if node not in primaries]
+        listed = {replica[1] for row in _slots(running[0]) for replica in row[3:]}
+        return all(replica.port in listed and _is_linked(replica) for replica in replicas)
+
+    def _owners(self, asked: RedisServer) -> list[RedisServer | None]:
+        """The owner of each slot, as one node sees it."""
+        owners: list[RedisServer | None] = [None] * SLOTS
+        for first, last, owner, *_ in sorted(_slots(asked), key=lambda row: row[0]):
+            owners[first : last + 1] = [self._by_port(owner[1])] * (last + 1 - first)
+        return owners
+
+    def _all_name(self, slot: int, owner: RedisServer) -> bool:
+        return all(self._owners(node)[slot] is owner for node in self.running)
+
+    def _by_port(self, port: int) -> RedisServer:
+        return next(node for node in self.nodes if node.port == port)
+
+
+def _share(place: int, count: int) -> range:
+    return range(place * SLOTS // count, (place + 1) * SLOTS // count)
+
+
+def _slots(node: RedisServer) -> list[Any]:
+    rows: Any = node.command("CLUSTER", "SLOTS")
+    return rows
+
+
+def _id(node: RedisServer) -> str:
+    found: Any = node.command("CLUSTER", "MYID")
+    return found.decode()
+
+
+def _is_ok(node: RedisServer) -> bool:
+    info: Any = node.command("CLUSTER", "INFO")
+    return b"cluster_state:ok" in info
+
+
+def _is_linked(replica: RedisServer) -> bool:
+    info: Any = replica.command("INFO", "replication")
+    return b"role:slave" in info and b"master_link_status:up" in info
+
+
+def _replicates(node: RedisServer, primary_id: str) -> bool:
+    try:
+        return node.command("CLUSTER", "REPLICATE", primary_id) == "OK"
+    except RespError as error:  # the node has not heard yet that the other is a primary
+        if "Unknown node" in str(error) or "only replicate a master" in str(error):
+            return False
+        raise
+
+
+def _connected_ports(link: RespConnection) -> set[int]:
+    """The ports of the nodes that a node is connected to, its own included."""
+    text: Any = link.call("CLUSTER", "NODES")
+    lines = [line.split() for line in text.decode().splitlines()]
+    return {
+        int(line[1].partition("@")[0].rpartition(":")[2])
+        for line in lines
+        if "handshake" not in line[2] and line[7] == "connected"
+    }
+
+
+def _open_slots(link: RespConnection) -> Iterator[int]:
+    """The slots that a node is giving or taking: `[SLOT->-ID]` and `[SLOT-<-ID]` in its own line."""
+    text: Any = link.call("CLUSTER", "NODES")
+    for line in text.decode().splitlines():
+        for word in line.split()[8:]:
+            if word.startswith("["):
+                yield int(word[1:].partition("-")[0])
+
+
+def _key_in(link: RespConnection, slot: int) -> bytes | None:
+    keys: Any = link.call("CLUSTER", "GETKEYSINSLOT", slot, 1)
+    return keys[0] if keys else None
+
+
+def _write_once(primary: RedisServer) -> None:
+    """Write and delete some key that lies on this node."""
+    with primary.connect() as connection:
+        for number in range(1000):
+            try:
+                connection.call("SET", f"first-{number}", "")
+                connection.call("DEL", f"first-{number}")
+            except RespError as error:
+                if not str(error).startswith("MOVED"):
+                    raise
+            else:
+                return
+    raise AssertionError("no key of a thousand lies on this node")
+
+
+def _stopped(node: RedisServer) -> bool:
+    return psutil.Process(node.pid).status() == psutil.STATUS_STOPPED
+
+
+def _call(pause: Callable[[], object] | None) -> None:
+    if pause is not None:
+        pause()
