@@ -38,6 +38,7 @@ from langcache_cli.caching._wire.handshake import connect
 from langcache_cli.caching._wire.node import Node
 from langcache_cli.caching._wire.outage_log import OutageLog
 from langcache_cli.caching._wire.redis_py_client import abandon_client, close_client, new_client
+from langcache_cli.caching._wire.sentinel.route import Route
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -77,15 +78,7 @@ class Runtime:
         self.now_ms = externals.now_ms
         self.background = Background(self.loop)
         self.spawn, self.breathe = self.background.spawn, self.background.breathe
-        self.node = Node(
-            settings.target.server,
-            timeout=settings.operation_timeout,
-            connect=externals.connect,
-            on_connect=self._connected,
-            outages=outages if defer_invalidations else None,  # a tool gets the errors themselves
-        )
-        self.bulk_node = Node(settings.target.server, timeout=BULK_TIMEOUT_SECONDS, connect=externals.connect)
-        """A connection of its own for operations on many keys."""
+        self._open_nodes(externals, outages if defer_invalidations else None)  # a tool gets the errors
         self.store = Store(self.node, lease_seconds=settings.lease_seconds, now_ms=self.now_ms)
         self.bulk_store = Store(self.bulk_node, lease_seconds=settings.lease_seconds, now_ms=self.now_ms)
         self.fleet_totals = FleetTotals(self.bulk_node, settings.namespace, now_ms=self.now_ms)
@@ -107,14 +100,21 @@ class Runtime:
         self._loop_end = LoopEnd()
         self._near: NearCache | None = None
 
+    def _open_nodes(self, externals: Externals, outages: OutageLog | None) -> None:
+        target, timeout = self.settings.target, self.settings.operation_timeout
+        self._route = route = Route(target, externals, timeout=timeout)
+        self.node = Node(
+            target.server, timeout=timeout, connect=route.connect, on_connect=self._connected, outages=outages
+        )
+        self.bulk_node = Node(target.server, timeout=BULK_TIMEOUT_SECONDS, connect=route.connect)
+        """A connection of its own for operations on many keys."""
+
     def _open_side_connections(self, *, enabled: bool) -> None:
         """Prepare what connects for itself; nothing does where ``enabled`` is False."""
         keeper, load_timeout = LeaseKeeper.of(self.settings) if enabled else None, self.settings.load_timeout
+        node, route = self.node, self._route
         self.key_watch = KeyWatch(
-            self.settings.target.server,
-            timeout=self.settings.operation_timeout,
-            spawn=self.spawn,
-            enabled=enabled,
+            node.address, timeout=node.timeout, connect=route.connect, spawn=self.spawn, enabled=enabled
         )
         self._renewals = {
             store.node: LeaseRenewals(store, load_timeout=load_timeout, spawn=self.spawn, keeper=keeper)
@@ -238,8 +238,7 @@ class Runtime:
         self._end_readers()
         if self._client is not None:
             abandon_client(self._client)
-        for server in (self.node, self.bulk_node, self.key_watch):
-            server.abandon()
+        self._abandon_connections()
 
     async def aclose(self) -> None:
         """Deliver invalidations and counters, end the background work, drop the connections.
@@ -253,6 +252,10 @@ class Runtime:
                 await self.publisher.now()
         finally:
             await self._end()
+
+    def _abandon_connections(self) -> list[asyncio.Task[Any]]:
+        connected = [*self.node.abandon(), *self.bulk_node.abandon(), *self.key_watch.abandon()]
+        return [*connected, *self._route.abandon()]
 
     def _connected(self, connection: BatchedConnection) -> None:
         """Start over: the server may be another one than before, or have lost its data."""
@@ -284,8 +287,7 @@ class Runtime:
         self._end_readers()
         self._delivery.stop()
         self.publisher.stop()
-        ending = [*self.node.abandon(), *self.bulk_node.abandon(), *self.key_watch.abandon()]
-        ending += self.background.tasks()
+        ending = [*self._abandon_connections(), *self.background.tasks()]
         for task in ending:
             task.cancel()
         if ending:

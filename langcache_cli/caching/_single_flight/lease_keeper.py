@@ -16,7 +16,9 @@ from typing import Protocol
 from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._protocol.store import Lease, Store
+from langcache_cli.caching._wire.externals import Externals
 from langcache_cli.caching._wire.node import Node
+from langcache_cli.caching._wire.sentinel.route import Route
 
 RENEWALS_PER_LEASE = 3
 """A lease survives two renewals that were lost."""
@@ -63,7 +65,10 @@ class LeaseKeeper:
         """The keeper of leases of which each survives `RENEWALS_PER_LEASE` - 1 lost renewals."""
 
         def new_store() -> Store:
-            node = Node(settings.target.server, timeout=settings.lease_seconds)
+            seconds = settings.lease_seconds
+            # a route of its own: this runs in the event loop of the thread
+            route = Route(settings.target, Externals(), timeout=seconds, watched=False)
+            node = Node(settings.target.server, timeout=seconds, connect=route.connect)
             return Store(node, lease_seconds=settings.lease_seconds)
 
         return cls(new_store, interval=settings.lease_seconds / RENEWALS_PER_LEASE)
