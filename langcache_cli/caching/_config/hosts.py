@@ -41,7 +41,7 @@ def _parse_host(item: str, number: int, default_port: int) -> Host:
                 f"host number {number} is malformed: an IPv6 address is written [::1]:{default_port}"
             )
         port = rest[1:] if rest else None
-    elif item.count(":") > 1:
+    elif ":" in item.partition(":")[2]:
         raise ValueError(
             f"host number {number} has several colons: write an IPv6 address as [::1]:{default_port}"
         )

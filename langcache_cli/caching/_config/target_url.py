@@ -123,7 +123,7 @@ def _cut(rest: str, expected: str) -> tuple[str, str, str]:
     authority, _, path = before_query.partition("/")
     if "#" in rest or "@" in path or "@" in query:
         raise ValueError(f"it has a '#' or '@' in the wrong place; {expected}")
-    if authority.count("@") > 1:
+    if "@" in authority.partition("@")[2]:
         raise ValueError(
             f"it has an '@' too many: user and password are written once, before the first host; {expected}"
         )
