@@ -1,10 +1,10 @@
-"""After `fork`, behind Sentinel: parent and child each have their own links, to the primary and to sentinels."""
+"""After `fork`, behind Sentinel: parent and child have links of their own to all servers."""
 
 import pytest
 
 from tests.harness.polling import eventually
+from tests.integration.sentinel_support import clients_of
 from tests.integration.test_fork import CASES, MODULE, PROGRAMS, run
-from tests.integration.test_sentinel import clients_of
 
 
 @pytest.mark.parametrize(("name", "steps"), CASES)

@@ -1,120 +1,22 @@
 """Finding the primary through sentinels whose answers are made up: who is right when they differ."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-import hiredis
 import pytest
 
 from langcache_cli.caching._config.redis_address import RedisAddress
-from langcache_cli.caching._config.redis_target import RedisTarget
-from langcache_cli.caching._errors import ConnectionLostError, ServerReplyError
-from langcache_cli.caching._wire.connection import Receiver
-from langcache_cli.caching._wire.sentinel import watch
+from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._wire.sentinel.reply import Primary, SentinelError
-from langcache_cli.caching._wire.sentinel.sentinels import Sentinels
-from langcache_cli.caching._wire.server_identity import ServerIdentity
-from tests.harness.polling import aeventually
-
-HANGS = object()
-PRIMARY = ServerIdentity("run")
-REPLICA = ServerIdentity("run", is_replica=True)
-NOPERM = ServerReplyError("NOPERM this user has no permissions to run the command")
-
-Answer = Callable[[tuple[str, ...]], Any]
-
-
-@dataclass(eq=False)
-class Link:
-    """A connection that answers by a function. `SUBSCRIBE` is answered by no reply, as under RESP3."""
-
-    answer: Answer
-    server: ServerIdentity | None = PRIMARY
-    alive: bool = True
-    pushes: list[Callable[[list[Any]], object]] = field(default_factory=list)
-    at_end: list[Callable[[], object]] = field(default_factory=list)
-    extra: list[Receiver] = field(default_factory=list)
-
-    def send(self, encoded: bytes, receivers: Sequence[Receiver]) -> None:
-        if not self.alive:
-            raise ConnectionLostError("it has ended")
-        reader, waiting = hiredis.Reader(), list(receivers)
-        reader.feed(encoded)
-        if not encoded:
-            self.extra += waiting
-        while (command := reader.gets()) is not False:
-            reply = self.answer(tuple(word.decode() for word in command))
-            if reply is HANGS or (command[0] == b"SUBSCRIBE" and not isinstance(reply, Exception)):
-                continue
-            (waiting or self.extra).pop(0)(reply)
-
-    def listen(self, on_push: Callable[[list[Any]], object], on_end: Callable[[], object]) -> None:
-        self.pushes.append(on_push)
-        self.at_end.append(on_end)
-
-    def call_at_end(self, on_end: Callable[[], object]) -> None:
-        self.at_end.append(on_end)
-
-    def abort(self) -> None:
-        if self.alive:
-            self.alive = False
-            for end in self.at_end:
-                end()
-
-
-def sentinel(view: Any, *, current: Any = None, rest: Any = b"PONG") -> Answer:
-    """A sentinel that names this primary; `current` is its answer to GET-MASTER-ADDR-BY-NAME."""
-
-    def answer(command: tuple[str, ...]) -> Any:
-        named = view() if callable(view) else view
-        if command[0] != "SENTINEL":
-            return rest
-        if not isinstance(named, Primary):
-            return named
-        if command[1] == "MASTER":
-            facts = {"name": "cache", "ip": named.host, "port": named.port, "config-epoch": named.epoch}
-            return [str(word).encode() for pair in facts.items() for word in pair]
-        return current or [named.host.encode(), str(named.port).encode()]
-
-    return answer
-
-
-class Fleet:
-    """Sentinels s0, s1, ... by their answers, and servers that are all primaries unless said otherwise."""
-
-    def __init__(self, *answers: Any) -> None:
-        self.answers = answers
-        self.servers: dict[int, ServerIdentity | None] = {}
-        self.role: Any = [b"master"]
-        self.links: list[tuple[RedisAddress, Link]] = []
-
-    async def connect(self, address: RedisAddress) -> Link:
-        if not address.host.startswith("s"):
-            link = Link(lambda _: self.role, server=self.servers.get(address.port, PRIMARY))
-        else:
-            answer = self.answers[int(address.host[1:])]
-            if isinstance(answer, Exception):
-                raise answer
-            if answer is HANGS:
-                await asyncio.Event().wait()
-            link = Link(answer)
-        self.links.append((address, link))
-        return link
-
-    def sentinels(self, *, timeout: float = 5.0, watched: bool = False, login: str = "") -> Sentinels:
-        hosts = ",".join(f"s{number}" for number in range(len(self.answers)))
-        target = RedisTarget.parse(f"redis+sentinel://{hosts}/cache{login}")
-        self.address = target.server
-        return Sentinels(target, self.connect, timeout=timeout, watched=watched)
-
-    def open(self, kind: str) -> list[Link]:
-        return [link for address, link in self.links if link.alive and address.host.startswith(kind)]
-
-
-OLD, NEW = Primary(4, "10.0.0.1", 1), Primary(5, "10.0.0.2", 2)
-
+from tests.unit.scripted_sentinels import (
+    HANGS,
+    NEW,
+    NOPERM,
+    OLD,
+    REPLICA,
+    Fleet,
+    sentinel,
+)
 
 # -- who is right --
 
@@ -270,79 +172,3 @@ async def test_a_failover_while_connecting_is_noticed():
     with pytest.raises(SentinelError, match="was replaced while it was being connected"):
         await sentinels.connect(RedisAddress.parse("redis://h"))
     assert fleet.open("10") == []
-
-
-# -- watching --
-
-
-@pytest.fixture(params=["push", "no push", "refused"])
-def way(request, monkeypatch):
-    """How the sentinels let it be known: they push, hiredis is too old for that, or the user may not."""
-    monkeypatch.setattr(watch, "SUPPORTS_PUSH", request.param != "no push")
-    monkeypatch.setattr(watch, "POLL_SECONDS", 0.01)
-    return request.param
-
-
-async def test_a_watch_notices_a_failover(way):
-    view = [OLD]
-    rest = NOPERM if way == "refused" else b"PONG"
-
-    def one(command: tuple[str, ...]) -> Any:
-        if command[0] == "SUBSCRIBE":
-            return rest
-        return sentinel(lambda: view[0])(command)
-
-    fleet = Fleet(one, one, one)
-    sentinels = fleet.sentinels(watched=True)
-    link: Any = await sentinels.connect(RedisAddress.parse("redis://h"))
-    await aeventually(lambda: len(fleet.open("s")) == 3)
-    await asyncio.sleep(0)
-    assert link.alive
-    view[0] = NEW
-    if way == "push":
-        await aeventually(lambda: all(one.pushes for one in fleet.open("s")))
-        fleet.open("s")[1].pushes[0]([b"message", b"+switch-master", b"cache 10.0.0.1 1 10.0.0.2 2"])
-    await aeventually(lambda: not link.alive)
-    await end(sentinels)
-    assert fleet.open("s") == []
-
-
-async def test_a_watch_that_lost_its_link_looks_again_and_compares():
-    view = [OLD]
-    fleet = Fleet(sentinel(lambda: view[0]))
-    sentinels = fleet.sentinels(watched=True)
-    link: Any = await sentinels.connect(RedisAddress.parse("redis://h"))
-    await aeventually(lambda: fleet.open("s"))
-    view[0] = NEW
-    fleet.open("s")[0].abort()
-    await aeventually(lambda: not link.alive)
-    await aeventually(lambda: fleet.open("s"))
-    await end(sentinels)
-
-
-async def test_a_watch_outlives_a_sentinel_that_is_away():
-    fleet = Fleet(sentinel(OLD), sentinel(OLD), ConnectionRefusedError("refused"))
-    sentinels = fleet.sentinels(watched=True)
-    await sentinels.connect(RedisAddress.parse("redis://h"))
-    await aeventually(lambda: len(fleet.open("s")) == 2)
-    fleet.answers = (*fleet.answers[:2], sentinel(OLD))
-    await aeventually(lambda: len(fleet.open("s")) == 3)
-    await end(sentinels)
-    assert sentinels._watch is not None
-    sentinels._watch.start()
-    assert fleet.open("s") == []
-
-
-async def test_nothing_is_watched_before_the_first_connection():
-    fleet = Fleet(sentinel(OLD))
-    sentinels = fleet.sentinels(watched=True)
-    await sentinels.resolve()
-    assert fleet.open("s") == []
-    assert sentinels.abandon() == []
-
-
-async def end(sentinels: Sentinels) -> None:
-    tasks = sentinels.abandon()
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
