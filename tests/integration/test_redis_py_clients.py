@@ -1,9 +1,5 @@
 """`get_redis_client()` is redis-py's client for what REDIS_URL names, and leaves nothing behind."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +7,7 @@ from redis.asyncio import Redis, RedisCluster
 
 from langcache_cli.caching import CacheSettings
 from langcache_cli.caching._wire.redis_py_client import close_client, new_client
-from tests.integration.cache_support import ROOT
+from tests.integration.strict_python import complaints_of_python, run_python
 
 USE = """
 import asyncio, gc
@@ -65,8 +61,9 @@ def url(request: pytest.FixtureRequest) -> str:
 def test_a_client_works_and_leaves_nothing_behind(url, tmp_path, program):
     file = tmp_path / "program.py"
     file.write_text(f"{USE}{program}\ngc.collect()\n")
-    done = run_python(file, url)
-    assert (done.returncode, done.stdout, complaints(done.stderr)) == (0, "", [])
+    # the cache itself is switched off: this is about the client alone
+    done = run_python(file, url, REDIS_ENABLED="false")
+    assert (done.returncode, done.stdout, complaints_of_python(done.stderr)) == (0, "", [])
 
 
 async def test_a_client_for_a_cluster_knows_all_nodes_of_the_url(redis_cluster):
@@ -135,22 +132,3 @@ async def test_tls_reaches_the_client(scheme):
 
 def settings(url: str) -> CacheSettings:
     return CacheSettings.load(env_file=None, redis_url=url)
-
-
-def run_python(file: Path, url: str) -> "subprocess.CompletedProcess[str]":
-    # the cache itself is switched off: this is about the client alone
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "REDIS_URL": url, "REDIS_ENABLED": "false"}
-    return subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", str(file)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def complaints(errors: str) -> list[str]:
-    """What was printed, but for the core's line about an abandoned loop, and asyncio's about slow steps."""
-    expected = ("an event loop ended without", "Executing <")
-    return [line for line in errors.splitlines() if not line.startswith(expected)]

@@ -1,9 +1,6 @@
 """A cache behind a real Sentinel set in service: all connections lead to the primary, and end in time."""
 
 import asyncio
-import os
-import subprocess
-import sys
 import time
 
 import pytest
@@ -11,8 +8,9 @@ import pytest
 from langcache_cli.caching._wire.connection import SUPPORTS_PUSH
 from tests.harness.polling import aeventually, eventually
 from tests.harness.sentinels import SERVICE
-from tests.integration.cache_support import ROOT, Database, cache_at
+from tests.integration.cache_support import Database, cache_at
 from tests.integration.sentinel_support import IN_TIME, clients_of, is_stored, stopped
+from tests.integration.strict_python import complaints_of_python, run_python
 
 
 async def test_values_are_kept_by_the_primary(sentinel_set, open_cache):
@@ -97,17 +95,8 @@ asyncio.run(use(close=True))
 def test_a_watch_ends_with_its_event_loop_and_says_nothing(sentinel_set, tmp_path, end, seconds):
     file = tmp_path / "program.py"
     file.write_text(f"{PROGRAM.replace('SECONDS', str(seconds))}\n{end}\ngc.collect()\n")
-    done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", str(file)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "REDIS_URL": sentinel_set.url},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    expected = ("an event loop ended without", "Executing <")
-    said = [line for line in done.stderr.splitlines() if not line.startswith(expected)]
-    assert (done.returncode, done.stdout, said) == (0, "", [])
+    done = run_python(file, sentinel_set.url)
+    assert (done.returncode, done.stdout, complaints_of_python(done.stderr)) == (0, "", [])
     eventually(lambda: sum(map(clients_of, (*sentinel_set.nodes, *sentinel_set.sentinels))) == 0)
 
 

@@ -147,15 +147,20 @@ async def test_a_server_that_does_not_say_what_it_is_is_asked_for_its_role(role,
     assert len(fleet.open("10")) == ok
 
 
-async def test_a_failover_drops_the_links_to_the_old_primary_alone():
+async def test_a_failover_drops_the_links_to_the_old_primary_alone(caplog):
     fleet = Fleet(sentinel(OLD))
     sentinels = fleet.sentinels()
     first = await sentinels.connect(RedisAddress.parse("redis://h"))
     sentinels.notice(OLD)
     sentinels.notice(Primary(3, "10.0.0.9", 9))  # one that slept
     assert first.alive
+    assert caplog.messages == []
+    sentinels.notice(NEW)
     sentinels.notice(NEW)
     assert not first.alive
+    assert caplog.messages == [
+        "the primary of 'cache' is 10.0.0.2:2 now; the connections to the one before are dropped"
+    ]
 
 
 async def test_a_failover_while_connecting_is_noticed():

@@ -8,6 +8,7 @@ connection survived would read old values there; so links are dropped when the s
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +24,8 @@ from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.replies import answer
 from langcache_cli.caching._wire.sentinel.reply import Primary, SentinelError, ask_primary, explain_refusal
 from langcache_cli.caching._wire.sentinel.watch import SentinelWatch
+
+logger = logging.getLogger("langcache_cli.caching")
 
 SENTINEL_SECONDS = 0.1
 """Sentinels that have not answered by then are not waited for, if any other has."""
@@ -106,9 +109,16 @@ class Sentinels:
         if primary.epoch < self._oldest_believed():
             return
         self._newest, self._believed_until = primary, self._loop.time() + BELIEVED_SECONDS
-        for connection, linked in tuple(self._links.items()):
-            if not linked.is_at(primary):
-                connection.abort()
+        left = [connection for connection, linked in self._links.items() if not linked.is_at(primary)]
+        if left:
+            logger.warning(
+                "the primary of %r is %s:%d now; the connections to the one before are dropped",
+                self._service,
+                primary.host,
+                primary.port,
+            )
+        for connection in left:
+            connection.abort()
 
     def abandon(self) -> list[asyncio.Task[None]]:
         """End the watch. Works after the loop has closed, too.
