@@ -97,7 +97,7 @@ class Sentinels:
         await self._ask_all(answers, problems)
         if not answers:
             # what a sentinel said tells more than a connection that failed
-            raise SentinelError(problems[0] if problems else f"none of {self._count} answers in time")
+            raise SentinelError(problems[0] if problems else self._silence)
         best = max(answers)
         if best.epoch < self._oldest_believed():
             raise SentinelError(f"the sentinels do not agree yet which server is {self._service!r}")
@@ -132,6 +132,13 @@ class Sentinels:
     def _count(self) -> str:
         number = len(self._sentinels)
         return f"{number} sentinels" if number > 1 else "1 sentinel"
+
+    @property
+    def _silence(self) -> str:
+        without_tls = (
+            "; if they do without TLS, add sentinel_tls=false to REDIS_URL"  # such a port never answers
+        )
+        return f"none of {self._count} answers in time{without_tls if self._sentinels[0].tls else ''}"
 
     def _oldest_believed(self) -> int:
         """The lowest epoch that may be right."""
