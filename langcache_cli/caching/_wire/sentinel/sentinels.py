@@ -16,7 +16,7 @@ from typing import Any
 
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
-from langcache_cli.caching._errors import ServerReplyError
+from langcache_cli.caching._errors import ConnectionLostError, ServerReplyError
 from langcache_cli.caching._tasks import own_task
 from langcache_cli.caching._wire.connection import ask
 from langcache_cli.caching._wire.externals import Connect, Connection
@@ -135,10 +135,11 @@ class Sentinels:
 
     @property
     def _silence(self) -> str:
-        without_tls = (
-            "; if they do without TLS, add sentinel_tls=false to REDIS_URL"  # such a port never answers
+        # a port without TLS waits for the end of the first line, which never comes
+        hint = (
+            "; if they do without TLS, add sentinel_tls=false to REDIS_URL" if self._sentinels[0].tls else ""
         )
-        return f"none of {self._count} answers in time{without_tls if self._sentinels[0].tls else ''}"
+        return f"none of {self._count} answers in time{hint}"
 
     def _oldest_believed(self) -> int:
         """The lowest epoch that may be right."""
@@ -152,20 +153,20 @@ class Sentinels:
 
     async def _ask_all(self, answers: list[Primary], problems: list[str]) -> None:
         """Ask all at once, until most have answered; the best explanation of a problem comes first."""
-        asking = {
+        asking: dict[asyncio.Future[Any], RedisAddress] = {
             own_task(self._loop, self._ask(sentinel), name="langcache-sentinel"): sentinel
             for sentinel in self._sentinels
         }
-        pending: set[asyncio.Future[Any]] = {*asking}
+        pending = set(asking)
         try:
             with self._alarm(SENTINEL_SECONDS) as soon, self._alarm(self._patience) as late:
-                while (
-                    pending and not self._decided(answers) and not ((soon.done() and answers) or late.done())
-                ):
+                while pending and not self._decided(answers):
+                    if late.done() or (soon.done() and answers):
+                        break
                     alarms = {alarm for alarm in (soon, late) if not alarm.done()}
                     done, _ = await asyncio.wait(pending | alarms, return_when=asyncio.FIRST_COMPLETED)
                     for task in done & pending:
-                        self._take(task, asking, answers, problems)
+                        self._take(task, asking[task], answers, problems)
                     pending -= done
         finally:
             for task in pending:
@@ -175,7 +176,7 @@ class Sentinels:
     def _take(
         self,
         task: asyncio.Future[Any],
-        asking: dict[asyncio.Task[Primary], RedisAddress],
+        sentinel: RedisAddress,
         answers: list[Primary],
         problems: list[str],
     ) -> None:
@@ -183,7 +184,6 @@ class Sentinels:
         if error is None:
             answers.append(task.result())
         elif isinstance(error, ServerReplyError):
-            sentinel = next(address for one, address in asking.items() if one is task)
             problems.insert(0, explain_refusal(error, sentinel))
         elif isinstance(error, SentinelError):
             problems.insert(0, str(error))
@@ -215,6 +215,8 @@ class Sentinels:
             )
         if primary.epoch < self._oldest_believed():
             raise SentinelError(f"{primary.host}:{primary.port} was replaced while it was being connected")
+        if not connection.alive:
+            raise ConnectionLostError("the server closed the connection")
 
     @contextmanager
     def _alarm(self, seconds: float) -> Iterator[asyncio.Future[None]]:
