@@ -23,7 +23,7 @@ class ReservedPort:
     """
 
     def __init__(self, *, bus: bool = False) -> None:
-        self._sockets = _bound_pair() if bus else [_bound(0)]
+        self._sockets = _bound_pair() if bus else [bound(0)]
         self.number: int = self._sockets[0].getsockname()[1]
         if sys.platform != "linux":
             self.release()
@@ -34,7 +34,8 @@ class ReservedPort:
             held.close()
 
 
-def _bound(number: int) -> socket.socket:
+def bound(number: int) -> socket.socket:
+    """A socket that holds a port and does not listen; 0 is any port. OSError if it is taken."""
     held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -49,11 +50,11 @@ def _bound_pair() -> list[socket.socket]:
     refused: list[socket.socket] = []  # held meanwhile, or the system would give the same port again
     try:
         while True:
-            first = _bound(0)
+            first = bound(0)
             number = first.getsockname()[1] + BUS_OFFSET
             if number <= _LAST_PORT:
                 with suppress(OSError):
-                    return [first, _bound(number)]
+                    return [first, bound(number)]
             refused.append(first)
     finally:
         for held in refused:

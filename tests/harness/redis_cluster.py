@@ -4,7 +4,7 @@ Ready in two to three seconds, most of which the servers wait before they call t
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,10 +13,21 @@ from typing import Any, Self
 
 import psutil
 
+from tests.harness.cluster_node import (
+    becomes_replica,
+    connected_ports,
+    is_linked,
+    is_ok,
+    key_in,
+    node_id,
+    open_slots,
+    slot_rows,
+    write_once,
+)
 from tests.harness.polling import eventually
 from tests.harness.ports import LOCALHOST
 from tests.harness.redis_server import RedisServer
-from tests.harness.resp import Argument, Reply, RespConnection, RespError
+from tests.harness.resp import Argument, Reply, RespError
 
 SLOTS = 16384
 HOPS = 5
@@ -73,7 +84,7 @@ class RedisCluster:
 
     def replicas_of(self, primary: RedisServer) -> list[RedisServer]:
         """The replicas of a primary that the cluster lists."""
-        for _, _, owner, *replicas in _slots(self.running[0]):
+        for _, _, owner, *replicas in slot_rows(self.running[0]):
             if owner[1] == primary.port:
                 return [self._by_port(replica[1]) for replica in replicas]
         return []
@@ -126,11 +137,11 @@ class RedisCluster:
             node.command("CLUSTER", "ADDSLOTS", *_share(place, self._n_primaries))
         self._meet()
         for place, node in enumerate(self.nodes[self._n_primaries :]):
-            primary = _id(primaries[place % self._n_primaries])
-            eventually(lambda node=node, primary=primary: _replicates(node, primary), within=FORM_SECONDS)
-        eventually(lambda: all(map(_is_ok, self.nodes)), within=FORM_SECONDS)
+            primary = node_id(primaries[place % self._n_primaries])
+            eventually(lambda node=node, primary=primary: becomes_replica(node, primary), within=FORM_SECONDS)
+        eventually(lambda: all(map(is_ok, self.nodes)), within=FORM_SECONDS)
         for node in primaries:
-            _write_once(node)  # a replica is listed once its offset is not 0: else after ten seconds
+            write_once(node)  # a replica is listed once its offset is not 0: else after ten seconds
         self.settle()
         return self
 
@@ -166,11 +177,11 @@ class RedisCluster:
         source = self.owner(slot)
         moved = 0
         with source.connect() as giving, to.connect() as taking:
-            target_id = _id(to)
-            taking.call("CLUSTER", "SETSLOT", slot, "IMPORTING", _id(source))
+            target_id = node_id(to)
+            taking.call("CLUSTER", "SETSLOT", slot, "IMPORTING", node_id(source))
             giving.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
             _call(pause)
-            while key := _key_in(giving, slot):
+            while key := key_in(giving, slot):
                 giving.call("MIGRATE", LOCALHOST, to.port, key, 0, MIGRATE_MS, "REPLACE")
                 moved += 1
                 _call(pause)
@@ -196,7 +207,7 @@ class RedisCluster:
         primaries = self.primaries
         for node in self.nodes:
             with node.connect() as connection:
-                for slot in _open_slots(connection):
+                for slot in open_slots(connection):
                     connection.call("CLUSTER", "SETSLOT", slot, "STABLE")
                 connection.call("CLIENT", "UNPAUSE")
                 for kind in ("normal", "pubsub"):
@@ -234,7 +245,7 @@ class RedisCluster:
 
             def all_know_all() -> bool:
                 nonlocal met_at
-                known = [_connected_ports(link) for link in links]
+                known = [connected_ports(link) for link in links]
                 if time.monotonic() - met_at > MEET_AGAIN_SECONDS:
                     met_at = time.monotonic()
                     for place, link in enumerate(links):
@@ -249,16 +260,16 @@ class RedisCluster:
         running = self.running
         views = [self._owners(node) for node in running]
         primaries = set(views[0])
-        if None in primaries or any(view != views[0] for view in views) or not all(map(_is_ok, running)):
+        if None in primaries or any(view != views[0] for view in views) or not all(map(is_ok, running)):
             return False
         replicas = [node for node in running if node not in primaries]
-        listed = {replica[1] for row in _slots(running[0]) for replica in row[3:]}
-        return all(replica.port in listed and _is_linked(replica) for replica in replicas)
+        listed = {replica[1] for row in slot_rows(running[0]) for replica in row[3:]}
+        return all(replica.port in listed and is_linked(replica) for replica in replicas)
 
     def _owners(self, asked: RedisServer) -> list[RedisServer | None]:
         """The owner of each slot, as one node sees it."""
         owners: list[RedisServer | None] = [None] * SLOTS
-        for first, last, owner, *_ in sorted(_slots(asked), key=lambda row: row[0]):
+        for first, last, owner, *_ in sorted(slot_rows(asked), key=lambda row: row[0]):
             owners[first : last + 1] = [self._by_port(owner[1])] * (last + 1 - first)
         return owners
 
@@ -271,75 +282,6 @@ class RedisCluster:
 
 def _share(place: int, count: int) -> range:
     return range(place * SLOTS // count, (place + 1) * SLOTS // count)
-
-
-def _slots(node: RedisServer) -> list[Any]:
-    rows: Any = node.command("CLUSTER", "SLOTS")
-    return rows
-
-
-def _id(node: RedisServer) -> str:
-    found: Any = node.command("CLUSTER", "MYID")
-    return found.decode()
-
-
-def _is_ok(node: RedisServer) -> bool:
-    info: Any = node.command("CLUSTER", "INFO")
-    return b"cluster_state:ok" in info
-
-
-def _is_linked(replica: RedisServer) -> bool:
-    info: Any = replica.command("INFO", "replication")
-    return b"role:slave" in info and b"master_link_status:up" in info
-
-
-def _replicates(node: RedisServer, primary_id: str) -> bool:
-    try:
-        return node.command("CLUSTER", "REPLICATE", primary_id) == "OK"
-    except RespError as error:  # the node has not heard yet that the other is a primary
-        if "Unknown node" in str(error) or "only replicate a master" in str(error):
-            return False
-        raise
-
-
-def _connected_ports(link: RespConnection) -> set[int]:
-    """The ports of the nodes that a node is connected to, its own included."""
-    text: Any = link.call("CLUSTER", "NODES")
-    lines = [line.split() for line in text.decode().splitlines()]
-    return {
-        int(line[1].partition("@")[0].rpartition(":")[2])
-        for line in lines
-        if "handshake" not in line[2] and line[7] == "connected"
-    }
-
-
-def _open_slots(link: RespConnection) -> Iterator[int]:
-    """The slots that a node is giving or taking: `[SLOT->-ID]` and `[SLOT-<-ID]` in its own line."""
-    text: Any = link.call("CLUSTER", "NODES")
-    for line in text.decode().splitlines():
-        for word in line.split()[8:]:
-            if word.startswith("["):
-                yield int(word[1:].partition("-")[0])
-
-
-def _key_in(link: RespConnection, slot: int) -> bytes | None:
-    keys: Any = link.call("CLUSTER", "GETKEYSINSLOT", slot, 1)
-    return keys[0] if keys else None
-
-
-def _write_once(primary: RedisServer) -> None:
-    """Write and delete some key that lies on this node."""
-    with primary.connect() as connection:
-        for number in range(1000):
-            try:
-                connection.call("SET", f"first-{number}", "")
-                connection.call("DEL", f"first-{number}")
-            except RespError as error:
-                if not str(error).startswith("MOVED"):
-                    raise
-            else:
-                return
-    raise AssertionError("no key of a thousand lies on this node")
 
 
 def _stopped(node: RedisServer) -> bool:
