@@ -6,6 +6,7 @@ a minor version; an application should do without them.
 
 from langcache_cli.caching._config.env_file import EnvFileSettings, file_values
 from langcache_cli.caching._config.redis_address import RedisAddress
+from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._config.settings import load_settings, misspelt_settings
 from langcache_cli.caching._front.default import default_warmers
 from langcache_cli.caching._front.warm import WarmCounts, warm
@@ -39,6 +40,7 @@ __all__ = [
     "Pace",
     "RedisAddress",
     "RedisConnection",
+    "RedisTarget",
     "Selection",
     "ServerReport",
     "WarmCounts",

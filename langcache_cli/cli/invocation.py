@@ -122,7 +122,7 @@ class Invocation:
 
     def target(self, settings: CacheSettings) -> str:
         """The Redis and the namespace that the command acts on, without secrets."""
-        return f"{settings.address} namespace={settings.namespace} env={settings.env or 'unset'}"
+        return f"{settings.target} namespace={settings.namespace} env={settings.env or 'unset'}"
 
     def may_ask(self) -> bool:
         """True if questions are allowed and both stdin and stderr are terminals."""

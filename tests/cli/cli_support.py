@@ -92,7 +92,7 @@ def complaint(run: Run) -> str:
     assert len(complaints) == 1, run
     position = lines.index(complaints[0])
     targets, hints = lines[:position], lines[position + 1 :]
-    assert all(re.match(r"((redis|rediss|unix)://|from )", line) for line in targets), run
+    assert all(re.match(r"((rediss?(\+cluster|\+sentinel)?|unix)://|from )", line) for line in targets), run
     assert len(hints) <= 1, run
     no_noise(run)
     return complaints[0]

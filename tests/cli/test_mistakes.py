@@ -61,6 +61,13 @@ CONFIGURATION = [
     Case("stats", 78, "REDIS_URL", {"REDIS_URL": f"http://:{HIDDEN}@localhost"}),
     Case("stats", 78, "REDIS_URL", {"REDIS_URL": f"redis://:{HIDDEN}@localhost:port/0"}),
     Case("stats", 78, "REDIS_URL", {"REDIS_URL": f"redis://:a/{MARK}@localhost:6379/0"}),
+    Case("stats", 78, "database 0 only", {"REDIS_URL": f"redis+cluster://:{HIDDEN}@h1,h2/3"}),
+    Case("stats", 78, "service is missing", {"REDIS_URL": f"redis+sentinel://:{HIDDEN}@h1,h2"}),
+    Case("stats", 78, "an '@' too many", {"REDIS_URL": f"redis+cluster://:{HIDDEN}@h1,:{HIDDEN}@h2"}),
+    Case("check --sample", 78, "names a cluster", {"REDIS_URL": f"redis+cluster://:{HIDDEN}@h1,h2"}),
+    Case(
+        "redis start", 78, "does not begin with redis://", {"REDIS_URL": f"redis+sentinel://:{HIDDEN}@h1/c"}
+    ),
     Case("check", 78, "REDIS_ENABLED is false", {"REDIS_ENABLED": "false"}),
     Case("types", 78, "LANGCACHE_ENV", {"LANGCACHE_ENV": "production"}),
     Case("types", 78, "REDIS_TTL_VOCABULARY", {"REDIS_TTL_VOCABULARY": "-1"}),

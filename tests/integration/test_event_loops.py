@@ -1,8 +1,6 @@
 """One cache under one event loop after another, and several at once: nothing outlives its loop."""
 
 import asyncio
-import os
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -10,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness.polling import eventually
-from tests.integration.cache_support import PATIENCE_SECONDS, ROOT, Database, cache_at, clients_of
+from tests.integration.cache_support import Database, cache_at, clients_of
+from tests.integration.strict_python import complaints, run_python
 
 MODULE = """
 import asyncio, sys, threading
@@ -151,24 +150,6 @@ def test_a_loop_that_is_closed_by_hand_while_leases_are_given_back_prints_nothin
     file.write_text(MODULE + CLOSED_UNDER_LOAD)
     done = run_python(file, redis_url)
     assert (done.returncode, complaints(done.stderr)) == (0, [])
-
-
-def run_python(file: Path, url: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "REDIS_URL": url}
-    environment["LANGCACHE_OPERATION_TIMEOUT"] = str(PATIENCE_SECONDS)
-    return subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", str(file)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def complaints(errors: str) -> list[str]:
-    """What was printed, but for asyncio's remark in debug mode that a step was slow."""
-    return [line for line in errors.splitlines() if not line.startswith("Executing <")]
 
 
 def test_a_loop_that_was_closed_under_the_cache_is_told_to_the_log_and_costs_no_file(

@@ -1,12 +1,17 @@
-"""The Redis URL, parsed once. Its text form never contains the user, the password or the options."""
+"""The address of one Redis server. Its text form never contains the user, the password or the options."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
+from langcache_cli.caching._config.hosts import Host
+
 SCHEMES = ("redis", "rediss", "unix")
 DEFAULT_PORT = 6379
+_SCHEME = re.compile(r"\s*([a-z][a-z0-9+.-]*):", re.IGNORECASE | re.ASCII)
 
 _EXPECTED = (
     "expected redis://:password@host:6379/0, with %2F %3F %23 and %40 for / ? # and @ inside the password"
@@ -26,6 +31,8 @@ class RedisAddress:
         password: The password, or None.
         tls: True for an encrypted connection (``rediss://``).
         options: The query parameters, such as ``ssl_ca_certs``; some of them are secrets.
+        shown_as: What ``str()`` shows in place of one server, such as the hosts of a whole cluster; it holds
+            no secret.
     """
 
     host: str
@@ -36,6 +43,7 @@ class RedisAddress:
     password: str | None = field(repr=False)
     tls: bool
     options: dict[str, str] = field(repr=False)
+    shown_as: str = field(default="", repr=False, compare=False)
 
     @classmethod
     def parse(cls, url: str) -> RedisAddress:
@@ -69,11 +77,29 @@ class RedisAddress:
 
     def __str__(self) -> str:
         """The address without user, password and options; safe to log."""
+        if self.shown_as:
+            return self.shown_as
         secret = "***@" if self.username or self.password else ""
         if self.path:
             return f"unix://{secret}{self.path}?db={self.db}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'rediss' if self.tls else 'redis'}://{secret}{host}:{self.port}/{self.db}"
+        where = Host(self.host, self.port)
+        return f"{'rediss' if self.tls else 'redis'}://{secret}{where}/{self.db}"
+
+
+def scheme_of(url: str, allowed: Sequence[str]) -> str:
+    """The scheme of a URL, in lower case.
+
+    Raises:
+        ValueError: It is none of those allowed.
+    """
+    found = _SCHEME.match(url)
+    scheme = found[1].lower() if found else ""
+    if scheme not in allowed:
+        # Without '://' the text before the colon may be a user or a password: do not repeat it.
+        got = repr(f"{scheme}://") if f"{scheme}://" in url.lower() else "no scheme"
+        begins = ", ".join(f"{name}://" for name in allowed)
+        raise ValueError(f"it must begin with one of {begins} (got {got})")
+    return scheme
 
 
 def _split(url: str) -> SplitResult:
@@ -82,11 +108,7 @@ def _split(url: str) -> SplitResult:
         _ = parts.port  # urlsplit validates the port on first access only
     except ValueError:
         raise ValueError(f"the port or host is malformed; {_EXPECTED}") from None
-    if parts.scheme not in SCHEMES:
-        allowed = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-        # Without '://' the text before the colon may be a user or a password: do not repeat it.
-        got = repr(f"{parts.scheme}://") if f"{parts.scheme}://" in url.lower() else "no scheme"
-        raise ValueError(f"it must begin with one of {allowed} (got {got})")
+    scheme_of(url, SCHEMES)
     _reject_misplaced_password(parts)
     return parts
 

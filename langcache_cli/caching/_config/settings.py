@@ -22,6 +22,7 @@ from langcache_cli.caching._config.cache_types import CacheType, CacheTypes, bui
 from langcache_cli.caching._config.env_file import EnvFileSettings, file_values, offered, unknown_names
 from langcache_cli.caching._config.names import NAME_PATTERN
 from langcache_cli.caching._config.redis_address import RedisAddress
+from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._errors import ConfigurationError
 
 TEN_YEARS_SECONDS = 10 * 365 * 24 * 3600
@@ -118,7 +119,7 @@ class CacheSettings(EnvFileSettings):
     @field_validator("redis_url")
     @classmethod
     def _redis_url_can_be_parsed(cls, value: SecretStr) -> SecretStr:
-        RedisAddress.parse(value.get_secret_value())
+        RedisTarget.parse(value.get_secret_value())
         return value
 
     @classmethod
@@ -136,8 +137,22 @@ class CacheSettings(EnvFileSettings):
 
     @cached_property
     def address(self) -> RedisAddress:
-        """``redis_url``, parsed; its ``str()`` is safe to log."""
-        return RedisAddress.parse(self.redis_url.get_secret_value())
+        """The one server that ``redis_url`` names; its ``str()`` is safe to log.
+
+        Raises:
+            ConfigurationError: It names a cluster, or a service behind Sentinel; see `target`.
+        """
+        if self.target.kind != "one":
+            raise ConfigurationError(
+                f"REDIS_URL names several servers, {self.target}, where one is needed: write redis://host:6379/0",
+                variable="REDIS_URL",
+            )
+        return self.target.server
+
+    @cached_property
+    def target(self) -> RedisTarget:
+        """What ``redis_url`` names: a server, a cluster, or a service; its ``str()`` is safe to log."""
+        return RedisTarget.parse(self.redis_url.get_secret_value())
 
     @cached_property
     def types(self) -> CacheTypes:

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from langcache_cli.caching._config.settings import CacheSettings
+from langcache_cli.caching._deployment.cluster.cluster import Cluster
 from langcache_cli.caching._deployment.one_server import OneServer
+from langcache_cli.caching._deployment.route import Route
 from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
-from langcache_cli.caching._wire.externals import Connect
-from langcache_cli.caching._wire.handshake import connect
 from langcache_cli.caching._wire.outage_log import OutageLog
 
 
 def new_server(
-    settings: CacheSettings,
+    route: Route,
     *,
     timeout: float,
-    connect: Connect = connect,
     on_connect: Callable[[BatchedConnection], object] | None = None,
     outages: OutageLog | None = None,
 ) -> Server:
-    """A server for the running event loop; see `Node` for the arguments."""
+    """A server for the running event loop.
+
+    Args:
+        route: Opens the connections.
+        timeout: Seconds that a command may take when its caller passes no budget.
+        on_connect: Called with each new connection before anything is sent over it.
+        outages: Logs when the server is lost and back; None logs nothing.
+    """
+    if route.is_cluster:
+        return Cluster(route.target, timeout=timeout, connect=route.connect, on_connect=on_connect)
     return OneServer(
-        settings.address, timeout=timeout, connect=connect, on_connect=on_connect, outages=outages
+        route.target.server, timeout=timeout, connect=route.connect, on_connect=on_connect, outages=outages
     )

@@ -65,7 +65,7 @@ class Context:
         """
         if not self.enabled:
             raise CacheUnavailableError(
-                "the cache is disabled by REDIS_ENABLED", target=str(self.settings.address)
+                "the cache is disabled by REDIS_ENABLED", target=str(self.settings.target)
             )
         return self.runtime()
 

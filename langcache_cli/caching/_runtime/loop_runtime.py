@@ -10,6 +10,7 @@ from langcache_cli.caching._admission import Admission
 from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._deployment.new_server import new_server
 from langcache_cli.caching._deployment.one_server import OneServer
+from langcache_cli.caching._deployment.route import Route
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._invalidation.delivery import Delivery
@@ -76,15 +77,7 @@ class Runtime:
         self.now_ms = externals.now_ms
         self.background = Background(self.loop)
         self.spawn = self.background.spawn
-        self.server = new_server(
-            settings,
-            timeout=settings.operation_timeout,
-            connect=externals.connect,
-            on_connect=self._connected,
-            outages=outages if defer_invalidations else None,  # a tool gets the errors themselves
-        )
-        self.bulk_server = new_server(settings, timeout=BULK_TIMEOUT_SECONDS, connect=externals.connect)
-        """A connection of its own for operations on many keys."""
+        self._open_servers(externals, outages if defer_invalidations else None)  # a tool gets the errors
         self.store = Store(self.server, lease_seconds=settings.lease_seconds, now_ms=self.now_ms)
         self.bulk_store = Store(self.bulk_server, lease_seconds=settings.lease_seconds, now_ms=self.now_ms)
         self.fleet_totals = FleetTotals(self.bulk_server, settings.namespace, now_ms=self.now_ms)
@@ -106,11 +99,24 @@ class Runtime:
         self._loop_end = LoopEnd()
         self._near: NearCache | None = None
 
+    def _open_servers(self, externals: Externals, outages: OutageLog | None) -> None:
+        settings = self.settings
+        self._route = route = Route(settings.target, externals, timeout=settings.operation_timeout)
+        self.server = new_server(
+            route, timeout=settings.operation_timeout, on_connect=self._connected, outages=outages
+        )
+        self.bulk_server = new_server(route, timeout=BULK_TIMEOUT_SECONDS)
+        """Connections of its own for operations on many keys."""
+
     def _open_side_connections(self, *, enabled: bool) -> None:
         """Prepare what connects for itself; nothing does where ``enabled`` is False."""
         keeper, load_timeout = LeaseKeeper.of(self.settings) if enabled else None, self.settings.load_timeout
         self.key_watch = KeyWatch(
-            self.settings.address, timeout=self.settings.operation_timeout, spawn=self.spawn, enabled=enabled
+            self._route.target.server,
+            timeout=self.settings.operation_timeout,
+            connect=self._route.connect,
+            spawn=self.spawn,
+            enabled=enabled and not self._route.is_cluster,
         )
         self._renewals = {
             store.server: LeaseRenewals(store, load_timeout=load_timeout, spawn=self.spawn, keeper=keeper)
@@ -232,8 +238,7 @@ class Runtime:
         self._end_readers()
         if self._client is not None:
             abandon_client(self._client)
-        for server in (self.server, self.bulk_server, self.key_watch):
-            server.abandon()
+        self._abandon_connections()
 
     async def aclose(self) -> None:
         """Deliver invalidations and counters, end the background work, drop the connections.
@@ -250,6 +255,10 @@ class Runtime:
             )
         finally:
             await self._end()
+
+    def _abandon_connections(self) -> list[asyncio.Task[Any]]:
+        connected = [*self.server.abandon(), *self.bulk_server.abandon(), *self.key_watch.abandon()]
+        return [*connected, *self._route.abandon()]
 
     def _connected(self, connection: BatchedConnection) -> None:
         """Start over: the server may be another one than before, or have lost its data."""
@@ -268,8 +277,7 @@ class Runtime:
         self._end_readers()
         self._delivery.stop()
         self.publisher.stop()
-        ending = [*self.server.abandon(), *self.bulk_server.abandon(), *self.key_watch.abandon()]
-        ending += self.background.tasks()
+        ending = [*self._abandon_connections(), *self.background.tasks()]
         for task in ending:
             task.cancel()
         if ending:

@@ -15,6 +15,7 @@ from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.connection import SUPPORTS_PUSH
+from langcache_cli.caching._wire.externals import Connect
 from langcache_cli.caching._wire.node import Node
 
 ON_CONNECT = [("HELLO", 3), ("CLIENT", "TRACKING", "ON")]
@@ -28,6 +29,7 @@ class KeyWatch:
         address: RedisAddress,
         *,
         timeout: float,
+        connect: Connect,
         spawn: Callable[[Coroutine[Any, Any, Any]], object],
         enabled: bool,
     ) -> None:
@@ -36,10 +38,11 @@ class KeyWatch:
         Args:
             address: The server.
             timeout: Seconds that a command may take.
+            connect: Opens a connection.
             spawn: Runs work in the background.
             enabled: False to watch nothing, as for a server in memory.
         """
-        self._node = Node(address, timeout=timeout, on_connect=self._start)
+        self._node = Node(address, timeout=timeout, connect=connect, on_connect=self._start)
         self._spawn = spawn
         self._watched: dict[str, set[Changes]] = {}
         self._supported = enabled and SUPPORTS_PUSH

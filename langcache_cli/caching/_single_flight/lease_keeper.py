@@ -15,8 +15,10 @@ from typing import Protocol
 
 from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._deployment.new_server import new_server
+from langcache_cli.caching._deployment.route import Route
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._protocol.store import Lease, Store
+from langcache_cli.caching._wire.externals import Externals
 
 RENEWALS_PER_LEASE = 3
 """A lease survives two renewals that were lost."""
@@ -63,8 +65,10 @@ class LeaseKeeper:
         """The keeper of leases of which each survives `RENEWALS_PER_LEASE` - 1 lost renewals."""
 
         def new_store() -> Store:
-            server = new_server(settings, timeout=settings.lease_seconds)
-            return Store(server, lease_seconds=settings.lease_seconds)
+            seconds = settings.lease_seconds
+            # a route of its own: this runs in the event loop of the thread
+            route = Route(settings.target, Externals(), timeout=seconds, watched=False)
+            return Store(new_server(route, timeout=seconds), lease_seconds=seconds)
 
         return cls(new_store, interval=settings.lease_seconds / RENEWALS_PER_LEASE)
 

@@ -12,7 +12,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import hiredis
 
@@ -30,6 +30,14 @@ SUPPORTS_PUSH = PushNotification is not None
 
 Receiver = Callable[[Any], object]
 """Called with the reply to one request, or with a `ConnectionLostError`."""
+
+
+class Sender(Protocol):
+    """What commands can be sent over."""
+
+    def send(self, encoded: bytes, receivers: Sequence[Receiver]) -> None:
+        """See `RedisConnection.send`."""
+        ...
 
 
 class RedisConnection(asyncio.Protocol):
@@ -141,7 +149,7 @@ def encode_command(command: Sequence[Argument]) -> bytes:
     return encoded
 
 
-async def ask(connection: RedisConnection, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+async def ask(connection: Sender, commands: Sequence[Sequence[Argument]]) -> list[Any]:
     """The replies to commands, error replies included. It has no time limit of its own.
 
     Raises:

@@ -57,7 +57,9 @@ class Externals:
     Attributes:
         connect: Opens an authenticated connection; raises `OSError` or `ServerReplyError`.
         now_ms: Milliseconds since 1970, UTC.
+        in_memory: True if ``connect`` leads to a server in memory, whatever ``REDIS_URL`` says.
     """
 
     connect: Connect = connect
     now_ms: Callable[[], int] = now_ms
+    in_memory: bool = False

@@ -29,7 +29,7 @@ def memory_cache(*, clock: FakeClock | None = None, faults: Faults | None = None
     """
     settings = {"ttl_jitter": 0.0, "near_cache_bytes": 0, **settings, "redis_enabled": True}
     now_ms = clock.now_ms if clock is not None else Externals().now_ms
-    externals = Externals(MemoryServer(now_ms).connect, now_ms)
+    externals = Externals(MemoryServer(now_ms).connect, now_ms, in_memory=True)
     if faults is not None:
         externals = faults.externals(externals)
     return Cache(CacheSettings.load(env_file=None, **settings), externals=externals)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -71,7 +72,7 @@ class Faults:
             around: Opens the real connections; by default to the Redis of the settings.
         """
         around = around or Externals(connect)
-        return Externals(self._faulty(around.connect), around.now_ms)
+        return replace(around, connect=self._faulty(around.connect))
 
     def _faulty(self, connect: Connect) -> Connect:
         async def faulty_connect(address: RedisAddress) -> Connection:

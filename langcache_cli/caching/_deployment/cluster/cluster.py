@@ -8,6 +8,7 @@ from typing import Any
 
 from langcache_cli.caching._admission import Admission
 from langcache_cli.caching._config.redis_address import RedisAddress
+from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
 from langcache_cli.caching._deployment.cluster.exchange import MAX_REDIRECTS, Item, exchange
 from langcache_cli.caching._deployment.cluster.slots import Redirect, slot_of
@@ -40,9 +41,8 @@ class Cluster(Server):
 
     def __init__(
         self,
-        seeds: Sequence[RedisAddress],
+        target: RedisTarget,
         *,
-        name: str,
         timeout: float,
         connect: Connect = connect,
         on_connect: Callable[[BatchedConnection], object] | None = None,
@@ -51,14 +51,13 @@ class Cluster(Server):
         """Prepare; the first command connects.
 
         Args:
-            seeds: Addresses of some nodes.
-            name: What to call the cluster in messages.
+            target: Names some nodes.
             timeout: Seconds that a command may take when its caller passes no budget.
             connect: Opens a connection.
             on_connect: Called with each new connection to a node.
             on_moved: Called with the slots that have got another owner.
         """
-        super().__init__(name, timeout=timeout, clock=IdleClock())
+        super().__init__(str(target), timeout=timeout, clock=IdleClock())
         self._connect = connect
         self._on_connect = on_connect
         self._loop = asyncio.get_running_loop()
@@ -71,7 +70,7 @@ class Cluster(Server):
             KEYS_PER_TURN, KEYS_PER_TURN, has_room=lambda: self._turns_under_way < LOOKUPS_AT_ONCE
         )
         self.topology = Topology(
-            seeds,
+            target,
             new_node=self._new_node,
             timeout=timeout,
             clock=self.clock,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from langcache_cli.caching._config.redis_address import RedisAddress
+from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
 from langcache_cli.caching._deployment.cluster.slots import SLOTS, SlotMap
 from langcache_cli.caching._errors import CacheError, CacheUnavailableError, ServerReplyError
@@ -31,7 +31,7 @@ class Topology:
 
     def __init__(
         self,
-        seeds: Sequence[RedisAddress],
+        target: RedisTarget,
         *,
         new_node: Callable[[RedisAddress, str], ClusterNode],
         timeout: float,
@@ -42,7 +42,7 @@ class Topology:
         """Prepare; nothing is asked yet.
 
         Args:
-            seeds: Addresses of some nodes.
+            target: Names some nodes.
             new_node: Makes the node at an address, with its name in the cluster.
             timeout: Seconds for one question.
             clock: Measures how long callers wait.
@@ -55,7 +55,7 @@ class Topology:
         """Why the latest refresh has learned nothing; None if it has."""
         self.epoch = -1
         """Of the configuration in use, as the node that told it says."""
-        self._seeds = seeds
+        self._target = target
         self._new_node = new_node
         self._timeout = timeout
         self._clock = clock
@@ -116,7 +116,7 @@ class Topology:
         """The node at an address."""
         node = self._nodes.get((host, port))
         if node is None:
-            address = replace(self._seeds[0], host=host, port=port)
+            address = self._target.at(host, port)
             node = self._nodes[host, port] = self._new_node(address, node_id)
         if node_id:
             node.node_id = node_id
@@ -180,8 +180,8 @@ class Topology:
         random.shuffle(known)
         known.sort(key=lambda node: (node is avoid, not node.is_connected))
         yield from known
-        for seed in self._seeds:
-            node = self.node_at(seed.host, seed.port)
+        for host, port in self._target.hosts:
+            node = self.node_at(host, port)
             if node not in known:
                 yield node
 

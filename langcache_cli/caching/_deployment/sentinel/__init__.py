@@ -1,0 +1,1 @@
+"""A service behind Sentinel: where its primary is, and when it is another."""
