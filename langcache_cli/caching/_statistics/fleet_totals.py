@@ -1,20 +1,22 @@
 """The counters of the whole fleet, in Redis: one hash a minute for a day, one an hour for a week.
 
 The keys are ``cache@stats:m:<start of the minute>`` and ``cache@stats:h:<start of the hour>`` (seconds since
-1970), the fields ``type:prefix:function:counter``. The keys are outside the namespace ``cache:``, so no
-pattern can clear them.
+1970), the fields ``type:prefix:function:counter``. In a cluster they are ``cache@stats:{S}:m:...`` with ``S``
+from 0 to 15: each process writes to one of these shards, so that they spread over the nodes. The keys are
+outside the namespace ``cache:``, so no pattern can clear them.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
+import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from langcache_cli.caching._clock import now_ms
 from langcache_cli.caching._deployment.server import Server
-from langcache_cli.caching._errors import ServerReplyError
+from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._statistics.counters import Counts, Statistics
 from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._statistics.latency_buckets import BUCKETS, timing_name
@@ -30,6 +32,9 @@ MAX_COUNT = 2**53
 
 TIMINGS = frozenset(timing_name(what, number) for what in ("hit", "load") for number in range(BUCKETS))
 """The counters of latencies; other names that look like them are damaged."""
+
+SHARDS = 16
+"""In a cluster. The braces keep the minute and the hour of a shard in one slot: one transaction has both."""
 
 HASHES_PER_READ = 200
 """Hashes read in one round trip; bounds the memory of the replies."""
@@ -62,6 +67,8 @@ class FleetTotals:
         self._now_ms = now_ms
         self._stem = f"{namespace}@stats:"
         self._has_warned = False
+        self._shards = [f"{{{number}}}:" for number in range(SHARDS)] if server.is_cluster else [""]
+        self._shard = self._any_shard()
 
     async def add(self, counts: Mapping[Label, Counts], *, within: float | None = None) -> None:
         """Add one process' counters to the current minute and hour, all or nothing.
@@ -78,16 +85,19 @@ class FleetTotals:
             for label, items in counts.items()
             for counter, amount in items.items()
         ]
-        commands: list[tuple[str | int, ...]] = [("MULTI",)]
+        commands: list[tuple[str | int, ...]] = []
         for resolution in (MINUTES, HOURS):
-            key = self._key(resolution, self._now_ms() // 1000)
+            key = self._key(self._shard, resolution, self._now_ms() // 1000)
             commands += [("HINCRBY", key, field, amount) for field, amount in fields]
             commands.append(("EXPIRE", key, resolution.kept_seconds))
-        commands.append(("EXEC",))
         seconds = WRITE_TIMEOUT_SECONDS if within is None else min(within, WRITE_TIMEOUT_SECONDS)
-        for reply in await self._server.call_many(commands, budget=Budget(seconds)):
-            if isinstance(reply, ServerReplyError):
-                raise reply
+        try:
+            for reply in await self._server.transaction(commands, budget=Budget(seconds)):
+                if isinstance(reply, ServerReplyError):
+                    raise reply
+        except CacheUnavailableError:
+            self._shard = self._any_shard()  # another node may be up
+            raise
 
     async def read(self, window_seconds: int, budget: Budget | None = None) -> dict[Label, Counts]:
         """The counters of the last ``window_seconds``, the current minute or hour included.
@@ -96,7 +106,7 @@ class FleetTotals:
 
         Args:
             window_seconds: How far back.
-            budget: Upper bound for the time; None lets each round trip take the node's own.
+            budget: Upper bound for the time; None lets each round trip take the server's own.
 
         Raises:
             CacheError: Redis did not answer, or refused.
@@ -104,10 +114,13 @@ class FleetTotals:
         resolution = MINUTES if window_seconds <= 24 * 3600 else HOURS
         now = self._now_ms() // 1000
         keys = [
-            self._key(resolution, moment)
-            for moment in range(now - window_seconds + resolution.seconds, now, resolution.seconds)
+            self._key(shard, resolution, moment)
+            for moment in (
+                *range(now - window_seconds + resolution.seconds, now, resolution.seconds),
+                now,
+            )
+            for shard in self._shards
         ]
-        keys.append(self._key(resolution, now))
         total = Statistics()
         for batch in _batches(dict.fromkeys(keys), HASHES_PER_READ):
             for reply in await self._server.call_many([("HGETALL", key) for key in batch], budget=budget):
@@ -133,8 +146,11 @@ class FleetTotals:
             logger.warning("statistics in Redis are damaged, and that part is left out: %s*", self._stem)
         return counts
 
-    def _key(self, resolution: Resolution, moment: int) -> str:
-        return f"{self._stem}{resolution.letter}:{moment - moment % resolution.seconds}"
+    def _any_shard(self) -> str:
+        return random.choice(self._shards)  # noqa: S311 - only spreads
+
+    def _key(self, shard: str, resolution: Resolution, moment: int) -> str:
+        return f"{self._stem}{shard}{resolution.letter}:{moment - moment % resolution.seconds}"
 
 
 def _parsed(field: bytes, amount: bytes) -> tuple[Label, str, int] | None:
