@@ -107,7 +107,24 @@ class Leases:
             rejected=rejected,
             n_bytes=MAX_HEADER_BYTES,
         )
+        if self._store.server.is_cluster:
+            await self._read_tags_again(ours, tag_keys, raise_errors(found))
         return ours, await self._taken(ours, raise_errors(found))
+
+    async def _read_tags_again(
+        self, leases: list[Lease], tag_keys: Sequence[tuple[str, ...]], found: Sequence[Any]
+    ) -> None:
+        """Renew the versions of leases where an entry seems to be outdated: it may be newer than they are."""
+        doubtful = [
+            place
+            for place, stored in enumerate(found)
+            if stored is not None and Seen(stored, leases[place].tag_versions).outdated
+        ]
+        again = await self.with_tags(
+            [leases[place] for place in doubtful], [tag_keys[place] for place in doubtful]
+        )
+        for place, lease in zip(doubtful, again, strict=True):
+            leases[place] = lease
 
     async def _taken(self, leases: Sequence[Lease], found: list[Any]) -> list[bool]:
         """True for each lease that was taken, now or in the place of what was found and cannot be used."""

@@ -3,6 +3,10 @@
 A placeholder records the versions of its tags, so these must be known before the lease is taken. They are
 guessed: from the look-up, from an earlier reply, or as the new versions of tags that have none. A wrong guess
 costs another round trip and is never used.
+
+In a cluster an entry and its tags are read from different nodes, at different moments: a tag from before its
+invalidation and an entry from after it look as if the entry were outdated. The versions are therefore read
+once more before such an entry is replaced.
 """
 
 from __future__ import annotations
@@ -79,6 +83,10 @@ async def acquire_tagged(
     Raises:
         ServerReplyError: The server refuses to write.
     """
+    if store.server.is_cluster and (doubtful := _outdated(rejected, tag_keys, seen)):
+        return await _acquire_in_two_steps(
+            *(store, leases, tag_keys, budget, doubtful), ttl_ms=ttl_ms, rejected=rejected, n_bytes=n_bytes
+        )
     distinct = list(dict.fromkeys(chain(*tag_keys)))
     fresh = new_ids(len(distinct))
     known = [seen[tag] if tag in seen else store.known_tags.get(tag) for tag in distinct]
@@ -98,6 +106,45 @@ async def acquire_tagged(
     if versions != guessed:  # a tag was invalidated since its version was known
         await _correct(store, leases, tag_keys, budget, versions=versions, found=found, n_bytes=n_bytes)
     return leases, found
+
+
+def _outdated(
+    rejected: Sequence[bytes], tag_keys: Sequence[tuple[str, ...]], seen: Mapping[str, str | None]
+) -> set[int]:
+    """The places of what was rejected because of the versions that its tags seemed to have."""
+    return {
+        place
+        for place, stored in enumerate(rejected)
+        if stored and Seen(stored, tuple([seen.get(tag) for tag in tag_keys[place]])).outdated
+    }
+
+
+async def _acquire_in_two_steps(
+    store: Store,
+    leases: Sequence[Lease],
+    tag_keys: Sequence[tuple[str, ...]],
+    budget: Budget,
+    doubtful: set[int],
+    *,
+    ttl_ms: int,
+    rejected: Sequence[bytes],
+    n_bytes: int | None,
+) -> tuple[list[Lease], list[Any]]:
+    """`acquire_tagged`; what proves to be valid with the versions read now keeps its place."""
+    distinct = list(dict.fromkeys(chain(*tag_keys)))
+    found_versions = await store.tag_versions(distinct, ttl_ms, budget)
+    versions = dict(zip(distinct, found_versions, strict=True))
+    store.known_tags.update(versions)
+    ours = _with_versions(leases, tag_keys, versions)
+    found: list[Any] = [None] * len(ours)
+    unusable: dict[int, bytes] = {}
+    for place, (lease, stored) in enumerate(zip(ours, rejected, strict=True)):
+        if place in doubtful and not Seen(stored, lease.tag_versions).outdated:
+            found[place] = stored
+        else:
+            unusable[place] = stored
+    await acquire_again(store, ours, budget, rejected=unusable, found=found, n_bytes=n_bytes)
+    return ours, found
 
 
 async def _correct(
