@@ -2,6 +2,7 @@
 
 import pytest
 
+from langcache_cli.caching._deployment.server import Layout
 from langcache_cli.caching._keys.selection import Selection
 from langcache_cli.caching._protocol.scanning import KEYS_PER_UNLINK, SCANS_PER_UNLINK, unlink
 
@@ -14,6 +15,9 @@ class Searched:
         self.keys = keys
         self.removed: list[int] = []
         self.connection = object()
+
+    async def layout(self, budget=None):
+        return Layout()
 
     async def nodes(self):
         return [self]

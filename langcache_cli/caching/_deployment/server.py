@@ -6,7 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from langcache_cli.caching._admission import Admission
 from langcache_cli.caching._deployment.confirmation import Confirmation
@@ -22,6 +22,20 @@ LOOKUPS_AT_ONCE = 4
 all come in one turn of the event loop, and keep it busy for too long."""
 
 Command = tuple[Argument, ...]
+
+
+class Layout(NamedTuple):
+    """Where the slots of a cluster are; equal if none has moved in between.
+
+    Attributes:
+        nodes: What each primary says of itself.
+        redirects: How many commands were redirected so far.
+        is_moving: True while a slot is on its way.
+    """
+
+    nodes: frozenset[str] = frozenset()
+    redirects: int = 0
+    is_moving: bool = False
 
 
 class Server(ABC):
@@ -110,6 +124,10 @@ class Server(ABC):
     @abstractmethod
     async def nodes(self) -> Sequence[Node]:
         """The primaries, each with keys of its own."""
+
+    async def layout(self, budget: Budget | None = None) -> Layout:  # noqa: ARG002 - nothing is asked here
+        """Where the keys are now, to find out later whether some have moved."""
+        return Layout()
 
     async def ping(self, *, budget: Budget | None = None) -> None:
         """Return when every node has answered."""

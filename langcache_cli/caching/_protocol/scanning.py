@@ -52,7 +52,10 @@ async def unlink(
 ) -> int:
     """Remove the selected keys in one pass, if their patterns allow it, and return their number.
 
-    A load of such a key that was under way when this began is refused when it wants to store.
+    A load of such a key that was under way when this began is refused when it wants to store. In a cluster
+    all nodes are searched at the same time. A slot that moves meanwhile may be missed on both its nodes: then
+    there is a second pass, begun after the first has ended everywhere, and it misses nothing, as a slot does
+    not move twice so soon.
 
     Args:
         server: Where they are.
@@ -66,14 +69,31 @@ async def unlink(
     """
     pace, removed = Pace(keys_per_second), 0
     for union in together(selections):
-        for node in await server.nodes():
-            search = _Search(node, union, budget)
-            removed += await _unlink(server, search, pace, on_removed)
+        before = await server.layout(budget)
+        removed += await _unlink_everywhere(server, union, pace, budget, on_removed)
+        if before.is_moving or await server.layout(budget) != before:
+            removed += await _unlink_everywhere(server, union, pace, budget, on_removed)
+    return removed
+
+
+async def _unlink_everywhere(
+    server: Server, union: Union, pace: Pace, budget: Budget | None, on_removed: Callable[[int], object]
+) -> int:
+    """One pass of `unlink` over all nodes; one that fails does not stop the others."""
+    searches = [_Search(node, union, budget) for node in await server.nodes()]
+    if len(searches) == 1:
+        return await _unlink(server, searches[0], pace, on_removed)
+    passes = [_unlink(server, search, pace, on_removed) for search in searches]
+    removed = 0
+    for result in await asyncio.gather(*passes, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+        removed += result
     return removed
 
 
 async def _unlink(server: Server, search: _Search, pace: Pace, on_removed: Callable[[int], object]) -> int:
-    """One pass of `unlink`."""
+    """One pass of `unlink` over the keys of one node."""
 
     async def remove(keys: list[bytes]) -> int:
         count = await server.remove(keys, budget=search.budget)

@@ -65,17 +65,17 @@ async def acquire_tagged(
     rejected: Sequence[bytes],
     n_bytes: int | None = None,
 ) -> tuple[list[Lease], list[Any]]:
-    """`Store.tag_versions`, then `Store.acquire` for leases with those versions.
+    """`Store.tag_versions`, then `Store.acquire`, see there, for leases with those versions.
 
     Args:
         store: Where they are.
         leases: The leases.
         tag_keys: Of the tags of each.
         budget: Upper bound for the time.
-        ttl_ms: See `Store.tag_versions`.
+        ttl_ms: How long the tags must live.
         seen: By key the versions that tags had at the look-up.
-        rejected: See `Store.acquire`.
-        n_bytes: See `Store.acquire`.
+        rejected: The unusable value of each key.
+        n_bytes: How much of a stored value to return.
 
     Returns:
         The leases with the versions of their tags, and what `Store.acquire` returns for each.
@@ -83,14 +83,13 @@ async def acquire_tagged(
     Raises:
         ServerReplyError: The server refuses to write.
     """
-    if store.server.is_cluster and (doubtful := _outdated(rejected, tag_keys, seen)):
-        return await _acquire_in_two_steps(
-            *(store, leases, tag_keys, budget, doubtful), ttl_ms=ttl_ms, rejected=rejected, n_bytes=n_bytes
-        )
+    doubtful = _outdated(rejected, tag_keys, seen) if store.server.is_cluster else None
+    if doubtful:
+        where = store, leases, tag_keys, budget, doubtful
+        return await _acquire_in_two_steps(*where, ttl_ms=ttl_ms, rejected=rejected, n_bytes=n_bytes)
     distinct = list(dict.fromkeys(chain(*tag_keys)))
     fresh = new_ids(len(distinct))
-    known = [seen[tag] if tag in seen else store.known_tags.get(tag) for tag in distinct]
-    guessed = {tag: one if is_id(one) else new for tag, one, new in zip(distinct, known, fresh, strict=True)}
+    guessed = _guessed(store, seen, dict(zip(distinct, fresh, strict=True)))
     leases = _with_versions(leases, tag_keys, guessed)
     replies, found = await run_scripts(
         store.server,
@@ -106,6 +105,12 @@ async def acquire_tagged(
     if versions != guessed:  # a tag was invalidated since its version was known
         await _correct(store, leases, tag_keys, budget, versions=versions, found=found, n_bytes=n_bytes)
     return leases, found
+
+
+def _guessed(store: Store, seen: Mapping[str, str | None], fresh: Mapping[str, str]) -> dict[str, str]:
+    """The versions that tags probably have; ``fresh`` has those that tags without one get."""
+    known = {tag: seen[tag] if tag in seen else store.known_tags.get(tag) for tag in fresh}
+    return {tag: one if is_id(one) else fresh[tag] for tag, one in known.items()}
 
 
 def _outdated(

@@ -43,6 +43,7 @@ class Node:
         outages: OutageLog | None = None,
         new_lookup_batch: Callable[[], LookupBatch] = no_lookups,
         clock: IdleClock | None = None,
+        on_recovery: Callable[[], object] | None = None,
     ) -> None:
         """Prepare; the first command connects.
 
@@ -54,8 +55,11 @@ class Node:
             outages: Logs when the server is lost and back; None logs nothing.
             new_lookup_batch: Makes a look-up batch without keys.
             clock: Measures all times; None for a clock of its own.
+            on_recovery: Called when a probe has got through, and decides whether to call `succeeded`; None
+                uses the server again at once.
         """
         self._outages = outages
+        self._on_recovery = on_recovery
         self.address = address
         self.timeout = timeout
         self.breaker = Breaker()
@@ -237,4 +241,4 @@ class Node:
 
     def _probe_if_due(self) -> None:
         if not self.connector.connecting and self.breaker.probe_due(self._loop.time()):
-            self.connector.probe(self.succeeded)
+            self.connector.probe(self._on_recovery or self.succeeded)

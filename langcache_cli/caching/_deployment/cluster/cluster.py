@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from langcache_cli.caching._admission import Admission
-from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
-from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
-from langcache_cli.caching._deployment.cluster.exchange import MAX_REDIRECTS, Item, exchange
-from langcache_cli.caching._deployment.cluster.slots import Redirect, slot_of
-from langcache_cli.caching._deployment.cluster.topology import Topology
-from langcache_cli.caching._deployment.cluster.turn import KEYS_PER_TURN, Asked, Turn, Wanted
+from langcache_cli.caching._deployment.cluster.exchange import Item, exchange
+from langcache_cli.caching._deployment.cluster.router import Router
+from langcache_cli.caching._deployment.cluster.slots import slot_of
+from langcache_cli.caching._deployment.cluster.turn import KEYS_PER_TURN, Turn
 from langcache_cli.caching._deployment.confirmation import Confirmation
-from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE, Command, Server
-from langcache_cli.caching._errors import CacheError, CacheUnavailableError, ServerReplyError
+from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE, Command, Layout, Server
+from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._keys.tags import KeyAndTags
-from langcache_cli.caching._tasks import own_task
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.connector import within
@@ -26,7 +23,10 @@ from langcache_cli.caching._wire.externals import Connect
 from langcache_cli.caching._wire.failures import NOT_SERVING
 from langcache_cli.caching._wire.handshake import connect
 from langcache_cli.caching._wire.idle_clock import IdleClock
-from langcache_cli.caching._wire.node import RECONNECT_SECONDS, Node
+from langcache_cli.caching._wire.node import Node
+
+SLOT_FIELDS = 8
+"""In a line of ``CLUSTER NODES`` the slots follow so many other fields."""
 
 KEY_PLACES = {"EVAL": 3, "EVALSHA": 3}
 """Where the key of a command stands; second in all others."""
@@ -58,25 +58,22 @@ class Cluster(Server):
             on_moved: Called with the slots that have got another owner.
         """
         super().__init__(str(target), timeout=timeout, clock=IdleClock())
-        self._connect = connect
-        self._on_connect = on_connect
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._abandoned = False
         self._turn: Turn | None = None
         self._turns_under_way = 0
-        self._may_reconnect_at = 0.0
         self.look_ups = Admission(
             KEYS_PER_TURN, KEYS_PER_TURN, has_room=lambda: self._turns_under_way < LOOKUPS_AT_ONCE
         )
-        self.topology = Topology(
+        self.router = Router(
             target,
-            new_node=self._new_node,
             timeout=timeout,
             clock=self.clock,
-            spawn=self._spawn,
+            connect=connect,
+            on_connect=on_connect,
             on_moved=on_moved,
         )
+        self.topology = self.router.topology
 
     # -- look-ups --
 
@@ -117,7 +114,7 @@ class Cluster(Server):
             raise self.unavailable("the time that the cache may add to this call is spent")
         deadline = self.clock.time() + budget.left
         try:
-            await self._known(deadline)
+            await self.router.known(deadline)
             pending = self.try_lookup(keys)
             if pending is None:
                 raise self.unavailable("the cache was closed")
@@ -127,33 +124,6 @@ class Cluster(Server):
         finally:
             budget.left = deadline - self.clock.time()
 
-    def node_of(self, key: str) -> Asked | Exception:
-        """The node that serves a key, or why there is none."""
-        return self.node_of_slot(slot_of(key))
-
-    def settle(self, wanted: Wanted, reply: Any) -> None:
-        """Act on a reply to GET that is no value."""
-        node = wanted.asked
-        assert isinstance(node, ClusterNode)  # noqa: S101 - it was asked
-        if not isinstance(reply, Exception):
-            node.node.drop()
-            wanted.fail(node.failed(OSError("the reply is not one to GET")))
-        elif not isinstance(reply, ServerReplyError):
-            wanted.fail(node.failed(reply))
-        elif reply.code in ("MOVED", "ASK"):
-            wanted.redirects += 1
-            if wanted.redirects > MAX_REDIRECTS:
-                wanted.fail(self.unavailable(f"redirected more than {MAX_REDIRECTS} times"))
-                return
-            target, asking = self.redirect(reply, node)
-            target.get([wanted], asking=asking)
-        elif reply.code in ("CLUSTERDOWN", "TRYAGAIN"):
-            wanted.fail(self.is_down_error(reply))
-        elif reply.code == "WRONGTYPE":
-            wanted.succeed(None)  # as MGET says
-        else:
-            wanted.fail(node.failed(reply) if reply.code in NOT_SERVING else reply)
-
     # -- commands --
 
     async def call_many(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
@@ -162,13 +132,13 @@ class Cluster(Server):
         Raises:
             CacheUnavailableError: Not all replies came within the budget.
         """
-        items = [Item(slot_of(_key(command)), [command]) for command in commands]
+        items = [Item(_key(command), [command]) for command in commands]
         return [replies[0] for replies in await self._exchanged(items, budget)]
 
     async def transaction(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
         """Send commands about one key as one transaction; see `Node.transaction`."""
         whole = [("MULTI",), *commands, ("EXEC",)]
-        (replies,) = await self._exchanged([Item(slot_of(_key(commands[0])), whole)], budget)
+        (replies,) = await self._exchanged([Item(_key(commands[0]), whole)], budget)
         return replies
 
     async def remove(self, keys: Sequence[str | bytes], *, budget: Budget | None = None) -> int:
@@ -181,7 +151,7 @@ class Cluster(Server):
             CacheUnavailableError: Not all were confirmed within the budget.
             ServerReplyError: A node refuses.
         """
-        items = [Item(slot_of(key), [("UNLINK", key), ("EXISTS", key)]) for key in keys]
+        items = [Item(key, [("UNLINK", key), ("EXISTS", key)]) for key in keys]
         removed = 0
         for item, (reply, _) in zip(items, await self._exchanged(items, budget), strict=True):
             if isinstance(reply, ServerReplyError):
@@ -199,12 +169,19 @@ class Cluster(Server):
         Raises:
             CacheUnavailableError: They cannot be found out.
         """
-        await self._known(self.clock.time() + self.timeout)
+        await self.router.known(self.clock.time() + self.timeout)
         return [node.node for node in self.topology.primaries]
+
+    async def layout(self, budget: Budget | None = None) -> Layout:
+        """See `Server`."""
+        asked = [node.call("CLUSTER", "NODES", budget=budget) for node in await self.nodes()]
+        replies = await asyncio.gather(*asked, return_exceptions=True)
+        own = frozenset([_own_slots(reply) for reply in replies if isinstance(reply, bytes)])
+        return Layout(own, self.router.redirects, is_moving=any("[" in line for line in own))
 
     async def connect(self) -> None:
         """Make sure that the slots are known."""
-        await self._known(self.clock.time() + self.timeout)
+        await self.router.known(self.clock.time() + self.timeout)
 
     def raise_if_not_serving(self, replies: Sequence[Any]) -> None:
         """Each node has acted on its own replies."""
@@ -219,68 +196,9 @@ class Cluster(Server):
     def abandon(self) -> Sequence[asyncio.Task[Any]]:
         """Drop all connections for good; see `Node.abandon`."""
         self._abandoned = True
-        ending: list[asyncio.Task[Any]] = list(self._tasks)
-        for node in self.topology.close():
-            ending += node.node.abandon()
-        return ending
-
-    # -- the map --
-
-    def node_of_slot(self, slot: int) -> ClusterNode | CacheUnavailableError:
-        """The node that serves a slot, or why there is none."""
-        node = self.topology.slots[slot] if self.topology.slots else None
-        if node is None:
-            self.topology.refresh_soon()
-            return self.unavailable(f"no node serves slot {slot}")
-        return node
-
-    def redirect(self, reply: ServerReplyError, asked: ClusterNode) -> tuple[ClusterNode, bool]:
-        """The node that a redirect leads to, and True if it only receives the slot (``ASK``)."""
-        redirect = Redirect.of(reply, asked.node.address.host)
-        if redirect is None or redirect.host is None:
-            self.topology.refresh_soon(avoid=asked)
-            return asked, False
-        target = self.topology.node_at(redirect.host, redirect.port)
-        if redirect.kind == "ASK":
-            return target, True
-        if target is asked:
-            self._reconnect(asked)
-        self.topology.patch(redirect.slot, target)
-        self.topology.refresh_soon(avoid=asked)
-        return target, False
-
-    def is_down_error(self, reply: ServerReplyError) -> CacheUnavailableError:
-        """The error for ``CLUSTERDOWN``, which every node says for a moment of each failover."""
-        self.topology.refresh_soon()
-        return self.unavailable(f"the cluster is down: {reply}")
-
-    def refresh_soon(self) -> None:
-        """Ask which node has which slots."""
-        self.topology.refresh_soon()
+        return self.router.close()
 
     # -- inside --
-
-    def _new_node(self, address: RedisAddress, node_id: str) -> ClusterNode:
-        def connected(connection: BatchedConnection) -> None:
-            made.check_identity(connection)
-            if self._on_connect is not None:
-                self._on_connect(connection)
-
-        node = Node(
-            address, timeout=self.timeout, connect=self._connect, on_connect=connected, clock=self.clock
-        )
-        made = ClusterNode(node, node_id=node_id, spawn=self._spawn, on_trouble=self._on_trouble)
-        return made
-
-    def _on_trouble(self, node: ClusterNode) -> None:
-        self.topology.refresh_soon(avoid=node)
-
-    def _reconnect(self, node: ClusterNode) -> None:
-        """A node that redirects to itself is another one behind the same address by now."""
-        now = self._loop.time()
-        if now >= self._may_reconnect_at:
-            self._may_reconnect_at = now + RECONNECT_SECONDS
-            node.node.drop()
 
     def _new_turn(self) -> Turn:
         def ended() -> None:
@@ -290,7 +208,7 @@ class Cluster(Server):
         self._turns_under_way += 1
         if self._turns_under_way >= LOOKUPS_AT_ONCE:
             self.look_ups.close()
-        turn = self._turn = Turn(self._loop, self, ended)
+        turn = self._turn = Turn(self._loop, self.router, ended)
         timer = self.clock.call_after(
             self.timeout, turn.time_out, give_up=lambda: turn.give_up(self.too_busy())
         )
@@ -305,9 +223,9 @@ class Cluster(Server):
         """
         budget = budget or Budget(self.timeout)
         started = self.clock.time()
-        await self._known(started + budget.left)
+        await self.router.known(started + budget.left)
         budget.left -= self.clock.time() - started
-        await exchange(items, self, budget)
+        await exchange(items, self.router, budget)
         replies: list[list[Any]] = []
         for item in items:
             if not isinstance(item.reply, list):
@@ -315,28 +233,14 @@ class Cluster(Server):
             replies.append(item.reply)
         return replies
 
-    async def _known(self, deadline: float) -> None:
-        if self._abandoned:
-            raise self.unavailable("the cache was closed")
-        try:
-            await self.topology.known(deadline)
-        except TimeoutError as error:
-            raise self.unavailable("no node has said in time which slots it serves") from error
-        except CacheUnavailableError:
-            raise
-        except CacheError as error:
-            raise self.unavailable(f"the slots cannot be found out: {error}") from error
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = own_task(self._loop, work, name="langcache-cluster")
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # marks it as retrieved
+def _own_slots(reply: bytes) -> str:
+    """The id and the slots of the node that answered ``CLUSTER NODES``; those on their way in brackets."""
+    for line in reply.decode("utf-8", "replace").splitlines():
+        fields = line.split()
+        if len(fields) > SLOT_FIELDS and "myself" in fields[2]:
+            return " ".join([fields[0], *fields[SLOT_FIELDS:]])
+    return ""
 
 
 def _key(command: Command) -> str | bytes:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
 from langcache_cli.caching._deployment.cluster.turn import Wanted, encode_gets
-from langcache_cli.caching._errors import CacheUnavailableError, ConnectionLostError
+from langcache_cli.caching._deployment.server import Command
+from langcache_cli.caching._errors import (
+    CacheError,
+    CacheUnavailableError,
+    ConnectionLostError,
+    ServerReplyError,
+)
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.connection import Argument, Receiver, encode_command
+from langcache_cli.caching._wire.connection import Receiver, encode_command
 from langcache_cli.caching._wire.node import Node
+
+SILENT_SECONDS = 0.5
+"""A node that has not answered for so long may have been replaced; less than any `cluster-node-timeout`."""
 
 ASKING = encode_command(("ASKING",))
 MY_ID = encode_command(("CLUSTER", "MYID"))
@@ -28,6 +37,7 @@ class ClusterNode:
         *,
         node_id: str,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
+        contradiction: Callable[[str], Awaitable[CacheError | None]],
         on_trouble: Callable[[ClusterNode], object],
     ) -> None:
         """Prepare.
@@ -36,11 +46,13 @@ class ClusterNode:
             node: Its address, connection and breaker.
             node_id: Its name in the cluster, as others say; empty if it is not known yet.
             spawn: Runs an attempt to connect in the background.
+            contradiction: Asks another node whether this one still has a key; see `Router.contradiction`.
             on_trouble: Called when it cannot be used, or is not the node that was expected.
         """
         self.node = node
         self.node_id = node_id
         self._spawn = spawn
+        self._contradiction = contradiction
         self._on_trouble = on_trouble
         self._loop = asyncio.get_running_loop()
         self._waits_for_connection: list[tuple[Wanted, bool]] = []
@@ -50,6 +62,16 @@ class ClusterNode:
     def __str__(self) -> str:
         """Host and port."""
         return f"{self.node.address.host}:{self.node.address.port}"
+
+    @property
+    def where(self) -> tuple[str, int]:
+        """Host and port."""
+        return self.node.address.host, self.node.address.port
+
+    @property
+    def is_silent(self) -> bool:
+        """True if it has not answered for a while: it may have been replaced since, and not know it."""
+        return self._loop.time() - self.heard_at > SILENT_SECONDS
 
     @property
     def is_connected(self) -> bool:
@@ -77,17 +99,45 @@ class ClusterNode:
                 self._spawn(self._connect())
             self._waits_for_connection += [(one, asking) for one in wanted]
             return
-        self._send(connection, wanted, asking=asking)
+        if self.is_silent and not asking:
+            held = [HeldReply(one) for one in wanted]
+            self._spawn(self._release(held))
+            self._send(connection, wanted, [one.receive for one in held])
+        else:
+            receivers: list[Receiver] = [one.receive for one in wanted]
+            receivers[-1] = partial(self._receive_last, wanted[-1])
+            self._send(connection, wanted, receivers, asking=asking)
 
-    async def call_many(self, commands: Sequence[tuple[Argument, ...]], budget: Budget) -> list[Any]:
-        """`Node.call_many`; an outage makes the cluster ask who has the slots now."""
+    async def call_many(
+        self, commands: Sequence[Command], budget: Budget, *, key: str | bytes | None
+    ) -> list[Any]:
+        """`Node.call_many`; an outage makes the cluster ask who has the slots now.
+
+        Args:
+            commands: The commands.
+            budget: Upper bound for the time.
+            key: A key in the slot of one of them, by which another node may know better; None for none.
+        """
+        witness = None
+        if self.is_silent and key is not None:
+            text = key if isinstance(key, str) else key.decode("utf-8", "surrogateescape")
+            witness = asyncio.ensure_future(self._contradiction(text))
         try:
             replies = await self.node.call_many(commands, budget=budget)
+            problem = await witness if witness is not None else None
         except CacheUnavailableError:
             self._on_trouble(self)
             raise
-        self.heard_at = self._loop.time()
-        return replies
+        finally:
+            if witness is not None:
+                witness.cancel()
+        if problem is None:
+            self.heard_at = self._loop.time()
+            return replies
+        self._on_trouble(self)
+        if isinstance(problem, ServerReplyError):
+            return [problem] * len(replies)
+        raise problem
 
     def failed(self, error: Exception) -> CacheUnavailableError:
         """Count a failure, and return the error for those who wait."""
@@ -110,9 +160,14 @@ class ClusterNode:
         with contextlib.suppress(ConnectionLostError):  # the next request finds out
             connection.send_at_once(MY_ID, [receive])
 
-    def _send(self, connection: BatchedConnection, wanted: list[Wanted], *, asking: bool) -> None:
-        receivers: list[Receiver] = [one.receive for one in wanted]
-        receivers[-1] = partial(self._receive_last, wanted[-1])
+    def _send(
+        self,
+        connection: BatchedConnection,
+        wanted: Sequence[Wanted],
+        receivers: Sequence[Receiver],
+        *,
+        asking: bool = False,
+    ) -> None:
         encoded = encode_gets(wanted)
         if asking:  # the flag is spent on any one command
             encoded = b"".join([ASKING + encode_gets([one]) for one in wanted])
@@ -122,6 +177,16 @@ class ClusterNode:
         except ConnectionLostError as error:
             for one in wanted:
                 one.receive(error)
+
+    async def _release(self, held: Sequence[HeldReply]) -> None:
+        """Pass replies on, once another node has said that this one still has the slots."""
+        problem = await self._contradiction(held[0].key)
+        if problem is None:
+            self.heard_at = self._loop.time()
+        else:
+            self._on_trouble(self)
+        for one in held:
+            one.release(problem)
 
     def _receive_last(self, wanted: Wanted, reply: Any) -> None:
         if reply is None or type(reply) is bytes:
@@ -144,6 +209,41 @@ class ClusterNode:
                     one.fail(problem)
             elif group:
                 self.get(group, asking=asking)
+
+
+class HeldReply:
+    """The reply to one look-up, until it is known whether it may be believed."""
+
+    __slots__ = ("_is_released", "_problem", "_replies", "_wanted")
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self._replies: list[Any] = []
+        self._is_released = False
+        self._problem: CacheError | None = None
+
+    @property
+    def key(self) -> str:
+        """What was looked up."""
+        return self._wanted.key
+
+    def receive(self, reply: Any) -> None:
+        """Take the reply."""
+        if not self._is_released:
+            self._replies.append(reply)
+        elif self._problem is None or not (reply is None or type(reply) is bytes):
+            self._wanted.receive(reply)
+        elif isinstance(self._problem, ServerReplyError):
+            self._wanted.receive(self._problem)
+        else:
+            self._wanted.fail(self._problem)
+
+    def release(self, problem: CacheError | None) -> None:
+        """Pass the reply on, now or when it comes; ``problem`` takes the place of a value."""
+        self._is_released, self._problem = True, problem
+        replies, self._replies = self._replies, []
+        for reply in replies:
+            self.receive(reply)
 
 
 def _ignore(_: Any) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
+from langcache_cli.caching._deployment.cluster.slots import slot_of
 from langcache_cli.caching._deployment.server import Command
 from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._wire.budget import Budget
@@ -22,16 +23,18 @@ class Item:
     """Commands for one slot, which one node answers together.
 
     Attributes:
+        key: A key of the slot.
         slot: The slot.
         commands: What to send.
         earlier: Replies of a node that has since handed the slot over.
         reply: The replies, or why there are none.
     """
 
-    __slots__ = ("asking", "commands", "earlier", "reply", "slot", "target")
+    __slots__ = ("asking", "commands", "earlier", "key", "reply", "slot", "target")
 
-    def __init__(self, slot: int, commands: Sequence[Command]) -> None:
-        self.slot = slot
+    def __init__(self, key: str | bytes, commands: Sequence[Command]) -> None:
+        self.key = key
+        self.slot = slot_of(key)
         self.commands = commands
         self.earlier: list[Any] = []
         self.reply: list[Any] | CacheUnavailableError | None = None
@@ -97,8 +100,9 @@ async def exchange(items: Sequence[Item], cluster: Map, budget: Budget) -> None:
 async def _ask(node: ClusterNode, items: Sequence[Item], budget: Budget) -> None:
     """Send items to one node."""
     parts = [item.encoded_for() for item in items]
+    key = next((item.key for item in items if not item.asking), None)
     try:
-        replies = await node.call_many([command for part in parts for command in part], budget)
+        replies = await node.call_many([command for part in parts for command in part], budget, key=key)
     except CacheUnavailableError as error:
         for item in items:
             item.reply = error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from langcache_cli.caching._config.redis_address import RedisAddress
@@ -13,6 +13,8 @@ from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
 from langcache_cli.caching._deployment.cluster.slots import SLOTS, SlotMap
 from langcache_cli.caching._errors import CacheError, CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._wire.budget import Budget
+from langcache_cli.caching._wire.connection import ask
+from langcache_cli.caching._wire.externals import Connect
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.replies import answer
 
@@ -34,6 +36,7 @@ class Topology:
         target: RedisTarget,
         *,
         new_node: Callable[[RedisAddress, str], ClusterNode],
+        connect: Connect,
         timeout: float,
         clock: IdleClock,
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
@@ -44,6 +47,7 @@ class Topology:
         Args:
             target: Names some nodes.
             new_node: Makes the node at an address, with its name in the cluster.
+            connect: Opens a connection for one question.
             timeout: Seconds for one question.
             clock: Measures how long callers wait.
             spawn: Runs a refresh in the background.
@@ -51,12 +55,15 @@ class Topology:
         """
         self.slots: list[ClusterNode | None] = []
         """The node of each slot; empty until the first refresh."""
+        self.primaries: list[ClusterNode] = []
+        """The nodes that serve slots."""
         self.problem: CacheError | None = None
         """Why the latest refresh has learned nothing; None if it has."""
         self.epoch = -1
         """Of the configuration in use, as the node that told it says."""
         self._target = target
         self._new_node = new_node
+        self._connect = connect
         self._timeout = timeout
         self._clock = clock
         self._spawn = spawn
@@ -72,11 +79,6 @@ class Topology:
     def nodes(self) -> list[ClusterNode]:
         """All that are known, seeds included."""
         return list(self._nodes.values())
-
-    @property
-    def primaries(self) -> list[ClusterNode]:
-        """Those that serve slots, in the order of their first one."""
-        return [node for node in dict.fromkeys(self.slots) if node is not None]
 
     async def known(self, deadline: float) -> None:
         """Return when the slots are known.
@@ -126,12 +128,14 @@ class Topology:
         """A node has said that another has the slot."""
         if self.slots and self.slots[slot] is not node:
             self.slots[slot] = node
+            if node not in self.primaries:
+                self.primaries.append(node)
             self._on_moved(frozenset([slot]))
 
     def close(self) -> list[ClusterNode]:
         """Ask nothing any more; returns the nodes, to be abandoned."""
         self._closed = True
-        nodes, self._nodes, self.slots = self.nodes, {}, []
+        nodes, self._nodes, self.slots, self.primaries = self.nodes, {}, [], []
         return nodes
 
     def _refresh_ended(self, _: object) -> None:
@@ -174,6 +178,27 @@ class Topology:
             return node is not avoid
         return False
 
+    async def is_confirmed(self, node: ClusterNode) -> bool:
+        """True if another node says that ``node`` has slots: one that was stopped does not know by itself.
+
+        The others are asked over connections of their own, as they may be held back like ``node``.
+        """
+        others = [other for other in self.nodes if other is not node]
+        for other in sorted(others, key=lambda one: not one.is_connected):
+            try:
+                async with asyncio.timeout(self._timeout):
+                    connection = await self._connect(other.node.address)
+                    try:
+                        told = self._told(other, await ask(connection, QUESTIONS))
+                    finally:
+                        connection.abort()
+            except (OSError, CacheError):  # a time-out is an OSError
+                continue
+            if told is not None and told[2]:
+                self._apply(told[0], told[1])
+                return node in self.primaries
+        return not others
+
     def _in_order(self, avoid: ClusterNode | None) -> Iterable[ClusterNode]:
         """Whom to ask: connected ones first, seeds when none of the known ones has answered."""
         known = self.nodes
@@ -191,7 +216,10 @@ class Topology:
         Raises:
             CacheError: It did not answer, or is no node of a cluster.
         """
-        slots, info = await node.node.call_many(QUESTIONS, budget=Budget(self._timeout))
+        return self._told(node, await node.node.call_many(QUESTIONS, budget=Budget(self._timeout)))
+
+    def _told(self, node: ClusterNode, replies: Sequence[Any]) -> tuple[SlotMap, int, bool] | None:
+        slots, info = replies
         for reply in (slots, info):
             if isinstance(reply, ServerReplyError):
                 raise reply
@@ -209,7 +237,7 @@ class Topology:
         slots: list[ClusterNode | None] = [
             None if (name := told.owner(slot)) is None else nodes[name] for slot in range(SLOTS)
         ]
-        before, self.slots = self.slots, slots
+        before, self.slots, self.primaries = self.slots, slots, list(nodes.values())
         if before:
             moved = frozenset(slot for slot in range(SLOTS) if before[slot] is not slots[slot])
             if moved:
