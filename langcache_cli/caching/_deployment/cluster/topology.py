@@ -70,6 +70,8 @@ class Topology:
         self._on_moved = on_moved
         self._loop = asyncio.get_running_loop()
         self._nodes: dict[tuple[str, int], ClusterNode] = {}
+        self._retired: dict[ClusterNode, asyncio.TimerHandle] = {}
+        """Those that may have requests under way, and the timer that drops their connections."""
         self._refresh: asyncio.Task[None] | None = None
         self._refreshed_at = float("-inf")
         self._pause = FIRST_PAUSE_SECONDS
@@ -135,8 +137,11 @@ class Topology:
     def close(self) -> list[ClusterNode]:
         """Ask nothing any more; returns the nodes, to be abandoned."""
         self._closed = True
+        for timer in self._retired.values():
+            timer.cancel()
+        retired, self._retired = list(self._retired), {}
         nodes, self._nodes, self.slots, self.primaries = self.nodes, {}, [], []
-        return nodes
+        return [*nodes, *retired]
 
     def _refresh_ended(self, _: object) -> None:
         self._refresh = None
@@ -249,4 +254,8 @@ class Topology:
         for where, node in list(self._nodes.items()):
             if node not in used:
                 del self._nodes[where]
-                self._loop.call_later(RETIRE_SECONDS, node.node.abandon)
+                self._retired[node] = self._loop.call_later(RETIRE_SECONDS, self._drop, node)
+
+    def _drop(self, node: ClusterNode) -> None:
+        del self._retired[node]
+        node.node.abandon()
