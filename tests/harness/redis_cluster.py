@@ -3,6 +3,7 @@
 Ready in two to three seconds, most of which the servers wait before they call the cluster complete.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,7 @@ FORM_SECONDS = 30.0
 SETTLE_SECONDS = 30.0
 MEET_AGAIN_SECONDS = 0.5
 MIGRATE_MS = 5000
+FAILOVER_SECONDS = 6.0
 
 
 class RedisCluster:
@@ -165,8 +167,17 @@ class RedisCluster:
         """Have a replica of this primary take its place in good order; returns the new primary."""
         replica = self.replicas_of(node)[0]
         slot = self._owners(replica).index(node)
-        replica.command("CLUSTER", "FAILOVER")
-        eventually(lambda: self._all_name(slot, replica), within=SETTLE_SECONDS)
+        asked_at = float("-inf")
+
+        def has_taken_over() -> bool:
+            nonlocal asked_at
+            if time.monotonic() - asked_at > FAILOVER_SECONDS:  # it gives up by itself after 5 s
+                asked_at = time.monotonic()
+                with contextlib.suppress(RespError):  # it is the primary by now
+                    replica.command("CLUSTER", "FAILOVER")
+            return self._all_name(slot, replica)
+
+        eventually(has_taken_over, within=SETTLE_SECONDS)
         return replica
 
     def migrate(self, slot: int, to: RedisServer, pause: Callable[[], object] | None = None) -> int:

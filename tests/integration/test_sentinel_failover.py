@@ -42,7 +42,7 @@ async def test_a_primary_that_wakes_after_it_was_replaced_is_not_read_any_more(o
     assert [await idle.read(item) for item in items] == [[item, 0] for item in items]
     await busy.read(0)
     await aeventually(lambda: all(clients_of(one) == 2 for one in own_sentinels.sentinels))
-    link = idle.cache.runtime().node.connection
+    link = idle.cache.runtime().server.node.connection
     old = own_sentinels.primary()
     with stopped(own_sentinels, old):
         await aeventually(lambda: own_sentinels.primary() is not old, within=FAILOVER_SECONDS)
