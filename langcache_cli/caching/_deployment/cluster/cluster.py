@@ -16,7 +16,7 @@ from langcache_cli.caching._deployment.confirmation import Confirmation
 from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE, Command, Layout, Server
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._keys.tags import KeyAndTags
-from langcache_cli.caching._wire.batched_connection import BatchedConnection
+from langcache_cli.caching._wire.batched_connection import ALONE_AFTER, BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.connector import within
 from langcache_cli.caching._wire.externals import Connect
@@ -62,6 +62,8 @@ class Cluster(Server):
         self._abandoned = False
         self._turn: Turn | None = None
         self._turns_under_way = 0
+        self._turns_alone = 0
+        """How many of the latest turns had one look-up each: then waiting for others gains nothing."""
         self.look_ups = Admission(
             KEYS_PER_TURN, KEYS_PER_TURN, has_room=lambda: self._turns_under_way < LOOKUPS_AT_ONCE
         )
@@ -96,11 +98,18 @@ class Cluster(Server):
     def try_lookup(self, keys: KeyAndTags) -> asyncio.Future[Any] | None:
         """`lookup` as a bare future, within `timeout`; None if it cannot be sent now."""
         turn = self._turn
-        if turn is None or turn.full:
-            if self._abandoned or not self.topology.slots:
-                return None
-            turn = self._new_turn()
-        return turn.add(keys)
+        if turn is not None and not turn.full:
+            return turn.add(keys)
+        if self._abandoned or not self.topology.slots:
+            return None
+        is_alone = self._turns_alone >= ALONE_AFTER and not self._turns_under_way
+        turn = self._turn = self._new_turn()
+        caller = turn.add(keys)
+        if is_alone:
+            turn.send()
+        else:
+            self._loop.call_soon(self._send, turn)
+        return caller
 
     async def lookup(self, keys: KeyAndTags, *, budget: Budget | None = None) -> Any:
         """The value of one key, or the list of values of several; None for no value.
@@ -208,12 +217,15 @@ class Cluster(Server):
         self._turns_under_way += 1
         if self._turns_under_way >= LOOKUPS_AT_ONCE:
             self.look_ups.close()
-        turn = self._turn = Turn(self._loop, self.router, ended)
+        turn = Turn(self._loop, self.router, ended)
         timer = self.clock.call_after(
             self.timeout, turn.time_out, give_up=lambda: turn.give_up(self.too_busy())
         )
-        self._loop.call_soon(turn.send)
         return turn
+
+    def _send(self, turn: Turn) -> None:
+        self._turns_alone = self._turns_alone + 1 if turn.callers == 1 else 0
+        turn.send()
 
     async def _exchanged(self, items: Sequence[Item], budget: Budget | None) -> list[list[Any]]:
         """The replies to items.
