@@ -12,7 +12,7 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
-nox.options.sessions = ["lint", "imports", "types", "tests", "coverage", "docs", "oldest"]
+nox.options.sessions = ["lint", "imports", "types", "tests", "coverage", "docs", "oldest", "cluster"]
 
 ROOT = Path(__file__).parent
 MEASUREMENTS = ROOT / ".coverage"
@@ -98,6 +98,60 @@ COVERAGE_TESTS = (
         "waking",
     ),
 )
+# The core with a cluster in place of one server. Without those that have servers of their own anyway.
+CLUSTER_TESTS = (
+    *CORE_TESTS,
+    *integration(
+        "batches_and_others",
+        "blocked_loop",
+        "cache_statistics",
+        "callers_task",
+        "cancellation",
+        "cancelled_anywhere",
+        "cluster_moves",
+        "cluster_nodes",
+        "cluster_owners",
+        "cluster_replies",
+        "compression",
+        "event_loops",
+        "events",
+        "fleet",
+        "fork",
+        "guessed_tags",
+        "invalidation",
+        "jobs",
+        "large_values",
+        "lease_ended",
+        "lease_ends",
+        "leases_given_back",
+        "long_keys",
+        "long_loads",
+        "many_hits",
+        "many_stale",
+        "near",
+        "near_own_changes",
+        "near_trouble",
+        "new_entries",
+        "newer_loads",
+        "no_stale_fill",
+        "one_load",
+        "overtaken_refreshes",
+        "races",
+        "reentrant",
+        "refresh",
+        "rows_of_misses",
+        "same_in_other_loops",
+        "same_without_cache",
+        "savepoints",
+        "shared_outcomes",
+        "shared_redis",
+        "step_details",
+        "stored_statistics",
+        "unconfirmed",
+        "unmatched_patterns",
+        "waking",
+    ),
+)
 
 AGAIN = ("-q", "-n", "auto", "--hypothesis-profile", "quick")
 """For tests that `tests` has run already, with all examples."""
@@ -128,6 +182,14 @@ def coverage(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *AGAIN, *COVERAGE_TESTS, env=MEASURED)
     session.run("coverage", "combine", "--quiet", env=MEASURED_FILE)
     session.run("coverage", "report", env=MEASURED_FILE)
+
+
+@nox.session
+def cluster(session: nox.Session) -> None:
+    """Run the tests of the core where what they share is a cluster of two nodes."""
+    session.install("--editable", ".[test]")
+    arguments = session.posargs or CLUSTER_TESTS
+    session.run("python", "-m", "pytest", *AGAIN, *arguments, env={"LANGCACHE_TEST_TOPOLOGY": "cluster"})
 
 
 @nox.session

@@ -13,12 +13,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from langcache_cli.caching import Cache, CachedFunction
 from langcache_cli.caching._protocol.store import Lease, Store
 from langcache_cli.caching._wire.budget import Budget
-from tests.harness.resp import RespConnection
 from tests.integration.cache_support import cache_at
 
 ITEMS = 24
@@ -70,7 +68,6 @@ class Worker:
         self.shared = shared
         self.seed = seed
         self.random = random.Random(seed)
-        self.url = url
         self.read = self._cached()
 
     def _cached(self) -> CachedFunction[[int], int]:
@@ -103,18 +100,17 @@ class Worker:
     async def writer(self, number: int) -> dict[str, int]:
         mine = range(number, ITEMS, WRITERS)
         writes = 0
-        with RespConnection(urlsplit(self.url).port or 0, timeout=20) as bare:
-            while not self.shared.stop[0]:
-                items = await self._change(mine, bare)
-                for item in items:
-                    self.shared.acknowledged[item] = self.shared.versions[item]
-                writes += len(items)
-                # at any moment of the loads
-                await asyncio.sleep(self.random.random() * LONGEST_LOAD_SECONDS)
+        while not self.shared.stop[0]:
+            items = await self._change(mine)
+            for item in items:
+                self.shared.acknowledged[item] = self.shared.versions[item]
+            writes += len(items)
+            # at any moment of the loads
+            await asyncio.sleep(self.random.random() * LONGEST_LOAD_SECONDS)
         await self.cache.aclose()
         return {"writes": writes}
 
-    async def _change(self, mine: range, bare: RespConnection) -> list[int]:
+    async def _change(self, mine: range) -> list[int]:
         how = self.random.choice(("function", "pattern", "type", "bare", "refresh"))
         items = list(mine) if how == "type" else [self.random.choice(mine)]
         for item in items:
@@ -127,7 +123,7 @@ class Worker:
             case "type":
                 await self.cache.invalidate_type("vocabulary")
             case "bare":
-                bare.call("DEL", self.read.key_for(items[0]))
+                await self.cache.client().delete(self.read.key_for(items[0]))
             case "refresh":
                 await self.read.refresh(items[0])
         return items

@@ -107,12 +107,12 @@ OF_THE_VERSION_BEFORE = {
 }
 
 
-async def test_statistics_that_another_version_wrote_are_read(cache, redis_server):
+async def test_statistics_that_another_version_wrote_are_read(one_cache, one_redis):
     now = int(time.time())
     for minute in (now // MINUTE * MINUTE, (now - 120) // MINUTE * MINUTE):
         for name, count in OF_THE_VERSION_BEFORE.items():
-            redis_server.command("HSET", f"cache@stats:m:{minute}", name, count)
-    report = await cache.report()
+            one_redis.command("HSET", f"cache@stats:m:{minute}", name, count)
+    report = await one_cache.report()
     word = report.types["vocabulary"]
     assert [word[name] for name in ("hits", "near", "misses", "loads", "bytes_read")] == [60, 20, 20, 4, 8192]
     assert word.percentile_ms("hit", 100) == 2**10 / 1000
@@ -120,20 +120,20 @@ async def test_statistics_that_another_version_wrote_are_read(cache, redis_serve
     assert report.types["quiz"].counts == {"misses": 2, "of_a_newer_version": 10}
     assert sorted(report.types) == ["quiz", "vocabulary"]
     assert report.total.exported(per_function=False) == {"deferred": 6, "delivered": 4}
-    stats = await cache.stats()
+    stats = await one_cache.stats()
     assert (stats["hits"], stats["misses"], stats["hit_rate"]) == (60, 22, round(60 / 82, 4))
     assert stats["counters"]["near"] == stats["types"]["vocabulary"]["counters"]["near"] == 20
     assert "of_a_newer_version" not in stats["counters"]
 
 
-async def test_statistics_are_written_as_the_version_before_wrote_them(cache, redis_server):
-    database = Database(cache)
+async def test_statistics_are_written_as_the_version_before_wrote_them(one_cache, one_redis):
+    database = Database(one_cache)
     for _ in range(2):
         await database.read(1)
     minutes = {int(time.time()) // MINUTE * MINUTE}
-    await cache.report()
+    await one_cache.report()
     minutes.add(int(time.time()) // MINUTE * MINUTE)
-    hashes = [redis_server.command("HGETALL", f"cache@stats:m:{minute}") for minute in minutes]
+    hashes = [one_redis.command("HGETALL", f"cache@stats:m:{minute}") for minute in minutes]
     (written,) = [dict(zip(found[::2], found[1::2], strict=True)) for found in hashes if found]
     label = b"vocabulary:vocabulary:read:"
     counts = {name.removeprefix(label): int(count) for name, count in written.items()}
