@@ -43,10 +43,17 @@ class ClusterFaults(Faults):
         return self._chance.choice(self._cluster.primaries)
 
     def _wait_until_replaced(self, node: RedisServer, slot: int) -> None:
-        eventually(lambda: self._cluster.owner(slot) is not node, within=REPLACED_SECONDS, every=0.05)
+        eventually(lambda: self._owner(slot) not in (node, None), within=REPLACED_SECONDS, every=0.05)
+
+    def _owner(self, slot: int) -> RedisServer | None:
+        """The primary that has a slot; None while a node says that there is none."""
+        try:
+            return self._cluster.owner(slot)
+        except LookupError:
+            return None
 
     def _slot_of(self, node: RedisServer) -> int:
-        return next(slot for slot in range(0, SLOTS, 7) if self._cluster.owner(slot) is node)
+        return next(slot for slot in range(0, SLOTS, 7) if self._owner(slot) is node)
 
     def kill_primary(self) -> None:
         """kill -9; a replica takes its place, and it comes back, empty, as a replica of that."""
@@ -93,7 +100,7 @@ class ClusterFaults(Faults):
         for slot in self._chance.sample(
             slots := sorted({*map(slot_of, keys)}), min(len(slots), SLOTS_AT_ONCE)
         ):
-            others = [node for node in self._cluster.primaries if node is not self._cluster.owner(slot)]
+            others = [node for node in self._cluster.primaries if node is not self._owner(slot)]
             self._cluster.migrate(slot, self._chance.choice(others))
 
     def flush_node(self) -> None:
