@@ -15,6 +15,7 @@ from typing import Any, Self
 import psutil
 
 from tests.harness.cluster_node import (
+    SLOTS,
     becomes_replica,
     connected_ports,
     is_linked,
@@ -22,6 +23,7 @@ from tests.harness.cluster_node import (
     key_in,
     node_id,
     open_slots,
+    share,
     slot_rows,
     write_once,
 )
@@ -30,7 +32,6 @@ from tests.harness.ports import LOCALHOST
 from tests.harness.redis_server import RedisServer
 from tests.harness.resp import Argument, Reply, RespError
 
-SLOTS = 16384
 HOPS = 5
 FORM_SECONDS = 30.0
 SETTLE_SECONDS = 30.0
@@ -136,7 +137,7 @@ class RedisCluster:
         for place, node in enumerate(self.nodes):
             node.command("CLUSTER", "SET-CONFIG-EPOCH", place + 1)
         for place, node in enumerate(primaries):
-            node.command("CLUSTER", "ADDSLOTS", *_share(place, self._n_primaries))
+            node.command("CLUSTER", "ADDSLOTS", *share(place, self._n_primaries))
         self._meet()
         for place, node in enumerate(self.nodes[self._n_primaries :]):
             primary = node_id(primaries[place % self._n_primaries])
@@ -180,7 +181,7 @@ class RedisCluster:
         eventually(has_taken_over, within=SETTLE_SECONDS)
         return replica
 
-    def migrate(self, slot: int, to: RedisServer, pause: Callable[[], object] | None = None) -> int:
+    def migrate(self, slot: int, to: RedisServer, pause: Callable[[], object] = lambda: None) -> int:
         """Move a slot, key by key; returns how many keys were moved.
 
         `pause` is called between all steps: after the slot was opened, after each key, before it is closed.
@@ -191,11 +192,11 @@ class RedisCluster:
             target_id = node_id(to)
             taking.call("CLUSTER", "SETSLOT", slot, "IMPORTING", node_id(source))
             giving.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
-            _call(pause)
+            pause()
             while key := key_in(giving, slot):
                 giving.call("MIGRATE", LOCALHOST, to.port, key, 0, MIGRATE_MS, "REPLACE")
                 moved += 1
-                _call(pause)
+                pause()
             taking.call("CLUSTER", "SETSLOT", slot, "NODE", target_id)
             giving.call("CLUSTER", "SETSLOT", slot, "NODE", target_id)
         for node in self.primaries:
@@ -291,14 +292,5 @@ class RedisCluster:
         return next(node for node in self.nodes if node.port == port)
 
 
-def _share(place: int, count: int) -> range:
-    return range(place * SLOTS // count, (place + 1) * SLOTS // count)
-
-
 def _stopped(node: RedisServer) -> bool:
     return psutil.Process(node.pid).status() == psutil.STATUS_STOPPED
-
-
-def _call(pause: Callable[[], object] | None) -> None:
-    if pause is not None:
-        pause()

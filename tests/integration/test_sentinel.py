@@ -8,8 +8,9 @@ import pytest
 from langcache_cli.caching._wire.connection import SUPPORTS_PUSH
 from tests.harness.polling import aeventually, eventually
 from tests.harness.sentinels import SERVICE
+from tests.harness.shared_redis import clients_of
 from tests.integration.cache_support import Database, cache_at
-from tests.integration.sentinel_support import IN_TIME, clients_of, is_stored, stopped
+from tests.integration.sentinel_support import IN_TIME, is_stored, stopped
 from tests.integration.strict_python import complaints_of_python, run_python
 
 

@@ -9,8 +9,9 @@ import pytest
 from langcache_cli.caching._deployment.sentinel import watch
 from tests.harness.polling import aeventually
 from tests.harness.sentinels import SentinelSet
+from tests.harness.shared_redis import clients_of
 from tests.integration.cache_support import Database
-from tests.integration.sentinel_support import IN_TIME, clients_of, is_stored, stopped
+from tests.integration.sentinel_support import IN_TIME, is_stored, stopped
 
 FAILOVER_SECONDS = 30.0
 """On a busy machine; mostly it takes three."""

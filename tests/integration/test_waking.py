@@ -9,7 +9,8 @@ import pytest
 
 from langcache_cli.caching._loading import remote_load
 from tests.harness.polling import aeventually
-from tests.integration.cache_support import Database, clients_of, waiting
+from tests.harness.shared_redis import clients_of
+from tests.integration.cache_support import Database, waiting
 
 CALLS = 20
 

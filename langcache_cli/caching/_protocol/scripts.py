@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
@@ -123,14 +123,12 @@ async def run_scripts(
     if unknown:
         # EVAL makes a node remember the digest, which the later runs use
         unique = {index: (portions[index][0], server.source_of(portions[index][1].key)) for index in unknown}
-        first = {unique[index]: index for index in reversed(unknown)}
-        again = [
-            lua.by_source(run) if first[unique[index]] == index else lua.by_digest(run)
-            for index in unknown
-            for lua, run in [portions[index]]
-        ]
-        for index, reply in zip(unknown, await server.call_many(again, budget=budget), strict=True):
-            replies[index] = reply
+        by_source = set({unique[index]: index for index in reversed(unknown)}.values())
+        await _run_again(server, portions, replies, unknown, by_source=by_source, budget=budget)
+        # a slot that is on its way is served by two nodes, of which the other knows no script yet
+        unknown = [index for index in unknown if _is_noscript(replies[index])]
+        if unknown:
+            await _run_again(server, portions, replies, unknown, by_source=unknown, budget=budget)
     results: list[Any] = []
     for (_, run), reply in zip(portions, replies, strict=True):
         results += reply if isinstance(reply, list) else [reply] * run.n_keys
@@ -139,6 +137,25 @@ async def run_scripts(
         return [results]
     of_steps = iter(results)
     return [list(islice(of_steps, len(step.keys))) for step in steps]
+
+
+async def _run_again(
+    server: Server,
+    portions: Sequence[tuple[Script, Run]],
+    replies: list[Any],
+    unknown: Sequence[int],
+    *,
+    by_source: Container[int],
+    budget: Budget,
+) -> None:
+    """Run some portions again, those in ``by_source`` with their source, and replace their replies."""
+    commands = [
+        lua.by_source(run) if index in by_source else lua.by_digest(run)
+        for index in unknown
+        for lua, run in [portions[index]]
+    ]
+    for index, reply in zip(unknown, await server.call_many(commands, budget=budget), strict=True):
+        replies[index] = reply
 
 
 async def _run_for_one_key(server: Server, steps: Sequence[Step], budget: Budget) -> list[list[Any]]:
