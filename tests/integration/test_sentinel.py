@@ -34,7 +34,7 @@ async def test_those_who_wait_are_woken_by_the_primary(sentinel_set, open_cache)
     await aeventually(lambda: first.reads[1])
     waiting = asyncio.create_task(other.read(1))
     if SUPPORTS_PUSH:
-        await aeventually(lambda: other_cache.runtime().key_watch._node.connection is not None)
+        await aeventually(lambda: other_cache.runtime().key_watch._nodes)
     first.gate.open()
     assert await waiting == await loading == [1, 0]
     assert other.reads[1] == 0

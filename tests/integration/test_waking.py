@@ -22,6 +22,11 @@ def patient(monkeypatch):
         monkeypatch.setattr(remote_load, pause, 600.0)
 
 
+def only_node(watch):
+    [node] = watch._nodes.values()
+    return node
+
+
 async def wait_for_theirs(open_cache, url=None, **options):
     """A load that is held in one cache, and calls of another that wait for it and are woken by a change."""
     caches = [open_cache() if url is None else open_cache(url) for _ in range(2)]
@@ -97,9 +102,9 @@ async def test_a_lost_connection_wakes_calls_and_they_are_watched_over_the_next(
     server = own_redis()
     theirs, ours, loading, calls = await wait_for_theirs(open_cache, server.url)
     watch = ours.cache.runtime().key_watch
-    made = watch._node.connections_made
-    watch._node.connection.abort()
-    await aeventually(lambda: watch._node.connections_made > made and is_tracked(ours.cache))
+    made = only_node(watch).connections_made
+    only_node(watch).connection.abort()
+    await aeventually(lambda: only_node(watch).connections_made > made and is_tracked(ours.cache))
     theirs.gate.open()
     async with asyncio.timeout(10):
         assert await asyncio.gather(loading, *calls) == [[1, 0]] * (CALLS + 1)

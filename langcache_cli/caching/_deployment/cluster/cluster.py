@@ -7,7 +7,9 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from langcache_cli.caching._admission import Admission
+from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
+from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
 from langcache_cli.caching._deployment.cluster.exchange import Item, exchange
 from langcache_cli.caching._deployment.cluster.router import Router
 from langcache_cli.caching._deployment.cluster.slots import slot_of
@@ -58,6 +60,7 @@ class Cluster(Server):
             on_moved: Called with the slots that have got another owner.
         """
         super().__init__(str(target), timeout=timeout, clock=IdleClock())
+        self._target = target
         self._loop = asyncio.get_running_loop()
         self._abandoned = False
         self._turn: Turn | None = None
@@ -171,6 +174,11 @@ class Cluster(Server):
     def source_of(self, key: str, /) -> Hashable:
         """Which node serves a key, as far as is known."""
         return self.topology.slots[slot_of(key)] if self.topology.slots else None
+
+    def address_of(self, key: str, /) -> RedisAddress:
+        """See `Server`."""
+        node = self.router.node_of_slot(slot_of(key))
+        return node.node.address if isinstance(node, ClusterNode) else self._target.server
 
     async def nodes(self) -> Sequence[Node]:
         """The primaries.
