@@ -50,7 +50,7 @@ class PlainValues:
         self._remember(keys)
         runtime, full_keys = self._context.runtime(), [self._context.namespace.key(key) for key in keys]
         max_bytes = self._context.settings.max_decompressed_bytes
-        found = await runtime.read_if_allowed(lambda: _read(runtime.store, full_keys, max_bytes))
+        found = await runtime.read_if_allowed(full_keys, lambda: _read(runtime.store, full_keys, max_bytes))
         if found is None:
             await runtime.admission.admitted()
             return dict.fromkeys(keys, MISSING)

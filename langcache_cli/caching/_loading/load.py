@@ -67,6 +67,10 @@ class Load:
         """Look up what is stored now; raises like `Store.look_up`."""
         return await self.runtime.store.look_up(self.key, self.budget, tag_keys=self.tag_keys)
 
+    def may_read(self) -> bool:
+        """False while an invalidation that concerns the entry is unconfirmed; see `Runtime.may_read`."""
+        return self.runtime.may_read((self.key, *self.tag_keys))
+
     # -- with a lease --
 
     async def load_if_absent(self, lease: Lease, seen: Seen) -> LoadResult:
@@ -137,7 +141,7 @@ class Load:
                 late = Lease(self.key, successor.id)
                 await self.runtime.store.release([late], self.budget, entries_too=False)
             seen = await self.look_up()
-        found = seen.parse() if self.runtime.may_read() else None
+        found = seen.parse() if self.may_read() else None
         if isinstance(found, Entry) and (decoded := await self.decoded(found)):
             return LoadResult(decoded[0], found)
         return refused

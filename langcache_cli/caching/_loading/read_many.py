@@ -87,7 +87,7 @@ async def read_many(
     started = runtime.loop.time()
     distinct = list(dict.fromkeys(chain.from_iterable(tag_keys))) if tag_keys is not None else []
     wanted = [*keys, *distinct] if distinct else keys
-    found = await runtime.read_if_allowed(lambda: runtime.store.values_of(wanted, budget))
+    found = await runtime.read_if_allowed(wanted, lambda: runtime.store.values_of(wanted, budget))
     if found is None:
         return None
     versions = dict(zip(distinct, found[len(keys) :], strict=True))

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from langcache_cli.caching._clock import new_id, new_ids, now_ms
+from langcache_cli.caching._deployment.confirmation import Removal
 from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._protocol.entry import (
@@ -227,10 +228,14 @@ class Store:
         """Stop serving old entries whose leases were lost to another load; that load keeps its leases."""
         return await self._run("withdraw", leases, *self._taking(leases), budget=budget)
 
-    async def invalidate(self, keys: Sequence[str], budget: Budget) -> int:
-        """Remove keys: entries with the right to store loads of them under way, and versions of tags."""
+    async def invalidate(self, keys: Sequence[str], budget: Budget) -> Removal:
+        """Remove keys: entries with the right to store loads of them under way, and versions of tags.
+
+        Raises:
+            ServerReplyError: Redis refuses.
+        """
         self.known_tags.forget(keys)
-        return await self.server.remove(keys, budget=budget)
+        return await self.server.removal(keys, budget=budget)
 
     async def _run(
         self, step: str, leases: Sequence[Lease], *columns: Column, budget: Budget | None

@@ -9,11 +9,12 @@ from typing import Any
 from langcache_cli.caching._admission import Admission
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._deployment.cluster.exchange import Item, exchange
+from langcache_cli.caching._deployment.cluster.removals import removal_of, removals, removed
 from langcache_cli.caching._deployment.cluster.router import Router
-from langcache_cli.caching._deployment.cluster.slots import slot_of
+from langcache_cli.caching._deployment.cluster.slots import SLOTS, bits_of, slot_of
 from langcache_cli.caching._deployment.cluster.turn import KEYS_PER_TURN, Turn
-from langcache_cli.caching._deployment.confirmation import Confirmation
-from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE, Command, Layout, Server
+from langcache_cli.caching._deployment.confirmation import Removal
+from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE, Command, Layout, Server, Share
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
@@ -55,7 +56,7 @@ class Cluster(Server):
             timeout: Seconds that a command may take when its caller passes no budget.
             connect: Opens a connection.
             on_connect: Called with each new connection to a node.
-            on_moved: Called with the slots that have got another owner.
+            on_moved: Called with the slots that have got another owner; with none when they become known.
         """
         super().__init__(str(target), timeout=timeout, clock=IdleClock())
         self._loop = asyncio.get_running_loop()
@@ -144,20 +145,42 @@ class Cluster(Server):
     async def remove(self, keys: Sequence[str | bytes], *, budget: Budget | None = None) -> int:
         """Remove keys; returns how many there were.
 
-        A MIGRATE whose answer was lost leaves a key on both nodes. ``EXISTS`` shows whether the slot is on
-        its way, and if so the key is removed from the other node, too.
-
         Raises:
             CacheUnavailableError: Not all were confirmed within the budget.
             ServerReplyError: A node refuses.
         """
-        items = [Item(key, [("UNLINK", key), ("EXISTS", key)]) for key in keys]
-        removed = 0
-        for item, (reply, _) in zip(items, await self._exchanged(items, budget), strict=True):
-            if isinstance(reply, ServerReplyError):
-                raise reply
-            removed += bool(reply or any(item.earlier))
-        return removed
+        items = removals(keys)
+        for replies in await self._exchanged(items, budget):
+            for reply in replies:
+                if isinstance(reply, ServerReplyError):
+                    raise reply
+        return sum(map(removed, items))
+
+    async def removal(self, keys: Sequence[str], *, budget: Budget | None = None) -> Removal:
+        """See `Server`. Keys of a node that is away are unreached, the others are removed.
+
+        Raises:
+            CacheUnavailableError: The slots are not known.
+        """
+        items = removals(keys)
+        await self._send(items, budget)
+        return removal_of(keys, items, self.topology)
+
+    def shares(self) -> Sequence[Share]:
+        """See `Server`."""
+        slots = self.topology.slots
+        of_node: dict[Node, list[int]] = {}
+        for slot in range(SLOTS) if slots else ():
+            if (node := slots[slot]) is not None:
+                of_node.setdefault(node.node, []).append(slot)
+        return [Share(node, bits_of(own)) for node, own in of_node.items()]
+
+    def share_of(self, connection: BatchedConnection) -> Share | None:
+        """See `Server`."""
+        for node in self.topology.primaries:
+            if node.latest is connection:
+                return next((share for share in self.shares() if share.node is node.node), None)
+        return None
 
     def source_of(self, key: str, /) -> Hashable:
         """Which node serves a key, as far as is known."""
@@ -179,19 +202,28 @@ class Cluster(Server):
         own = frozenset([_own_slots(reply) for reply in replies if isinstance(reply, bytes)])
         return Layout(own, self.router.redirects, is_moving=any("[" in line for line in own))
 
-    async def connect(self) -> None:
-        """Make sure that the slots are known."""
+    async def connect(self, slots: int) -> None:
+        """Connect to all nodes that have some of these slots.
+
+        Raises:
+            CacheUnavailableError: Not all can be used.
+        """
         await self.router.known(self.clock.time() + self.timeout)
+        owners = {share.node for share in self.shares() if share.slots & slots}
+        wanted = [node for node in self.topology.primaries if node.node in owners and not node.is_connected]
+        results = await asyncio.gather(*[one.node.connect() for one in wanted], return_exceptions=True)
+        for node, result in zip(wanted, results, strict=True):
+            if isinstance(result, BaseException):
+                self.topology.refresh_soon(avoid=node)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
 
     def raise_if_not_serving(self, replies: Sequence[Any]) -> None:
         """Each node has acted on its own replies."""
         for reply in replies:
             if isinstance(reply, ServerReplyError) and reply.code in NOT_SERVING:
                 raise self.unavailable(str(reply)) from reply
-
-    def confirmation(self) -> Confirmation:
-        """See `Server`."""
-        return Confirmation(None)
 
     def abandon(self) -> Sequence[asyncio.Task[Any]]:
         """Drop all connections for good; see `Node.abandon`."""
@@ -221,17 +253,25 @@ class Cluster(Server):
         Raises:
             CacheUnavailableError: Of the first item without.
         """
-        budget = budget or Budget(self.timeout)
-        started = self.clock.time()
-        await self.router.known(started + budget.left)
-        budget.left -= self.clock.time() - started
-        await exchange(items, self.router, budget)
+        await self._send(items, budget)
         replies: list[list[Any]] = []
         for item in items:
             if not isinstance(item.reply, list):
                 raise item.reply or self.unavailable("Redis did not answer")
             replies.append(item.reply)
         return replies
+
+    async def _send(self, items: Sequence[Item], budget: Budget | None) -> None:
+        """Set the reply of each item.
+
+        Raises:
+            CacheUnavailableError: The slots are not known.
+        """
+        budget = budget or Budget(self.timeout)
+        started = self.clock.time()
+        await self.router.known(started + budget.left)
+        budget.left -= self.clock.time() - started
+        await exchange(items, self.router, budget)
 
 
 def _own_slots(reply: bytes) -> str:

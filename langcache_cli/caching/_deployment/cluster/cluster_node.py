@@ -56,6 +56,8 @@ class ClusterNode:
         self._on_trouble = on_trouble
         self._loop = asyncio.get_running_loop()
         self._waits_for_connection: list[tuple[Wanted, bool]] = []
+        self.latest: BatchedConnection | None = None
+        """The latest connection, from before it is used."""
         self.heard_at = float("-inf")
         """When it answered last, by the clock of the event loop."""
 
@@ -157,6 +159,7 @@ class ClusterNode:
                 connection.abort()  # what was sent behind this question is not believed
                 self._on_trouble(self)
 
+        self.latest = connection
         with contextlib.suppress(ConnectionLostError):  # the next request finds out
             connection.send_at_once(MY_ID, [receive])
 
