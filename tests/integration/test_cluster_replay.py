@@ -1,4 +1,4 @@
-"""What another node must have, too: the invalidations of the last minute, where slots have got another owner."""
+"""What another node must have, too: the invalidations of the last minute, where slots have another owner."""
 
 import asyncio
 
