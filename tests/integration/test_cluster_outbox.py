@@ -1,32 +1,20 @@
 """Invalidations on a cluster: a node that is away keeps only what it has to confirm itself."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
 from langcache_cli.caching import Cache, CacheUnavailableError
 from tests.harness.polling import aeventually
-from tests.harness.redis_cluster import RedisCluster
 from tests.integration.cache_support import Database
 from tests.integration.cluster_support import counted, items_on, one_on_each, pending
 
 QUICK = {"operation_timeout": 0.5}
 
 
-@pytest.fixture(scope="module")
-def _cluster() -> Iterator[RedisCluster]:
-    with RedisCluster(3, 0, node_timeout=60_000) as cluster:
-        yield cluster
-
-
 @pytest.fixture
-def cluster(_cluster: RedisCluster) -> Iterator[RedisCluster]:
-    """Three primaries without replicas: none is replaced, and a short stop is noticed by no other."""
-    _cluster.flush()
-    yield _cluster
-    for node in _cluster.nodes:
-        _cluster.cont(node)
+def cluster(bare_cluster):
+    return bare_cluster
 
 
 @pytest.fixture

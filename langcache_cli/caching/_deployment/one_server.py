@@ -12,7 +12,7 @@ from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._deployment.cluster.slots import ALL_SLOTS
 from langcache_cli.caching._deployment.confirmation import Confirmation, Removal
 from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE, Command, Server, Share
-from langcache_cli.caching._errors import ServerReplyError
+from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
@@ -88,6 +88,13 @@ class OneServer(Server):
     async def lookup(self, keys: KeyAndTags, *, budget: Budget | None = None) -> Any:
         """See `Server`."""
         return await self.node.exchange(lambda connection: connection.lookup(keys), budget)
+
+    async def lookup_each(
+        self, keys: Sequence[str], *, budget: Budget | None = None
+    ) -> list[bytes | CacheError | None]:
+        """See `Server`."""
+        found = await self.lookup(tuple(keys), budget=budget)
+        return found if len(keys) > 1 else [found]
 
     async def call_many(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
         """See `Server`."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from langcache_cli.caching._admission import Admission
 from langcache_cli.caching._deployment.confirmation import Removal
-from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
+from langcache_cli.caching._errors import CacheError, CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
@@ -107,6 +107,16 @@ class Server(ABC):
             ServerReplyError: The reply is an error.
         """
 
+    @abstractmethod
+    async def lookup_each(
+        self, keys: Sequence[str], *, budget: Budget | None = None
+    ) -> list[bytes | CacheError | None]:
+        """The values of keys; None for no value, an error in the place of one whose node is away.
+
+        Raises:
+            CacheError: No node was reached.
+        """
+
     async def call(self, *command: Argument, budget: Budget | None = None) -> Any:
         """Send one command about one key, and return its reply.
 
@@ -121,6 +131,14 @@ class Server(ABC):
     @abstractmethod
     async def call_many(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
         """Send commands, each about one key; error replies are returned in their place."""
+
+    async def call_each(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
+        """`call_many` where that is possible.
+
+        For commands about keys of nodes that are away there is a `CacheUnavailableError` in the place of the
+        reply; it is raised if no node was reached.
+        """
+        return await self.call_many(commands, budget=budget)
 
     @abstractmethod
     async def transaction(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:

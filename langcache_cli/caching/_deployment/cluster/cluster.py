@@ -9,13 +9,14 @@ from typing import Any
 from langcache_cli.caching._admission import Admission
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._deployment.cluster.exchange import Item, exchange
+from langcache_cli.caching._deployment.cluster.layout import layout_of, share_of, shares_of
 from langcache_cli.caching._deployment.cluster.removals import removal_of, removals, removed
 from langcache_cli.caching._deployment.cluster.router import Router
-from langcache_cli.caching._deployment.cluster.slots import SLOTS, bits_of, slot_of
+from langcache_cli.caching._deployment.cluster.slots import slot_of
 from langcache_cli.caching._deployment.cluster.turn import KEYS_PER_TURN, Turn
 from langcache_cli.caching._deployment.confirmation import Removal
 from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE, Command, Layout, Server, Share
-from langcache_cli.caching._errors import ServerReplyError
+from langcache_cli.caching._errors import CacheError, CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
@@ -25,9 +26,6 @@ from langcache_cli.caching._wire.failures import NOT_SERVING
 from langcache_cli.caching._wire.handshake import connect
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.node import Node
-
-SLOT_FIELDS = 8
-"""In a line of ``CLUSTER NODES`` the slots follow so many other fields."""
 
 KEY_PLACES = {"EVAL": 3, "EVALSHA": 3}
 """Where the key of a command stands; second in all others."""
@@ -96,12 +94,8 @@ class Cluster(Server):
 
     def try_lookup(self, keys: KeyAndTags) -> asyncio.Future[Any] | None:
         """`lookup` as a bare future, within `timeout`; None if it cannot be sent now."""
-        turn = self._turn
-        if turn is None or turn.full:
-            if self._abandoned or not self.topology.slots:
-                return None
-            turn = self._new_turn()
-        return turn.add(keys)
+        turn = self._open_turn()
+        return None if turn is None else turn.add(keys)
 
     async def lookup(self, keys: KeyAndTags, *, budget: Budget | None = None) -> Any:
         """The value of one key, or the list of values of several; None for no value.
@@ -125,6 +119,29 @@ class Cluster(Server):
         finally:
             budget.left = deadline - self.clock.time()
 
+    async def lookup_each(
+        self, keys: Sequence[str], *, budget: Budget | None = None
+    ) -> list[bytes | CacheError | None]:
+        """See `Server`."""
+        budget = budget or Budget(self.timeout)
+        deadline = self.clock.time() + budget.left
+        await self.router.known(deadline)
+        turn = self._open_turn()
+        if turn is None:
+            raise self.unavailable("the cache was closed")
+        each = turn.add_each(keys)
+        late = self.unavailable("Redis did not answer in time")
+        timer = self.clock.call_after(
+            deadline - self.clock.time(),
+            lambda: each.end(late),
+            give_up=lambda: each.end(self.too_busy()),
+        )
+        try:
+            return _some(await each.caller)
+        finally:
+            timer.cancel()
+            budget.left = deadline - self.clock.time()
+
     # -- commands --
 
     async def call_many(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
@@ -135,6 +152,13 @@ class Cluster(Server):
         """
         items = [Item(_key(command), [command]) for command in commands]
         return [replies[0] for replies in await self._exchanged(items, budget)]
+
+    async def call_each(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
+        """See `Server`."""
+        items = [Item(_key(command), [command]) for command in commands]
+        await self._send(items, budget)
+        silent = self.unavailable("Redis did not answer")
+        return _some([one.reply[0] if isinstance(one.reply, list) else one.reply or silent for one in items])
 
     async def transaction(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
         """Send commands about one key as one transaction; see `Node.transaction`."""
@@ -168,19 +192,11 @@ class Cluster(Server):
 
     def shares(self) -> Sequence[Share]:
         """See `Server`."""
-        slots = self.topology.slots
-        of_node: dict[Node, list[int]] = {}
-        for slot in range(SLOTS) if slots else ():
-            if (node := slots[slot]) is not None:
-                of_node.setdefault(node.node, []).append(slot)
-        return [Share(node, bits_of(own)) for node, own in of_node.items()]
+        return shares_of(self.topology)
 
     def share_of(self, connection: BatchedConnection) -> Share | None:
         """See `Server`."""
-        for node in self.topology.primaries:
-            if node.latest is connection:
-                return next((share for share in self.shares() if share.node is node.node), None)
-        return None
+        return share_of(self.topology, connection)
 
     def source_of(self, key: str, /) -> Hashable:
         """Which node serves a key, as far as is known."""
@@ -197,10 +213,7 @@ class Cluster(Server):
 
     async def layout(self, budget: Budget | None = None) -> Layout:
         """See `Server`."""
-        asked = [node.call("CLUSTER", "NODES", budget=budget) for node in await self.nodes()]
-        replies = await asyncio.gather(*asked, return_exceptions=True)
-        own = frozenset([_own_slots(reply) for reply in replies if isinstance(reply, bytes)])
-        return Layout(own, self.router.redirects, is_moving=any("[" in line for line in own))
+        return await layout_of(await self.nodes(), self.router.redirects, budget)
 
     async def connect(self, slots: int) -> None:
         """Connect to all nodes that have some of these slots.
@@ -231,6 +244,15 @@ class Cluster(Server):
         return self.router.close()
 
     # -- inside --
+
+    def _open_turn(self) -> Turn | None:
+        """The turn that takes further keys; None if the slots are not known."""
+        turn = self._turn
+        if turn is None or turn.full:
+            if self._abandoned or not self.topology.slots:
+                return None
+            turn = self._new_turn()
+        return turn
 
     def _new_turn(self) -> Turn:
         def ended() -> None:
@@ -274,13 +296,15 @@ class Cluster(Server):
         await exchange(items, self.router, budget)
 
 
-def _own_slots(reply: bytes) -> str:
-    """The id and the slots of the node that answered ``CLUSTER NODES``; those on their way in brackets."""
-    for line in reply.decode("utf-8", "replace").splitlines():
-        fields = line.split()
-        if len(fields) > SLOT_FIELDS and "myself" in fields[2]:
-            return " ".join([fields[0], *fields[SLOT_FIELDS:]])
-    return ""
+def _some(replies: list[Any]) -> list[Any]:
+    """Replies, with errors in the place of those that no node has given.
+
+    Raises:
+        CacheUnavailableError: No node was reached.
+    """
+    if replies and all(isinstance(reply, CacheUnavailableError) for reply in replies):
+        raise replies[0]
+    return replies
 
 
 def _key(command: Command) -> str | bytes:
