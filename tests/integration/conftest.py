@@ -112,4 +112,5 @@ def bare_cluster(_bare_cluster: RedisCluster) -> Iterator[RedisCluster]:
     _bare_cluster.flush()
     yield _bare_cluster
     for node in _bare_cluster.nodes:
-        _bare_cluster.cont(node)
+        if node.running:
+            _bare_cluster.cont(node)
