@@ -138,9 +138,7 @@ class Delivery:
             except CacheError as error:
                 return error
             for confirmed, server in removal.confirmed:
-                self._count(
-                    "delivered", self._outbox.delivered({key: waiting[key] for key in confirmed}, server)
-                )
+                self._delivered(self._outbox.delivered({key: waiting[key] for key in confirmed}, server))
             if removal.problem is not None:
                 return removal.problem
         return None
@@ -162,10 +160,14 @@ class Delivery:
         except CacheError as error:
             return error
         for done, server in swept.confirmed:
-            self._count("delivered", self._outbox.delivered(selections, server, slots=done))
+            self._delivered(self._outbox.delivered(selections, server, slots=done))
         if swept.left and swept.problem is None:
             return self._server.unavailable("no node serves some of the slots")
         return swept.problem
+
+    def _delivered(self, number: int) -> None:
+        if number:
+            self._count("delivered", number)
 
     def _connection_ended(self) -> None:
         """Also in an idle process, the next server gets what this one has confirmed lately."""
@@ -179,9 +181,13 @@ class Delivery:
         Raises:
             CacheUnavailableError: No connection.
         """
-        if self._outbox.has_recent():
-            await self._server.connect(self._outbox.recent_slots())
-        self._is_cut_off = False
+        self._is_cut_off = False  # first: another connection may end meanwhile
+        try:
+            if self._outbox.has_recent():
+                await self._server.connect(self._outbox.recent_slots())
+        except CacheError:
+            self._is_cut_off = True
+            raise
 
     def _start(self) -> None:
         self._timer = None

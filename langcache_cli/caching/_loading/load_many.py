@@ -192,7 +192,7 @@ class LoadMany:
         writer = self.leases.writer(load_seconds=(loop.time() - started) / len(keys))
         await self.leases.admission.admitted(first=True)
         self.beside = dict(zip(away, values[len(leases) :], strict=True))
-        del values[len(leases) :]
+        values = values[: len(leases)]
         loaded = [(place, value) for place, value in enumerate(values) if not isinstance(value, Exception)]
         results: Outcomes = list(values)
         of_entries = iter(loaded)

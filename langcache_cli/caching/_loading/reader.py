@@ -153,7 +153,7 @@ class Reader:
 
     async def _admitted_unless_bypassed(self, line: Line | None, keys: KeyAndTags) -> None:
         """`Admission.admitted` for a call that has to connect; `Load.bypass` has it for the others."""
-        if self._may_read(keys) and self._server.usable(keys[0]):
+        if self._may_read(keys) and not self._server.is_down:
             await self._admission.admitted(line)
 
     def near_answer(self, near: NearReads, key_args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
