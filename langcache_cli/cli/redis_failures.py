@@ -63,9 +63,7 @@ REPLIES: Final[dict[str, _Cause]] = {
     "MASTERDOWN": _Cause(
         ExitCode.TRY_LATER, "REDIS_URL names a replica that has lost its primary; set it to a primary."
     ),
-    "CLUSTERDOWN": _Cause(
-        ExitCode.TRY_LATER, "The cluster is down or heals; redis-cli CLUSTER INFO on a node says more."
-    ),
+    "CLUSTERDOWN": _CLUSTER,
     "MOVED": _CLUSTER,
     "ASK": _CLUSTER,
 }

@@ -25,7 +25,7 @@ async def test_an_invalidation_that_redis_did_not_confirm_raises_if_it_is_not_to
     cache = open_cache(url_of(outage), defer_invalidations=False)
     database = Database(cache)
     await database.read(1)
-    cache.runtime().bulk_server.timeout = 0.2
+    cache.runtime().bulk_server.node.timeout = 0.2
     outage.fault()
     if name == "out of memory":  # removing needs no memory
         assert await database.read.invalidate(1)
