@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from langcache_cli.caching import Cache
+from tests.harness.redis_cluster import RedisCluster
 from tests.harness.redis_server import RedisServer
 from tests.integration.cache_support import Database, cache_at, leftover_tasks
 from tests.integration.outage import Outage
@@ -104,3 +105,19 @@ def break_it(own_redis, fault_proxy) -> Callable[[str], Outage]:
         return Outage(server, fault_proxy(server.port), name)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def _bare_cluster() -> Iterator[RedisCluster]:
+    with RedisCluster(3, 0, node_timeout=60_000) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def bare_cluster(_bare_cluster: RedisCluster) -> Iterator[RedisCluster]:
+    """Three primaries without replicas: none is replaced, and a short stop is noticed by no other."""
+    _bare_cluster.flush()
+    yield _bare_cluster
+    for node in _bare_cluster.nodes:
+        if node.running:
+            _bare_cluster.cont(node)

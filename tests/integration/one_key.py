@@ -3,7 +3,8 @@
 from typing import Any
 
 from langcache_cli.caching._protocol.entry import Entry
-from langcache_cli.caching._protocol.store import Lease, Seen, Store, raise_errors
+from langcache_cli.caching._protocol.results import raise_errors
+from langcache_cli.caching._protocol.store import Lease, Seen, Store
 from langcache_cli.caching._wire.budget import Budget
 
 

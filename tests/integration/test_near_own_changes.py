@@ -104,7 +104,7 @@ async def test_a_warm_that_withdraws_it(database):
     assert not in_memory(database)
 
 
-async def test_nothing_is_served_from_memory_while_an_invalidation_is_unconfirmed(database):
-    database.cache.runtime().outbox.defer(["cache:user_stats:elsewhere"])
+async def test_what_an_unconfirmed_invalidation_concerns_is_not_served_from_memory(database):
+    database.cache.runtime().outbox.defer([database.read.key_for(1)])
     assert in_memory(database)
     assert await database.read(1) == [1, 1]

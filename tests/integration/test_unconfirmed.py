@@ -1,6 +1,6 @@
-"""While an invalidation of this process is unconfirmed it believes nothing that Redis holds.
+"""What an unconfirmed invalidation of this process concerns is not read from Redis; all else is.
 
-Not even what it asked for before: each answer is judged when it arrives.
+Not even what was asked for before: each answer is judged when it arrives.
 """
 
 import asyncio
@@ -8,16 +8,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from langcache_cli.caching import Cache, cached_many
+from langcache_cli.caching import cached_many
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database, waiting
 
-FOREIGN = "cache:user_stats:elsewhere"
 
-
-def leave_unconfirmed(cache: Cache) -> None:
+def leave_unconfirmed(database: Database, item: int = 1) -> None:
     """As after an invalidation that Redis did not answer; the next call begins to deliver it."""
-    cache.runtime().outbox.defer([FOREIGN])
+    database.cache.runtime().outbox.defer([database.read.key_for(item)])
 
 
 async def stored_elsewhere(open_cache, item: int = 1) -> None:
@@ -31,7 +29,7 @@ async def test_a_look_up_under_way_is_not_used(cache, open_cache):
     await cache.ping()
     call = asyncio.create_task(database.read(1))
     await asyncio.sleep(0)  # it has asked
-    leave_unconfirmed(cache)
+    leave_unconfirmed(database)
     assert await call == [1, 1]
 
 
@@ -41,7 +39,7 @@ async def test_the_look_up_that_opens_a_connection_is_not_used(cache, open_cache
     await stored_elsewhere(open_cache)
     call = asyncio.create_task(database.read(1))
     await asyncio.sleep(0)
-    leave_unconfirmed(cache)
+    leave_unconfirmed(database)
     assert await call == [1, 1]
 
 
@@ -56,7 +54,7 @@ async def test_the_look_up_of_a_batch_is_not_used(cache, open_cache):
     await cache.ping()
     call = asyncio.create_task(read_many([1]))
     await asyncio.sleep(0)
-    leave_unconfirmed(cache)
+    leave_unconfirmed(database)
     assert await call == [[1, 1]]
 
 
@@ -67,7 +65,7 @@ async def test_the_result_of_a_load_elsewhere_is_not_used(cache, open_cache):
     await theirs.gate.reached()
     call = asyncio.create_task(ours.read(1))
     await aeventually(lambda: waiting(cache) == 1)
-    leave_unconfirmed(cache)
+    leave_unconfirmed(ours)
     theirs.gate.open()
     assert await load == [1, 0]
     assert await call == [1, 1]
@@ -85,6 +83,6 @@ async def test_the_entry_in_the_place_of_a_refused_one_is_used_only_if(
     await ours.gate.reached()
     assert await theirs.read.refresh(1) == [1, 0]  # perhaps from a replica that lags
     if not confirmed:
-        leave_unconfirmed(cache)
+        leave_unconfirmed(ours)
     ours.gate.open()
     assert await call == expected

@@ -2,8 +2,9 @@
 
 import pytest
 
-from langcache_cli.caching._invalidation import outbox as outbox_module
-from langcache_cli.caching._invalidation.outbox import RECENT_SECONDS, Outbox
+from langcache_cli.caching._invalidation import recent as recent_module
+from langcache_cli.caching._invalidation.outbox import Outbox
+from langcache_cli.caching._invalidation.recent import RECENT_SECONDS
 from langcache_cli.caching._keys.selection import Selection
 from langcache_cli.caching._wire.server_identity import ServerIdentity
 
@@ -26,7 +27,7 @@ def clock(monkeypatch):
         def monotonic(cls):
             return cls.now
 
-    monkeypatch.setattr(outbox_module, "time", Time)
+    monkeypatch.setattr(recent_module, "time", Time)
     return Time
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from langcache_cli.caching._deployment.server import Layout
+from langcache_cli.caching._deployment.cluster.slots import ALL_SLOTS
+from langcache_cli.caching._deployment.server import Layout, Share
 from langcache_cli.caching._keys.selection import Selection
 from langcache_cli.caching._protocol.scanning import KEYS_PER_UNLINK, SCANS_PER_UNLINK, unlink
 
@@ -21,6 +22,9 @@ class Searched:
 
     async def nodes(self):
         return [self]
+
+    def shares(self):
+        return [Share(self, ALL_SLOTS)]
 
     async def remove(self, keys, *, budget=None):
         self.removed.append(len(keys))

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from langcache_cli.caching._errors import CacheUnavailableError
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from langcache_cli.caching._errors import CacheError, CacheUnavailableError
 from langcache_cli.caching._wire.node import Node
 from langcache_cli.caching._wire.server_identity import ServerIdentity
 
 
+class Removal(NamedTuple):
+    """What became of keys that were to be removed.
+
+    Attributes:
+        removed: How many there were, among those that were reached.
+        confirmed: The keys that are gone now, with the server that has said so; None for one that does not
+            say who it is.
+        unreached: Those that no node has confirmed.
+        problem: Why not; None if there are none.
+    """
+
+    removed: int
+    confirmed: Sequence[tuple[Sequence[str], ServerIdentity | None]]
+    unreached: Sequence[str] = ()
+    problem: CacheError | None = None
+
+
 class Confirmation:
-    """Made before the commands of an invalidation are sent; knows afterwards which server had them all.
+    """Made before commands of an invalidation are sent to a node; knows afterwards which server had them all.
 
     A connection that was made in between may lead to a server that has had only some, or none.
     """
 
-    def __init__(self, node: Node | None) -> None:
-        """Begin: the next command to ``node`` belongs to the invalidation. None stands for several nodes."""
-        self._node = node
-        if node is None:
-            return
+    def __init__(self, node: Node) -> None:
+        """Begin: the next command to ``node`` belongs to the invalidation."""
+        self.node = node
         connection = node.connection
         self._connects_first = connection is None or not connection.alive
         self._made = node.connections_made
@@ -28,12 +46,10 @@ class Confirmation:
         Raises:
             CacheUnavailableError: It may have been more than one.
         """
-        if self._node is None:
-            return None
-        made = self._node.connections_made - self._made
-        connection = self._node.connection
+        made = self.node.connections_made - self._made
+        connection = self.node.connection
         if connection is None or made > int(self._connects_first):
             raise CacheUnavailableError(
-                "the connection was replaced meanwhile", target=str(self._node.address)
+                "the connection was replaced meanwhile", target=str(self.node.address)
             )
         return connection.server

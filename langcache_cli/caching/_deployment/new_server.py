@@ -17,6 +17,7 @@ def new_server(
     *,
     timeout: float,
     on_connect: Callable[[BatchedConnection], object] | None = None,
+    on_moved: Callable[[frozenset[int]], object] = lambda _: None,
     outages: OutageLog | None = None,
 ) -> Server:
     """A server for the running event loop.
@@ -25,10 +26,13 @@ def new_server(
         route: Opens the connections.
         timeout: Seconds that a command may take when its caller passes no budget.
         on_connect: Called with each new connection before anything is sent over it.
+        on_moved: Called with the slots of a cluster that have got another owner; see `Cluster`.
         outages: Logs when the server is lost and back; None logs nothing.
     """
     if route.is_cluster:
-        return Cluster(route.target, timeout=timeout, connect=route.connect, on_connect=on_connect)
+        return Cluster(
+            route.target, timeout=timeout, connect=route.connect, on_connect=on_connect, on_moved=on_moved
+        )
     return OneServer(
         route.target.server, timeout=timeout, connect=route.connect, on_connect=on_connect, outages=outages
     )

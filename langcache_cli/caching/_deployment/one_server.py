@@ -9,9 +9,10 @@ from typing import Any
 
 from langcache_cli.caching._admission import Admission
 from langcache_cli.caching._config.redis_address import RedisAddress
-from langcache_cli.caching._deployment.confirmation import Confirmation
-from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE, Command, Server
-from langcache_cli.caching._errors import ServerReplyError
+from langcache_cli.caching._deployment.cluster.slots import ALL_SLOTS
+from langcache_cli.caching._deployment.confirmation import Confirmation, Removal
+from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE, Command, Server, Share
+from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
@@ -88,6 +89,13 @@ class OneServer(Server):
         """See `Server`."""
         return await self.node.exchange(lambda connection: connection.lookup(keys), budget)
 
+    async def lookup_each(
+        self, keys: Sequence[str], *, budget: Budget | None = None
+    ) -> list[bytes | CacheError | None]:
+        """See `Server`."""
+        found = await self.lookup(tuple(keys), budget=budget)
+        return found if len(keys) > 1 else [found]
+
     async def call_many(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
         """See `Server`."""
         return await self.node.call_many(commands, budget=budget)
@@ -101,11 +109,25 @@ class OneServer(Server):
         removed: int = await self.node.call("UNLINK", *keys, budget=budget)
         return removed
 
+    async def removal(self, keys: Sequence[str], *, budget: Budget | None = None) -> Removal:
+        """See `Server`."""
+        confirmation = Confirmation(self.node)
+        removed = await self.remove(keys, budget=budget)
+        return Removal(removed, [(keys, confirmation.server())])
+
+    def shares(self) -> Sequence[Share]:
+        """See `Server`."""
+        return [Share(self.node, ALL_SLOTS)]
+
+    def share_of(self, _: BatchedConnection, /) -> Share:
+        """See `Server`."""
+        return Share(self.node, ALL_SLOTS)
+
     async def nodes(self) -> Sequence[Node]:
         """See `Server`."""
         return [self.node]
 
-    async def connect(self) -> None:
+    async def connect(self, _: int, /) -> None:
         """See `Server`."""
         await self.node.connect()
 
@@ -120,10 +142,6 @@ class OneServer(Server):
     def raise_if_not_serving(self, replies: Sequence[Any]) -> None:
         """See `Server`."""
         self.node.raise_if_not_serving(replies)
-
-    def confirmation(self) -> Confirmation:
-        """See `Server`."""
-        return Confirmation(self.node)
 
     def abandon(self) -> Sequence[asyncio.Task[Any]]:
         """See `Server`."""

@@ -10,9 +10,10 @@ from typing import Any, ClassVar, NamedTuple
 
 from langcache_cli.caching._admission import Admission
 from langcache_cli.caching._config.redis_address import RedisAddress
-from langcache_cli.caching._deployment.confirmation import Confirmation
-from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
+from langcache_cli.caching._deployment.confirmation import Removal
+from langcache_cli.caching._errors import CacheError, CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._keys.tags import KeyAndTags
+from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.connection import Argument
 from langcache_cli.caching._wire.idle_clock import IdleClock
@@ -37,6 +38,18 @@ class Layout(NamedTuple):
     nodes: frozenset[str] = frozenset()
     redirects: int = 0
     is_moving: bool = False
+
+
+class Share(NamedTuple):
+    """What one node serves.
+
+    Attributes:
+        node: The node.
+        slots: Its slots, as `bits_of` makes them; one server has them all.
+    """
+
+    node: Node
+    slots: int
 
 
 class Server(ABC):
@@ -95,6 +108,16 @@ class Server(ABC):
             ServerReplyError: The reply is an error.
         """
 
+    @abstractmethod
+    async def lookup_each(
+        self, keys: Sequence[str], *, budget: Budget | None = None
+    ) -> list[bytes | CacheError | None]:
+        """The values of keys; None for no value, an error in the place of one whose node is away.
+
+        Raises:
+            CacheError: No node was reached.
+        """
+
     async def call(self, *command: Argument, budget: Budget | None = None) -> Any:
         """Send one command about one key, and return its reply.
 
@@ -110,6 +133,14 @@ class Server(ABC):
     async def call_many(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
         """Send commands, each about one key; error replies are returned in their place."""
 
+    async def call_each(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
+        """`call_many` where that is possible.
+
+        For commands about keys of nodes that are away there is a `CacheUnavailableError` in the place of the
+        reply; it is raised if no node was reached.
+        """
+        return await self.call_many(commands, budget=budget)
+
     @abstractmethod
     async def transaction(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
         """Send commands about keys of one slot, to be executed all or none; error replies in their place."""
@@ -121,6 +152,23 @@ class Server(ABC):
         Raises:
             ServerReplyError: Redis refuses.
         """
+
+    @abstractmethod
+    async def removal(self, keys: Sequence[str], *, budget: Budget | None = None) -> Removal:
+        """Remove keys, and say which server has confirmed which of them.
+
+        Raises:
+            CacheUnavailableError: Outcome unknown, for all of them.
+            ServerReplyError: Redis refuses.
+        """
+
+    @abstractmethod
+    def shares(self) -> Sequence[Share]:
+        """Which node serves which slots, as far as is known now."""
+
+    @abstractmethod
+    def share_of(self, connection: BatchedConnection) -> Share | None:
+        """The node at the other end of a new connection; None if it serves nothing, or that is not known."""
 
     @abstractmethod
     async def nodes(self) -> Sequence[Node]:
@@ -135,8 +183,8 @@ class Server(ABC):
         await asyncio.gather(*[node.call("PING", budget=budget) for node in await self.nodes()])
 
     @abstractmethod
-    async def connect(self) -> None:
-        """Make sure that commands can be sent."""
+    async def connect(self, slots: int) -> None:
+        """Make sure that commands about keys of these slots can be sent."""
 
     @abstractmethod
     def source_of(self, key: str, /) -> Hashable:
@@ -149,10 +197,6 @@ class Server(ABC):
     @abstractmethod
     def raise_if_not_serving(self, replies: Sequence[Any]) -> None:
         """Raise if one of the replies is an error about the server, not about the command."""
-
-    @abstractmethod
-    def confirmation(self) -> Confirmation:
-        """To be made before the commands of an invalidation are sent."""
 
     @abstractmethod
     def abandon(self) -> Sequence[asyncio.Task[Any]]:

@@ -234,7 +234,7 @@ class Cache:
         Args:
             session: SQLAlchemy's ``AsyncSession``, ``AsyncConnection``, or a synchronous one. A synchronous
                 ``commit()`` on the thread of an event loop does not wait for Redis: until it has confirmed,
-                this process does not read the cache.
+                this process does not read what it is about.
             keys: As `CachedFunction.key_for` returns them.
             tags: As for `invalidate_tags`.
             patterns: As for `invalidate`.
@@ -249,7 +249,7 @@ class Cache:
 
     @property
     def pending_invalidations(self) -> int:
-        """Invalidations of this process that Redis has not confirmed; until then calls bypass the cache."""
+        """Invalidations of this process that Redis has not confirmed: what they are about is not read."""
         return len(self._context.outbox)
 
     # -- reports --

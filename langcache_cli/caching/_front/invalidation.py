@@ -100,9 +100,9 @@ class CacheInvalidation:
     def remove_apart(self, invalidations: Sequence[Invalidation]) -> None:
         """Invalidate where nothing can be awaited.
 
-        On the thread of an event loop it is kept, and this process does not read the cache before Redis has
-        confirmed it. On another thread this waits for an event loop of this cache. Without one it is kept for
-        the next.
+        On the thread of an event loop it is kept, and this process does not read what it is about before
+        Redis has confirmed it. On another thread this waits for an event loop of this cache. Without one it
+        is kept for the next.
         """
         try:
             asyncio.get_running_loop()

@@ -50,11 +50,17 @@ class PlainValues:
         self._remember(keys)
         runtime, full_keys = self._context.runtime(), [self._context.namespace.key(key) for key in keys]
         max_bytes = self._context.settings.max_decompressed_bytes
-        found = await runtime.read_if_allowed(lambda: _read(runtime.store, full_keys, max_bytes))
-        if found is None:
+        may_read = runtime.may_read
+        allowed = [full_key for full_key in dict.fromkeys(full_keys) if may_read([full_key])]
+        found = await runtime.read_if_allowed((), lambda: _read(runtime.store, allowed, max_bytes))
+        if found is None or not allowed:
             await runtime.admission.admitted()
             return dict.fromkeys(keys, MISSING)
-        return dict(zip(keys, found, strict=True))
+        # asked again: a new connection may lead to a server that has lost invalidations
+        return {
+            key: found[full_key] if full_key in found and may_read([full_key]) else MISSING
+            for key, full_key in zip(keys, full_keys, strict=True)
+        }
 
     async def set_many(self, values: Mapping[str, Any], ttl: float | None) -> bool:
         """See `Cache.set_many`."""
@@ -81,16 +87,17 @@ class PlainValues:
         return self._context.settings.types.of_prefix(key.partition(":")[0]).ttl_seconds
 
 
-async def _read(store: Store, keys: Sequence[str], max_bytes: int) -> list[Any]:
-    """The values of full keys, `MISSING` where there is none that can be used.
+async def _read(store: Store, keys: Sequence[str], max_bytes: int) -> dict[str, Any]:
+    """The values of full keys, each given once; `MISSING` where there is none that can be used.
 
     Raises:
         CacheError: Redis could not be asked.
     """
-    distinct = list(dict.fromkeys(keys))
-    values = await store.values_of(distinct, Budget(store.server.timeout)) if keys else []
-    found = dict(zip(distinct, values, strict=True))
-    return [await _value(found[key], max_bytes) for key in keys]
+    values = await store.values_of(keys, Budget(store.server.timeout)) if keys else []
+    return {
+        key: MISSING if isinstance(value, CacheError) else await _value(value, max_bytes)
+        for key, value in zip(keys, values, strict=True)
+    }
 
 
 async def _value(stored: bytes | None, max_bytes: int) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
-from langcache_cli.caching._errors import ServerReplyError
+from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._front.cache import Cache
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._functions.warmer import Arguments, BatchLoader
@@ -29,7 +29,8 @@ class WarmCounts:
         written: Entries that were stored.
         skipped: Calls left alone, because an entry or the load of another call was there.
         refused: Values not stored, because of an invalidation meanwhile. Nothing is wrong.
-        failed: Values that cannot be cached, or that Redis would not take.
+        failed: Values that cannot be cached, or that Redis would not take, and calls that were not loaded
+            because their node of a cluster, or that of a tag, is away.
     """
 
     read: int = 0
@@ -68,7 +69,7 @@ async def warm(
             served until then.
 
     Raises:
-        CacheUnavailableError: Redis went away; what was stored stays.
+        CacheUnavailableError: Redis went away, or all nodes concerned; what was stored stays.
         ServerReplyError: Redis refuses to store anything.
         Exception: Whatever ``load`` raises; the leases taken for it are given back.
     """
@@ -93,17 +94,24 @@ class _Warm:
         self.leases = Leases(self.runtime, function.spec, lifetime, store=self.runtime.bulk_store)
 
     async def run(self, calls: Sequence[Arguments]) -> WarmCounts:
-        leases = await self.leases.prepare(self._keys(calls))
+        prepared = await self.leases.prepare(self._keys(calls))
+        leases, skipped = [lease for lease in prepared if lease is not None], 0
+        if len(leases) < len(prepared):
+            calls = list(compress(calls, prepared))
+        failed = len(prepared) - len(leases)
         try:
-            skipped = 0
+            taken: Sequence[bool | None]
             if self.missing_only:
                 taken = await self.leases.acquire(leases)
-                calls, leases = list(compress(calls, taken)), list(compress(leases, taken))
                 skipped = taken.count(False)
+                away = [lease for lease, is_ours in zip(leases, taken, strict=True) if is_ours is None]
             else:
-                await self.leases.claim(leases)
+                taken = await self.leases.claim(leases)
+                away = [lease for lease, is_ours in zip(leases, taken, strict=True) if not is_ours]
+            self.leases.release_soon(away, entries_too=False)  # Outcome unknown, as below.
+            calls, leases = list(compress(calls, taken)), list(compress(leases, taken))
             filled = await self._filled(leases, calls) if leases else WarmCounts()
-            return filled + WarmCounts(skipped=skipped)
+            return filled + WarmCounts(skipped=skipped, failed=failed + len(away))
         except BaseException:  # cancelled, too: no load runs under these leases any more
             # Outcome unknown: Redis may have given the leases. Claimed entries go on being served.
             self.leases.release_soon(leases, entries_too=False)
@@ -137,10 +145,10 @@ class _Warm:
         failed = [
             lease
             for lease, reply in zip(leases, replies, strict=True)
-            if reply is None or isinstance(reply, ServerReplyError)
+            if reply is None or isinstance(reply, CacheError)
         ]
         self.leases.release_soon(failed)
-        errors = [reply for reply in replies if isinstance(reply, ServerReplyError)]
+        errors = [reply for reply in replies if isinstance(reply, CacheError)]
         if errors and len(errors) == len(replies) - replies.count(None):
             raise errors[0]
         refused = [lease for lease, reply in zip(leases, replies, strict=True) if reply == 0]

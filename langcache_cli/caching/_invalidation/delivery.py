@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
-from itertools import islice
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-from langcache_cli.caching._deployment.confirmation import Confirmation
-from langcache_cli.caching._deployment.server import Server
+from langcache_cli.caching._deployment.cluster.slots import ALL_SLOTS, bits_of
+from langcache_cli.caching._deployment.server import Server, Share
 from langcache_cli.caching._errors import CacheError
-from langcache_cli.caching._invalidation.outbox import Outbox, Waiting
+from langcache_cli.caching._invalidation.outbox import Outbox
+from langcache_cli.caching._invalidation.waiting import Waiting
 from langcache_cli.caching._keys.selection import Invalidation, Selection
-from langcache_cli.caching._protocol.scanning import unlink
+from langcache_cli.caching._protocol.scanning import sweep
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 
 FIRST_RETRY_SECONDS = 0.05
@@ -46,7 +47,6 @@ class Delivery:
         self._spawn = spawn
         self._count = count
         self._loop = asyncio.get_running_loop()
-        self._connections = 0
         self._timer: asyncio.TimerHandle | None = None
         self._under_way = False
         self._stopped = False
@@ -54,17 +54,42 @@ class Delivery:
         """True from the end of a connection to the next one: that may lead to another server."""
         self._pause = 0.0
 
-    def defer(self, invalidations: Iterable[Invalidation]) -> None:
-        """Keep invalidations that Redis did not confirm, and send them until it does."""
-        self._count("deferred", self._outbox.defer(invalidations))
+    def defer(self, invalidations: Iterable[Invalidation], *, slots: int = ALL_SLOTS) -> None:
+        """Keep invalidations that Redis did not confirm, and send them until it does.
+
+        Args:
+            invalidations: The invalidations.
+            slots: Where selections were not confirmed.
+        """
+        self._count("deferred", self._outbox.defer(invalidations, slots=slots))
         self.soon()
 
     def connected(self, connection: BatchedConnection) -> None:
         """Send again what was confirmed in the last minute by another server, or before a restart."""
-        self._is_cut_off = False
         connection.call_at_end(self._connection_ended)
-        self._connections += 1
-        if number := self._outbox.defer_recent(connection.server, reconnected=self._connections > 1):
+        if not self._server.is_cluster:
+            self._is_cut_off = False
+        if self._outbox.has_recent() and (share := self._server.share_of(connection)):
+            self._replay(share, connection)
+
+    def moved(self, slots: frozenset[int]) -> None:
+        """Send again what was confirmed in the last minute in slots that have got another owner.
+
+        Args:
+            slots: The slots; none when it has become known for the first time who has which.
+        """
+        if not self._outbox.has_recent():
+            return
+        if slots and (number := self._outbox.defer_moved(bits_of(slots))):
+            self._count("deferred", number)
+            self.soon()
+        for share in self._server.shares() if not slots else ():
+            if (connection := share.node.connection) is not None and connection.alive:
+                self._replay(share, connection)
+
+    def _replay(self, share: Share, connection: BatchedConnection) -> None:
+        reconnected = share.node.connections_made > 1
+        if number := self._outbox.defer_recent(connection.server, reconnected=reconnected, slots=share.slots):
             self._count("deferred", number)
             self.soon()
 
@@ -85,19 +110,64 @@ class Delivery:
         Raises:
             CacheError: Redis did not confirm all of it.
         """
+        problem: CacheError | None = None
         if self._is_cut_off:
-            await self._meet_next_server()
+            try:
+                await self._meet_next_server()
+            except CacheError as error:
+                if not self._server.is_cluster:
+                    raise
+                problem = error  # the other nodes get what is theirs
         waiting = self._outbox.waiting()
-        keys = iter([item for item in waiting if isinstance(item, str)])
-        while batch := list(islice(keys, KEYS_PER_COMMAND)):
-            confirmation = self._server.confirmation()
-            await self._server.remove(batch)
-            self._confirm({key: waiting[key] for key in batch}, confirmation)
-        selections = [item for item in waiting if isinstance(item, Selection)]
-        if selections:
-            confirmation = self._server.confirmation()
-            await unlink(self._server, *selections)
-            self._confirm({item: waiting[item] for item in selections}, confirmation)
+        of_node = defaultdict[Hashable, list[str]](list)
+        for item in waiting:
+            if isinstance(item, str):
+                of_node[self._server.source_of(item)].append(item)
+        for found in await asyncio.gather(*[self._send(keys, waiting) for keys in of_node.values()]):
+            problem = problem or found
+        if problem is None or self._server.is_cluster:
+            problem = await self._sweep(waiting) or problem
+        if problem is not None:
+            raise problem
+
+    async def _send(self, keys: Sequence[str], waiting: Mapping[Invalidation, Waiting]) -> CacheError | None:
+        """Remove keys of one node; returns why not all could be."""
+        for start in range(0, len(keys), KEYS_PER_COMMAND):
+            try:
+                removal = await self._server.removal(keys[start : start + KEYS_PER_COMMAND])
+            except CacheError as error:
+                return error
+            for confirmed, server in removal.confirmed:
+                self._delivered(self._outbox.delivered({key: waiting[key] for key in confirmed}, server))
+            if removal.problem is not None:
+                return removal.problem
+        return None
+
+    async def _sweep(self, waiting: Mapping[Invalidation, Waiting]) -> CacheError | None:
+        """Remove selections where they are still to do; returns why that was not possible everywhere."""
+        selections: dict[Invalidation, Waiting] = {
+            item: seen for item, seen in waiting.items() if isinstance(item, Selection)
+        }
+        if not selections:
+            return None
+        slots = 0
+        for seen in selections.values():
+            slots |= seen.slots
+        try:
+            swept = await sweep(
+                self._server, *[item for item in selections if isinstance(item, Selection)], slots=slots
+            )
+        except CacheError as error:
+            return error
+        for done, server in swept.confirmed:
+            self._delivered(self._outbox.delivered(selections, server, slots=done))
+        if swept.left and swept.problem is None:
+            return self._server.unavailable("no node serves some of the slots")
+        return swept.problem
+
+    def _delivered(self, number: int) -> None:
+        if number:
+            self._count("delivered", number)
 
     def _connection_ended(self) -> None:
         """Also in an idle process, the next server gets what this one has confirmed lately."""
@@ -111,12 +181,13 @@ class Delivery:
         Raises:
             CacheUnavailableError: No connection.
         """
-        if self._outbox.has_recent():
-            await self._server.connect()
-        self._is_cut_off = False
-
-    def _confirm(self, confirmed: dict[Invalidation, Waiting], by: Confirmation) -> None:
-        self._count("delivered", self._outbox.delivered(confirmed, by.server()))
+        self._is_cut_off = False  # first: another connection may end meanwhile
+        try:
+            if self._outbox.has_recent():
+                await self._server.connect(self._outbox.recent_slots())
+        except CacheError:
+            self._is_cut_off = True
+            raise
 
     def _start(self) -> None:
         self._timer = None

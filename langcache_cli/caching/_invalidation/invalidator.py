@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
-from langcache_cli.caching._deployment.confirmation import Confirmation
+from langcache_cli.caching._deployment.cluster.slots import ALL_SLOTS
 from langcache_cli.caching._deployment.server import Server
-from langcache_cli.caching._errors import CacheUnavailableError
+from langcache_cli.caching._errors import CacheError, CacheUnavailableError
 from langcache_cli.caching._invalidation.delivery import Delivery
 from langcache_cli.caching._invalidation.outbox import Outbox
 from langcache_cli.caching._keys.selection import Invalidation, Selection
-from langcache_cli.caching._protocol.scanning import unlink
+from langcache_cli.caching._protocol.scanning import sweep
 from langcache_cli.caching._protocol.store import Store
 from langcache_cli.caching._wire.budget import Budget
+
+T = TypeVar("T")
 
 
 class Invalidator:
@@ -44,7 +47,7 @@ class Invalidator:
         self._forget = forget
 
     async def invalidate_keys(self, keys: Sequence[str]) -> int:
-        """Remove full keys, of entries or of tags; returns how many there were.
+        """Remove full keys, of entries or of tags; returns how many there were, where Redis confirmed it.
 
         Raises:
             CacheUnavailableError: Redis did not confirm, and there is no delivery.
@@ -52,10 +55,14 @@ class Invalidator:
         return await self._invalidate_keys(keys, Budget(self._store.server.timeout))
 
     async def _invalidate_keys(self, keys: Sequence[str], budget: Budget) -> int:
-        removed = await self._remove_or_defer(
-            keys, lambda: self._store.invalidate(keys, budget), self._store.server.confirmation()
-        )
-        return removed or 0
+        removal = await self._done_or_deferred(keys, lambda: self._store.invalidate(keys, budget))
+        if removal is None:
+            return 0
+        for confirmed, server in removal.confirmed:
+            self._outbox.remember(confirmed, server)
+        if removal.problem is not None:
+            self._defer_rest(removal.unreached, removal.problem)
+        return removal.removed
 
     async def invalidate_selection(
         self, selection: Selection, *, keys_per_second: float | None = None
@@ -68,11 +75,7 @@ class Invalidator:
         Raises:
             CacheUnavailableError: Redis did not confirm, and there is no delivery.
         """
-        return await self._remove_or_defer(
-            [selection],
-            lambda: unlink(self._selection_server, selection, keys_per_second=keys_per_second),
-            self._selection_server.confirmation(),
-        )
+        return await self._invalidate_selections([selection], keys_per_second=keys_per_second)
 
     async def invalidate_all(self, invalidations: Sequence[Invalidation]) -> int | None:
         """Remove keys and selections, within one budget for all.
@@ -85,7 +88,7 @@ class Invalidator:
         """
         selections = [item for item in invalidations if isinstance(item, Selection)]
         keys = [item for item in invalidations if isinstance(item, str)]
-        server, budget = self._selection_server, Budget(self._store.server.timeout)
+        budget = Budget(self._store.server.timeout)
         try:
             if keys:
                 await self._invalidate_keys(keys, budget)
@@ -95,31 +98,64 @@ class Invalidator:
             raise
         if not selections:
             return None
-        return await self._remove_or_defer(
-            selections,
-            lambda: unlink(server, *selections, budget=budget if self._delivery is not None else None),
-            server.confirmation(),
+        return await self._invalidate_selections(
+            selections, budget=budget if self._delivery is not None else None
         )
 
+    async def _invalidate_selections(
+        self,
+        selections: Sequence[Selection],
+        *,
+        keys_per_second: float | None = None,
+        budget: Budget | None = None,
+    ) -> int | None:
+        server = self._selection_server
+        swept = await self._done_or_deferred(
+            selections, lambda: sweep(server, *selections, keys_per_second=keys_per_second, budget=budget)
+        )
+        if swept is None:
+            return None
+        for slots, confirmed_by in swept.confirmed:
+            self._outbox.remember(selections, confirmed_by, slots=slots)
+        if swept.left:
+            nobody = self._selection_server.unavailable("no node serves some of the slots")
+            self._defer_rest(selections, swept.problem or nobody, slots=swept.left)
+            return None
+        return swept.removed
+
     def defer(self, invalidations: Sequence[Invalidation]) -> None:
-        """Invalidate in the background; this process does not read the cache before Redis has confirmed."""
+        """Invalidate in the background; this process does not read them before Redis has confirmed."""
         self._forget(invalidations)
         if self._delivery is None:
             self._outbox.defer(invalidations)
         else:
             self._delivery.defer(invalidations)
 
-    async def _remove_or_defer(
-        self,
-        what: Sequence[Invalidation],
-        remove: Callable[[], Awaitable[int]],
-        confirmation: Confirmation,
-    ) -> int | None:
-        """Remove, and return how many there were; None if Redis did not confirm, and it was deferred."""
+    def _defer_rest(
+        self, what: Sequence[Invalidation], problem: CacheError, *, slots: int = ALL_SLOTS
+    ) -> None:
+        """Keep what some nodes have not confirmed.
+
+        Raises:
+            CacheUnavailableError: There is no delivery.
+        """
+        if self._delivery is not None:
+            self._delivery.defer(what, slots=slots)
+            return
+        with self._store.server.errors_as_unavailable():
+            raise problem
+
+    async def _done_or_deferred(
+        self, what: Sequence[Invalidation], remove: Callable[[], Awaitable[T]]
+    ) -> T | None:
+        """The result of ``remove``; None if Redis did not confirm anything, and all was deferred.
+
+        Raises:
+            CacheUnavailableError: There is no delivery.
+        """
         try:
             with self._store.server.errors_as_unavailable():
-                removed = await remove()
-            server = confirmation.server()
+                return await remove()
         except CacheUnavailableError:
             if self._delivery is None:
                 raise
@@ -132,5 +168,3 @@ class Invalidator:
             raise
         finally:
             self._forget(what)
-        self._outbox.remember(what, server)
-        return removed

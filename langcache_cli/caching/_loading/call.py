@@ -137,7 +137,8 @@ class Call:
 
     async def _look_up(self) -> Seen | None:
         """Look up what is stored; None if Redis cannot be used, or may not be read yet."""
-        return await self.runtime.read_if_allowed(self.load.look_up)
+        keys = self.key, *self.load.tag_keys
+        return await self.runtime.read_if_allowed(keys, self.load.look_up)
 
     async def _next_seen(self, found: bytes) -> Seen | None:
         """What to go on with: the bytes that a load without a result reported, or a new look-up.
@@ -147,7 +148,7 @@ class Call:
         """
         if self.load.tag_keys:
             return await self._look_up()
-        return Seen(found) if self.runtime.may_read() else None
+        return Seen(found) if self.load.may_read() else None
 
     async def _miss(self, seen: Seen) -> LoadResult:
         if seen.stored and not seen.outdated and parse_failure(seen.stored) is None:

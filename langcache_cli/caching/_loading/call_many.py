@@ -103,6 +103,7 @@ class CallMany:
 
     async def _answer_rest(self, read: Read) -> None:
         missing, waiting, due = await self._sorted(read)
+        away = [read.keys[place] for place in sorted(read.away)]
         if due:
             load = self._load_many(Budget(self._runtime.server.timeout))
             in_background = not self._takes_session
@@ -112,7 +113,9 @@ class CallMany:
         for key in uncacheable:
             del missing[key]
         if missing:
-            waiting += await self._load_absent(read, missing)
+            waiting += await self._load_absent(read, missing, away)
+        else:
+            await self._run_unstored(away, "bypassed")
         await self._run_unstored(uncacheable, "misses")
         await self._wait_for_others(waiting)
 
@@ -122,6 +125,8 @@ class CallMany:
         for place in read.rest:
             key, stored = read.keys[place], read.stored[place]
             del self._results[key]
+            if place in read.away:
+                continue
             if not stored:
                 missing[key] = b""
                 continue
@@ -147,18 +152,19 @@ class CallMany:
             return False
         return place in read.due or lifetime.draw_refresh(entry, self._runtime.now_ms())
 
-    async def _load_absent(self, read: Read, missing: Mapping[str, bytes]) -> list[str]:
+    async def _load_absent(self, read: Read, missing: Mapping[str, bytes], away: Sequence[str]) -> list[str]:
         """Load what no other call is loading, in one call of the function; returns the rest.
 
         Args:
             read: The look-up.
             missing: The keys, with the unusable bytes under each.
+            away: Keys that cannot be read, whose values are loaded in the same call, and not stored.
         """
         keys, load = list(missing), self._load_many(self._budget)
         leases = new_leases(keys)
         tag_keys = [self._tags_of(key) for key in keys] if self._tag_keys is not None else None
         absent = Absent(list(missing.values()), tag_keys, read.tag_versions())
-        work = functools.partial(load.run_if_absent, leases, absent)
+        work = functools.partial(load.run_if_absent, leases, absent, away)
         flight = self._runtime.running_loads.start_many(leases, work)
         results = await flight.run()
         rest = []
@@ -167,6 +173,7 @@ class CallMany:
                 rest.append(key)
             else:
                 self._results[key] = result if isinstance(result, Exception) else result.value
+        self._results.update(load.beside)
         return rest
 
     async def _wait_for_others(self, keys: Sequence[str]) -> None:

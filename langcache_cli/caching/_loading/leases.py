@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from itertools import chain, compress
 from typing import Any
 
-from langcache_cli.caching._errors import CacheError
+from langcache_cli.caching._errors import CacheError, CacheUnavailableError
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._loading.entry_writer import EntryWriter
 from langcache_cli.caching._protocol.entry import MAX_HEADER_BYTES, Entry, Placeholder, parse
 from langcache_cli.caching._protocol.lifetime import Lifetime
-from langcache_cli.caching._protocol.store import Lease, Seen, Store, new_leases, raise_errors
+from langcache_cli.caching._protocol.results import raise_errors, raise_refusals
+from langcache_cli.caching._protocol.store import Lease, Seen, Store, new_leases
 from langcache_cli.caching._protocol.tagged_leases import acquire_again, acquire_tagged
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
@@ -52,12 +53,30 @@ class Leases:
         self._renewal: LeaseRenewal | None = None
         self._tag_ttl_ms = lifetime.tag_ttl_ms(runtime.longest_load_ms)
 
-    async def prepare(self, keys: Sequence[KeyAndTags]) -> list[Lease]:
-        """Leases, not taken yet, with the versions that their tags have before anything is loaded."""
+    async def prepare(self, keys: Sequence[KeyAndTags]) -> list[Lease | None]:
+        """Leases, not taken yet, with the versions that their tags have before anything is loaded.
+
+        There is none for an entry that has a tag whose node is away.
+
+        Raises:
+            CacheUnavailableError: There are none at all.
+        """
         leases = new_leases([one[0] for one in keys])
         if max(map(len, keys), default=1) == 1:  # ten thousands of keys in a warm
-            return leases
-        return await self.with_tags(leases, [one[1:] for one in keys])
+            return [*leases]
+        distinct = list(dict.fromkeys(chain.from_iterable([one[1:] for one in keys])))
+        found = await self._store.versions_of(distinct, self._tag_ttl_ms, self._budget)
+        away = [version for version in found.values() if isinstance(version, CacheUnavailableError)]
+        versions = {tag: version for tag, version in found.items() if isinstance(version, str)}
+        prepared = [
+            Lease(lease.key, lease.token, tuple([versions[tag] for tag in one[1:]]))
+            if not away or all(tag in versions for tag in one[1:])
+            else None
+            for lease, one in zip(leases, keys, strict=True)
+        ]
+        if away and not any(prepared):
+            raise away[0]
+        return prepared
 
     async def with_tags(self, leases: Sequence[Lease], tag_keys: Sequence[tuple[str, ...]]) -> list[Lease]:
         """Leases with the versions of their tags, as they are before anything is loaded.
@@ -76,12 +95,19 @@ class Leases:
             for lease, of_lease in zip(leases, tag_keys, strict=True)
         ]
 
-    async def claim(self, leases: Sequence[Lease]) -> None:
-        """Take every lease, from any load that has it; entries are served meanwhile."""
-        raise_errors(await self._store.claim(leases, self._budget))
+    async def claim(self, leases: Sequence[Lease]) -> list[bool]:
+        """Take every lease, from any load that has it; entries are served meanwhile.
 
-    async def acquire(self, leases: Sequence[Lease], rejected: Sequence[bytes] | None = None) -> list[bool]:
-        """Take the leases of keys without a usable value; True for each that was taken.
+        Returns:
+            False for each whose node is away.
+        """
+        replies = raise_refusals(await self._store.claim(leases, self._budget))
+        return [not isinstance(reply, CacheUnavailableError) for reply in replies]
+
+    async def acquire(
+        self, leases: Sequence[Lease], rejected: Sequence[bytes] | None = None
+    ) -> list[bool | None]:
+        """Take the leases of keys without a usable value; True for each that was taken, None if unknown.
 
         Args:
             leases: The leases.
@@ -89,7 +115,7 @@ class Leases:
         """
         header = MAX_HEADER_BYTES
         replies = await self._store.acquire(leases, self._budget, rejected=rejected, n_bytes=header)
-        return await self._taken(leases, raise_errors(replies))
+        return await self._taken(leases, raise_refusals(replies))
 
     async def acquire_tagged(
         self,
@@ -98,7 +124,7 @@ class Leases:
         *,
         seen: Mapping[str, str | None],
         rejected: Sequence[bytes],
-    ) -> tuple[list[Lease], list[bool]]:
+    ) -> tuple[list[Lease], list[bool | None]]:
         """`with_tags` and `acquire`, see `tagged_leases`; ``seen`` has the versions at the look-up."""
         ours, found = await acquire_tagged(
             *(self._store, leases, tag_keys, self._budget or Budget(self._store.server.timeout)),
@@ -108,8 +134,8 @@ class Leases:
             n_bytes=MAX_HEADER_BYTES,
         )
         if self._store.server.is_cluster:
-            await self._read_tags_again(ours, tag_keys, raise_errors(found))
-        return ours, await self._taken(ours, raise_errors(found))
+            await self._read_tags_again(ours, tag_keys, raise_refusals(found))
+        return ours, await self._taken(ours, raise_refusals(found))
 
     async def _read_tags_again(
         self, leases: list[Lease], tag_keys: Sequence[tuple[str, ...]], found: Sequence[Any]
@@ -118,7 +144,7 @@ class Leases:
         doubtful = [
             place
             for place, stored in enumerate(found)
-            if stored is not None and Seen(stored, leases[place].tag_versions).outdated
+            if isinstance(stored, bytes) and Seen(stored, leases[place].tag_versions).outdated
         ]
         again = await self.with_tags(
             [leases[place] for place in doubtful], [tag_keys[place] for place in doubtful]
@@ -126,22 +152,29 @@ class Leases:
         for place, lease in zip(doubtful, again, strict=True):
             leases[place] = lease
 
-    async def _taken(self, leases: Sequence[Lease], found: list[Any]) -> list[bool]:
-        """True for each lease that was taken, now or in the place of what was found and cannot be used."""
+    async def _taken(self, leases: Sequence[Lease], found: list[Any]) -> list[bool | None]:
+        """True for each lease that was taken, now or in the place of what was found and cannot be used.
+
+        None for each whose node, or the node of one of its tags, is away.
+        """
         unusable = {
             place: stored
             for place, stored in enumerate(found)
-            if stored is not None and not self._usable(Seen(stored, leases[place].tag_versions))
+            if isinstance(stored, bytes) and not self._usable(Seen(stored, leases[place].tag_versions))
         }
         await acquire_again(
             *(self._store, leases, self._budget), rejected=unusable, found=found, n_bytes=MAX_HEADER_BYTES
         )
-        return [stored is None for stored in raise_errors(found)]
+        return [
+            None if isinstance(stored, CacheUnavailableError) else stored is None
+            for stored in raise_refusals(found)
+        ]
 
     async def elect(self, leases: Sequence[Lease], entry_ids: Sequence[str]) -> list[bool]:
         """Take the leases of entries that are served meanwhile; False for each that another load has."""
         budget = self._budget or Budget(self._store.server.timeout)
-        return [bool(reply) for reply in raise_errors(await self._store.elect(leases, entry_ids, budget))]
+        replies = raise_refusals(await self._store.elect(leases, entry_ids, budget))
+        return [bool(reply) and not isinstance(reply, CacheUnavailableError) for reply in replies]
 
     def renewing(self, leases: Sequence[Lease]) -> LeaseRenewal:
         """A context manager that prolongs leases, for as long as a load may take."""

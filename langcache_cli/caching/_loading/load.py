@@ -19,7 +19,8 @@ from langcache_cli.caching._loading.leases import fail_leases
 from langcache_cli.caching._loading.remote_load import wait_for_change
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.lifetime import Lifetime
-from langcache_cli.caching._protocol.store import Lease, Seen, holds, raise_errors
+from langcache_cli.caching._protocol.results import raise_errors
+from langcache_cli.caching._protocol.store import Lease, Seen, holds
 from langcache_cli.caching._protocol.tagged_leases import acquire_one
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.flight import LoadResult
@@ -66,6 +67,10 @@ class Load:
     async def look_up(self) -> Seen:
         """Look up what is stored now; raises like `Store.look_up`."""
         return await self.runtime.store.look_up(self.key, self.budget, tag_keys=self.tag_keys)
+
+    def may_read(self) -> bool:
+        """False while an invalidation that concerns the entry is unconfirmed; see `Runtime.may_read`."""
+        return self.runtime.may_read((self.key, *self.tag_keys))
 
     # -- with a lease --
 
@@ -137,7 +142,7 @@ class Load:
                 late = Lease(self.key, successor.id)
                 await self.runtime.store.release([late], self.budget, entries_too=False)
             seen = await self.look_up()
-        found = seen.parse() if self.runtime.may_read() else None
+        found = seen.parse() if self.may_read() else None
         if isinstance(found, Entry) and (decoded := await self.decoded(found)):
             return LoadResult(decoded[0], found)
         return refused

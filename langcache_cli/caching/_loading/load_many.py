@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import compress
 from typing import Any, NamedTuple
 
-from langcache_cli.caching._errors import CacheError
+from langcache_cli.caching._errors import CacheError, CacheUnavailableError
 from langcache_cli.caching._loading.leases import Leases
 from langcache_cli.caching._loading.load import Load
 from langcache_cli.caching._loading.replacing import let_end, warn_still_served
@@ -57,14 +57,22 @@ class LoadMany:
         self._values = values
         self._kept_ms: dict[str, int] = {}
         """How long the entry of each key is to be kept."""
+        self.beside: dict[str, Any] = {}
+        """By key the values that were loaded without a lease, or an exception; see `run_if_absent`."""
 
-    async def run_if_absent(self, leases: Sequence[Lease], absent: Absent) -> Outcomes:
+    async def run_if_absent(
+        self, leases: Sequence[Lease], absent: Absent, away: Sequence[str] = ()
+    ) -> Outcomes:
         """Take the leases of keys that hold nothing usable; load and store under those that were taken.
+
+        The values of keys whose nodes are away are loaded in the same call of the function, and not stored.
 
         Args:
             leases: The leases.
             absent: What the look-up has shown of each key.
+            away: Further keys, for which no lease can be taken; see `beside`.
         """
+        taken: Sequence[bool | None]
         try:
             if absent.tag_keys is None:
                 taken = await self.leases.acquire(leases, absent.rejected)
@@ -75,14 +83,18 @@ class LoadMany:
         except CacheError:
             self.leases.release_soon(leases)  # Outcome unknown: Redis may have given them.
             await self.leases.admission.admitted()  # as in `Load.bypass`
-            self._count("bypassed", _keys(leases))
-            return await self._values_of(leases)
+            self._count("bypassed", [*_keys(leases), *away])
+            return await self._values_of(leases, away)
         except asyncio.CancelledError:
             self.leases.release_soon(leases)
             raise
         ours = list(compress(leases, taken))
+        lost = [lease for lease, is_ours in zip(leases, taken, strict=True) if is_ours is None]
+        self.leases.release_soon(lost)  # Outcome unknown: see above.
         self._count("misses", _keys(ours))
-        return _in_places(taken, await self._load_and_store(ours, serving=False))
+        self._count("bypassed", [*_keys(lost), *away])
+        results = await self._load_and_store(ours, serving=False, unstored=lost, away=away)
+        return _in_places([is_ours is not False for is_ours in taken], _as_taken(taken, results, len(ours)))
 
     async def run_if_elected(
         self, leases: Sequence[Lease], tag_keys: Sequence[tuple[str, ...]], entries: Sequence[Entry]
@@ -107,21 +119,36 @@ class LoadMany:
         ours = list(compress(leases, elected))
         return _in_places(elected, await self._load_and_store(ours, serving=True))
 
-    async def _load_and_store(self, leases: Sequence[Lease], *, serving: bool) -> Outcomes:
-        """Load and store under leases that were taken; ``serving`` if their old entries are served."""
-        if not leases:
+    async def _load_and_store(
+        self,
+        leases: Sequence[Lease],
+        *,
+        serving: bool,
+        unstored: Sequence[Lease] = (),
+        away: Sequence[str] = (),
+    ) -> Outcomes:
+        """Load, and store under leases that were taken.
+
+        Args:
+            leases: The leases that were taken.
+            serving: Their old entries are served.
+            unstored: Others, whose values are loaded with them; their results follow.
+            away: See `run_if_absent`.
+        """
+        if not (leases or unstored or away):
             return []
         try:
             with self.leases.renewing(leases):
-                results = await self._values_of(leases)
+                loaded = await self._values_of([*leases, *unstored], away)
         except Exception as error:  # whatever the function raises is shared with those who wait
             await self._fail(leases, [error] * len(leases), serving=serving)
             raise
         except BaseException:  # cancelled: no load runs under these leases
             self._give_back(leases, serving=serving)
             raise
+        results, others = loaded[: len(leases)], loaded[len(leases) :]
         try:
-            return await self._stored(leases, results, serving=serving)
+            return [*await self._stored(leases, results, serving=serving), *others]
         except BaseException:  # cancelled: unknown which values were stored
             self._give_back(leases, serving=serving)
             raise
@@ -152,17 +179,20 @@ class LoadMany:
             load = self._load_of(lease.key)
             load.runtime.spawn(let_end(load, lease))
 
-    async def _values_of(self, leases: Sequence[Lease]) -> Outcomes:
-        """Run the function, and encode its values, also for those who have joined."""
+    async def _values_of(self, leases: Sequence[Lease], away: Sequence[str] = ()) -> Outcomes:
+        """Run the function, and encode its values, also for those who have joined; see `run_if_absent`."""
         loop = asyncio.get_running_loop()
         started = loop.time()
+        keys = [*_keys(leases), *away]
         try:
-            values = await self._values(_keys(leases))
+            values = await self._values(keys)
         except Exception:
             await self.leases.admission.admitted(first=True)
             raise
-        writer = self.leases.writer(load_seconds=(loop.time() - started) / len(leases))
+        writer = self.leases.writer(load_seconds=(loop.time() - started) / len(keys))
         await self.leases.admission.admitted(first=True)
+        self.beside = dict(zip(away, values[len(leases) :], strict=True))
+        values = values[: len(leases)]
         loaded = [(place, value) for place, value in enumerate(values) if not isinstance(value, Exception)]
         results: Outcomes = list(values)
         of_entries = iter(loaded)
@@ -177,6 +207,8 @@ class LoadMany:
 
     async def _stored(self, leases: Sequence[Lease], results: Outcomes, *, serving: bool) -> Outcomes:
         """Store what can be stored; a value refused by an invalidation gives way to a newer one."""
+        if not leases:
+            return []
         entries = [result.stored if isinstance(result, LoadResult) else None for result in results]
         lost = [place for place, entry in enumerate(entries) if entry is None]
         if lost:
@@ -190,6 +222,8 @@ class LoadMany:
         except CacheError:
             replies = [None] * len(kept)
             self.leases.release_soon(kept)
+        unreached = [isinstance(reply, CacheUnavailableError) for reply in replies]
+        self.leases.release_soon(list(compress(kept, unreached)))
         self._count_written(kept, storable, replies)
         if replies.count(1) == len(leases):
             return results
@@ -220,6 +254,12 @@ class LoadMany:
 
 def _keys(leases: Sequence[Lease]) -> list[str]:
     return [lease.key for lease in leases]
+
+
+def _as_taken(taken: Sequence[bool | None], results: Outcomes, n_ours: int) -> Outcomes:
+    """The results of leases that were taken, then of those that were lost, in the order of the leases."""
+    ours, lost = iter(results[:n_ours]), iter(results[n_ours:])
+    return [next(ours) if is_ours else next(lost) for is_ours in taken if is_ours is not False]
 
 
 def _in_places(taken: Sequence[object], results: Outcomes) -> Outcomes:

@@ -44,6 +44,7 @@ class NearReads:
         self._cache = cache
         self._get = cache.get
         self._unconfirmed = runtime.outbox.unconfirmed
+        self._may_read = runtime.may_read
         self._codec = spec.codec
         self._decode = spec.codec.decode
         self._local_seconds = spec.local_seconds or 0.0
@@ -52,8 +53,10 @@ class NearReads:
 
     def value(self, key: str, started: float) -> Any:
         """The value of an entry that is not large, counted as a hit; or `SLOW_PATH`."""
-        kept = None if self._unconfirmed else self._get(key, started)
+        kept = self._get(key, started)
         if kept is None or kept.codec is not self._codec:
+            return SLOW_PATH
+        if self._unconfirmed and not self._may_read((key, *kept.tag_keys)):
             return SLOW_PATH
         try:
             if (payload := kept.payload) is None:
@@ -75,8 +78,10 @@ class NearReads:
         await self._cache.poll()
         started = monotonic()
         value = self.value(key, started)
-        kept = self._get(key, started) if value is SLOW_PATH and not self._unconfirmed else None
+        kept = self._get(key, started) if value is SLOW_PATH else None
         if kept is None or kept.payload is None or kept.codec is not self._codec:
+            return value
+        if self._unconfirmed and not self._may_read((key, *kept.tag_keys)):
             return value
         try:
             value = await self._codec.decode_large(kept.payload)
@@ -89,7 +94,7 @@ class NearReads:
     def start_fill(self, key: str) -> NearFill | None:
         """Ask for the TTL of the entry that is about to be looked up, over the same connection."""
         connection = self._cache.connection
-        if connection is None or self._unconfirmed:
+        if connection is None:
             return None
         generation = self._cache.memory.generation
         return NearFill(generation, monotonic(), connection.request([("PTTL", key)]).future)

@@ -6,11 +6,11 @@ Every other item, from a miss to an entry that must be refreshed, continues in `
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, repeat
 from typing import Any, NamedTuple
 
-from langcache_cli.caching._errors import UndecodableEntryError
+from langcache_cli.caching._errors import CacheError, UndecodableEntryError
 from langcache_cli.caching._loading.near_reads import SLOW_PATH
 from langcache_cli.caching._loading.reader import Reader
 from langcache_cli.caching._protocol.entry import (
@@ -24,6 +24,7 @@ from langcache_cli.caching._protocol.entry import (
     servable_header,
 )
 from langcache_cli.caching._protocol.store import Seen, seen_in, version
+from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._values.compression import decompress_short
 from langcache_cli.caching._values.large.portions import LARGE_BYTES
 from langcache_cli.caching._wire.budget import Budget
@@ -44,6 +45,7 @@ class Read(NamedTuple):
         versions: The versions of the tags.
         values: Their values; `SLOW_PATH` for each that is not a servable entry.
         rest: The places of those.
+        away: The places of those that cannot or may not be read; part of ``rest``.
         due: The places of servable entries whose successors this call should load; part of ``rest``.
         large: The places of other servable entries, which are not decoded at once; part of ``rest``.
         seconds: How long the look-up took.
@@ -54,6 +56,7 @@ class Read(NamedTuple):
     versions: dict[str, bytes | None]
     values: list[Any]
     rest: list[int]
+    away: set[int]
     due: set[int]
     large: set[int]
     seconds: float
@@ -87,13 +90,50 @@ async def read_many(
     started = runtime.loop.time()
     distinct = list(dict.fromkeys(chain.from_iterable(tag_keys))) if tag_keys is not None else []
     wanted = [*keys, *distinct] if distinct else keys
-    found = await runtime.read_if_allowed(lambda: runtime.store.values_of(wanted, budget))
-    if found is None:
+    away = _unconfirmed(runtime, keys, tag_keys)
+    if len(away) == len(keys):
         return None
-    versions = dict(zip(distinct, found[len(keys) :], strict=True))
-    read = Read(keys, found, versions, [], [], set(), set(), runtime.loop.time() - started)
+    try:
+        found = await runtime.store.values_of(wanted, budget)
+    except CacheError:
+        return None
+    # again: a new connection may lead to a server that lost invalidations
+    away |= _unconfirmed(runtime, keys, tag_keys)
+    stored = [None if isinstance(value, CacheError) else value for value in found]
+    if any(isinstance(value, CacheError) for value in found):
+        away |= _unreached(dict(zip(wanted, found, strict=True)), keys, tag_keys)
+    for place in away:
+        stored[place] = None
+    versions = dict(zip(distinct, stored[len(keys) :], strict=True))
+    read = Read(keys, stored, versions, [], [], away, set(), set(), runtime.loop.time() - started)
     _take_values(reader, read, tag_keys)
     return read
+
+
+def _unconfirmed(
+    runtime: Runtime, keys: Sequence[str], tag_keys: Sequence[tuple[str, ...]] | None
+) -> set[int]:
+    """The places of items that an unconfirmed invalidation concerns."""
+    if runtime.may_read(()) and not runtime.outbox:
+        return set()
+    concerns = runtime.outbox.concerns
+    of_items = tag_keys if tag_keys is not None else repeat(())
+    return {
+        place for place, (key, tags) in enumerate(zip(keys, of_items, strict=False)) if concerns((key, *tags))
+    }
+
+
+def _unreached(
+    found: Mapping[str, object], keys: Sequence[str], tag_keys: Sequence[tuple[str, ...]] | None
+) -> set[int]:
+    """The places of items that are on nodes which are away, or have a tag there."""
+    lost = {key for key, value in found.items() if isinstance(value, CacheError)}
+    of_items = tag_keys if tag_keys is not None else repeat(())
+    return {
+        place
+        for place, (key, tags) in enumerate(zip(keys, of_items, strict=False))
+        if key in lost or not lost.isdisjoint(tags)
+    }
 
 
 def _take_values(reader: Reader, read: Read, tag_keys: Sequence[tuple[str, ...]] | None) -> None:

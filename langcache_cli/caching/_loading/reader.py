@@ -74,6 +74,7 @@ class Reader:
         self._clock = runtime.server.clock
         self._running_loads = runtime.running_loads
         self._unconfirmed = runtime.outbox.unconfirmed
+        self._may_read = runtime.may_read
         self._misses_in_a_row = 0
 
     async def answer(
@@ -98,14 +99,14 @@ class Reader:
         value = SLOW_PATH if self.near is None else await self.near.polled_value(keys[0], started)
         if value is not SLOW_PATH:
             return value
-        if self._misses_in_a_row >= LIKELY_AFTER and self._expects_miss(keys[0]):
+        if self._misses_in_a_row >= LIKELY_AFTER and self._expects_miss(keys):
             call = self._slow_call(keys, function, args, kwargs, loads_before=loads_before)
             return await self._go_on(call, Seen(None), started)
         clock_started = started - self._clock.busy
         fill = None if self.near is None else self.near.start_fill(keys[0])
-        pending = None if self._unconfirmed else self._try_lookup(keys)
+        pending = None if self._unconfirmed and not self._may_read(keys) else self._try_lookup(keys)
         if pending is None:
-            await self._admitted_unless_bypassed(line)
+            await self._admitted_unless_bypassed(line, keys)
             return await self._slow_call(keys, function, args, kwargs).answer()
         seen, refresh_due = None, False
         try:
@@ -113,7 +114,8 @@ class Reader:
         except CacheError:
             pass
         else:
-            if not self._unconfirmed:  # again: a new connection may lead to a server that lost invalidations
+            # again: a new connection may lead to a server that lost invalidations
+            if not self._unconfirmed or self._may_read(keys):
                 refresh_due = self._refreshes and self._draw_refresh(found)
                 try:
                     value = SLOW_PATH if refresh_due else self._servable_value(found, keys, started, fill)
@@ -135,21 +137,23 @@ class Reader:
         self._misses_in_a_row = self._misses_in_a_row + 1 if call.load.was_absent else 0
         return value
 
-    def _expects_miss(self, key: str) -> bool:
+    def _expects_miss(self, keys: KeyAndTags) -> bool:
         """True if a call should begin with its lease, which shows what is there, too: a look-up is saved.
 
         One call at a time: in a burst of hits after a row of misses the others look up together.
         """
-        if self._unconfirmed or self._server.is_down or self._admission.crowded:
+        if (self._unconfirmed and not self._may_read(keys)) or not self._server.usable(keys[0]):
             return False
-        if key in self.runtime.uncacheable:  # its call takes no lease, and would not see what is there
+        if self._admission.crowded:
+            return False
+        if keys[0] in self.runtime.uncacheable:  # its call takes no lease, and would not see what is there
             return False
         self._misses_in_a_row = LIKELY_AFTER - 1
         return True
 
-    async def _admitted_unless_bypassed(self, line: Line | None) -> None:
+    async def _admitted_unless_bypassed(self, line: Line | None, keys: KeyAndTags) -> None:
         """`Admission.admitted` for a call that has to connect; `Load.bypass` has it for the others."""
-        if not (self._unconfirmed or self._server.is_down):
+        if self._may_read(keys) and not self._server.is_down:
             await self._admission.admitted(line)
 
     def near_answer(self, near: NearReads, key_args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import NamedTuple
 
-from langcache_cli.caching._deployment.server import Server
+from langcache_cli.caching._deployment.cluster.slots import ALL_SLOTS
+from langcache_cli.caching._deployment.confirmation import Confirmation
+from langcache_cli.caching._deployment.server import Server, Share
+from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._keys.selection import Selection
 from langcache_cli.caching._protocol.pace import Pace
 from langcache_cli.caching._protocol.union import Union, together
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.node import Node
+from langcache_cli.caching._wire.server_identity import ServerIdentity
 
 KEYS_PER_SCAN = 300
 """Enough to keep the server busy while the previous keys travel. More is no quicker and
@@ -67,29 +72,124 @@ async def unlink(
     Raises:
         CacheUnavailableError: The server went away; some keys may have been removed.
     """
-    pace, removed = Pace(keys_per_second), 0
-    for union in together(selections):
-        before = await server.layout(budget)
-        removed += await _unlink_everywhere(server, union, pace, budget, on_removed)
-        if before.is_moving or await server.layout(budget) != before:
-            removed += await _unlink_everywhere(server, union, pace, budget, on_removed)
-    return removed
+    passes = _Passes(server, ALL_SLOTS, Pace(keys_per_second), budget, on_removed)
+    await passes.over(selections)
+    for problem in passes.failed.values():
+        raise problem
+    return passes.removed
 
 
-async def _unlink_everywhere(
-    server: Server, union: Union, pace: Pace, budget: Budget | None, on_removed: Callable[[int], object]
-) -> int:
-    """One pass of `unlink` over all nodes; one that fails does not stop the others."""
-    searches = [_Search(node, union, budget) for node in await server.nodes()]
-    if len(searches) == 1:
-        return await _unlink(server, searches[0], pace, on_removed)
-    passes = [_unlink(server, search, pace, on_removed) for search in searches]
-    removed = 0
-    for result in await asyncio.gather(*passes, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result
-        removed += result
-    return removed
+class Swept(NamedTuple):
+    """What became of selections that were to be removed.
+
+    Attributes:
+        removed: How many keys were.
+        confirmed: Slots without such keys, and the server that has them; None for one that does not say
+            who it is.
+        left: The other slots.
+        problem: Why there are some; None if there are none, or no node has them.
+    """
+
+    removed: int
+    confirmed: Sequence[tuple[int, ServerIdentity | None]]
+    left: int
+    problem: CacheError | None
+
+
+async def sweep(
+    server: Server,
+    *selections: Selection,
+    slots: int = ALL_SLOTS,
+    keys_per_second: float | None = None,
+    budget: Budget | None = None,
+) -> Swept:
+    """`unlink` where that is possible: a node that is away leaves its own slots to do.
+
+    If slots have moved and a node is away, all are left: what has moved may have been on that node.
+
+    Args:
+        server: See `unlink`.
+        selections: See `unlink`.
+        slots: Where to remove them.
+        keys_per_second: See `unlink`.
+        budget: See `unlink`.
+
+    Raises:
+        CacheUnavailableError: It cannot be found out which node has which slots.
+    """
+    await server.nodes()
+    begun = {share.node: (share.slots, Confirmation(share.node)) for share in _with_slots(server, slots)}
+    passes = _Passes(server, slots, Pace(keys_per_second), budget, lambda _: None)
+    await passes.over(selections)
+    done, left = list[tuple[int, ServerIdentity | None]](), slots
+    problems = list(passes.failed.values())
+    for share in [] if passes.repeated and problems else _with_slots(server, slots):
+        if share.node in passes.failed or share.node not in begun:
+            continue
+        at_first, confirmation = begun[share.node]
+        bits = share.slots & slots if passes.repeated else share.slots & slots & at_first
+        try:
+            done.append((bits, confirmation.server()))
+        except CacheError as error:
+            problems.append(error)
+        else:
+            left &= ~bits
+    return Swept(passes.removed, done, left, problems[0] if problems else None)
+
+
+def _with_slots(server: Server, slots: int) -> list[Share]:
+    return [share for share in server.shares() if share.slots & slots]
+
+
+class _Passes:
+    """The passes over all nodes, and what came of them."""
+
+    def __init__(
+        self,
+        server: Server,
+        slots: int,
+        pace: Pace,
+        budget: Budget | None,
+        on_removed: Callable[[int], object],
+    ) -> None:
+        self.removed = 0
+        self.repeated = False
+        self.failed: dict[Node, CacheError] = {}
+        self._server = server
+        self._slots = slots
+        self._pace = pace
+        self._budget = budget
+        self._on_removed = on_removed
+
+    async def over(self, selections: Sequence[Selection]) -> None:
+        """As many passes as are needed; see `unlink`."""
+        await self._server.nodes()  # knows the slots from now on
+        for union in together(selections):
+            before = await self._server.layout(self._budget)
+            await self._run(union)
+            if before.is_moving or await self._server.layout(self._budget) != before:
+                self.repeated = True
+                await self._run(union)
+
+    async def _run(self, union: Union) -> None:
+        """One pass; a node that fails does not stop the others."""
+        shares = [share for share in _with_slots(self._server, self._slots) if share.node not in self.failed]
+        left = self._budget.left if self._budget is not None else None
+        budgets = [Budget(left) if left is not None else None for _ in shares]
+        passes = [
+            _unlink(self._server, _Search(share.node, union, budget), self._pace, self._on_removed)
+            for share, budget in zip(shares, budgets, strict=True)
+        ]
+        results = await asyncio.gather(*passes, return_exceptions=True)
+        for share, result in zip(shares, results, strict=True):
+            if isinstance(result, CacheError):
+                self.failed[share.node] = result
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                self.removed += result
+        if self._budget is not None:
+            self._budget.left = min([one.left for one in budgets if one is not None], default=left or 0.0)
 
 
 async def _unlink(server: Server, search: _Search, pace: Pace, on_removed: Callable[[int], object]) -> int:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from hashlib import sha1
 from importlib.resources import files
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from langcache_cli.caching._deployment.server import Server
-from langcache_cli.caching._errors import ServerReplyError
+from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._protocol import header
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.connection import Argument
@@ -82,7 +82,12 @@ class Step(NamedTuple):
 
 
 async def run_script(
-    server: Server, step: str, keys: Sequence[str], *columns: Column, budget: Budget | None = None
+    server: Server,
+    step: str,
+    keys: Sequence[str],
+    *columns: Column,
+    budget: Budget | None = None,
+    partly: bool = False,
 ) -> list[Any]:
     """`run_scripts` for one step.
 
@@ -92,17 +97,25 @@ async def run_script(
         keys: The keys.
         columns: The arguments: each column holds one argument for every key.
         budget: Upper bound for the time; without it the server's own.
+        partly: See `run_scripts`.
     """
-    (results,) = await run_scripts(server, [Step(step, keys, columns)], budget=budget)
+    (results,) = await run_scripts(server, [Step(step, keys, columns)], budget=budget, partly=partly)
     return results
 
 
 async def run_scripts(
-    server: Server, steps: Sequence[Step], *, budget: Budget | None = None
+    server: Server, steps: Sequence[Step], *, budget: Budget | None = None, partly: bool = False
 ) -> list[list[Any]]:
     """Run steps, each on any number of keys, all in one round trip.
 
     The first time that a server runs a step may come after later steps that it knows.
+
+    Args:
+        server: Where to run them.
+        steps: The steps.
+        budget: Upper bound for the time; without it the server's own.
+        partly: True for a `CacheUnavailableError` in the place of each result that a node which is away
+            would have given; it is raised only if no node was reached.
 
     Returns:
         For each step one result for each key; error replies in their place.
@@ -112,23 +125,25 @@ async def run_scripts(
     """
     budget = budget or Budget(server.timeout)
     if all(len(step.keys) == 1 for step in steps):
-        return await _run_for_one_key(server, steps, budget)
+        return await _run_for_one_key(server, steps, budget, partly=partly)
     portions = [
         (script(step.name), run)
         for step in steps
         for run in runs(step.keys, step.columns, keys_per_run=server.keys_per_script)
     ]
-    replies = await server.call_many([lua.by_digest(run) for lua, run in portions], budget=budget)
+    send = server.call_each if partly else server.call_many
+    replies = await send([lua.by_digest(run) for lua, run in portions], budget=budget)
     unknown = [index for index, reply in enumerate(replies) if _is_noscript(reply)]
     if unknown:
         # EVAL makes a node remember the digest, which the later runs use
         unique = {index: (portions[index][0], server.source_of(portions[index][1].key)) for index in unknown}
+        send_again = partial(_sent_again, send, budget=budget, partly=partly)
         by_source = set({unique[index]: index for index in reversed(unknown)}.values())
-        await _run_again(server, portions, replies, unknown, by_source=by_source, budget=budget)
+        await _run_again(send_again, portions, replies, unknown, by_source=by_source)
         # a slot that is on its way is served by two nodes, of which the other knows no script yet
         unknown = [index for index in unknown if _is_noscript(replies[index])]
         if unknown:
-            await _run_again(server, portions, replies, unknown, by_source=unknown, budget=budget)
+            await _run_again(send_again, portions, replies, unknown, by_source=unknown)
     results: list[Any] = []
     for (_, run), reply in zip(portions, replies, strict=True):
         results += reply if isinstance(reply, list) else [reply] * run.n_keys
@@ -140,13 +155,12 @@ async def run_scripts(
 
 
 async def _run_again(
-    server: Server,
+    send: Callable[[Sequence[tuple[Argument, ...]]], Awaitable[list[Any]]],
     portions: Sequence[tuple[Script, Run]],
     replies: list[Any],
     unknown: Sequence[int],
     *,
     by_source: Container[int],
-    budget: Budget,
 ) -> None:
     """Run some portions again, those in ``by_source`` with their source, and replace their replies."""
     commands = [
@@ -154,17 +168,36 @@ async def _run_again(
         for index in unknown
         for lua, run in [portions[index]]
     ]
-    for index, reply in zip(unknown, await server.call_many(commands, budget=budget), strict=True):
+    for index, reply in zip(unknown, await send(commands), strict=True):
         replies[index] = reply
 
 
-async def _run_for_one_key(server: Server, steps: Sequence[Step], budget: Budget) -> list[list[Any]]:
+async def _sent_again(
+    send: Callable[..., Awaitable[list[Any]]],
+    commands: Sequence[tuple[Argument, ...]],
+    *,
+    budget: Budget,
+    partly: bool,
+) -> list[Any]:
+    """The replies to commands that some nodes did not know; the others have executed theirs already."""
+    try:
+        return await send(commands, budget=budget)
+    except CacheUnavailableError as error:
+        if not partly:
+            raise
+        return [error] * len(commands)
+
+
+async def _run_for_one_key(
+    server: Server, steps: Sequence[Step], budget: Budget, *, partly: bool
+) -> list[list[Any]]:
     """`run_scripts` for steps that have one key each, as those of most misses."""
     commands: list[tuple[Argument, ...]] = [
         ("EVALSHA", script(step.name).digest, 1, step.keys[0], *[column[0] for column in step.columns])
         for step in steps
     ]
-    replies = await server.call_many(commands, budget=budget)
+    send = server.call_each if partly and len(steps) > 1 else server.call_many
+    replies = await send(commands, budget=budget)
     for place, reply in enumerate(replies):
         if _is_noscript(reply):
             by_source = ("EVAL", script(steps[place].name).source, *commands[place][2:])

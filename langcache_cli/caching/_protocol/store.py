@@ -12,14 +12,13 @@ Every step is one script run (`scripts`); one key is a list of one.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 from langcache_cli.caching._clock import new_id, new_ids, now_ms
+from langcache_cli.caching._deployment.confirmation import Removal
 from langcache_cli.caching._deployment.server import Server
-from langcache_cli.caching._errors import ServerReplyError
+from langcache_cli.caching._errors import CacheError, CacheUnavailableError
 from langcache_cli.caching._protocol.entry import (
     Entry,
     Placeholder,
@@ -29,9 +28,10 @@ from langcache_cli.caching._protocol.entry import (
 )
 from langcache_cli.caching._protocol.failure import FAILURE_MS, Failure
 from langcache_cli.caching._protocol.known_tags import KnownTags
+from langcache_cli.caching._protocol.results import raise_errors, raise_refusals
 from langcache_cli.caching._protocol.scripts import Column, run_script
+from langcache_cli.caching._protocol.values_of import values_of
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP
 
 REJECTED_BYTES = 256
 """How much of an unusable value identifies it: the random id in a header ends well before."""
@@ -77,8 +77,9 @@ class Seen(NamedTuple):
 class Store:
     """Reads and writes entries on one server.
 
-    Steps return one result for each lease, error replies in their place (see `raise_errors`). Every method
-    raises `CacheUnavailableError` like `Server`; a budget of None allows each step `Server.timeout`.
+    Steps return one result for each lease, or an error in its place (see `raise_errors`): one of Redis, or
+    `CacheUnavailableError` if the node of the key is away. They raise that only if no node was reached. A
+    budget of None allows each step `Server.timeout`.
     """
 
     def __init__(self, server: Server, *, lease_seconds: float, now_ms: Callable[[], int] = now_ms) -> None:
@@ -92,20 +93,16 @@ class Store:
         """The bytes under ``key`` and the versions of its tags, all at the same moment."""
         return seen_in(await self.server.lookup((key, *tag_keys), budget=budget), tagged=bool(tag_keys))
 
-    async def values_of(self, keys: Sequence[str], budget: Budget) -> list[bytes | None]:
-        """The bytes under many keys, each of which is given once.
+    async def values_of(self, keys: Sequence[str], budget: Budget) -> list[bytes | CacheError | None]:
+        """The bytes under many keys, each of which is given once; an error where the node is away.
 
         Those of `KEYS_PER_LOOKUP` keys are from the same moment. Entries and tags need not be: a version that
         was current at any moment of the look-up, and that an entry records, makes the entry valid.
+
+        Raises:
+            CacheError: No node was reached.
         """
-        if len(keys) == 1:
-            return [await self.server.lookup(tuple(keys), budget=budget)]
-        if len(keys) <= KEYS_PER_LOOKUP:
-            found: list[bytes | None] = await self.server.lookup(tuple(keys), budget=budget)
-            return found
-        portions = [keys[at : at + KEYS_PER_LOOKUP] for at in range(0, len(keys), KEYS_PER_LOOKUP)]
-        look_up = partial(self.values_of, budget=budget)
-        return [value for values in await asyncio.gather(*map(look_up, portions)) for value in values]
+        return await values_of(self.server, keys, budget)
 
     async def tag_versions(
         self, tag_keys: Sequence[str], ttl_ms: int, budget: Budget | None = None
@@ -126,6 +123,24 @@ class Store:
         return self.versions_in(
             raise_errors(await run_script(self.server, "tag", tag_keys, *columns, budget=budget))
         )
+
+    async def versions_of(
+        self, tag_keys: Sequence[str], ttl_ms: int, budget: Budget | None = None
+    ) -> dict[str, str | CacheUnavailableError]:
+        """`tag_versions` by key; an error for each whose node is away.
+
+        Raises:
+            CacheUnavailableError: No node was reached.
+            ServerReplyError: The server refuses to write.
+        """
+        if not tag_keys:
+            return {}
+        columns = new_ids(len(tag_keys)), [ttl_ms] * len(tag_keys)
+        found = await run_script(self.server, "tag", tag_keys, *columns, budget=budget, partly=True)
+        return {
+            tag: reply if isinstance(reply, CacheUnavailableError) else _text(reply)
+            for tag, reply in zip(tag_keys, raise_refusals(found), strict=True)
+        }
 
     @staticmethod
     def versions_in(replies: Sequence[bytes]) -> tuple[str, ...]:
@@ -227,17 +242,22 @@ class Store:
         """Stop serving old entries whose leases were lost to another load; that load keeps its leases."""
         return await self._run("withdraw", leases, *self._taking(leases), budget=budget)
 
-    async def invalidate(self, keys: Sequence[str], budget: Budget) -> int:
-        """Remove keys: entries with the right to store loads of them under way, and versions of tags."""
+    async def invalidate(self, keys: Sequence[str], budget: Budget) -> Removal:
+        """Remove keys: entries with the right to store loads of them under way, and versions of tags.
+
+        Raises:
+            ServerReplyError: Redis refuses.
+        """
         self.known_tags.forget(keys)
-        return await self.server.remove(keys, budget=budget)
+        return await self.server.removal(keys, budget=budget)
 
     async def _run(
         self, step: str, leases: Sequence[Lease], *columns: Column, budget: Budget | None
     ) -> list[Any]:
         if not leases:
             return []
-        return await run_script(self.server, step, [lease.key for lease in leases], *columns, budget=budget)
+        keys = [lease.key for lease in leases]
+        return await run_script(self.server, step, keys, *columns, budget=budget, partly=True)
 
     def _taking(self, leases: Sequence[Lease]) -> tuple[list[bytes], list[int]]:
         """The placeholders of leases, and how long the leases last."""
@@ -250,18 +270,6 @@ class Store:
 
     def _lease_times(self, leases: Sequence[Lease]) -> list[int]:
         return [self.lease_ms] * len(leases)
-
-
-def raise_errors(replies: list[Any]) -> list[Any]:
-    """The replies of a step, none of which is an error.
-
-    Raises:
-        ServerReplyError: The first that is: the server is full, read-only or failing.
-    """
-    for reply in replies:
-        if isinstance(reply, ServerReplyError):
-            raise reply
-    return replies
 
 
 def seen_in(found: Any, *, tagged: bool) -> Seen:

@@ -16,9 +16,11 @@ from itertools import chain
 from typing import Any
 
 from langcache_cli.caching._clock import is_id, new_ids
+from langcache_cli.caching._errors import CacheUnavailableError
 from langcache_cli.caching._protocol import header
+from langcache_cli.caching._protocol.results import raise_errors, raise_refusals
 from langcache_cli.caching._protocol.scripts import Step, run_scripts
-from langcache_cli.caching._protocol.store import Lease, Seen, Store, holds, raise_errors
+from langcache_cli.caching._protocol.store import Lease, Seen, Store, holds
 from langcache_cli.caching._wire.budget import Budget
 
 
@@ -78,7 +80,8 @@ async def acquire_tagged(
         n_bytes: How much of a stored value to return.
 
     Returns:
-        The leases with the versions of their tags, and what `Store.acquire` returns for each.
+        The leases with the versions of their tags, and what `Store.acquire` returns for each; an error for
+        each that has a tag whose node is away.
 
     Raises:
         ServerReplyError: The server refuses to write.
@@ -98,11 +101,22 @@ async def acquire_tagged(
             Step("acquire", [lease.key for lease in leases], store.acquiring(leases, rejected, n_bytes)),
         ],
         budget=budget,
+        partly=True,
     )
-    versions = dict(zip(distinct, store.versions_in(raise_errors(replies)), strict=True))
-    store.known_tags.update(versions)
+    away = {
+        tag: reply
+        for tag, reply in zip(distinct, raise_refusals(replies), strict=True)
+        if isinstance(reply, CacheUnavailableError)
+    }
+    known = [tag for tag in distinct if tag not in away]
+    read = store.versions_in([reply for reply in replies if not isinstance(reply, CacheUnavailableError)])
+    versions = {**guessed, **dict(zip(known, read, strict=True))}
+    store.known_tags.update({tag: versions[tag] for tag in known})
     if versions != guessed:  # a tag was invalidated since its version was known
         await _correct(store, leases, tag_keys, budget, versions=versions, found=found, n_bytes=n_bytes)
+    for place, tags in enumerate(tag_keys) if away else ():
+        for tag in away.keys() & set(tags):  # neither an entry nor a lease of ours is of use without it
+            found[place] = away[tag]
     return leases, found
 
 

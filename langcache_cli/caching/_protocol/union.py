@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from langcache_cli.caching._keys.selection import Selection, escape_pattern
 
@@ -69,6 +70,16 @@ def together(selections: Sequence[Selection]) -> Iterator[Union]:
         starts, others = [], others[MAX_PATTERNS:]
 
 
+@lru_cache(maxsize=1024)
+def possible(selection: Selection) -> re.Pattern[bytes]:
+    """Matches each key that a selection may mean, from its start; after a set of characters anything."""
+    parts = [
+        part.only.pattern if part.only is not None else _regex_until_set(part.pattern)
+        for part in _parts(selection)
+    ]
+    return re.compile(b"|".join([b"(?:%b)" % part for part in parts]), re.DOTALL)
+
+
 def _parts(selection: Selection) -> Iterator[Selection]:
     """A selection as selections of one pattern each."""
     yield Selection(selection.pattern, selection.only)
@@ -93,6 +104,15 @@ def _literal_start(pattern: str) -> tuple[str, bool]:
 def _regex(pattern: str) -> bytes:
     """The regular expression that matches the whole of each key that a pattern without sets matches."""
     return b"".join(map(_regex_of, _TOKEN.finditer(pattern))) + rb"\Z"
+
+
+def _regex_until_set(pattern: str) -> bytes:
+    """The regular expression of a pattern, as far as its first set of characters."""
+    tokens = list(_TOKEN.finditer(pattern))
+    sets = [token.start() for token in tokens if token["set"]]
+    return (
+        _regex(pattern) if not sets else b"".join([_regex_of(one) for one in tokens if one.end() <= sets[0]])
+    )
 
 
 def _regex_of(token: re.Match[str]) -> bytes:

@@ -27,16 +27,21 @@ async def deliver_the_rest(
     await background.finish(server.timeout)
     waited = server.clock.time() - started
     try:
-        if server.is_failing:  # what was waited for has shown it, or a call before
+        if _is_lost(server):  # what was waited for has shown it, or a call before
             left = max(server.timeout - waited, LEAST_SHARE * server.timeout)
             await server.ping(budget=Budget(left))
         await delivery.now()
     except CacheError as error:
         _warn_of(outbox, error)
-        if server.is_failing:
+        if _is_lost(server):
             return  # the counters would only wait for the same server
     with contextlib.suppress(CacheError):
         await publisher.now(within=server.timeout)
+
+
+def _is_lost(server: Server) -> bool:
+    """True if it would be in vain to send anything; one node of a cluster that is away leaves the others."""
+    return server.is_down if server.is_cluster else server.is_failing
 
 
 def _warn_of(outbox: Outbox, error: CacheError) -> None:

@@ -103,7 +103,11 @@ class Runtime:
         settings = self.settings
         self._route = route = Route(settings.target, externals, timeout=settings.operation_timeout)
         self.server = new_server(
-            route, timeout=settings.operation_timeout, on_connect=self._connected, outages=outages
+            route,
+            timeout=settings.operation_timeout,
+            on_connect=self._connected,
+            on_moved=self._moved,
+            outages=outages,
         )
         self.bulk_server = new_server(route, timeout=BULK_TIMEOUT_SECONDS)
         """Connections of its own for operations on many keys."""
@@ -143,24 +147,27 @@ class Runtime:
 
     # -- reading --
 
-    def may_read(self) -> bool:
-        """False while an invalidation of this process is unconfirmed; then Redis may hold old values.
+    def may_read(self, keys: Sequence[str]) -> bool:
+        """False while an invalidation of this process is unconfirmed that concerns an entry.
 
-        Schedules the delivery of what is unconfirmed.
+        Then Redis may hold an old value. Schedules the delivery of what is unconfirmed.
+
+        Args:
+            keys: Of the entry and its tags.
         """
         self._delivery.soon()
-        return not self.outbox
+        return not self.outbox.concerns(keys)
 
-    async def read_if_allowed(self, look_up: Callable[[], Awaitable[T]]) -> T | None:
+    async def read_if_allowed(self, keys: Sequence[str], look_up: Callable[[], Awaitable[T]]) -> T | None:
         """The result of ``look_up``; None if Redis cannot be used, or may not be read (`may_read`)."""
-        if not self.may_read():
+        if not self.may_read(keys):
             return None
         try:
             found = await look_up()
         except CacheError:
             return None
         # checked again: a new connection may lead to a server that has lost invalidations
-        return found if self.may_read() else None
+        return found if self.may_read(keys) else None
 
     def is_leased(self, entry: Entry, now_ms: int) -> bool:
         """True if the successor of an entry is being loaded, as far as the local clock can tell.
@@ -265,6 +272,10 @@ class Runtime:
         if self._near is not None:
             self._near.start_tracking(connection)
         self._delivery.connected(connection)
+
+    def _moved(self, slots: frozenset[int]) -> None:
+        """Slots of the cluster have got another owner; none: who has which has become known."""
+        self._delivery.moved(slots)
 
     def _end_readers(self) -> None:
         if self._near is not None:

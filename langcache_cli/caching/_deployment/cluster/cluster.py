@@ -11,12 +11,14 @@ from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
 from langcache_cli.caching._deployment.cluster.exchange import Item, exchange
+from langcache_cli.caching._deployment.cluster.layout import layout_of, share_of, shares_of
+from langcache_cli.caching._deployment.cluster.removals import removal_of, removals, removed
 from langcache_cli.caching._deployment.cluster.router import Router
 from langcache_cli.caching._deployment.cluster.slots import slot_of
 from langcache_cli.caching._deployment.cluster.turn import KEYS_PER_TURN, Turn
-from langcache_cli.caching._deployment.confirmation import Confirmation
-from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE, Command, Layout, Server
-from langcache_cli.caching._errors import ServerReplyError
+from langcache_cli.caching._deployment.confirmation import Removal
+from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE, Command, Layout, Server, Share
+from langcache_cli.caching._errors import CacheError, CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._wire.batched_connection import ALONE_AFTER, BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
@@ -26,9 +28,6 @@ from langcache_cli.caching._wire.failures import NOT_SERVING
 from langcache_cli.caching._wire.handshake import connect
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.node import Node
-
-SLOT_FIELDS = 8
-"""In a line of ``CLUSTER NODES`` the slots follow so many other fields."""
 
 KEY_PLACES = {"EVAL": 3, "EVALSHA": 3}
 """Where the key of a command stands; second in all others."""
@@ -57,7 +56,7 @@ class Cluster(Server):
             timeout: Seconds that a command may take when its caller passes no budget.
             connect: Opens a connection.
             on_connect: Called with each new connection to a node.
-            on_moved: Called with the slots that have got another owner.
+            on_moved: Called with the slots that have got another owner; with none when they become known.
         """
         super().__init__(str(target), timeout=timeout, clock=IdleClock())
         self._target = target
@@ -111,7 +110,7 @@ class Cluster(Server):
         if is_alone:
             turn.send()
         else:
-            self._loop.call_soon(self._send, turn)
+            self._loop.call_soon(self._send_turn, turn)
         return caller
 
     async def lookup(self, keys: KeyAndTags, *, budget: Budget | None = None) -> Any:
@@ -136,6 +135,29 @@ class Cluster(Server):
         finally:
             budget.left = deadline - self.clock.time()
 
+    async def lookup_each(
+        self, keys: Sequence[str], *, budget: Budget | None = None
+    ) -> list[bytes | CacheError | None]:
+        """See `Server`."""
+        budget = budget or Budget(self.timeout)
+        deadline = self.clock.time() + budget.left
+        await self.router.known(deadline)
+        turn = self._open_turn()
+        if turn is None:
+            raise self.unavailable("the cache was closed")
+        each = turn.add_each(keys)
+        late = self.unavailable("Redis did not answer in time")
+        timer = self.clock.call_after(
+            deadline - self.clock.time(),
+            lambda: each.end(late),
+            give_up=lambda: each.end(self.too_busy()),
+        )
+        try:
+            return _some(await each.caller)
+        finally:
+            timer.cancel()
+            budget.left = deadline - self.clock.time()
+
     # -- commands --
 
     async def call_many(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
@@ -147,6 +169,13 @@ class Cluster(Server):
         items = [Item(_key(command), [command]) for command in commands]
         return [replies[0] for replies in await self._exchanged(items, budget)]
 
+    async def call_each(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
+        """See `Server`."""
+        items = [Item(_key(command), [command]) for command in commands]
+        await self._send(items, budget)
+        silent = self.unavailable("Redis did not answer")
+        return _some([one.reply[0] if isinstance(one.reply, list) else one.reply or silent for one in items])
+
     async def transaction(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
         """Send commands about one key as one transaction; see `Node.transaction`."""
         whole = [("MULTI",), *commands, ("EXEC",)]
@@ -156,20 +185,34 @@ class Cluster(Server):
     async def remove(self, keys: Sequence[str | bytes], *, budget: Budget | None = None) -> int:
         """Remove keys; returns how many there were.
 
-        A MIGRATE whose answer was lost leaves a key on both nodes. ``EXISTS`` shows whether the slot is on
-        its way, and if so the key is removed from the other node, too.
-
         Raises:
             CacheUnavailableError: Not all were confirmed within the budget.
             ServerReplyError: A node refuses.
         """
-        items = [Item(key, [("UNLINK", key), ("EXISTS", key)]) for key in keys]
-        removed = 0
-        for item, (reply, _) in zip(items, await self._exchanged(items, budget), strict=True):
-            if isinstance(reply, ServerReplyError):
-                raise reply
-            removed += bool(reply or any(item.earlier))
-        return removed
+        items = removals(keys)
+        for replies in await self._exchanged(items, budget):
+            for reply in replies:
+                if isinstance(reply, ServerReplyError):
+                    raise reply
+        return sum(map(removed, items))
+
+    async def removal(self, keys: Sequence[str], *, budget: Budget | None = None) -> Removal:
+        """See `Server`. Keys of a node that is away are unreached, the others are removed.
+
+        Raises:
+            CacheUnavailableError: The slots are not known.
+        """
+        items = removals(keys)
+        await self._send(items, budget)
+        return removal_of(keys, items, self.topology)
+
+    def shares(self) -> Sequence[Share]:
+        """See `Server`."""
+        return shares_of(self.topology)
+
+    def share_of(self, connection: BatchedConnection) -> Share | None:
+        """See `Server`."""
+        return share_of(self.topology, connection)
 
     def source_of(self, key: str, /) -> Hashable:
         """Which node serves a key, as far as is known."""
@@ -191,14 +234,24 @@ class Cluster(Server):
 
     async def layout(self, budget: Budget | None = None) -> Layout:
         """See `Server`."""
-        asked = [node.call("CLUSTER", "NODES", budget=budget) for node in await self.nodes()]
-        replies = await asyncio.gather(*asked, return_exceptions=True)
-        own = frozenset([_own_slots(reply) for reply in replies if isinstance(reply, bytes)])
-        return Layout(own, self.router.redirects, is_moving=any("[" in line for line in own))
+        return await layout_of(await self.nodes(), self.router.redirects, budget)
 
-    async def connect(self) -> None:
-        """Make sure that the slots are known."""
+    async def connect(self, slots: int) -> None:
+        """Connect to all nodes that have some of these slots.
+
+        Raises:
+            CacheUnavailableError: Not all can be used.
+        """
         await self.router.known(self.clock.time() + self.timeout)
+        owners = {share.node for share in self.shares() if share.slots & slots}
+        wanted = [node for node in self.topology.primaries if node.node in owners and not node.is_connected]
+        results = await asyncio.gather(*[one.node.connect() for one in wanted], return_exceptions=True)
+        for node, result in zip(wanted, results, strict=True):
+            if isinstance(result, BaseException):
+                self.topology.refresh_soon(avoid=node)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
 
     def raise_if_not_serving(self, replies: Sequence[Any]) -> None:
         """Each node has acted on its own replies."""
@@ -206,16 +259,22 @@ class Cluster(Server):
             if isinstance(reply, ServerReplyError) and reply.code in NOT_SERVING:
                 raise self.unavailable(str(reply)) from reply
 
-    def confirmation(self) -> Confirmation:
-        """See `Server`."""
-        return Confirmation(None)
-
     def abandon(self) -> Sequence[asyncio.Task[Any]]:
         """Drop all connections for good; see `Node.abandon`."""
         self._abandoned = True
         return self.router.close()
 
     # -- inside --
+
+    def _open_turn(self) -> Turn | None:
+        """The turn that takes further keys; None if the slots are not known."""
+        turn = self._turn
+        if turn is None or turn.full:
+            if self._abandoned or not self.topology.slots:
+                return None
+            turn = self._turn = self._new_turn()
+            self._loop.call_soon(self._send_turn, turn)
+        return turn
 
     def _new_turn(self) -> Turn:
         def ended() -> None:
@@ -231,7 +290,7 @@ class Cluster(Server):
         )
         return turn
 
-    def _send(self, turn: Turn) -> None:
+    def _send_turn(self, turn: Turn) -> None:
         self._turns_alone = self._turns_alone + 1 if turn.callers == 1 else 0
         turn.send()
 
@@ -241,11 +300,7 @@ class Cluster(Server):
         Raises:
             CacheUnavailableError: Of the first item without.
         """
-        budget = budget or Budget(self.timeout)
-        started = self.clock.time()
-        await self.router.known(started + budget.left)
-        budget.left -= self.clock.time() - started
-        await exchange(items, self.router, budget)
+        await self._send(items, budget)
         replies: list[list[Any]] = []
         for item in items:
             if not isinstance(item.reply, list):
@@ -253,14 +308,28 @@ class Cluster(Server):
             replies.append(item.reply)
         return replies
 
+    async def _send(self, items: Sequence[Item], budget: Budget | None) -> None:
+        """Set the reply of each item.
 
-def _own_slots(reply: bytes) -> str:
-    """The id and the slots of the node that answered ``CLUSTER NODES``; those on their way in brackets."""
-    for line in reply.decode("utf-8", "replace").splitlines():
-        fields = line.split()
-        if len(fields) > SLOT_FIELDS and "myself" in fields[2]:
-            return " ".join([fields[0], *fields[SLOT_FIELDS:]])
-    return ""
+        Raises:
+            CacheUnavailableError: The slots are not known.
+        """
+        budget = budget or Budget(self.timeout)
+        started = self.clock.time()
+        await self.router.known(started + budget.left)
+        budget.left -= self.clock.time() - started
+        await exchange(items, self.router, budget)
+
+
+def _some(replies: list[Any]) -> list[Any]:
+    """Replies, with errors in the place of those that no node has given.
+
+    Raises:
+        CacheUnavailableError: No node was reached.
+    """
+    if replies and all(isinstance(reply, CacheUnavailableError) for reply in replies):
+        raise replies[0]
+    return replies
 
 
 def _key(command: Command) -> str | bytes:

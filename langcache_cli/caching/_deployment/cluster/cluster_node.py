@@ -57,6 +57,8 @@ class ClusterNode:
         self._on_trouble = on_trouble
         self._loop = asyncio.get_running_loop()
         self._waits_for_connection: list[tuple[Wanted, bool]] = []
+        self.latest: BatchedConnection | None = None
+        """The latest connection, from before it is used."""
         self.heard_at = float("-inf")
         """When it answered last, by the clock of the event loop."""
 
@@ -101,7 +103,7 @@ class ClusterNode:
             self._waits_for_connection += [(one, asking) for one in wanted]
             return
         if self.is_silent and not asking:
-            held = [HeldReply(one) for one in wanted]
+            held = [HeldReply(one, self._heard) for one in wanted]
             self._spawn(self._release(held))
             self._send(connection, wanted, [one.receive for one in held])
         else:
@@ -158,6 +160,7 @@ class ClusterNode:
                 connection.abort()  # what was sent behind this question is not believed
                 self._on_trouble(self)
 
+        self.latest = connection
         with contextlib.suppress(ConnectionLostError):  # the next request finds out
             connection.send_at_once(MY_ID, [receive])
 
@@ -182,12 +185,14 @@ class ClusterNode:
     async def _release(self, held: Sequence[HeldReply]) -> None:
         """Pass replies on, once another node has said that this one still has the slots."""
         problem = await self._contradiction(held[0].key)
-        if problem is None:
-            self.heard_at = self._loop.time()
-        else:
+        if problem is not None:
             self._on_trouble(self)
         for one in held:
             one.release(problem)
+
+    def _heard(self) -> None:
+        """It has answered itself: what another node says of it is no sign that it does."""
+        self.heard_at = self._loop.time()
 
     def _receive_last(self, wanted: Wanted, reply: Any) -> None:
         if reply is None or type(reply) is bytes:
@@ -215,10 +220,12 @@ class ClusterNode:
 class HeldReply:
     """The reply to one look-up, until it is known whether it may be believed."""
 
-    __slots__ = ("_is_released", "_problem", "_replies", "_wanted")
+    __slots__ = ("_is_released", "_on_passed", "_problem", "_replies", "_wanted")
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: Wanted, on_passed: Callable[[], object]) -> None:
+        """Begin; ``on_passed`` is called when a value was passed on."""
         self._wanted = wanted
+        self._on_passed = on_passed
         self._replies: list[Any] = []
         self._is_released = False
         self._problem: CacheError | None = None
@@ -232,7 +239,10 @@ class HeldReply:
         """Take the reply."""
         if not self._is_released:
             self._replies.append(reply)
-        elif self._problem is None or not (reply is None or type(reply) is bytes):
+        elif not (reply is None or type(reply) is bytes):
+            self._wanted.receive(reply)
+        elif self._problem is None:
+            self._on_passed()
             self._wanted.receive(reply)
         elif isinstance(self._problem, ServerReplyError):
             self._wanted.receive(self._problem)

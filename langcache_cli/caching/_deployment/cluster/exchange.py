@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
 from langcache_cli.caching._deployment.cluster.slots import slot_of
+from langcache_cli.caching._deployment.confirmation import Confirmation
 from langcache_cli.caching._deployment.server import Command
 from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._wire.budget import Budget
@@ -28,9 +29,10 @@ class Item:
         commands: What to send.
         earlier: Replies of a node that has since handed the slot over.
         reply: The replies, or why there are none.
+        confirmation: Of the node that was asked last.
     """
 
-    __slots__ = ("asking", "commands", "earlier", "key", "reply", "slot", "target")
+    __slots__ = ("asking", "commands", "confirmation", "earlier", "key", "reply", "slot", "target")
 
     def __init__(self, key: str | bytes, commands: Sequence[Command]) -> None:
         self.key = key
@@ -38,6 +40,7 @@ class Item:
         self.commands = commands
         self.earlier: list[Any] = []
         self.reply: list[Any] | CacheUnavailableError | None = None
+        self.confirmation: Confirmation | None = None
         self.target: ClusterNode | None = None
         """Where a redirect leads; None for the node of the slot."""
         self.asking = False
@@ -102,6 +105,7 @@ async def _ask(node: ClusterNode, items: Sequence[Item], budget: Budget) -> None
     """Send items to one node."""
     parts = [item.encoded_for() for item in items]
     key = next((item.key for item in items if not item.asking), None)
+    confirmation = Confirmation(node.node)
     try:
         replies = await node.call_many([command for part in parts for command in part], budget, key=key)
     except CacheUnavailableError as error:
@@ -112,7 +116,7 @@ async def _ask(node: ClusterNode, items: Sequence[Item], budget: Budget) -> None
     for item, part in zip(items, parts, strict=True):
         item.reply = item.take(replies[at : at + len(part)])
         at += len(part)
-        item.target = node
+        item.target, item.confirmation = node, confirmation
 
 
 def _is_redirected(item: Item, cluster: Map) -> bool:

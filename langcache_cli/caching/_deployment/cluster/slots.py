@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from array import array
 from binascii import crc_hqx
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, NamedTuple, cast
 
 from langcache_cli.caching._errors import ServerReplyError
 
 SLOTS: Final = 16384
+ALL_SLOTS: Final = (1 << SLOTS) - 1
+"""A set of slots is a number whose bits they are; see `bits_of`."""
+
 _UNOWNED: Final = 0xFFFF
 _UNKNOWN_NAME: Final = "?"  # what a server says that prefers host names and was not told that of a node
 
@@ -25,6 +28,14 @@ def slot_of(key: bytes | str) -> int:
         if end > begin + 1:  # an empty tag is no tag
             key = key[begin + 1 : end]
     return crc_hqx(key, 0) & (SLOTS - 1)
+
+
+def bits_of(slots: Iterable[int]) -> int:
+    """A set of slots: bit ``n`` is set if slot ``n`` is in it."""
+    octets = bytearray(SLOTS // 8)
+    for slot in slots:
+        octets[slot >> 3] |= 1 << (slot & 7)
+    return int.from_bytes(octets, "little")
 
 
 class NodeName(NamedTuple):

@@ -51,7 +51,7 @@ class Topology:
             timeout: Seconds for one question.
             clock: Measures how long callers wait.
             spawn: Runs a refresh in the background.
-            on_moved: Called with the slots that have got another owner.
+            on_moved: Called with the slots that have got another owner; with none when they become known.
         """
         self.slots: list[ClusterNode | None] = []
         """The node of each slot; empty until the first refresh."""
@@ -243,10 +243,9 @@ class Topology:
             None if (name := told.owner(slot)) is None else nodes[name] for slot in range(SLOTS)
         ]
         before, self.slots, self.primaries = self.slots, slots, list(nodes.values())
-        if before:
-            moved = frozenset(slot for slot in range(SLOTS) if before[slot] is not slots[slot])
-            if moved:
-                self._on_moved(moved)
+        moved = frozenset(slot for slot in range(SLOTS) if before and before[slot] is not slots[slot])
+        if moved or not before:
+            self._on_moved(moved)
         self._retire(set(nodes.values()))
 
     def _retire(self, used: set[ClusterNode]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from langcache_cli.caching._keys.tags import KeyAndTags
@@ -55,11 +55,38 @@ class Several:
         if not self.missing and not self.caller.done():
             self.caller.set_result([wanted.value for wanted in self.wanted])
 
+    def one_failed(self, error: Exception) -> None:
+        """One of the keys will have no value."""
+        fail(self.caller, error)
+
+
+class Each(Several):
+    """A caller that gets the values that there are, and errors in the place of the others."""
+
+    __slots__ = ()
+
+    def one_settled(self) -> None:
+        """One of the keys has its value, or will have none."""
+        self.missing -= 1
+        if not self.missing and not self.caller.done():
+            self.caller.set_result([wanted.error or wanted.value for wanted in self.wanted])
+
+    def one_failed(self, _: Exception, /) -> None:
+        """One of the keys will have no value."""
+        self.one_settled()
+
+    def end(self, error: Exception) -> None:
+        """Wait no longer; ``error`` takes the place of what is missing."""
+        if not self.caller.done():
+            self.caller.set_result(
+                [one.error or (one.value if one.settled else error) for one in self.wanted]
+            )
+
 
 class Wanted:
     """One key of a turn, and those who wait for its value."""
 
-    __slots__ = ("_callers", "_several", "_turn", "asked", "key", "redirects", "settled", "value")
+    __slots__ = ("_callers", "_several", "_turn", "asked", "error", "key", "redirects", "settled", "value")
 
     def __init__(self, key: str, turn: Turn) -> None:
         self.key = key
@@ -68,6 +95,7 @@ class Wanted:
         self.redirects = 0
         self.settled = False
         self.value: bytes | None = None
+        self.error: Exception | None = None
         self._turn = turn
         self._callers: list[asyncio.Future[Any]] = []
         self._several: list[Several] = []
@@ -103,8 +131,11 @@ class Wanted:
         """Let all who wait raise ``error``."""
         if self.settled:
             return
-        self.settled = True
-        self.give_up(error)
+        self.settled, self.error = True, error
+        for caller in self._callers:
+            fail(caller, error)
+        for several in self._several:
+            several.one_failed(error)
         self._turn.one_settled()
 
     def give_up(self, error: Exception) -> None:
@@ -145,12 +176,17 @@ class Turn:
         if len(keys) == 1:
             self._one(keys[0]).add(caller)
         else:
-            wanted = [self._one(key) for key in keys]
-            several = Several(caller, wanted)
-            for one in dict.fromkeys(wanted):
-                one.join(several)
+            self._join(Several(caller, [self._one(key) for key in keys]))
         self.full = len(self._wanted) >= KEYS_PER_TURN or self.callers >= CALLERS_PER_LOOKUP
         return caller
+
+    def add_each(self, keys: Sequence[str]) -> Each:
+        """`add` for keys of which some may have no value."""
+        each = Each(self._new_future(), [self._one(key) for key in keys])
+        self.callers += 1
+        self._join(each)
+        self.full = len(self._wanted) >= KEYS_PER_TURN or self.callers >= CALLERS_PER_LOOKUP
+        return each
 
     def send(self) -> None:
         """Ask the nodes. Nothing may be added afterwards: a reply counts only for calls that began before."""
@@ -187,6 +223,11 @@ class Turn:
         self._missing -= 1
         if not self._missing:
             self._on_end()
+
+    @staticmethod
+    def _join(several: Several) -> None:
+        for one in dict.fromkeys(several.wanted):
+            one.join(several)
 
     def _one(self, key: str) -> Wanted:
         wanted = self._wanted.get(key)

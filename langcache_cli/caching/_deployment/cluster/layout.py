@@ -1,0 +1,50 @@
+"""Which node has which slots: as the map says, and as the nodes say of themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from langcache_cli.caching._deployment.cluster.slots import SLOTS, bits_of
+from langcache_cli.caching._deployment.cluster.topology import Topology
+from langcache_cli.caching._deployment.server import Layout, Share
+from langcache_cli.caching._wire.batched_connection import BatchedConnection
+from langcache_cli.caching._wire.budget import Budget
+from langcache_cli.caching._wire.node import Node
+
+SLOT_FIELDS = 8
+"""In a line of ``CLUSTER NODES`` the slots follow so many other fields."""
+
+
+async def layout_of(nodes: Sequence[Node], redirects: int, budget: Budget | None) -> Layout:
+    """What nodes say of themselves; those that do not answer are left out."""
+    asked = [node.call("CLUSTER", "NODES", budget=budget) for node in nodes]
+    replies = await asyncio.gather(*asked, return_exceptions=True)
+    own = frozenset([_own_slots(reply) for reply in replies if isinstance(reply, bytes)])
+    return Layout(own, redirects, is_moving=any("[" in line for line in own))
+
+
+def shares_of(topology: Topology) -> list[Share]:
+    """The slots of each node; empty until they are known."""
+    of_node: dict[Node, list[int]] = {}
+    for slot in range(SLOTS) if topology.slots else ():
+        if (node := topology.slots[slot]) is not None:
+            of_node.setdefault(node.node, []).append(slot)
+    return [Share(node, bits_of(own)) for node, own in of_node.items()]
+
+
+def share_of(topology: Topology, connection: BatchedConnection) -> Share | None:
+    """The node at the other end of a new connection."""
+    for node in topology.primaries:
+        if node.latest is connection:
+            return next((share for share in shares_of(topology) if share.node is node.node), None)
+    return None
+
+
+def _own_slots(reply: bytes) -> str:
+    """The id and the slots of the node that answered ``CLUSTER NODES``; those on their way in brackets."""
+    for line in reply.decode("utf-8", "replace").splitlines():
+        fields = line.split()
+        if len(fields) > SLOT_FIELDS and "myself" in fields[2]:
+            return " ".join([fields[0], *fields[SLOT_FIELDS:]])
+    return ""
