@@ -189,14 +189,15 @@ async def test_functions_without_a_local_ttl_are_not_kept(cache, redis_server):
     assert calls_of(redis_server, "mget", "get") - before == 2
 
 
-async def test_an_idle_process_sends_no_sign_of_life(database, redis_server):
+async def test_an_idle_process_sends_no_sign_of_life(one_cache, one_redis):
+    database = Database(one_cache, tags=("word:{item}", "all"), local_ttl=60)
     await warmed(database, 1)
     await database.read(1)
     near = database.cache.runtime().near()
     await aeventually(lambda: near._timer is None)
-    before = calls_of(redis_server, "ping")
+    before = calls_of(one_redis, "ping")
     await asyncio.sleep(3 * MAX_LAG_SECONDS)  # the point is that nothing is sent meanwhile
-    assert calls_of(redis_server, "ping") == before
+    assert calls_of(one_redis, "ping") == before
     assert await database.read(1) == [1, 0]
 
 

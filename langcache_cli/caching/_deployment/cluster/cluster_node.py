@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from langcache_cli.caching._errors import (
     ConnectionLostError,
     ServerReplyError,
 )
+from langcache_cli.caching._tasks import own_task
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.connection import Receiver, encode_command
@@ -37,7 +38,7 @@ class ClusterNode:
         *,
         node_id: str,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
-        contradiction: Callable[[str], Awaitable[CacheError | None]],
+        contradiction: Callable[[str], Coroutine[Any, Any, CacheError | None]],
         on_trouble: Callable[[ClusterNode], object],
     ) -> None:
         """Prepare.
@@ -123,7 +124,7 @@ class ClusterNode:
         witness = None
         if self.is_silent and key is not None:
             text = key if isinstance(key, str) else key.decode("utf-8", "surrogateescape")
-            witness = asyncio.ensure_future(self._contradiction(text))
+            witness = own_task(self._loop, self._contradiction(text), name="langcache-witness")
         try:
             replies = await self.node.call_many(commands, budget=budget)
             problem = await witness if witness is not None else None
@@ -131,7 +132,7 @@ class ClusterNode:
             self._on_trouble(self)
             raise
         finally:
-            if witness is not None:
+            if witness is not None and not self._loop.is_closed():
                 witness.cancel()
         if problem is None:
             self.heard_at = self._loop.time()

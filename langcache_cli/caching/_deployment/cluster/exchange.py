@@ -89,7 +89,8 @@ async def exchange(items: Sequence[Item], cluster: Map, budget: Budget) -> None:
                 groups.setdefault(node, []).append(item)
         started = loop.time()
         own = [Budget(budget.left) for _ in groups]
-        await asyncio.gather(*map(_ask, groups.keys(), groups.values(), own))
+        asked = list(map(_ask, groups.keys(), groups.values(), own))
+        await (asked[0] if len(asked) == 1 else asyncio.gather(*asked))  # one, as most are, needs no task
         budget.left = min([one.left for one in own], default=budget.left - (loop.time() - started))
         todo = [item for item in todo if _is_redirected(item, cluster)]
         if not todo:
