@@ -15,6 +15,7 @@ from tests.harness.proxy import FaultProxy
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.redis_server import RedisServer
 from tests.harness.sentinels import SentinelSet
+from tests.harness.shared_redis import Shared, shared_redis
 
 # deadline=None: a real server's first answer takes longer than its later ones
 settings.register_profile("ci", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
@@ -37,15 +38,32 @@ def _isolated_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[RedisServer]:
-    """What all tests of this worker share. A test that stops or configures a server wants `own_redis`."""
+def one_server() -> Iterator[RedisServer]:
+    """A single server for all tests of this worker, whatever the topology; as the test before left it."""
     with RedisServer() as server:
         yield server
 
 
 @pytest.fixture
-def redis_url(redis_server: RedisServer) -> str:
-    """`redis://127.0.0.1:PORT/0` of the shared server, emptied, without other clients."""
+def one_redis(one_server: RedisServer) -> RedisServer:
+    """`one_server`, emptied, without other clients."""
+    one_server.flush()
+    return one_server
+
+
+@pytest.fixture(scope="session")
+def redis_server(one_server: RedisServer) -> Iterator[Shared]:
+    """What all tests of this worker share: one server, unless `LANGCACHE_TEST_TOPOLOGY` says otherwise.
+
+    A test that stops or configures a server wants `own_redis`.
+    """
+    with shared_redis(one_server) as shared:
+        yield shared
+
+
+@pytest.fixture
+def redis_url(redis_server: Shared) -> str:
+    """The URL of what is shared, emptied, without other clients: `redis://127.0.0.1:PORT/0` of one server."""
     redis_server.flush()
     return redis_server.url
 

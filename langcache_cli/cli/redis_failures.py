@@ -28,7 +28,8 @@ class _Cause:
 
 
 _CLUSTER: Final = _Cause(
-    ExitCode.BAD_CONFIGURATION, "REDIS_URL names a node of a Redis Cluster; set it to a plain server."
+    ExitCode.BAD_CONFIGURATION,
+    "REDIS_URL names a node of a cluster; begin it with redis+cluster:// instead.",
 )
 _NO_PASSWORD: Final = _Cause(
     ExitCode.NO_PERMISSION,
@@ -62,7 +63,9 @@ REPLIES: Final[dict[str, _Cause]] = {
     "MASTERDOWN": _Cause(
         ExitCode.TRY_LATER, "REDIS_URL names a replica that has lost its primary; set it to a primary."
     ),
-    "CLUSTERDOWN": _CLUSTER,
+    "CLUSTERDOWN": _Cause(
+        ExitCode.TRY_LATER, "The cluster is down or heals; redis-cli CLUSTER INFO on a node says more."
+    ),
     "MOVED": _CLUSTER,
     "ASK": _CLUSTER,
 }
@@ -75,6 +78,9 @@ _WORDS: Final[dict[str, _Cause]] = {
         "Redis has no database of the number in REDIS_URL",
     ),
     "SELECT is not allowed in cluster mode": _CLUSTER,
+    "one Redis answers there": _Cause(
+        ExitCode.BAD_CONFIGURATION, "Begin REDIS_URL with redis:// (with TLS rediss://)."
+    ),
     "without any password": _NO_PASSWORD,
     "no password is set": _NO_PASSWORD,
     "max number of clients reached": _Cause(

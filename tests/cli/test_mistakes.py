@@ -64,7 +64,6 @@ CONFIGURATION = [
     Case("stats", 78, "database 0 only", {"REDIS_URL": f"redis+cluster://:{HIDDEN}@h1,h2/3"}),
     Case("stats", 78, "service is missing", {"REDIS_URL": f"redis+sentinel://:{HIDDEN}@h1,h2"}),
     Case("stats", 78, "an '@' too many", {"REDIS_URL": f"redis+cluster://:{HIDDEN}@h1,:{HIDDEN}@h2"}),
-    Case("check --sample", 78, "names a cluster", {"REDIS_URL": f"redis+cluster://:{HIDDEN}@h1,h2"}),
     Case(
         "redis start", 78, "does not begin with redis://", {"REDIS_URL": f"redis+sentinel://:{HIDDEN}@h1/c"}
     ),

@@ -6,6 +6,13 @@ from typing import Any
 from tests.harness.redis_server import RedisServer
 from tests.harness.resp import RespConnection, RespError
 
+SLOTS = 16384
+
+
+def share(place: int, count: int) -> range:
+    """The slots of one of so many primaries, when all have as many."""
+    return range(place * SLOTS // count, (place + 1) * SLOTS // count)
+
 
 def slot_rows(node: RedisServer) -> list[Any]:
     rows: Any = node.command("CLUSTER", "SLOTS")

@@ -8,8 +8,7 @@ import tempfile
 from pathlib import Path
 
 from tests.history.defects import DEFECTS
-from tests.history.faults import KINDS
-from tests.history.run import Outcome, Run
+from tests.history.run import TOPOLOGIES, Outcome, Run, kinds_of
 
 SHOWN = 20
 
@@ -17,12 +16,20 @@ SHOWN = 20
 def main() -> int:
     """Exit code 0 if there is nothing to complain about, 1 otherwise."""
     options = _parser().parse_args()
-    faults = {"all": list(KINDS), "none": []}.get(options.faults, options.faults.split(","))
-    if unknown := set(faults) - set(KINDS):
-        _parser().error(f"no such fault: {', '.join(unknown)}; there are: {', '.join(KINDS)}")
+    kinds = list(kinds_of(options.topology))
+    faults = {"all": kinds, "none": []}.get(options.faults, options.faults.split(","))
+    if unknown := set(faults) - set(kinds):
+        _parser().error(f"no such fault: {', '.join(unknown)}; there are: {', '.join(kinds)}")
     folder = Path(tempfile.mkdtemp(prefix="langcache-history-"))
     _say(f"journals in {folder}")
-    with Run(folder, workers=options.workers, seed=options.seed, faults=faults, defect=options.defect) as run:
+    with Run(
+        folder,
+        workers=options.workers,
+        seed=options.seed,
+        faults=faults,
+        defect=options.defect,
+        topology=options.topology,
+    ) as run:
         run.go(60 * options.minutes, tell=_say)
         outcome = run.finish()
     _report(outcome)
@@ -33,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.history", description=__doc__)
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--faults", default="all", help="all, none, or names with commas between them")
+    parser.add_argument("--topology", choices=TOPOLOGIES, default="one", help="what Redis is")
     parser.add_argument("--workers", type=int, default=4, help="processes at a time")
     parser.add_argument("--seed", type=int, default=0)
     for defect, meaning in DEFECTS.items():

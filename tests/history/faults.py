@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tests.harness.proxy import FaultProxy
 from tests.harness.redis_server import RedisServer
@@ -30,7 +31,7 @@ class Faults:
         self,
         fleet: Fleet,
         server: RedisServer,
-        proxy: FaultProxy,
+        proxy: FaultProxy | None,
         chance: random.Random,
         *,
         names: list[str],
@@ -43,14 +44,29 @@ class Faults:
         """
         self._fleet = fleet
         self._server = server
-        self._proxy = proxy
+        self._network = proxy
         self._chance = chance
-        self._actions = {name: KINDS[name] for name in names}
+        self._actions = {name: self.kinds()[name] for name in names}
         self._calm_seconds = calm_seconds
         self._stop = threading.Event()
         self.counts: Counter[str] = Counter()
         self.history: list[Fault] = []
         """All of them, the one under way included."""
+
+    @classmethod
+    def kinds(cls) -> dict[str, Callable[[Any], None]]:
+        """All faults by name."""
+        return KINDS
+
+    @property
+    def _proxy(self) -> FaultProxy:
+        assert self._network is not None  # else none of the faults is one of the network
+        return self._network
+
+    def heal(self) -> None:
+        """All is as before."""
+        if self._network is not None:
+            self._network.heal()
 
     def run(self, seconds: float) -> None:
         """Go on for so long; afterwards everything is as before."""
@@ -68,7 +84,7 @@ class Faults:
                 self.counts[name] += 1
         finally:
             timer.cancel()
-            self._proxy.heal()
+            self.heal()
 
     def _carry_out(self, name: str) -> None:
         """Do it, and write down from when to when; a fault that concerns some workers says which."""

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
 from tests.history.options import Options
 from tests.integration.cache_support import ROOT
@@ -94,9 +93,7 @@ class Fleet:
     def behind_proxy(self) -> list[int]:
         """The numbers of the processes that reach Redis through a proxy."""
         return [
-            self._numbers[index]
-            for index, worker in enumerate(self._workers)
-            if urlsplit(worker.options.redis_url).port != worker.options.bare_port
+            self._numbers[index] for index, worker in enumerate(self._workers) if worker.options.behind_proxy
         ]
 
     def replace(self, index: int) -> None:

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,9 @@ from typing import Self
 
 from tests.harness.postgres import PostgresServer
 from tests.harness.proxy import FaultProxy
+from tests.harness.redis_cluster import RedisCluster
 from tests.harness.redis_server import RedisServer
+from tests.history.cluster_faults import CLUSTER_KINDS, ClusterFaults
 from tests.history.counters import create_counters, newest_versions
 from tests.history.faults import KINDS, Faults
 from tests.history.fleet import Fleet
@@ -24,6 +26,12 @@ from tests.history.overlaps import calm_runs, overlaps
 from tests.history.verdict import Violation, violations
 
 DATABASE = "history"
+TOPOLOGIES = ("one", "cluster")
+
+
+def kinds_of(topology: str) -> Iterable[str]:
+    """The names of the faults there are."""
+    return CLUSTER_KINDS if topology == "cluster" else KINDS
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,7 @@ class Run:
         faults: list[str] | None = None,
         seconds_between_faults: float = 1.0,
         defect: str = "",
+        topology: str = "one",
     ) -> None:
         """Prepare.
 
@@ -81,12 +90,14 @@ class Run:
             faults: Names of `KINDS`; None for all.
             seconds_between_faults: On average.
             defect: One of `DEFECTS`, which the workers have: the checker must find that.
+            topology: What Redis is: ``one`` server, or a ``cluster``.
         """
         self._stack = ExitStack()
         self._folder = folder
         self._workers = workers
         self._seed = seed
-        self._names = list(KINDS) if faults is None else faults
+        self._is_cluster = topology == "cluster"
+        self._names = list(kinds_of(topology)) if faults is None else faults
         self._calm_seconds = seconds_between_faults
         self._defect = defect
         self._started = time.monotonic()
@@ -96,34 +107,52 @@ class Run:
             self._database = stack.enter_context(PostgresServer())
             url = self._database.create_database(DATABASE)
             create_counters(self._database, DATABASE)
-            server = stack.enter_context(RedisServer(appendonly=True))
-            proxy = stack.enter_context(FaultProxy(server.port))
-            urls = (server.url, f"redis://127.0.0.1:{proxy.port}/0")
-            options = [
-                Options(
-                    urls[number % 2],
-                    server.port,
-                    url,
-                    "",
-                    self._seed + number,
-                    # one that only reads keeps longest in its memory what the others change
-                    writers=WRITERS if number else 0,
-                    defect=self._defect,
-                )
-                for number in range(self._workers)
-            ]
-            self._fleet = stack.enter_context(Fleet(options, self._folder))
-            self._faults = Faults(
-                self._fleet,
-                server,
-                proxy,
-                random.Random(self._seed),
-                names=self._names,
-                calm_seconds=self._calm_seconds,
+            self._fleet, self._faults = (
+                self._on_cluster(stack, url) if self._is_cluster else self._on_one_server(stack, url)
             )
             self._started = time.monotonic()
             self._stack = stack.pop_all()
         return self
+
+    def _on_one_server(self, stack: ExitStack, database_url: str) -> tuple[Fleet, Faults]:
+        """Every other worker reaches the server through a proxy."""
+        server = stack.enter_context(RedisServer(appendonly=True))
+        proxy = stack.enter_context(FaultProxy(server.port))
+        urls = (server.url, f"redis://127.0.0.1:{proxy.port}/0")
+        workers = [
+            self._worker(number, urls[number % 2], [server.port], database_url, behind_proxy=number % 2 > 0)
+            for number in range(self._workers)
+        ]
+        fleet = stack.enter_context(Fleet(workers, self._folder))
+        chance = random.Random(self._seed)
+        faults = Faults(fleet, server, proxy, chance, names=self._names, calm_seconds=self._calm_seconds)
+        return fleet, faults
+
+    def _on_cluster(self, stack: ExitStack, database_url: str) -> tuple[Fleet, Faults]:
+        cluster = stack.enter_context(RedisCluster(primaries=3, replicas=1, node_timeout=1500))
+        ports = [node.port for node in cluster.nodes]
+        workers = [self._worker(number, cluster.url, ports, database_url) for number in range(self._workers)]
+        fleet = stack.enter_context(Fleet(workers, self._folder))
+        chance = random.Random(self._seed)
+        return fleet, ClusterFaults(
+            fleet, cluster, chance, names=self._names, calm_seconds=self._calm_seconds
+        )
+
+    def _worker(
+        self, number: int, url: str, ports: list[int], database_url: str, *, behind_proxy: bool = False
+    ) -> Options:
+        # one that only reads keeps longest in its memory what the others change
+        writers = WRITERS if number else 0
+        return Options(
+            url,
+            ports,
+            database_url,
+            "",
+            self._seed + number,
+            writers=writers,
+            behind_proxy=behind_proxy,
+            defect=self._defect,
+        )
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()

@@ -23,7 +23,7 @@ from langcache_cli.caching import Cache, CacheEvent, CacheSettings, CacheUnavail
 from langcache_cli.caching._clock import now_ms
 from langcache_cli.caching._wire.externals import Externals
 from langcache_cli.caching.tooling import warm
-from tests.harness.resp import RespConnection
+from tests.history.bare import bare_delete
 from tests.history.changes import Change
 from tests.history.defects import break_cache
 from tests.history.journal import Journal, now
@@ -262,8 +262,7 @@ class Worker:
     async def _bare_del(self, key: str, number: int) -> bool:
         def delete() -> bool:
             try:
-                with RespConnection(self.options.bare_port, timeout=1.0) as connection:
-                    connection.call("DEL", key)
+                bare_delete(self.options.bare_ports, key)
             except Exception:  # noqa: BLE001 - Redis is down, or loads its data: nothing was promised
                 return False
             return True

@@ -11,7 +11,7 @@ from typing import Any
 from langcache_cli.caching import Cache, CachedFunction, CacheSettings
 from langcache_cli.caching._protocol.entry import parse
 from tests.harness.polling import aeventually
-from tests.harness.redis_server import RedisServer
+from tests.harness.shared_redis import Shared
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,7 +90,7 @@ class Database:
         return self._cached(cache, self.read.spec.keys.prefix)
 
 
-def make_stale(redis_server: RedisServer, key: str) -> None:
+def make_stale(redis_server: Shared, key: str) -> None:
     """Move the end of freshness into the past, as time would."""
     entry = parse(redis_server.command("GET", key))
     old = f"fresh={entry.fresh_until_ms} ".encode()
@@ -110,11 +110,6 @@ def waiting(cache: Cache) -> int:
 def flights(cache: Cache) -> list[Any]:
     """The loads under way."""
     return list(cache.runtime().running_loads._by_token.values())
-
-
-def clients_of(server: RedisServer) -> int:
-    """How many connections it has, but for the one that asks."""
-    return len(server.command("CLIENT", "LIST").splitlines()) - 1
 
 
 def leftover_tasks() -> list[str]:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from langcache_cli.caching import Cache
 from tests.harness.redis_cluster import RedisCluster
+from tests.harness.redis_server import RedisServer
 from tests.integration.cache_support import Database, cache_at, leftover_tasks
 from tests.integration.outage import Outage
 
@@ -44,6 +45,12 @@ async def open_cache(redis_url: str) -> AsyncIterator[Callable[..., Cache]]:
 def cache(open_cache: Callable[..., Cache]) -> Cache:
     """A cache in the shared server."""
     return open_cache()
+
+
+@pytest.fixture
+def one_cache(open_cache: Callable[..., Cache], one_redis: RedisServer) -> Cache:
+    """A cache in a single server, whatever the topology: its commands can be counted there."""
+    return open_cache(one_redis.url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -29,13 +29,6 @@ def stopped(sentinels: SentinelSet, *servers: RedisServer) -> Iterator[None]:
             sentinels.cont(server)
 
 
-def clients_of(server: RedisServer) -> int:
-    """The clients of a server that belong to no member of the set, but for the one that asks."""
-    clients = clients_by_facts(server)
-    members = [one for one in clients if one["name"].startswith("sentinel-") or {*one["flags"]} & {"M", "S"}]
-    return len(clients) - len(members) - 1
-
-
 def subscribers(sentinel: RedisServer) -> int:
     return sum(client["sub"] == "1" for client in clients_by_facts(sentinel))
 

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from tests.harness.polling import aeventually
-from tests.integration.cache_support import Database, Gate, clients_of, leftover_tasks, waiting
+from tests.harness.shared_redis import clients_of
+from tests.integration.cache_support import Database, Gate, leftover_tasks, waiting
 from tests.integration.cancelling import STEPS, cancel_after
 
 
@@ -183,9 +184,9 @@ async def test_a_call_under_way_while_its_cache_is_closed_gets_its_value(cache, 
 
 
 async def test_a_call_that_connects_while_its_cache_is_closed_gets_its_value(
-    open_cache, fault_proxy, redis_url, redis_server
+    open_cache, fault_proxy, one_redis
 ):
-    proxy = fault_proxy(redis_server.port)
+    proxy = fault_proxy(one_redis.port)
     proxy.swallow()
     cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0")
     database = Database(cache)

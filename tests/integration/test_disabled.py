@@ -18,8 +18,8 @@ from tests.integration.cache_support import Database
 
 
 @pytest.fixture
-def proxy(fault_proxy, redis_server, redis_url):
-    return fault_proxy(redis_server.port)
+def proxy(fault_proxy, one_redis):
+    return fault_proxy(one_redis.port)
 
 
 @pytest.fixture

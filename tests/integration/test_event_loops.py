@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness.polling import eventually
-from tests.integration.cache_support import Database, cache_at, clients_of
+from tests.harness.shared_redis import clients_of
+from tests.integration.cache_support import Database, cache_at
 from tests.integration.strict_python import complaints, run_python
 
 MODULE = """

@@ -16,7 +16,7 @@ from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database
 
 BUDGET = 0.25
-MARGIN = 1.0
+MARGIN = 3.0
 
 
 def require_admin(authorization: str = Header(default="")) -> None:

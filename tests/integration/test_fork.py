@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from tests.harness.polling import eventually
-from tests.integration.cache_support import ROOT, cache_at, clients_of
+from tests.harness.shared_redis import clients_of
+from tests.integration.cache_support import ROOT, cache_at
 
 MODULE = """
 import asyncio, logging, multiprocessing, os, sys, traceback

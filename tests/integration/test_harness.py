@@ -20,14 +20,14 @@ from tests.harness.resp import RespConnection, RespError
 
 @pytest.mark.parametrize("run", [1, 2])
 def test_each_test_finds_the_shared_server_empty(redis_url, redis_server, run):
-    assert redis_url == f"redis://127.0.0.1:{redis_server.port}/0"
+    assert redis_url == redis_server.url
     assert redis_server.command("DBSIZE") == 0
     redis_server.command("SET", "left over", run)
 
 
-def test_flushing_drops_the_connections_of_earlier_tests(redis_server):
-    with redis_server.connect() as left_over:
-        redis_server.flush()
+def test_flushing_drops_the_connections_of_earlier_tests(one_server):
+    with one_server.connect() as left_over:
+        one_server.flush()
         assert left_over.closed_by_peer()
 
 

@@ -19,10 +19,10 @@ END_SECONDS = 30.0  # an orphaned xdist worker takes 5 to notice
 STARTS_SERVERS_AND_HANGS = """
 import json, os, pathlib, signal
 
-def test_hang(redis_server, own_redis, postgres_server):
+def test_hang(one_server, own_redis, postgres_server):
     own = own_redis()
     own.pause()
-    servers = {str(server.directory): server.pid for server in (redis_server, own, postgres_server)}
+    servers = {str(server.directory): server.pid for server in (one_server, own, postgres_server)}
     path = pathlib.Path(os.environ["LANGCACHE_TEST_REPORT"])
     path.with_suffix(".new").write_text(json.dumps(servers))
     path.with_suffix(".new").rename(path)

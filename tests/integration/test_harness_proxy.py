@@ -20,8 +20,8 @@ SHORT = 0.15  # long enough that a reply would have come, short enough to wait f
 
 
 @pytest.fixture
-def proxy(redis_url: str, redis_server: RedisServer, fault_proxy: Callable[..., FaultProxy]) -> FaultProxy:
-    return fault_proxy(redis_server.port)
+def proxy(one_redis: RedisServer, fault_proxy: Callable[..., FaultProxy]) -> FaultProxy:
+    return fault_proxy(one_redis.port)
 
 
 def test_a_healthy_proxy_forwards_and_counts_every_byte(proxy):
@@ -47,11 +47,11 @@ def test_a_delay_in_both_directions_makes_a_round_trip_twice_as_long(proxy):
         assert _seconds(lambda: client.call("PING")) >= 0.1
 
 
-def test_a_delay_in_one_direction_leaves_the_other_alone(proxy, redis_server):
+def test_a_delay_in_one_direction_leaves_the_other_alone(proxy, one_redis):
     with RespConnection(proxy.port) as client:
         proxy.delay(30, direction="replies")
         client.send("SET", "key", "value")
-        eventually(lambda: redis_server.command("GET", "key") == b"value")
+        eventually(lambda: one_redis.command("GET", "key") == b"value")
         assert proxy.replies.forwarded == 0
 
 
@@ -75,7 +75,7 @@ def test_healing_delivers_at_once_what_was_delayed(proxy):
         assert client.read() == "PONG"
 
 
-def test_a_swallowing_proxy_accepts_and_reads_and_the_server_sees_nothing(proxy, redis_server):
+def test_a_swallowing_proxy_accepts_and_reads_and_the_server_sees_nothing(proxy, one_redis):
     with RespConnection(proxy.port) as opened_before:
         assert opened_before.call("PING") == "PONG"
         proxy.swallow()
@@ -87,7 +87,7 @@ def test_a_swallowing_proxy_accepts_and_reads_and_the_server_sees_nothing(proxy,
             sent = PING_BYTES + 2 * len(encode("SET", "key", "value"))
             proxy.wait_until(lambda p: p.requests.read == sent)
             assert proxy.requests.forwarded == PING_BYTES
-            assert redis_server.command("GET", "key") is None
+            assert one_redis.command("GET", "key") is None
 
 
 def test_a_swallowing_proxy_needs_no_server_behind_it(own_redis, fault_proxy):
@@ -99,13 +99,13 @@ def test_a_swallowing_proxy_needs_no_server_behind_it(own_redis, fault_proxy):
         client.call("PING")
 
 
-def test_swallowed_replies_hide_that_the_command_took_effect(proxy, redis_server):
+def test_swallowed_replies_hide_that_the_command_took_effect(proxy, one_redis):
     proxy.swallow_replies()
     with RespConnection(proxy.port, timeout=SHORT) as client:
         with pytest.raises(TimeoutError):
             client.call("INCR", "counter")
         proxy.wait_until(lambda p: p.replies.read > 0)
-        assert redis_server.command("GET", "counter") == b"1"
+        assert one_redis.command("GET", "counter") == b"1"
         assert proxy.replies.forwarded == 0
 
 
@@ -147,8 +147,8 @@ def test_a_refusing_proxy_refuses_new_connections_until_healed_on_the_same_port(
 
 
 @pytest.mark.parametrize("n_bytes", [0, 1, 500])
-def test_a_cut_in_mid_reply_lets_exactly_so_many_bytes_through_and_happens_once(proxy, redis_server, n_bytes):
-    redis_server.command("SET", "key", b"x" * 1000)
+def test_a_cut_in_mid_reply_lets_exactly_so_many_bytes_through_and_happens_once(proxy, one_redis, n_bytes):
+    one_redis.command("SET", "key", b"x" * 1000)
     with RespConnection(proxy.port) as client:
         assert client.call("PING") == "PONG"
         proxy.cut_reply_after(n_bytes)
@@ -159,8 +159,8 @@ def test_a_cut_in_mid_reply_lets_exactly_so_many_bytes_through_and_happens_once(
         assert client.call("GET", "key") == b"x" * 1000
 
 
-def test_a_slow_drip_delivers_at_its_rate_and_heals_at_once(proxy, redis_server):
-    redis_server.command("SET", "key", b"x" * 2000)
+def test_a_slow_drip_delivers_at_its_rate_and_heals_at_once(proxy, one_redis):
+    one_redis.command("SET", "key", b"x" * 2000)
     proxy.slow_drip(10_000)
     with RespConnection(proxy.port) as client:
         assert _seconds(lambda: client.call("GET", "key")) >= 0.15
@@ -182,13 +182,13 @@ def test_a_dead_server_behind_the_proxy_resets_the_client(own_redis, fault_proxy
         client.call("PING")  # the reset may already hit while connecting
 
 
-def test_a_client_that_leaves_takes_its_connection_to_the_server_along(proxy, redis_server):
+def test_a_client_that_leaves_takes_its_connection_to_the_server_along(proxy, one_redis):
     for fault in (lambda: None, proxy.swallow_replies, proxy.swallow):
         with RespConnection(proxy.port) as client:
             client.send("CLIENT", "SETNAME", "leaving")
             proxy.wait_until(lambda p: p.replies.read > 0)
             fault()
-        eventually(lambda: b"name=leaving" not in redis_server.command("CLIENT", "LIST"))
+        eventually(lambda: b"name=leaving" not in one_redis.command("CLIENT", "LIST"))
         proxy.heal()
 
 
@@ -212,8 +212,8 @@ def test_faults_may_be_switched_from_many_threads(proxy):
         assert client.call("PING") == "PONG"
 
 
-def test_a_closed_proxy_leaves_no_thread_and_no_listener(redis_server):
-    proxy = FaultProxy(redis_server.port).start()
+def test_a_closed_proxy_leaves_no_thread_and_no_listener(one_redis):
+    proxy = FaultProxy(one_redis.port).start()
     with RespConnection(proxy.port) as client:
         assert client.call("PING") == "PONG"
         proxy.close()

@@ -14,16 +14,11 @@ from langcache_cli.caching import (
 )
 from langcache_cli.caching._statistics.fleet_totals import MINUTES
 from tests.harness.polling import aeventually
+from tests.harness.shared_redis import fill
 from tests.integration.cache_support import Database
 
 OTHERS = 100_000
 OURS = 1_000
-FILL = """
-for number = 1, tonumber(ARGV[1]) do
-  redis.call('SET', ARGV[2] .. number, 'lc1 entry')
-end
-return redis.status_reply('OK')
-"""
 FOREIGN = [
     "cache",
     "cache:",
@@ -44,10 +39,6 @@ UNPLEASANT = [
     "*", "?", "[a-z]", "[^a]", "\\", "\\*", "^", "{", "}", "{a}", "-", "]", "[", "a\nb", "\r\n", "\0", " ",
     ":", "a:b", "**", "cache:*", "ü", "字", "x" * 500, "*" * 300, "%2A", "", "'", '"', "\x7f", "\u2028",
 ]  # fmt: skip
-
-
-def fill(redis_server, count, stem):
-    assert redis_server.command("EVAL", FILL, 0, count, stem, timeout=30) == "OK"
 
 
 def keys_of(redis_server):
@@ -249,7 +240,7 @@ async def test_a_search_begins_anew_when_the_server_was_restarted_with_its_data(
     """A cursor says where a search goes on in the hash table of one process; the next hashes otherwise."""
     server = own_redis()
     cache = open_cache(server.url)
-    server.command("EVAL", FILL, "0", "200", "cache:vocabulary:word:")
+    fill(server, 200, "cache:vocabulary:word:")
     clearing = asyncio.create_task(cache.invalidate("cache:vocabulary:*", keys_per_second=400))
     # between two steps: a command that is lost with its connection goes to the outbox
     node = cache.runtime().server.node

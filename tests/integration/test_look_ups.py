@@ -7,36 +7,29 @@ import pytest
 from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._wire.connection import encode_command
 from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP, LookupBatch
+from tests.harness.shared_redis import calls_of
 from tests.integration.cache_support import Database, cache_at
 
 
-def calls_of(server, command: str) -> int:
-    statistics = server.command("INFO", "commandstats").decode()
-    for line in statistics.splitlines():
-        if line.startswith(f"cmdstat_{command}:"):
-            return int(line.partition("calls=")[2].partition(",")[0])
-    return 0
-
-
 @pytest.mark.parametrize(("keys", "requests"), [(1, 1), (100, 1), (KEYS_PER_LOOKUP + 1, 2)])
-async def test_look_ups_of_one_turn_are_one_request(cache, redis_server, keys, requests):
-    database = Database(cache)
+async def test_look_ups_of_one_turn_are_one_request(one_cache, one_redis, keys, requests):
+    database = Database(one_cache)
     for item in range(keys):
         await database.read(item)
-    before = calls_of(redis_server, "mget")
+    before = calls_of(one_redis, "mget")
     values = await asyncio.gather(*(database.read(item) for item in range(keys) for _ in range(3)))
     assert values == [[item, 0] for item in range(keys) for _ in range(3)]
-    assert calls_of(redis_server, "mget") - before == requests
+    assert calls_of(one_redis, "mget") - before == requests
 
 
-async def test_tags_travel_with_the_look_up_of_their_entry(cache, redis_server):
-    database = Database(cache, tags=("word:{item}", "all"))
+async def test_tags_travel_with_the_look_up_of_their_entry(one_cache, one_redis):
+    database = Database(one_cache, tags=("word:{item}", "all"))
     for item in range(10):
         await database.read(item)
     await database.read(0)  # the end of a row of misses, after which a call begins with its lease
-    before = calls_of(redis_server, "mget")
+    before = calls_of(one_redis, "mget")
     assert await asyncio.gather(*map(database.read, range(10))) == [[item, 0] for item in range(10)]
-    assert calls_of(redis_server, "mget") - before == 1
+    assert calls_of(one_redis, "mget") - before == 1
 
 
 async def test_a_cancelled_look_up_takes_nothing_from_the_others(cache):
@@ -111,10 +104,9 @@ async def test_a_key_of_another_kind_is_replaced(redis_server, redis_url):
 
 
 @pytest.mark.parametrize("reply", [b"OK", 1, [], [b"one", b"too many"], [5], None])
-async def test_what_is_no_reply_to_a_look_up_ends_the_connection(open_cache, redis_url, reply):
-    cache = open_cache(redis_url)
-    await cache.ping()
-    server = cache.runtime().server
+async def test_what_is_no_reply_to_a_look_up_ends_the_connection(one_cache, reply):
+    await one_cache.ping()
+    server = one_cache.runtime().server
     link, caller = server.node.connection._connection, server.try_lookup(("cache:a",))
     await asyncio.sleep(0)
     link._waiting[0](reply)

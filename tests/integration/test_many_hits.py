@@ -10,7 +10,7 @@ from langcache_cli.caching._loading.load import Load
 from langcache_cli.caching._protocol.entry import parse
 from langcache_cli.caching._wire.lookup_batch import KEYS_PER_LOOKUP
 from tests.harness.polling import aeventually
-from tests.integration.test_look_ups import calls_of
+from tests.harness.shared_redis import calls_of
 from tests.integration.translator import TEXTS, Translator, backwards
 
 
@@ -42,13 +42,13 @@ async def test_items_that_are_there_make_no_objects(cache, counted, options):
 
 @pytest.mark.parametrize(("items", "requests"), [(100, 1), (KEYS_PER_LOOKUP, 1), (KEYS_PER_LOOKUP + 1, 2)])
 @pytest.mark.parametrize("tags", [(), ("all",)])
-async def test_one_request_for_all_items(cache, redis_server, items, requests, tags):
+async def test_one_request_for_all_items(one_cache, one_redis, items, requests, tags):
     texts = [f"text {number}" for number in range(items - len(tags))]
-    translator = Translator(cache, tags=tags)
+    translator = Translator(one_cache, tags=tags)
     await translator.many(texts, "en")
-    before = calls_of(redis_server, "mget")
+    before = calls_of(one_redis, "mget")
     assert await translator.many(texts, "en") == backwards(texts)
-    assert calls_of(redis_server, "mget") - before == requests
+    assert calls_of(one_redis, "mget") - before == requests
     assert len(translator.batches) == 1
 
 

@@ -12,7 +12,7 @@ from langcache_cli.caching._protocol.store import Lease
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching.testing import memory_cache
 from langcache_cli.caching.testing._glob import glob
-from tests.harness.redis_server import RedisServer
+from tests.harness.shared_redis import Shared
 from tests.integration.one_key import OneKey
 
 KEYS = ["cache:a:f:1", "cache:a:f:2"]
@@ -83,7 +83,7 @@ WORDS = st.text("abc^-:]", min_size=1, max_size=4)
 
 @settings(max_examples=150)
 @given(pattern=PATTERNS, words=st.lists(WORDS, min_size=1, max_size=6))
-def test_a_pattern_matches_the_same_keys_as_on_redis(redis_server: RedisServer, pattern, words):
+def test_a_pattern_matches_the_same_keys_as_on_redis(redis_server: Shared, pattern, words):
     well_formed = "[" not in pattern or _balanced(pattern)
     if not well_formed:
         return  # its meaning is undefined: Redis guesses

@@ -8,10 +8,9 @@ import pytest
 
 from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS
 from tests.harness.polling import aeventually
-from tests.harness.redis_server import RedisServer
+from tests.harness.shared_redis import Shared, calls_of
 from tests.integration.cache_support import Database
 from tests.integration.near_support import SEEN_WITHIN_SECONDS, near_of, sees, warmed
-from tests.integration.test_look_ups import calls_of
 
 
 @pytest.fixture
@@ -25,10 +24,10 @@ def near_hits(database: Database) -> int:
 
 async def test_a_hit_asks_nobody(database, redis_server):
     await warmed(database, 1)
-    before, hits = calls_of(redis_server, "mget"), near_hits(database)
+    before, hits = calls_of(redis_server, "mget", "get"), near_hits(database)
     assert [await database.read(1) for _ in range(50)] == [[1, 0]] * 50
     assert near_hits(database) - hits == 50
-    assert calls_of(redis_server, "mget") == before
+    assert calls_of(redis_server, "mget", "get") == before
 
 
 async def test_near_hits_are_hits_and_their_latencies_are_counted(database):
@@ -120,7 +119,7 @@ async def test_another_cache_of_the_fleet_sees_it(database, open_cache):
     await aeventually(lambda: sees(other, 1), every=0.0, within=SEEN_WITHIN_SECONDS)
 
 
-def latest_end(redis_server: RedisServer, key: str) -> float:
+def latest_end(redis_server: Shared, key: str) -> float:
     """When Redis will have forgotten a key, on the clock of `time.monotonic`; Redis counts milliseconds."""
     return redis_server.command("PTTL", key) / 1000 + time.monotonic() + 0.005
 
@@ -174,20 +173,20 @@ async def test_memory_is_bounded(open_cache):
 
 async def test_without_memory_for_it_there_is_no_near_cache(open_cache, redis_server):
     database = Database(open_cache(near_cache_bytes=0), local_ttl=60)
-    before = calls_of(redis_server, "mget")
     await database.read(1)
-    assert await database.read(1) == [1, 0]
-    assert calls_of(redis_server, "mget") - before == 2
+    before = calls_of(redis_server, "mget", "get")
+    assert [await database.read(1) for _ in range(2)] == [[1, 0]] * 2
+    assert calls_of(redis_server, "mget", "get") - before == 2
     assert database.cache.runtime().near() is None
 
 
 async def test_functions_without_a_local_ttl_are_not_kept(cache, redis_server):
     near, plain = Database(cache, local_ttl=60), Database(cache, prefix="episodes")
     await warmed(near, 1)
-    before = calls_of(redis_server, "mget")
     await plain.read(1)
-    assert await plain.read(1) == [1, 0]
-    assert calls_of(redis_server, "mget") - before == 2
+    before = calls_of(redis_server, "mget", "get")
+    assert [await plain.read(1) for _ in range(2)] == [[1, 0]] * 2
+    assert calls_of(redis_server, "mget", "get") - before == 2
 
 
 async def test_an_idle_process_sends_no_sign_of_life(database, redis_server):

@@ -12,9 +12,9 @@ from langcache_cli.caching import Cache
 from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS
 from tests.harness.polling import aeventually
 from tests.harness.proxy import FaultProxy
+from tests.harness.shared_redis import calls_of
 from tests.integration.cache_support import Database
 from tests.integration.near_support import SEEN_WITHIN_SECONDS, near_of, sees, warmed
-from tests.integration.test_look_ups import calls_of
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def database(cache) -> Database:
     return Database(cache, tags=("word:{item}", "all"), local_ttl=60)
 
 
-async def test_a_value_read_while_it_was_changed_is_not_kept(open_cache, redis_server):
+async def test_a_value_read_while_it_was_changed_is_not_kept(open_cache, one_redis):
     """The reply is on its way when the change is heard: it must not be kept after that."""
-    with FaultProxy(redis_server.port) as proxy:
+    with FaultProxy(one_redis.port) as proxy:
         cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0")
         database = Database(cache, local_ttl=60)
         await warmed(database, 1)

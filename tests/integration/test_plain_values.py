@@ -28,8 +28,8 @@ async def test_what_was_set_is_what_is_got(cache):
         assert (got, type(got)) == (value, type(value))
 
 
-async def test_many_are_set_and_got_in_one_round_trip_each(open_cache, fault_proxy, redis_server, redis_url):
-    proxy = fault_proxy(redis_server.port)
+async def test_many_are_set_and_got_in_one_round_trip_each(open_cache, fault_proxy, one_redis):
+    proxy = fault_proxy(one_redis.port)
     proxy.delay(0.05)  # 0.1 s a round trip
     cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0", operation_timeout=20)
     await cache.ping()

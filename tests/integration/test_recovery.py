@@ -11,7 +11,8 @@ from langcache_cli.caching._wire.breaker import LAST_PROBE_SECONDS
 from langcache_cli.caching._wire.budget import Budget
 from tests.harness.polling import aeventually
 from tests.harness.resp import RespError
-from tests.integration.cache_support import PATIENCE_SECONDS, Database, clients_of, leftover_tasks
+from tests.harness.shared_redis import clients_of
+from tests.integration.cache_support import PATIENCE_SECONDS, Database, leftover_tasks
 from tests.integration.outage import BUDGET, CALLS, MARGIN, is_hit, opens_breaker, timed, url_of
 
 

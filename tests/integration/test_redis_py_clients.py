@@ -53,7 +53,7 @@ asyncio.run(use())
 @pytest.fixture(params=["one", "cluster", "sentinel"])
 def url(request: pytest.FixtureRequest) -> str:
     if request.param == "one":
-        return request.getfixturevalue("redis_url")
+        return request.getfixturevalue("one_redis").url
     return request.getfixturevalue("redis_cluster" if request.param == "cluster" else "sentinel_set").url
 
 

@@ -10,8 +10,8 @@ from langcache_cli.caching._protocol.store import Lease, Store, new_lease
 from langcache_cli.caching._protocol.tagged_leases import acquire_tagged
 from langcache_cli.caching._wire.budget import Budget
 from tests.harness.polling import aeventually
+from tests.harness.shared_redis import calls_of
 from tests.integration.cache_support import Database, flights
-from tests.integration.test_look_ups import calls_of
 
 TAG, ANOTHER = "cache@tag:a", "cache@tag:b"
 
@@ -44,9 +44,9 @@ async def test_an_entry_that_is_there_after_all_is_a_hit_and_ends_the_row(databa
     assert await database.read(1) == [1, 0]
     assert database.reads[1] == 1
     assert database.cache.statistics_of(database.read)["hits"] == 1
-    before = calls_of(redis_server, "mget")
+    before = calls_of(redis_server, "evalsha")
     await database.read(1)
-    assert calls_of(redis_server, "mget") == before + 1
+    assert calls_of(redis_server, "evalsha") == before  # it began with a look-up, not with a lease
 
 
 async def test_calls_at_once_after_a_row_of_misses_look_up_together(database, redis_server):
@@ -193,8 +193,8 @@ async def test_a_server_that_knows_no_script_is_told(store, redis_server):
 # -- requests one after another --
 
 
-async def test_requests_one_after_another_do_not_wait_for_the_end_of_the_turn(cache):
-    node = cache.runtime().server.node
+async def test_requests_one_after_another_do_not_wait_for_the_end_of_the_turn(one_cache):
+    node = one_cache.runtime().server.node
     for _ in range(5):
         await node.call("PING")
     link = node.connection._connection

@@ -8,8 +8,9 @@ import pytest
 from langcache_cli.caching._wire.connection import SUPPORTS_PUSH
 from tests.harness.polling import aeventually, eventually
 from tests.harness.sentinels import SERVICE
+from tests.harness.shared_redis import clients_of
 from tests.integration.cache_support import Database, cache_at
-from tests.integration.sentinel_support import IN_TIME, clients_of, is_stored, stopped
+from tests.integration.sentinel_support import IN_TIME, is_stored, stopped
 from tests.integration.strict_python import complaints_of_python, run_python
 
 
@@ -33,7 +34,7 @@ async def test_those_who_wait_are_woken_by_the_primary(sentinel_set, open_cache)
     await aeventually(lambda: first.reads[1])
     waiting = asyncio.create_task(other.read(1))
     if SUPPORTS_PUSH:
-        await aeventually(lambda: other_cache.runtime().key_watch._node.connection is not None)
+        await aeventually(lambda: other_cache.runtime().key_watch._nodes)
     first.gate.open()
     assert await waiting == await loading == [1, 0]
     assert other.reads[1] == 0

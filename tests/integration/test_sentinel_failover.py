@@ -9,8 +9,9 @@ import pytest
 from langcache_cli.caching._deployment.sentinel import watch
 from tests.harness.polling import aeventually
 from tests.harness.sentinels import SentinelSet
+from tests.harness.shared_redis import clients_of
 from tests.integration.cache_support import Database
-from tests.integration.sentinel_support import IN_TIME, clients_of, is_stored, stopped
+from tests.integration.sentinel_support import IN_TIME, is_stored, stopped
 
 FAILOVER_SECONDS = 30.0
 """On a busy machine; mostly it takes three."""
@@ -42,7 +43,7 @@ async def test_a_primary_that_wakes_after_it_was_replaced_is_not_read_any_more(o
     assert [await idle.read(item) for item in items] == [[item, 0] for item in items]
     await busy.read(0)
     await aeventually(lambda: all(clients_of(one) == 2 for one in own_sentinels.sentinels))
-    link = idle.cache.runtime().node.connection
+    link = idle.cache.runtime().server.node.connection
     old = own_sentinels.primary()
     with stopped(own_sentinels, old):
         await aeventually(lambda: own_sentinels.primary() is not old, within=FAILOVER_SECONDS)

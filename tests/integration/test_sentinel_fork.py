@@ -3,7 +3,7 @@
 import pytest
 
 from tests.harness.polling import eventually
-from tests.integration.sentinel_support import clients_of
+from tests.harness.shared_redis import clients_of
 from tests.integration.test_fork import CASES, MODULE, PROGRAMS, run
 
 

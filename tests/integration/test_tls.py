@@ -69,7 +69,7 @@ Open = Callable[..., AbstractAsyncContextManager[TlsServer]]
 
 
 @pytest.fixture
-def tls_server(redis_server: RedisServer, redis_url: str, tmp_path: Path) -> Open:
+def tls_server(one_redis: RedisServer, tmp_path: Path) -> Open:
     """`async with tls_server(certificate_of=..., mutual=...)`: TLS before the shared server.
 
     Not an asynchronous fixture: caches are closed after it, and count the tasks that are left.
@@ -87,7 +87,7 @@ def tls_server(redis_server: RedisServer, redis_url: str, tmp_path: Path) -> Ope
         if mutual:
             authority.configure_trust(context)
             context.verify_mode = ssl.CERT_REQUIRED
-        async with tls_in_front_of(redis_server.port, context) as port:
+        async with tls_in_front_of(one_redis.port, context) as port:
             yield TlsServer(port, *files)
 
     return opened

@@ -18,8 +18,8 @@ KEYS = [
 
 
 @given(st.lists(PATTERNS, min_size=1, max_size=6))
-def test_they_select_what_redis_selects(redis_server, patterns):
-    with redis_server.connect() as connection:
+def test_they_select_what_redis_selects(one_server, patterns):
+    with one_server.connect() as connection:
         if connection.call("DBSIZE") != len(KEYS):
             connection.call("FLUSHALL")
             for key in KEYS:

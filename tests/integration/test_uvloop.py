@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from tests.harness.polling import aeventually
-from tests.integration.cache_support import Database, cache_at, clients_of, leftover_tasks
+from tests.harness.shared_redis import clients_of
+from tests.integration.cache_support import Database, cache_at, leftover_tasks
 
 uvloop = pytest.importorskip("uvloop")
 

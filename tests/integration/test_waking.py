@@ -9,7 +9,8 @@ import pytest
 
 from langcache_cli.caching._loading import remote_load
 from tests.harness.polling import aeventually
-from tests.integration.cache_support import Database, clients_of, waiting
+from tests.harness.shared_redis import clients_of
+from tests.integration.cache_support import Database, waiting
 
 CALLS = 20
 
@@ -19,6 +20,11 @@ def patient(monkeypatch):
     """Waiting calls look only when they are woken: no test lasts as long as these pauses."""
     for pause in ("FIRST_PAUSE_SECONDS", "LAST_PAUSE_SECONDS", "WATCHED_PAUSE_SECONDS"):
         monkeypatch.setattr(remote_load, pause, 600.0)
+
+
+def only_node(watch):
+    [node] = watch._nodes.values()
+    return node
 
 
 async def wait_for_theirs(open_cache, url=None, **options):
@@ -96,9 +102,9 @@ async def test_a_lost_connection_wakes_calls_and_they_are_watched_over_the_next(
     server = own_redis()
     theirs, ours, loading, calls = await wait_for_theirs(open_cache, server.url)
     watch = ours.cache.runtime().key_watch
-    made = watch._node.connections_made
-    watch._node.connection.abort()
-    await aeventually(lambda: watch._node.connections_made > made and is_tracked(ours.cache))
+    made = only_node(watch).connections_made
+    only_node(watch).connection.abort()
+    await aeventually(lambda: only_node(watch).connections_made > made and is_tracked(ours.cache))
     theirs.gate.open()
     async with asyncio.timeout(10):
         assert await asyncio.gather(loading, *calls) == [[1, 0]] * (CALLS + 1)

@@ -135,6 +135,10 @@ class OneServer(Server):
         """See `Server`."""
         return self.node
 
+    def address_of(self, _: str, /) -> RedisAddress:
+        """See `Server`."""
+        return self.node.address
+
     def raise_if_not_serving(self, replies: Sequence[Any]) -> None:
         """See `Server`."""
         self.node.raise_if_not_serving(replies)

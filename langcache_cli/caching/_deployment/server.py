@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple
 
 from langcache_cli.caching._admission import Admission
+from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._deployment.confirmation import Removal
 from langcache_cli.caching._errors import CacheError, CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._keys.tags import KeyAndTags
@@ -188,6 +189,10 @@ class Server(ABC):
     @abstractmethod
     def source_of(self, key: str, /) -> Hashable:
         """Where a key is, as far as is known: two keys of one source are on one node."""
+
+    @abstractmethod
+    def address_of(self, key: str, /) -> RedisAddress:
+        """The node that has a key, as far as is known."""
 
     @abstractmethod
     def raise_if_not_serving(self, replies: Sequence[Any]) -> None:

@@ -86,8 +86,7 @@ async def acquire_tagged(
     Raises:
         ServerReplyError: The server refuses to write.
     """
-    doubtful = _outdated(rejected, tag_keys, seen) if store.server.is_cluster else None
-    if doubtful:
+    if store.server.is_cluster and (doubtful := _outdated(rejected, tag_keys, seen)):
         where = store, leases, tag_keys, budget, doubtful
         return await _acquire_in_two_steps(*where, ttl_ms=ttl_ms, rejected=rejected, n_bytes=n_bytes)
     distinct = list(dict.fromkeys(chain(*tag_keys)))

@@ -116,11 +116,11 @@ class Runtime:
         """Prepare what connects for itself; nothing does where ``enabled`` is False."""
         keeper, load_timeout = LeaseKeeper.of(self.settings) if enabled else None, self.settings.load_timeout
         self.key_watch = KeyWatch(
-            self._route.target.server,
+            self.server.address_of,
             timeout=self.settings.operation_timeout,
             connect=self._route.connect,
             spawn=self.spawn,
-            enabled=enabled and not self._route.is_cluster,
+            enabled=enabled,
         )
         self._renewals = {
             store.server: LeaseRenewals(store, load_timeout=load_timeout, spawn=self.spawn, keeper=keeper)

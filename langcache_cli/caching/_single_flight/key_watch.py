@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Self
 
 from langcache_cli.caching._config.redis_address import RedisAddress
@@ -26,7 +27,7 @@ class KeyWatch:
 
     def __init__(
         self,
-        address: RedisAddress,
+        address_of: Callable[[str], RedisAddress],
         *,
         timeout: float,
         connect: Connect,
@@ -36,13 +37,15 @@ class KeyWatch:
         """Prepare; the first wait connects.
 
         Args:
-            address: The server.
+            address_of: The server that has a key.
             timeout: Seconds that a command may take.
             connect: Opens a connection.
             spawn: Runs work in the background.
             enabled: False to watch nothing, as for a server in memory.
         """
-        self._node = Node(address, timeout=timeout, connect=connect, on_connect=self._start)
+        self._address_of = address_of
+        self._new_node = partial(Node, timeout=timeout, connect=connect, on_connect=self._start)
+        self._nodes: dict[tuple[str, int], Node] = {}
         self._spawn = spawn
         self._watched: dict[str, set[Changes]] = {}
         self._supported = enabled and SUPPORTS_PUSH
@@ -69,13 +72,13 @@ class KeyWatch:
             self._spawn(self._track(changes))
 
     def abandon(self) -> list[asyncio.Task[BatchedConnection]]:
-        """Drop the connection for good; see `Node.abandon`."""
-        return self._node.abandon()
+        """Drop the connections for good; see `Node.abandon`."""
+        return [task for node in self._nodes.values() for task in node.abandon()]
 
     async def _track(self, changes: Changes) -> None:
         """A key that was read is tracked until it changes. ``PTTL`` has a short reply."""
         try:
-            await self._node.call("PTTL", changes.key)
+            await self._node_of(changes.key).call("PTTL", changes.key)
         except CacheError:
             pass  # then the key is only looked at now and then
         else:
@@ -83,6 +86,13 @@ class KeyWatch:
             changes.seen.set()  # what changed before the reply is not pushed
         finally:
             changes.being_tracked = False
+
+    def _node_of(self, key: str) -> Node:
+        address = self._address_of(key)
+        where = address.host, address.port
+        if where not in self._nodes:
+            self._nodes[where] = self._new_node(address)
+        return self._nodes[where]
 
     def _start(self, connection: BatchedConnection) -> None:
         """Use a new connection, over which nothing has been sent yet."""

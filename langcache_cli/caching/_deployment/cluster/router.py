@@ -76,8 +76,8 @@ class Router:
             await self.topology.known(deadline)
         except TimeoutError as error:
             raise self.unavailable("no node has said in time which slots it serves") from error
-        except CacheUnavailableError:
-            raise
+        except CacheUnavailableError as error:
+            raise type(error)(error.reason, target=self._name) from error
         except CacheError as error:
             if NO_CLUSTER in str(error):
                 plain = "REDIS_URL names a cluster, and one Redis answers there: write redis:// or rediss://"

@@ -149,7 +149,7 @@ class Wanted:
 class Turn:
     """The look-ups of one turn, each key once. A caller has its answer when all of its keys have theirs."""
 
-    __slots__ = ("_count", "_missing", "_new_future", "_on_end", "_wanted", "full", "router")
+    __slots__ = ("_missing", "_new_future", "_on_end", "_wanted", "callers", "full", "router")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, router: Router, on_end: Callable[[], object]) -> None:
         """Start without keys.
@@ -165,26 +165,27 @@ class Turn:
         self._new_future = loop.create_future
         self._on_end = on_end
         self._wanted: dict[str, Wanted] = {}
-        self._count = 0
+        self.callers = 0
+        """How many look-ups there are."""
         self._missing = 0
 
     def add(self, keys: KeyAndTags) -> asyncio.Future[Any]:
         """A future for the values of ``keys``: the value of a single key, else a list; None for no value."""
         caller = self._new_future()
-        self._count += 1
+        self.callers += 1
         if len(keys) == 1:
             self._one(keys[0]).add(caller)
         else:
             self._join(Several(caller, [self._one(key) for key in keys]))
-        self.full = len(self._wanted) >= KEYS_PER_TURN or self._count >= CALLERS_PER_LOOKUP
+        self.full = len(self._wanted) >= KEYS_PER_TURN or self.callers >= CALLERS_PER_LOOKUP
         return caller
 
     def add_each(self, keys: Sequence[str]) -> Each:
         """`add` for keys of which some may have no value."""
         each = Each(self._new_future(), [self._one(key) for key in keys])
-        self._count += 1
+        self.callers += 1
         self._join(each)
-        self.full = len(self._wanted) >= KEYS_PER_TURN or self._count >= CALLERS_PER_LOOKUP
+        self.full = len(self._wanted) >= KEYS_PER_TURN or self.callers >= CALLERS_PER_LOOKUP
         return each
 
     def send(self) -> None:

@@ -1,20 +1,10 @@
-"""The URL of a cluster is refused where the cache would send it commands, and nowhere else."""
+"""Caches that use no Redis accept the URL of a cluster."""
 
 import pytest
 
-from langcache_cli.caching import Cache, CacheSettings, ConfigurationError
 from langcache_cli.caching.testing import Faults, memory_cache, null_cache
 
 URL = "redis+cluster://:hunter2@h1,h2:7001"
-
-
-def test_a_cache_in_a_cluster_is_refused_with_one_sentence():
-    with pytest.raises(ConfigurationError, match="REDIS_URL names a cluster") as caught:
-        Cache(CacheSettings.load(env_file=None, redis_url=URL))
-    assert caught.value.variable == "REDIS_URL"
-    assert "redis+cluster://***@h1:6379,h2:7001/0" in str(caught.value)
-    assert "hunter2" not in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("faults", [None, Faults()])
