@@ -148,7 +148,7 @@ class Outbox:
             self.unconfirmed[item] = Waiting(waiting.number, 0, waiting.slots)
 
     def _put_back(self, lost: Mapping[Invalidation, int]) -> int:
-        """Put items back in some slots; returns how many were not waiting already, as slot after slot moves."""
+        """Put items back in some slots; returns how many were not waiting: slots move one after the other."""
         added = 0
         for item, slots in lost.items():
             count = int(item not in self.unconfirmed)
