@@ -22,7 +22,7 @@ REPLIES = [
     ),
     ("BUSY Redis is busy running a script.", 75, "SCRIPT KILL"),
     ("MASTERDOWN Link with MASTER is down", 75, "set it to a primary"),
-    ("CLUSTERDOWN Hash slot not served", 78, "Redis Cluster"),
+    ("CLUSTERDOWN Hash slot not served", 78, "redis+cluster://"),
     ("DENIED Redis is running in protected mode", 77, "requirepass"),
     ("WRONGPASS invalid username-password pair", 77, "Check the user and the password"),
 ]

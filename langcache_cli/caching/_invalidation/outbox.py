@@ -148,9 +148,13 @@ class Outbox:
             self.unconfirmed[item] = Waiting(waiting.number, 0, waiting.slots)
 
     def _put_back(self, lost: Mapping[Invalidation, int]) -> int:
+        """Put items back in some slots; returns how many were not waiting: slots move one after the other."""
+        added = 0
         for item, slots in lost.items():
-            self._put(item, 1, slots)
-        return len(lost)
+            count = int(item not in self.unconfirmed)
+            self._put(item, count, slots)
+            added += count
+        return added
 
     def _put(self, item: Invalidation, count: int, slots: int) -> None:
         self._number += 1

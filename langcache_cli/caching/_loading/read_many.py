@@ -6,9 +6,9 @@ Every other item, from a miss to an entry that must be refreshed, continues in `
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, repeat
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from langcache_cli.caching._errors import CacheError, UndecodableEntryError
 from langcache_cli.caching._loading.near_reads import SLOW_PATH
@@ -99,11 +99,13 @@ async def read_many(
         return None
     # again: a new connection may lead to a server that lost invalidations
     away |= _unconfirmed(runtime, keys, tag_keys)
-    stored = [None if isinstance(value, CacheError) else value for value in found]
-    if any(isinstance(value, CacheError) for value in found):
-        away |= _unreached(dict(zip(wanted, found, strict=True)), keys, tag_keys)
-    for place in away:
-        stored[place] = None
+    if runtime.server.is_cluster:
+        away |= _unreached(wanted, found, keys, tag_keys)
+    stored = cast("list[bytes | None]", found)
+    if away:
+        stored = [None if isinstance(value, CacheError) else value for value in found]
+        for place in away:
+            stored[place] = None
     versions = dict(zip(distinct, stored[len(keys) :], strict=True))
     read = Read(keys, stored, versions, [], [], away, set(), set(), runtime.loop.time() - started)
     _take_values(reader, read, tag_keys)
@@ -124,10 +126,15 @@ def _unconfirmed(
 
 
 def _unreached(
-    found: Mapping[str, object], keys: Sequence[str], tag_keys: Sequence[tuple[str, ...]] | None
+    wanted: Sequence[str],
+    found: Sequence[object],
+    keys: Sequence[str],
+    tag_keys: Sequence[tuple[str, ...]] | None,
 ) -> set[int]:
     """The places of items that are on nodes which are away, or have a tag there."""
-    lost = {key for key, value in found.items() if isinstance(value, CacheError)}
+    lost = {key for key, value in zip(wanted, found, strict=True) if isinstance(value, CacheError)}
+    if not lost:
+        return set()
     of_items = tag_keys if tag_keys is not None else repeat(())
     return {
         place

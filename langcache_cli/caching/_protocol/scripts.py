@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from hashlib import sha1
 from importlib.resources import files
 from itertools import chain, islice
@@ -137,13 +137,13 @@ async def run_scripts(
     if unknown:
         # EVAL makes a node remember the digest, which the later runs use
         unique = {index: (portions[index][0], server.source_of(portions[index][1].key)) for index in unknown}
-        send_again = partial(_sent_again, send, budget=budget, partly=partly)
         by_source = set({unique[index]: index for index in reversed(unknown)}.values())
-        await _run_again(send_again, portions, replies, unknown, by_source=by_source)
+        again = _Again(server, portions, replies, budget, partly=partly)
+        await again.run(unknown, by_source=by_source)
         # a slot that is on its way is served by two nodes, of which the other knows no script yet
         unknown = [index for index in unknown if _is_noscript(replies[index])]
         if unknown:
-            await _run_again(send_again, portions, replies, unknown, by_source=unknown)
+            await again.run(unknown, by_source=unknown)
     results: list[Any] = []
     for (_, run), reply in zip(portions, replies, strict=True):
         results += reply if isinstance(reply, list) else [reply] * run.n_keys
@@ -154,38 +154,41 @@ async def run_scripts(
     return [list(islice(of_steps, len(step.keys))) for step in steps]
 
 
-async def _run_again(
-    send: Callable[[Sequence[tuple[Argument, ...]]], Awaitable[list[Any]]],
-    portions: Sequence[tuple[Script, Run]],
-    replies: list[Any],
-    unknown: Sequence[int],
-    *,
-    by_source: Container[int],
-) -> None:
-    """Run some portions again, those in ``by_source`` with their source, and replace their replies."""
-    commands = [
-        lua.by_source(run) if index in by_source else lua.by_digest(run)
-        for index in unknown
-        for lua, run in [portions[index]]
-    ]
-    for index, reply in zip(unknown, await send(commands), strict=True):
-        replies[index] = reply
+class _Again:
+    """Portions that some nodes did not know, once the others have executed theirs."""
 
+    def __init__(
+        self,
+        server: Server,
+        portions: Sequence[tuple[Script, Run]],
+        replies: list[Any],
+        budget: Budget,
+        *,
+        partly: bool,
+    ) -> None:
+        self._server = server
+        self._portions = portions
+        self._replies = replies
+        self._budget = budget
+        self._partly = partly
 
-async def _sent_again(
-    send: Callable[..., Awaitable[list[Any]]],
-    commands: Sequence[tuple[Argument, ...]],
-    *,
-    budget: Budget,
-    partly: bool,
-) -> list[Any]:
-    """The replies to commands that some nodes did not know; the others have executed theirs already."""
-    try:
-        return await send(commands, budget=budget)
-    except CacheUnavailableError as error:
-        if not partly:
-            raise
-        return [error] * len(commands)
+    async def run(self, unknown: Sequence[int], *, by_source: Container[int]) -> None:
+        """Run some portions again, those in ``by_source`` with their source, and replace their replies."""
+        commands = [
+            lua.by_source(run) if index in by_source else lua.by_digest(run)
+            for index in unknown
+            for lua, run in [self._portions[index]]
+        ]
+        for index, reply in zip(unknown, await self._replies_to(commands), strict=True):
+            self._replies[index] = reply
+
+    async def _replies_to(self, commands: Sequence[tuple[Argument, ...]]) -> list[Any]:
+        if not self._partly:
+            return await self._server.call_many(commands, budget=self._budget)
+        try:
+            return await self._server.call_each(commands, budget=self._budget)
+        except CacheUnavailableError as error:
+            return [error] * len(commands)
 
 
 async def _run_for_one_key(

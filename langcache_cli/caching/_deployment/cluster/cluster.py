@@ -10,15 +10,15 @@ from langcache_cli.caching._admission import Admission
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
-from langcache_cli.caching._deployment.cluster.exchange import Item, exchange
-from langcache_cli.caching._deployment.cluster.layout import layout_of, share_of, shares_of
+from langcache_cli.caching._deployment.cluster.exchange import Item, exchange, some_of
+from langcache_cli.caching._deployment.cluster.layout import connect_owners, layout_of, share_of, shares_of
 from langcache_cli.caching._deployment.cluster.removals import removal_of, removals, removed
 from langcache_cli.caching._deployment.cluster.router import Router
 from langcache_cli.caching._deployment.cluster.slots import slot_of
 from langcache_cli.caching._deployment.cluster.turn import KEYS_PER_TURN, Turn
 from langcache_cli.caching._deployment.confirmation import Removal
 from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE, Command, Layout, Server, Share
-from langcache_cli.caching._errors import CacheError, CacheUnavailableError, ServerReplyError
+from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._wire.batched_connection import ALONE_AFTER, BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
@@ -110,7 +110,7 @@ class Cluster(Server):
         if is_alone:
             turn.send()
         else:
-            self._loop.call_soon(self._send_turn, turn)
+            self._loop.call_soon(self._send, turn)
         return caller
 
     async def lookup(self, keys: KeyAndTags, *, budget: Budget | None = None) -> Any:
@@ -142,9 +142,10 @@ class Cluster(Server):
         budget = budget or Budget(self.timeout)
         deadline = self.clock.time() + budget.left
         await self.router.known(deadline)
-        turn = self._open_turn()
-        if turn is None:
-            raise self.unavailable("the cache was closed")
+        turn = self._turn
+        if turn is None or turn.full:
+            turn = self._turn = self._new_turn()
+            self._loop.call_soon(self._send, turn)
         each = turn.add_each(keys)
         late = self.unavailable("Redis did not answer in time")
         timer = self.clock.call_after(
@@ -153,7 +154,7 @@ class Cluster(Server):
             give_up=lambda: each.end(self.too_busy()),
         )
         try:
-            return _some(await each.caller)
+            return some_of(await each.caller)
         finally:
             timer.cancel()
             budget.left = deadline - self.clock.time()
@@ -172,9 +173,11 @@ class Cluster(Server):
     async def call_each(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
         """See `Server`."""
         items = [Item(_key(command), [command]) for command in commands]
-        await self._send(items, budget)
+        await self._exchange(items, budget)
         silent = self.unavailable("Redis did not answer")
-        return _some([one.reply[0] if isinstance(one.reply, list) else one.reply or silent for one in items])
+        return some_of(
+            [one.reply[0] if isinstance(one.reply, list) else one.reply or silent for one in items]
+        )
 
     async def transaction(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
         """Send commands about one key as one transaction; see `Node.transaction`."""
@@ -197,13 +200,9 @@ class Cluster(Server):
         return sum(map(removed, items))
 
     async def removal(self, keys: Sequence[str], *, budget: Budget | None = None) -> Removal:
-        """See `Server`. Keys of a node that is away are unreached, the others are removed.
-
-        Raises:
-            CacheUnavailableError: The slots are not known.
-        """
+        """See `Server`. Keys of a node that is away are unreached, the others are removed."""
         items = removals(keys)
-        await self._send(items, budget)
+        await self._exchange(items, budget)
         return removal_of(keys, items, self.topology)
 
     def shares(self) -> Sequence[Share]:
@@ -243,15 +242,7 @@ class Cluster(Server):
             CacheUnavailableError: Not all can be used.
         """
         await self.router.known(self.clock.time() + self.timeout)
-        owners = {share.node for share in self.shares() if share.slots & slots}
-        wanted = [node for node in self.topology.primaries if node.node in owners and not node.is_connected]
-        results = await asyncio.gather(*[one.node.connect() for one in wanted], return_exceptions=True)
-        for node, result in zip(wanted, results, strict=True):
-            if isinstance(result, BaseException):
-                self.topology.refresh_soon(avoid=node)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        await connect_owners(self.topology, slots)
 
     def raise_if_not_serving(self, replies: Sequence[Any]) -> None:
         """Each node has acted on its own replies."""
@@ -265,16 +256,6 @@ class Cluster(Server):
         return self.router.close()
 
     # -- inside --
-
-    def _open_turn(self) -> Turn | None:
-        """The turn that takes further keys; None if the slots are not known."""
-        turn = self._turn
-        if turn is None or turn.full:
-            if self._abandoned or not self.topology.slots:
-                return None
-            turn = self._turn = self._new_turn()
-            self._loop.call_soon(self._send_turn, turn)
-        return turn
 
     def _new_turn(self) -> Turn:
         def ended() -> None:
@@ -290,7 +271,7 @@ class Cluster(Server):
         )
         return turn
 
-    def _send_turn(self, turn: Turn) -> None:
+    def _send(self, turn: Turn) -> None:
         self._turns_alone = self._turns_alone + 1 if turn.callers == 1 else 0
         turn.send()
 
@@ -300,7 +281,7 @@ class Cluster(Server):
         Raises:
             CacheUnavailableError: Of the first item without.
         """
-        await self._send(items, budget)
+        await self._exchange(items, budget)
         replies: list[list[Any]] = []
         for item in items:
             if not isinstance(item.reply, list):
@@ -308,7 +289,7 @@ class Cluster(Server):
             replies.append(item.reply)
         return replies
 
-    async def _send(self, items: Sequence[Item], budget: Budget | None) -> None:
+    async def _exchange(self, items: Sequence[Item], budget: Budget | None) -> None:
         """Set the reply of each item.
 
         Raises:
@@ -319,17 +300,6 @@ class Cluster(Server):
         await self.router.known(started + budget.left)
         budget.left -= self.clock.time() - started
         await exchange(items, self.router, budget)
-
-
-def _some(replies: list[Any]) -> list[Any]:
-    """Replies, with errors in the place of those that no node has given.
-
-    Raises:
-        CacheUnavailableError: No node was reached.
-    """
-    if replies and all(isinstance(reply, CacheUnavailableError) for reply in replies):
-        raise replies[0]
-    return replies
 
 
 def _key(command: Command) -> str | bytes:

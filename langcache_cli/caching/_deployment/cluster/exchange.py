@@ -101,6 +101,17 @@ async def exchange(items: Sequence[Item], cluster: Map, budget: Budget) -> None:
         item.reply = cluster.unavailable(f"redirected more than {MAX_REDIRECTS} times")
 
 
+def some_of(replies: list[Any]) -> list[Any]:
+    """Replies, with errors in the place of those that no node has given.
+
+    Raises:
+        CacheUnavailableError: No node was reached.
+    """
+    if replies and all(isinstance(reply, CacheUnavailableError) for reply in replies):
+        raise replies[0]
+    return replies
+
+
 async def _ask(node: ClusterNode, items: Sequence[Item], budget: Budget) -> None:
     """Send items to one node."""
     parts = [item.encoded_for() for item in items]

@@ -33,6 +33,23 @@ def shares_of(topology: Topology) -> list[Share]:
     return [Share(node, bits_of(own)) for node, own in of_node.items()]
 
 
+async def connect_owners(topology: Topology, slots: int) -> None:
+    """Connect to all nodes that have some of these slots.
+
+    Raises:
+        CacheUnavailableError: Not all can be used.
+    """
+    owners = {share.node for share in shares_of(topology) if share.slots & slots}
+    wanted = [node for node in topology.primaries if node.node in owners and not node.is_connected]
+    results = await asyncio.gather(*[one.node.connect() for one in wanted], return_exceptions=True)
+    failed = [error for error in results if isinstance(error, BaseException)]
+    for node, result in zip(wanted, results, strict=True):
+        if result is not None:
+            topology.refresh_soon(avoid=node)
+    if failed:
+        raise failed[0]
+
+
 def share_of(topology: Topology, connection: BatchedConnection) -> Share | None:
     """The node at the other end of a new connection."""
     for node in topology.primaries:
