@@ -17,8 +17,8 @@ SLOT_FIELDS = 8
 
 
 async def layout_of(nodes: Sequence[Node], redirects: int, budget: Budget | None) -> Layout:
-    """What nodes say of themselves; those that do not answer are left out."""
-    asked = [node.call("CLUSTER", "NODES", budget=budget) for node in nodes]
+    """What nodes say of themselves; those that do not answer, or have not answered last, are left out."""
+    asked = [node.call("CLUSTER", "NODES", budget=budget) for node in nodes if not node.breaker.failing]
     replies = await asyncio.gather(*asked, return_exceptions=True)
     own = frozenset([_own_slots(reply) for reply in replies if isinstance(reply, bytes)])
     return Layout(own, redirects, is_moving=any("[" in line for line in own))
