@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from langcache_cli.caching._near.tracking import NearCache
-from langcache_cli.caching._protocol.store import Lease, Store
+from langcache_cli.caching._protocol.lease import Lease
+from langcache_cli.caching._protocol.store import Store
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from tests.integration.race_worker import UnguardedStore
 

@@ -3,8 +3,9 @@
 from typing import Any
 
 from langcache_cli.caching._protocol.entry import Entry
+from langcache_cli.caching._protocol.lease import Lease
 from langcache_cli.caching._protocol.results import raise_errors
-from langcache_cli.caching._protocol.store import Lease, Seen, Store
+from langcache_cli.caching._protocol.store import Seen, Store
 from langcache_cli.caching._wire.budget import Budget
 
 

@@ -2,7 +2,7 @@
 
 from langcache_cli.caching._clock import new_id, now_ms
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
-from langcache_cli.caching._protocol.store import new_lease
+from langcache_cli.caching._protocol.lease import new_lease
 from langcache_cli.caching._wire.budget import Budget
 from tests.integration.one_key import OneKey
 

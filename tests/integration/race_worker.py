@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from langcache_cli.caching import Cache, CachedFunction
-from langcache_cli.caching._protocol.store import Lease, Store
+from langcache_cli.caching._protocol.lease import Lease
+from langcache_cli.caching._protocol.store import Store
 from langcache_cli.caching._wire.budget import Budget
 from tests.integration.cache_support import cache_at
 

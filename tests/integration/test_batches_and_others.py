@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from langcache_cli.caching import cached_many
-from langcache_cli.caching._protocol.store import new_lease
+from langcache_cli.caching._protocol.lease import new_lease
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database
 

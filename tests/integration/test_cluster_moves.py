@@ -6,7 +6,8 @@ import pytest
 
 from langcache_cli.caching import cached_many
 from langcache_cli.caching._deployment.cluster.slots import slot_of
-from langcache_cli.caching._protocol.store import Seen, new_lease
+from langcache_cli.caching._protocol.lease import new_lease
+from langcache_cli.caching._protocol.store import Seen
 from langcache_cli.caching._protocol.tagged_leases import acquire_one
 from langcache_cli.caching._wire.budget import Budget
 from tests.harness.resp import RespError

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langcache_cli.caching._protocol.entry import Entry
-from langcache_cli.caching._protocol.store import Lease
+from langcache_cli.caching._protocol.lease import Lease
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching.testing import memory_cache
 from langcache_cli.caching.testing._glob import glob

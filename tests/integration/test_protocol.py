@@ -6,7 +6,8 @@ import pytest
 
 from langcache_cli.caching import Cache
 from langcache_cli.caching._protocol.entry import Placeholder, parse
-from langcache_cli.caching._protocol.store import REJECTED_BYTES, Lease, new_lease
+from langcache_cli.caching._protocol.lease import Lease, new_lease
+from langcache_cli.caching._protocol.store import REJECTED_BYTES
 from tests.harness.polling import aeventually
 from tests.harness.redis_server import RedisServer
 from tests.integration.one_key import OneKey

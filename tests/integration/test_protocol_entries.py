@@ -5,7 +5,8 @@ import pytest
 from langcache_cli.caching import Cache
 from langcache_cli.caching._clock import new_id, now_ms
 from langcache_cli.caching._protocol.entry import Placeholder
-from langcache_cli.caching._protocol.store import Lease, Store, new_lease
+from langcache_cli.caching._protocol.lease import Lease, new_lease
+from langcache_cli.caching._protocol.store import Store
 from tests.harness.polling import aeventually
 from tests.integration.one_key import OneKey
 from tests.integration.protocol_cases import (

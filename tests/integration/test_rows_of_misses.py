@@ -6,7 +6,8 @@ import pytest
 
 from langcache_cli.caching._loading.reader import LIKELY_AFTER
 from langcache_cli.caching._protocol.entry import parse
-from langcache_cli.caching._protocol.store import Lease, Store, new_lease
+from langcache_cli.caching._protocol.lease import Lease, new_lease
+from langcache_cli.caching._protocol.store import Store
 from langcache_cli.caching._protocol.tagged_leases import acquire_tagged
 from langcache_cli.caching._wire.budget import Budget
 from tests.harness.polling import aeventually

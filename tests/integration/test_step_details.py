@@ -3,7 +3,7 @@
 import pytest
 
 from langcache_cli.caching._errors import ServerReplyError
-from langcache_cli.caching._protocol.store import new_lease
+from langcache_cli.caching._protocol.lease import new_lease
 from langcache_cli.caching._wire.budget import Budget
 from tests.integration.cache_support import PATIENCE_SECONDS, Database
 

@@ -8,7 +8,7 @@ from langcache_cli.caching import Cache
 from langcache_cli.caching._clock import new_id
 from langcache_cli.caching._keys.tags import tag_key
 from langcache_cli.caching._protocol.entry import Entry, Placeholder, parse
-from langcache_cli.caching._protocol.store import Lease
+from langcache_cli.caching._protocol.lease import Lease
 from tests.integration.cache_support import Gate
 
 

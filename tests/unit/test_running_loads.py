@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from langcache_cli.caching._protocol.store import Lease
+from langcache_cli.caching._protocol.lease import Lease
 from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._single_flight.running_loads import RunningLoads
 

@@ -17,7 +17,7 @@ from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._functions.warmer import Arguments, BatchLoader
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._loading.leases import Leases
-from langcache_cli.caching._protocol.store import Lease
+from langcache_cli.caching._protocol.lease import Lease
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from langcache_cli.caching._loading.remote_load import wait_for_change
 from langcache_cli.caching._loading.replacing import replace
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.failure import Failure, parse_failure
-from langcache_cli.caching._protocol.store import Lease, Seen, new_lease
+from langcache_cli.caching._protocol.lease import Lease, new_lease
+from langcache_cli.caching._protocol.store import Seen
 from langcache_cli.caching._single_flight.flight import Joinable, LoadResult
 from langcache_cli.caching._single_flight.nesting import is_inside, is_nested, waiting_for, waits_for_us
 from langcache_cli.caching._single_flight.shared_errors import described

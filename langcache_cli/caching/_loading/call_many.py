@@ -22,7 +22,7 @@ from langcache_cli.caching._loading.reader import Reader
 from langcache_cli.caching._loading.refresh_many import Due, refresh_many
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.failure import parse_failure
-from langcache_cli.caching._protocol.store import new_leases
+from langcache_cli.caching._protocol.lease import new_leases
 from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._single_flight.nesting import is_inside
 from langcache_cli.caching._wire.budget import Budget

@@ -12,9 +12,10 @@ from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._loading.entry_writer import EntryWriter
 from langcache_cli.caching._protocol.entry import MAX_HEADER_BYTES, Entry, Placeholder, parse
+from langcache_cli.caching._protocol.lease import Lease, new_leases
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.results import raise_errors, raise_refusals
-from langcache_cli.caching._protocol.store import Lease, Seen, Store, new_leases
+from langcache_cli.caching._protocol.store import Seen, Store
 from langcache_cli.caching._protocol.tagged_leases import acquire_again, acquire_tagged
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal

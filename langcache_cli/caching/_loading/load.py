@@ -18,9 +18,10 @@ from langcache_cli.caching._loading.entry_writer import EntryWriter
 from langcache_cli.caching._loading.leases import fail_leases
 from langcache_cli.caching._loading.remote_load import wait_for_change
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
+from langcache_cli.caching._protocol.lease import Lease, holds
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.results import raise_errors
-from langcache_cli.caching._protocol.store import Lease, Seen, holds
+from langcache_cli.caching._protocol.store import Seen
 from langcache_cli.caching._protocol.tagged_leases import acquire_one
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.flight import LoadResult

@@ -13,7 +13,7 @@ from langcache_cli.caching._loading.leases import Leases
 from langcache_cli.caching._loading.load import Load
 from langcache_cli.caching._loading.replacing import let_end, warn_still_served
 from langcache_cli.caching._protocol.entry import Entry
-from langcache_cli.caching._protocol.store import Lease
+from langcache_cli.caching._protocol.lease import Lease
 from langcache_cli.caching._single_flight.flight import LoadResult
 
 Values = Callable[[Sequence[str]], Awaitable[list[Any]]]

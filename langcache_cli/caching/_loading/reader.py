@@ -114,8 +114,7 @@ class Reader:
         except CacheError:
             pass
         else:
-            # again: a new connection may lead to a server that lost invalidations
-            if not self._unconfirmed or self._may_read(keys):
+            if not self._unconfirmed or self._may_read(keys):  # again: a new server may have lost some
                 refresh_due = self._refreshes and self._draw_refresh(found)
                 try:
                     value = SLOW_PATH if refresh_due else self._servable_value(found, keys, started, fill)

@@ -9,7 +9,7 @@ from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._loading.load import Load
 from langcache_cli.caching._loading.replacing import load_if_elected
 from langcache_cli.caching._protocol.entry import Entry
-from langcache_cli.caching._protocol.store import new_lease
+from langcache_cli.caching._protocol.lease import new_lease
 
 
 async def value_or_refreshed(load: Load, entry: Entry, value: Any, *, due: bool) -> Any:

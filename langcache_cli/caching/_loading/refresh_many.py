@@ -13,7 +13,7 @@ from langcache_cli.caching._loading.load_many import LoadMany
 from langcache_cli.caching._loading.reader import Reader
 from langcache_cli.caching._loading.refresh import was_invalidated
 from langcache_cli.caching._protocol.entry import Entry
-from langcache_cli.caching._protocol.store import Lease, new_leases
+from langcache_cli.caching._protocol.lease import Lease, new_leases
 from langcache_cli.caching._single_flight.flight import LoadResult
 
 

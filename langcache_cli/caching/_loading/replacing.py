@@ -8,8 +8,8 @@ import logging
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._loading.load import Load
 from langcache_cli.caching._protocol.entry import Entry, parse
+from langcache_cli.caching._protocol.lease import Lease
 from langcache_cli.caching._protocol.results import raise_errors
-from langcache_cli.caching._protocol.store import Lease
 from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._wire.budget import Budget
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from langcache_cli.caching._clock import new_id, new_ids, now_ms
+from langcache_cli.caching._clock import new_ids, now_ms
 from langcache_cli.caching._deployment.confirmation import Removal
 from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._errors import CacheError, CacheUnavailableError
@@ -28,6 +28,7 @@ from langcache_cli.caching._protocol.entry import (
 )
 from langcache_cli.caching._protocol.failure import FAILURE_MS, Failure
 from langcache_cli.caching._protocol.known_tags import KnownTags
+from langcache_cli.caching._protocol.lease import Lease
 from langcache_cli.caching._protocol.results import raise_errors, raise_refusals
 from langcache_cli.caching._protocol.scripts import Column, run_script
 from langcache_cli.caching._protocol.values_of import values_of
@@ -35,20 +36,6 @@ from langcache_cli.caching._wire.budget import Budget
 
 REJECTED_BYTES = 256
 """How much of an unusable value identifies it: the random id in a header ends well before."""
-
-
-class Lease(NamedTuple):
-    """The right to store one load under one key.
-
-    Attributes:
-        key: The key.
-        token: What the key must still show when the value is stored.
-        tag_versions: Read before the load begins.
-    """
-
-    key: str
-    token: str
-    tag_versions: tuple[str, ...] = ()
 
 
 class Seen(NamedTuple):
@@ -275,22 +262,6 @@ class Store:
 def seen_in(found: Any, *, tagged: bool) -> Seen:
     """The result of the look-up of a key, or of a key and its tags."""
     return Seen(found[0], tuple(map(version, found[1:]))) if tagged else Seen(found)
-
-
-def holds(stored: bytes, lease: Lease) -> bool:
-    """True if a stored value is the placeholder of this lease, taken earlier."""
-    found = parse(stored)
-    return isinstance(found, Placeholder) and found.id == lease.token
-
-
-def new_lease(key: str) -> Lease:
-    """A lease not taken yet, with a token of its own."""
-    return Lease(key, new_id())
-
-
-def new_leases(keys: Sequence[str]) -> list[Lease]:
-    """`new_lease` for many keys."""
-    return [Lease(key, token) for key, token in zip(keys, new_ids(len(keys)), strict=True)]
 
 
 def _tokens(leases: Sequence[Lease]) -> list[str]:

@@ -18,9 +18,10 @@ from typing import Any
 from langcache_cli.caching._clock import is_id, new_ids
 from langcache_cli.caching._errors import CacheUnavailableError
 from langcache_cli.caching._protocol import header
+from langcache_cli.caching._protocol.lease import Lease, holds
 from langcache_cli.caching._protocol.results import raise_errors, raise_refusals
 from langcache_cli.caching._protocol.scripts import Step, run_scripts
-from langcache_cli.caching._protocol.store import Lease, Seen, Store, holds
+from langcache_cli.caching._protocol.store import Seen, Store
 from langcache_cli.caching._wire.budget import Budget
 
 
@@ -93,31 +94,40 @@ async def acquire_tagged(
     fresh = new_ids(len(distinct))
     guessed = _guessed(store, seen, dict(zip(distinct, fresh, strict=True)))
     leases = _with_versions(leases, tag_keys, guessed)
-    replies, found = await run_scripts(
-        store.server,
-        [
-            # never the guess: a version that was invalidated must not come back
-            Step("tag", distinct, (fresh, [ttl_ms] * len(distinct))),
-            Step("acquire", [lease.key for lease in leases], store.acquiring(leases, rejected, n_bytes)),
-        ],
-        budget=budget,
-        partly=True,
-    )
-    away = {
-        tag: reply
-        for tag, reply in zip(distinct, raise_refusals(replies), strict=True)
-        if isinstance(reply, CacheUnavailableError)
-    }
-    known = [tag for tag in distinct if tag not in away]
-    read = store.versions_in([reply for reply in replies if not isinstance(reply, CacheUnavailableError)])
-    versions = {**guessed, **dict(zip(known, read, strict=True))}
-    store.known_tags.update({tag: versions[tag] for tag in known})
+    steps = [
+        Step(
+            "tag", distinct, (fresh, [ttl_ms] * len(distinct))
+        ),  # the guess may be of an invalidated version
+        Step("acquire", [lease.key for lease in leases], store.acquiring(leases, rejected, n_bytes)),
+    ]
+    replies, found = await run_scripts(store.server, steps, budget=budget, partly=True)
+    away, known = _read_versions(store, dict(zip(distinct, raise_refusals(replies), strict=True)))
+    versions = {**guessed, **known}
     if versions != guessed:  # a tag was invalidated since its version was known
         await _correct(store, leases, tag_keys, budget, versions=versions, found=found, n_bytes=n_bytes)
-    for place, tags in enumerate(tag_keys) if away else ():
-        for tag in away.keys() & set(tags):  # neither an entry nor a lease of ours is of use without it
-            found[place] = away[tag]
+    if away:
+        _leave_out(away, tag_keys, found)
     return leases, found
+
+
+def _leave_out(
+    away: Mapping[str, CacheUnavailableError], tag_keys: Sequence[tuple[str, ...]], found: list[Any]
+) -> None:
+    """Put an error in the place of what has a tag that is away: neither an entry nor a lease is of use then."""
+    for place, tags in enumerate(tag_keys):
+        for tag in away.keys() & set(tags):
+            found[place] = away[tag]
+
+
+def _read_versions(
+    store: Store, replies: Mapping[str, Any]
+) -> tuple[dict[str, CacheUnavailableError], dict[str, str]]:
+    """Of the replies to the step `tag`: the errors of tags whose nodes are away, and the other versions."""
+    away = {tag: reply for tag, reply in replies.items() if isinstance(reply, CacheUnavailableError)}
+    known = [tag for tag in replies if tag not in away]
+    versions = dict(zip(known, store.versions_in([replies[tag] for tag in known]), strict=True))
+    store.known_tags.update(versions)
+    return away, versions
 
 
 def _guessed(store: Store, seen: Mapping[str, str | None], fresh: Mapping[str, str]) -> dict[str, str]:

@@ -20,7 +20,8 @@ from langcache_cli.caching._keys.selection import Invalidation
 from langcache_cli.caching._near.memory import NearMemory
 from langcache_cli.caching._near.tracking import NearCache
 from langcache_cli.caching._protocol.entry import Entry
-from langcache_cli.caching._protocol.store import Lease, Store
+from langcache_cli.caching._protocol.lease import Lease
+from langcache_cli.caching._protocol.store import Store
 from langcache_cli.caching._runtime.background import Background
 from langcache_cli.caching._runtime.last_deliveries import deliver_the_rest
 from langcache_cli.caching._runtime.loop_end import LoopEnd

@@ -17,7 +17,8 @@ from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._deployment.new_server import new_server
 from langcache_cli.caching._deployment.route import Route
 from langcache_cli.caching._errors import CacheError
-from langcache_cli.caching._protocol.store import Lease, Store
+from langcache_cli.caching._protocol.lease import Lease
+from langcache_cli.caching._protocol.store import Store
 from langcache_cli.caching._wire.externals import Externals
 
 RENEWALS_PER_LEASE = 3

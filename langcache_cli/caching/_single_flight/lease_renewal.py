@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from time import monotonic
 from typing import Any, Self
 
-from langcache_cli.caching._protocol.store import Lease, Store
+from langcache_cli.caching._protocol.lease import Lease
+from langcache_cli.caching._protocol.store import Store
 from langcache_cli.caching._single_flight.lease_keeper import RENEWALS_PER_LEASE, LeaseKeeper
 from langcache_cli.caching._single_flight.nesting import LoadScope
 

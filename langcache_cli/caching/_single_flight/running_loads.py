@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from langcache_cli.caching._clock import new_id
-from langcache_cli.caching._protocol.store import Lease
+from langcache_cli.caching._protocol.lease import Lease
 from langcache_cli.caching._single_flight.flight import Flight, FlightPart, Joinable, LoadResult, wake_all
 
 

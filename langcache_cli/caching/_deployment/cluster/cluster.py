@@ -10,7 +10,7 @@ from langcache_cli.caching._admission import Admission
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
-from langcache_cli.caching._deployment.cluster.exchange import Item, exchange, some_of
+from langcache_cli.caching._deployment.cluster.exchange import Item, exchange, key_of, some_of
 from langcache_cli.caching._deployment.cluster.layout import connect_owners, layout_of, share_of, shares_of
 from langcache_cli.caching._deployment.cluster.removals import removal_of, removals, removed
 from langcache_cli.caching._deployment.cluster.router import Router
@@ -28,9 +28,6 @@ from langcache_cli.caching._wire.failures import NOT_SERVING
 from langcache_cli.caching._wire.handshake import connect
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.node import Node
-
-KEY_PLACES = {"EVAL": 3, "EVALSHA": 3}
-"""Where the key of a command stands; second in all others."""
 
 
 class Cluster(Server):
@@ -167,12 +164,12 @@ class Cluster(Server):
         Raises:
             CacheUnavailableError: Not all replies came within the budget.
         """
-        items = [Item(_key(command), [command]) for command in commands]
+        items = [Item(key_of(command), [command]) for command in commands]
         return [replies[0] for replies in await self._exchanged(items, budget)]
 
     async def call_each(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
         """See `Server`."""
-        items = [Item(_key(command), [command]) for command in commands]
+        items = [Item(key_of(command), [command]) for command in commands]
         await self._exchange(items, budget)
         silent = self.unavailable("Redis did not answer")
         return some_of(
@@ -182,7 +179,7 @@ class Cluster(Server):
     async def transaction(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
         """Send commands about one key as one transaction; see `Node.transaction`."""
         whole = [("MULTI",), *commands, ("EXEC",)]
-        (replies,) = await self._exchanged([Item(_key(commands[0]), whole)], budget)
+        (replies,) = await self._exchanged([Item(key_of(commands[0]), whole)], budget)
         return replies
 
     async def remove(self, keys: Sequence[str | bytes], *, budget: Budget | None = None) -> int:
@@ -300,8 +297,3 @@ class Cluster(Server):
         await self.router.known(started + budget.left)
         budget.left -= self.clock.time() - started
         await exchange(items, self.router, budget)
-
-
-def _key(command: Command) -> str | bytes:
-    key = command[KEY_PLACES.get(str(command[0]), 1)]
-    return key if isinstance(key, bytes) else str(key)

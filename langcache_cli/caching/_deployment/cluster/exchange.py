@@ -20,6 +20,16 @@ TRY_AGAIN_SECONDS = 0.01
 """Pause before a command is repeated because its slot is on its way."""
 
 
+KEY_PLACES = {"EVAL": 3, "EVALSHA": 3}
+"""Where the key of a command stands; second in all others."""
+
+
+def key_of(command: Command) -> str | bytes:
+    """The key that a command is about."""
+    key = command[KEY_PLACES.get(str(command[0]), 1)]
+    return key if isinstance(key, bytes) else str(key)
+
+
 class Item:
     """Commands for one slot, which one node answers together.
 
