@@ -94,10 +94,8 @@ async def acquire_tagged(
     fresh = new_ids(len(distinct))
     guessed = _guessed(store, seen, dict(zip(distinct, fresh, strict=True)))
     leases = _with_versions(leases, tag_keys, guessed)
-    steps = [
-        Step(
-            "tag", distinct, (fresh, [ttl_ms] * len(distinct))
-        ),  # the guess may be of an invalidated version
+    steps = [  # a tag never gets the guess: a version that was invalidated must not come back
+        Step("tag", distinct, (fresh, [ttl_ms] * len(distinct))),
         Step("acquire", [lease.key for lease in leases], store.acquiring(leases, rejected, n_bytes)),
     ]
     replies, found = await run_scripts(store.server, steps, budget=budget, partly=True)
@@ -113,7 +111,7 @@ async def acquire_tagged(
 def _leave_out(
     away: Mapping[str, CacheUnavailableError], tag_keys: Sequence[tuple[str, ...]], found: list[Any]
 ) -> None:
-    """Put an error in the place of what has a tag that is away: neither an entry nor a lease is of use then."""
+    """Put an error in the place of what has a tag that is away: no entry and no lease is of use then."""
     for place, tags in enumerate(tag_keys):
         for tag in away.keys() & set(tags):
             found[place] = away[tag]
