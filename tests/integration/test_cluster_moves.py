@@ -11,6 +11,7 @@ from langcache_cli.caching._protocol.store import Seen
 from langcache_cli.caching._protocol.tagged_leases import acquire_one
 from langcache_cli.caching._wire.budget import Budget
 from tests.harness.resp import RespError
+from tests.harness.shared_redis import SharedCluster, calls_of
 from tests.integration.cache_support import Database
 
 ENTRIES = 400
@@ -126,3 +127,18 @@ async def test_calls_for_many_items_find_what_is_on_all_nodes(cache, redis_clust
     await cache.invalidate_tags(*[f"word:{item}" for item in range(0, 30, 2)])
     assert await words(list(range(30))) == list(range(30))
     assert calls == [list(range(30)), list(range(0, 30, 2))]
+
+
+async def test_what_many_calls_of_a_turn_want_is_asked_for_once(cache, redis_cluster):
+    database = Database(cache, tags=("word:{item}", "all"))
+    await asyncio.gather(*map(database.read, range(30)))
+    await database.read(0)  # the end of a row of misses, after which a call begins with its lease
+    nodes = SharedCluster(redis_cluster)
+    gets, scripts = calls_of(nodes, "get", "mget"), calls_of(nodes, "evalsha", "eval")
+    values = await asyncio.gather(*(database.read(item) for item in range(30) for _ in range(3)))
+    assert values == [[item, 0] for item in range(30) for _ in range(3)]
+    n_keys = 30 + 30 + 1
+    assert (
+        n_keys <= calls_of(nodes, "get", "mget") - gets <= n_keys + len(redis_cluster.primaries)
+    )  # witnesses
+    assert calls_of(nodes, "evalsha", "eval") == scripts

@@ -48,7 +48,7 @@ class Step:
                 entry = Entry(self.token[::-1], 1, HOUR_MS, 5, "0" * 8, b"1")
                 return await store.commit(lease, entry, HOUR_MS, budget)
             case "invalidate":
-                return await store.invalidate([self.key], budget)
+                return (await store.invalidate([self.key], budget)).removed
             case simple:
                 return await getattr(store, simple)(lease, budget)
 
