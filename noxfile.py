@@ -98,8 +98,8 @@ COVERAGE_TESTS = (
         "waking",
     ),
 )
-# With a cluster in place of one server: what reads, loads, stores and removes. Tests of the near cache are left
-# out, as it is off on a cluster.
+# With a cluster in place of one server: what reads, loads, stores and removes. The near cache is off on a
+# cluster, so its tests are left out.
 CLUSTER_TESTS = integration(
     "cache_statistics",
     "cancelled_anywhere",
