@@ -25,6 +25,9 @@ LAST_PAUSE_SECONDS = 1.0
 RETIRE_SECONDS = 1.0
 """A node that has no slots any more keeps its connection for so long: requests may be under way."""
 
+SHARE = 3
+"""A node may take so small a part of the time for a command: one that hangs must leave time for another."""
+
 QUESTIONS = (("CLUSTER", "SLOTS"), ("CLUSTER", "INFO"))
 
 
@@ -221,7 +224,7 @@ class Topology:
         Raises:
             CacheError: It did not answer, or is no node of a cluster.
         """
-        return self._told(node, await node.node.call_many(QUESTIONS, budget=Budget(self._timeout)))
+        return self._told(node, await node.node.call_many(QUESTIONS, budget=Budget(self._timeout / SHARE)))
 
     def _told(self, node: ClusterNode, replies: Sequence[Any]) -> tuple[SlotMap, int, bool] | None:
         slots, info = replies
