@@ -61,6 +61,10 @@ COVERAGE_TESTS = (
         "callers_task",
         "cancellation",
         "cancelled_anywhere",
+        "cluster_moves",
+        "cluster_outbox",
+        "cluster_partly",
+        "cluster_replies",
         "compression",
         "disabled",
         "event_loops",
@@ -83,10 +87,12 @@ COVERAGE_TESTS = (
         "newer_loads",
         "outage_log",
         "outbox",
+        "redis_py_clients",
         "reentrant",
         "refresh",
         "rows_of_misses",
         "savepoints",
+        "sentinel",
         "shared_outcomes",
         "step_details",
         "stored_statistics",
@@ -126,6 +132,8 @@ CLUSTER_TESTS = integration(
     "warm",
 )
 
+ON_CLUSTER = {"LANGCACHE_TEST_TOPOLOGY": "cluster"}
+
 AGAIN = ("-q", "-n", "auto", "--hypothesis-profile", "quick")
 """For tests that `tests` has run already, with all examples."""
 
@@ -152,7 +160,8 @@ def coverage(session: nox.Session) -> None:
     session.install("--editable", ".[test]")
     shutil.rmtree(MEASUREMENTS, ignore_errors=True)
     MEASUREMENTS.mkdir()
-    session.run("python", "-m", "pytest", *AGAIN, *COVERAGE_TESTS, env=MEASURED)
+    # property tests take twice as long when they are traced, and run hardly a line that no other test runs
+    session.run("python", "-m", "pytest", *AGAIN, "-m", "not hypothesis", *COVERAGE_TESTS, env=MEASURED)
     session.run("coverage", "combine", "--quiet", env=MEASURED_FILE)
     session.run("coverage", "report", env=MEASURED_FILE)
 
@@ -162,7 +171,7 @@ def cluster(session: nox.Session) -> None:
     """Run the tests of the core where what they share is a cluster of two nodes."""
     session.install("--editable", ".[test]")
     arguments = session.posargs or CLUSTER_TESTS
-    session.run("python", "-m", "pytest", *AGAIN, *arguments, env={"LANGCACHE_TEST_TOPOLOGY": "cluster"})
+    session.run("python", "-m", "pytest", *AGAIN, *arguments, env=ON_CLUSTER)
 
 
 @nox.session
@@ -200,7 +209,7 @@ def oldest(session: nox.Session) -> None:
     """Run the tests of the core and some of the command beside the oldest versions that it declares."""
     session.install("--editable", ".[test]", "--constraint", ".ci/oldest.txt")
     # -p no:anyio: the plugin of an old anyio uses what this pytest deprecates; no test needs it
-    options = ("-p", "no:anyio", "--deselect", NEEDS_NEW_TYPER)
+    options = ("-p", "no:anyio", "-m", "not hypothesis", "--deselect", NEEDS_NEW_TYPER)
     session.run("python", "-m", "pytest", *AGAIN, *options, *(session.posargs or OLDEST_TESTS))
 
 
