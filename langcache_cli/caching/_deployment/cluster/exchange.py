@@ -87,7 +87,6 @@ class Map(Protocol):
 
 async def exchange(items: Sequence[Item], cluster: Map, budget: Budget) -> None:
     """Send items, and set `Item.reply` of each. Redirected commands were not executed, lost ones perhaps."""
-    loop = asyncio.get_running_loop()
     todo = list(items)
     for _ in range(MAX_REDIRECTS + 1):
         groups: dict[ClusterNode, list[Item]] = {}
@@ -97,11 +96,10 @@ async def exchange(items: Sequence[Item], cluster: Map, budget: Budget) -> None:
                 item.reply = node
             else:
                 groups.setdefault(node, []).append(item)
-        started = loop.time()
         own = [Budget(budget.left) for _ in groups]
         asked = list(map(_ask, groups.keys(), groups.values(), own))
         await (asked[0] if len(asked) == 1 else asyncio.gather(*asked))  # one, as most are, needs no task
-        budget.left = min([one.left for one in own], default=budget.left - (loop.time() - started))
+        budget.left = min([one.left for one in own], default=budget.left)
         todo = [item for item in todo if _is_redirected(item, cluster)]
         if not todo:
             return

@@ -154,18 +154,16 @@ class Topology:
         if pause > 0:
             await asyncio.sleep(pause)
         self._refreshed_at = self._loop.time()
-        before = list(self.slots)
-        await self.refresh(avoid)
-        changed = not before or before != self.slots
+        changed = await self._ask_for_slots(avoid)
         self._pause = FIRST_PAUSE_SECONDS if changed else min(2 * self._pause, LAST_PAUSE_SECONDS)
 
-    async def refresh(self, avoid: ClusterNode | None = None) -> bool:
-        """Ask for the slots now; True if another node than ``avoid`` has told them.
+    async def _ask_for_slots(self, avoid: ClusterNode | None) -> bool:
+        """Ask for the slots now; True if that has changed the map.
 
         A node that says that the cluster is down, or that knows an older configuration, is believed only if
         no other answers.
         """
-        last_resort: tuple[ClusterNode, SlotMap, int] | None = None
+        last_resort: tuple[SlotMap, int] | None = None
         for node in self._in_order(avoid):
             try:
                 told = await self._ask(node)
@@ -176,15 +174,10 @@ class Topology:
                 continue
             slots, epoch, is_ok = told
             if is_ok and epoch >= self.epoch and node is not avoid:
-                self._apply(slots, epoch)
-                return True
-            if last_resort is None or epoch > last_resort[2]:
-                last_resort = node, slots, epoch
-        if last_resort is not None:
-            node, slots, epoch = last_resort
-            self._apply(slots, epoch)
-            return node is not avoid
-        return False
+                return self._apply(slots, epoch)
+            if last_resort is None or epoch > last_resort[1]:
+                last_resort = slots, epoch
+        return last_resort is not None and self._apply(*last_resort)
 
     async def is_confirmed(self, node: ClusterNode) -> bool:
         """True if another node says that ``node`` has slots: one that was stopped does not know by itself.
@@ -238,7 +231,8 @@ class Topology:
             return None
         return told, int(fields.get("cluster_current_epoch", 0)), fields.get("cluster_state") == "ok"
 
-    def _apply(self, told: SlotMap, epoch: int) -> None:
+    def _apply(self, told: SlotMap, epoch: int) -> bool:
+        """Use a map; True if it is not the one in use."""
         self.problem = None
         self.epoch = epoch
         nodes = {name: self.node_at(name.host, name.port, name.node_id) for name in told.primaries}
@@ -247,9 +241,11 @@ class Topology:
         ]
         before, self.slots, self.primaries = self.slots, slots, list(nodes.values())
         moved = frozenset(slot for slot in range(SLOTS) if before and before[slot] is not slots[slot])
-        if moved or not before:
+        changed = bool(moved) or not before
+        if changed:
             self._on_moved(moved)
         self._retire(set(nodes.values()))
+        return changed
 
     def _retire(self, used: set[ClusterNode]) -> None:
         """Forget nodes without slots; those that a redirect leads to are made anew."""
