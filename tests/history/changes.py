@@ -35,7 +35,7 @@ class Change:
 
     @property
     def tag_key(self) -> str:
-        return f"cache@tag:{self.tag}"
+        return tag_key(self.tag)
 
     @property
     def in_transaction(self) -> bool:
@@ -55,3 +55,8 @@ class Change:
             case _:
                 affected = [(self.function, self.item)]
         return [(function.name, item) for function, item in affected]
+
+
+def tag_key(tag: str) -> str:
+    """Where the version of a tag stands."""
+    return f"cache@tag:{tag}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from langcache_cli.caching import Cache, CacheEvent
 from langcache_cli.caching._deployment.server import Server
+from langcache_cli.caching._invalidation.outbox import Outbox
 from langcache_cli.caching._protocol.scripts import script
 from tests.history.journal import Journal, now
 from tests.history.records import Subject
@@ -114,9 +115,25 @@ class Watch:
         for task in set(background.tasks()) - before:
             task.add_done_callback(lambda _: self.took_effect(number))
 
-    def resends(self, subjects: Iterable[Subject]) -> None:
-        """A new server gets what was invalidated lately; only that puts several into the outbox at once."""
-        self._undelivered.append(self.asks(subjects, "resent"))
+    def follow_outbox(self, outbox: Outbox, names: Mapping[Subject, Sequence[str]]) -> None:
+        """Note what another server, or the new owner of a slot, is sent again of the last minute.
+
+        Args:
+            outbox: Where it is put back.
+            names: The keys of each subject: that of its entry, and those of its tags.
+        """
+
+        def noting(put_back: Callable[..., int]) -> Callable[..., int]:
+            def noted(*args: Any, **options: Any) -> int:
+                if number := put_back(*args, **options):
+                    concerned = [subject for subject, keys in names.items() if outbox.concerns(keys)]
+                    self._undelivered.append(self.asks(concerned, "resent"))
+                return number
+
+            return noted
+
+        outbox.defer_recent = noting(outbox.defer_recent)  # type: ignore[method-assign]
+        outbox.defer_moved = noting(outbox.defer_moved)  # type: ignore[method-assign]
 
     # -- stalls --
 

@@ -24,7 +24,7 @@ from langcache_cli.caching._clock import now_ms
 from langcache_cli.caching._wire.externals import Externals
 from langcache_cli.caching.tooling import warm
 from tests.history.bare import bare_delete
-from tests.history.changes import Change
+from tests.history.changes import Change, tag_key
 from tests.history.defects import break_cache
 from tests.history.journal import Journal, now
 from tests.history.options import LEASE_SECONDS, LOAD_TIMEOUT_SECONDS, Options
@@ -75,6 +75,7 @@ class Worker:
         runtime = self.cache.runtime()
         break_cache(runtime, self.options.defect)
         self.watch.follow(runtime.server, runtime.bulk_server)
+        self.watch.follow_outbox(runtime.outbox, self._names())
         tasks = [
             *(asyncio.create_task(self._read()) for _ in range(READERS)),
             *(asyncio.create_task(self._write()) for _ in range(self.options.writers)),
@@ -100,12 +101,17 @@ class Worker:
     def _note(self, event: CacheEvent) -> None:
         if event.name == "near":
             self.journal.near(self.subjects[event.key])
-        if event.name == "deferred" and event.amount > 1:
-            self.watch.resends(self.subjects.values())
         if event.key in self.subjects:
             self.watch.note(event, self.subjects[event.key])
             if event.name in UNAVAILABLE:
                 self.journal.exception(self.subjects[event.key])
+
+    def _names(self) -> dict[Subject, tuple[str, ...]]:
+        """The keys of each subject: that of its entry, and those of its tags."""
+        return {
+            (name, item): (key, *map(tag_key, self.functions[name].tags(item)))
+            for key, (name, item) in self.subjects.items()
+        }
 
     async def _load(self) -> None:
         seconds = load_seconds(self.chance, lease_seconds=LEASE_SECONDS, load_timeout=LOAD_TIMEOUT_SECONDS)
