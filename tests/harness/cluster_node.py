@@ -63,9 +63,10 @@ def open_slots(link: RespConnection) -> Iterator[int]:
                 yield int(word[1:].partition("-")[0])
 
 
-def key_in(link: RespConnection, slot: int) -> bytes | None:
-    keys: Any = link.call("CLUSTER", "GETKEYSINSLOT", slot, 1)
-    return keys[0] if keys else None
+def keys_in(link: RespConnection, slot: int, count: int = 1000) -> list[bytes]:
+    """Keys of a slot, at most so many."""
+    keys: Any = link.call("CLUSTER", "GETKEYSINSLOT", slot, count)
+    return list(keys)
 
 
 def write_once(primary: RedisServer) -> None:

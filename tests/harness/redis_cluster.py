@@ -5,7 +5,7 @@ Ready in two to three seconds, most of which the servers wait before they call t
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.harness.cluster_node import (
     connected_ports,
     is_linked,
     is_ok,
-    key_in,
+    keys_in,
     node_id,
     open_slots,
     share,
@@ -29,14 +29,16 @@ from tests.harness.cluster_node import (
 )
 from tests.harness.polling import eventually
 from tests.harness.ports import LOCALHOST
+from tests.harness.proxy import FaultProxy
 from tests.harness.redis_server import RedisServer
-from tests.harness.resp import Argument, Reply, RespError
+from tests.harness.resp import Argument, Reply, RespConnection, RespError
 
 HOPS = 5
 FORM_SECONDS = 30.0
 SETTLE_SECONDS = 30.0
 MEET_AGAIN_SECONDS = 0.5
 MIGRATE_MS = 5000
+LOST_ANSWER_MS = 20
 FAILOVER_SECONDS = 6.0
 
 
@@ -107,6 +109,11 @@ class RedisCluster:
         if owner is None:
             raise LookupError(f"slot {slot} has no owner")
         return owner
+
+    def slots_of(self, primary: RedisServer) -> frozenset[int]:
+        """The slots that a primary owns."""
+        owners = self._owners(self.running[0])
+        return frozenset(slot for slot, owner in enumerate(owners) if owner is primary)
 
     def command(self, *arguments: Argument, timeout: float = 5.0) -> Reply:
         """Send one command to the node that owns the slot of its first key; without a key, to any node.
@@ -186,24 +193,36 @@ class RedisCluster:
 
         `pause` is called between all steps: after the slot was opened, after each key, before it is closed.
         """
+        with self._moving(slot, to) as giving:
+            pause()
+            return _move_keys(giving, slot, to, pause)
+
+    def migrate_twice(self, slot: int, to: RedisServer, pause: Callable[[], object]) -> int:
+        """`migrate`, whose answers are lost at first: during `pause` the keys are on both nodes."""
+        with self._moving(slot, to) as giving:
+            with FaultProxy(to.port) as proxy:
+                proxy.swallow_replies()
+                for key in keys_in(giving, slot):
+                    with contextlib.suppress(RespError):  # IOERR: it does not know whether it was done
+                        giving.call("MIGRATE", LOCALHOST, proxy.port, key, 0, LOST_ANSWER_MS, "REPLACE")
+            pause()
+            return _move_keys(giving, slot, to, lambda: None)
+
+    @contextlib.contextmanager
+    def _moving(self, slot: int, to: RedisServer) -> Iterator[RespConnection]:
+        """A connection to the owner of a slot that is open until the end; then `to` has it."""
         source = self.owner(slot)
-        moved = 0
         with source.connect() as giving, to.connect() as taking:
             target_id = node_id(to)
             taking.call("CLUSTER", "SETSLOT", slot, "IMPORTING", node_id(source))
             giving.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
-            pause()
-            while key := key_in(giving, slot):
-                giving.call("MIGRATE", LOCALHOST, to.port, key, 0, MIGRATE_MS, "REPLACE")
-                moved += 1
-                pause()
+            yield giving
             taking.call("CLUSTER", "SETSLOT", slot, "NODE", target_id)
             giving.call("CLUSTER", "SETSLOT", slot, "NODE", target_id)
         for node in self.primaries:
             if node not in (source, to) and node in self.running:
                 node.command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
         eventually(lambda: self._all_name(slot, to), within=SETTLE_SECONDS)
-        return moved
 
     def settle(self) -> None:
         """Wait until all running nodes agree, every slot is served and every running replica is in step."""
@@ -290,6 +309,15 @@ class RedisCluster:
 
     def _by_port(self, port: int) -> RedisServer:
         return next(node for node in self.nodes if node.port == port)
+
+
+def _move_keys(giving: RespConnection, slot: int, to: RedisServer, pause: Callable[[], object]) -> int:
+    moved = 0
+    while keys := keys_in(giving, slot, 1):
+        giving.call("MIGRATE", LOCALHOST, to.port, keys[0], 0, MIGRATE_MS, "REPLACE")
+        moved += 1
+        pause()
+    return moved
 
 
 def _stopped(node: RedisServer) -> bool:

@@ -16,7 +16,7 @@ SHOWN = 20
 def main() -> int:
     """Exit code 0 if there is nothing to complain about, 1 otherwise."""
     options = _parser().parse_args()
-    kinds = list(kinds_of(options.topology))
+    kinds = kinds_of(options.topology)
     faults = {"all": kinds, "none": []}.get(options.faults, options.faults.split(","))
     if unknown := set(faults) - set(kinds):
         _parser().error(f"no such fault: {', '.join(unknown)}; there are: {', '.join(kinds)}")
@@ -64,6 +64,8 @@ def _report(outcome: Outcome) -> None:
     _say(f"{outcome.overlaps.total():,} times two overlapped, explained by:")
     for explanation, count in sorted(outcome.overlaps.items()):
         _say(f"    {count:8,} {explanation}")
+    _say(f"{outcome.lost:,} acknowledged invalidations that replication may have lost")
+    _say(f"{outcome.older:,} reads of something older than these")
     _say(f"{len(outcome.violations):,} violations")
     for violation in outcome.violations[:SHOWN]:
         _say(f"    {violation}")

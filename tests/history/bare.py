@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from tests.harness.resp import RespConnection, RespError
+from tests.harness.sentinels import PASSWORD, SENTINEL_PASSWORD, SERVICE
+from tests.history.options import Options
 
 HOPS = 5
 SECONDS = 1.0
 
 
-def bare_delete(ports: Sequence[int], key: str) -> None:
+def bare_delete(options: Options, key: str) -> None:
     """``DEL`` of a key, on the server or on the node of a cluster that has it.
 
     Raises:
         Exception: It was not confirmed.
     """
-    port, asking = _first_that_answers(ports), False
+    if options.sentinel_ports:
+        port, asking = _primary(options.sentinel_ports), False
+    else:
+        port, asking = _first_that_answers(options.bare_ports), False
     for _ in range(HOPS):
         with RespConnection(port, timeout=SECONDS) as connection:
             try:
+                if options.sentinel_ports:
+                    connection.call("AUTH", PASSWORD)
                 if asking:
                     connection.call("ASKING")
                 connection.call("DEL", key)
@@ -42,3 +50,17 @@ def _first_that_answers(ports: Sequence[int]) -> int:
             continue
         return port
     return ports[-1]
+
+
+def _primary(sentinel_ports: Sequence[int]) -> int:
+    """The port that the sentinel names which knows of the latest change."""
+    views: list[dict[bytes, bytes]] = []
+    for port in sentinel_ports:
+        try:
+            with RespConnection(port, timeout=SECONDS) as connection:
+                connection.call("AUTH", SENTINEL_PASSWORD)
+                reply: Any = connection.call("SENTINEL", "MASTER", SERVICE)
+        except (OSError, RespError):
+            continue
+        views.append(dict(zip(reply[::2], reply[1::2], strict=True)))
+    return int(max(views, key=lambda view: int(view[b"config-epoch"]))[b"port"])

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tests.history.records import Subject
-from tests.history.subjects import ITEMS, Function
+from tests.history.subjects import ITEMS, Function, tag_key
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,3 @@ class Change:
             case _:
                 affected = [(self.function, self.item)]
         return [(function.name, item) for function, item in affected]
-
-
-def tag_key(tag: str) -> str:
-    """Where the version of a tag stands."""
-    return f"cache@tag:{tag}"

@@ -1,4 +1,4 @@
-"""What is done to the workers, to Redis and to the network while they run."""
+"""What is done to the workers and to the network while they run; what is done to Redis comes on top."""
 
 from __future__ import annotations
 
@@ -6,22 +6,17 @@ import random
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from tests.harness.proxy import FaultProxy
-from tests.harness.redis_server import RedisServer
-from tests.harness.resp import RespError
 from tests.history.fleet import Fleet
 from tests.history.journal import now
-from tests.history.records import NEVER, Fault
+from tests.history.records import NEVER, Fault, LostWrites
 
 SHORT_SECONDS = (0.05, 1.5)
 """Shorter and longer than the budget of a call, and than a lease."""
-
-FILLER_KEYS = 3000
-FILLER_BYTES = 1000
 
 
 class Faults:
@@ -30,21 +25,28 @@ class Faults:
     def __init__(
         self,
         fleet: Fleet,
-        server: RedisServer,
-        proxy: FaultProxy | None,
+        proxies: Sequence[FaultProxy],
         chance: random.Random,
         *,
-        names: list[str],
+        names: Sequence[str],
         calm_seconds: float,
     ) -> None:
-        """Prepare those of ``names``, with ``calm_seconds`` between them on average.
+        """Prepare.
+
+        Args:
+            fleet: The workers.
+            proxies: Between some of the workers and Redis, one for each server.
+            chance: All dice.
+            names: Of which faults.
+            calm_seconds: The time between two faults, on average.
 
         Raises:
             KeyError: There is no fault of that name.
         """
         self._fleet = fleet
-        self._server = server
-        self._network = proxy
+        self._proxies = proxies
+        self._proxy = proxies[0]
+        """The one that a fault of the network is done to."""
         self._chance = chance
         self._actions = {name: self.kinds()[name] for name in names}
         self._calm_seconds = calm_seconds
@@ -52,21 +54,18 @@ class Faults:
         self.counts: Counter[str] = Counter()
         self.history: list[Fault] = []
         """All of them, the one under way included."""
+        self.lost: list[LostWrites] = []
+        """What replication may have lost."""
 
     @classmethod
-    def kinds(cls) -> dict[str, Callable[[Any], None]]:
+    def kinds(cls) -> Mapping[str, Callable[[Any], None]]:
         """All faults by name."""
-        return KINDS
-
-    @property
-    def _proxy(self) -> FaultProxy:
-        assert self._network is not None  # else none of the faults is one of the network
-        return self._network
+        return {**OF_WORKERS, **OF_NETWORK}
 
     def heal(self) -> None:
         """All is as before."""
-        if self._network is not None:
-            self._network.heal()
+        for proxy in self._proxies:
+            proxy.heal()
 
     def run(self, seconds: float) -> None:
         """Go on for so long; afterwards everything is as before."""
@@ -88,11 +87,18 @@ class Faults:
 
     def _carry_out(self, name: str) -> None:
         """Do it, and write down from when to when; a fault that concerns some workers says which."""
-        processes = frozenset(self._fleet.behind_proxy) if name in OF_NETWORK else None
+        of_network = name in OF_NETWORK
+        processes = frozenset(self._fleet.behind_proxy) if of_network else None
         self._fault = Fault(name, processes, now(), NEVER)
         self.history.append(self._fault)
+        if of_network:
+            self._proxy = self._pick_proxy()
         self._actions[name](self)
         self._fault.ended = now()
+
+    def _pick_proxy(self) -> FaultProxy:
+        """The one for a fault of the network."""
+        return self._chance.choice(self._proxies)
 
     def _pick(self) -> int:
         """The place of a worker."""
@@ -122,52 +128,6 @@ class Faults:
         worker = self._fleet[self._pick()]
         worker.set_clock(self._chance.choice((0, self._chance.randint(-(10**9), 10**9), 700, -700)))
 
-    # -- of Redis --
-
-    def kill_redis(self) -> None:
-        """kill -9; it comes back with everything that it had confirmed."""
-        self._server.kill()
-        self.hold()
-        self._server.start()
-
-    def restart_redis_empty(self) -> None:
-        """It comes back with nothing."""
-        self._server.stop()
-        self.hold()
-        self._server.restart(keep_data=False)
-
-    def restart_redis(self) -> None:
-        """In good order, with its data."""
-        self._server.restart(keep_data=True)
-
-    def stop_redis(self) -> None:
-        """SIGSTOP: connections stay, nothing is answered; what was sent takes effect when it wakes."""
-        self._server.pause()
-        self.hold()
-        self._server.resume()
-
-    def flush(self) -> None:
-        """FLUSHALL by another client."""
-        self._server.command("FLUSHALL")
-
-    def forget_scripts(self) -> None:
-        """SCRIPT FLUSH."""
-        self._server.command("SCRIPT", "FLUSH")
-
-    def evict(self) -> None:
-        """2 MB for everything, most of it wanted by other keys."""
-        with self._server.connect() as redis:
-            redis.call("CONFIG", "SET", "maxmemory", "2mb")
-            redis.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
-            for number in range(FILLER_KEYS):
-                try:
-                    redis.call("SET", f"filler:{number}", "x" * FILLER_BYTES, "EX", 5)
-                except RespError as error:
-                    if not str(error).startswith("OOM"):
-                        raise
-            self.hold()
-            redis.call("CONFIG", "SET", "maxmemory", "0")
-
     # -- of the network --
 
     def cut(self) -> None:
@@ -184,13 +144,18 @@ class Faults:
         with self._healed():
             self._proxy.delay(self._chance.choice((0.3, 1.0)), direction="requests")
 
+    def slow(self) -> None:
+        """Replies of one server are late by less than matters to a lease: those of others come first."""
+        with self._healed():
+            self._proxy.delay(self._chance.uniform(0.002, 0.02))
+
     def swallow(self) -> None:
         """Nothing arrives, in either direction."""
         with self._healed():
             self._proxy.swallow()
 
     def swallow_replies(self) -> None:
-        """Requests take effect, and nobody is told."""
+        """Requests take effect, and the caller does not learn it."""
         with self._healed():
             self._proxy.swallow_replies()
 
@@ -207,24 +172,19 @@ class Faults:
         self._proxy.heal()
 
 
-KINDS: dict[str, Callable[[Faults], None]] = {
+OF_WORKERS: Mapping[str, Callable[[Any], None]] = {
     "kill a worker": Faults.kill_worker,
     "stop a worker": Faults.stop_worker,
     "jump of a clock": Faults.set_clock,
-    "kill Redis": Faults.kill_redis,
-    "restart Redis": Faults.restart_redis,
-    "restart Redis empty": Faults.restart_redis_empty,
-    "stop Redis": Faults.stop_redis,
-    "FLUSHALL": Faults.flush,
-    "SCRIPT FLUSH": Faults.forget_scripts,
-    "evict": Faults.evict,
+}
+
+OF_NETWORK: Mapping[str, Callable[[Any], None]] = {
     "cut": Faults.cut,
     "delay": Faults.delay,
     "delay requests": Faults.delay_requests,
+    "slow": Faults.slow,
     "swallow": Faults.swallow,
     "swallow replies": Faults.swallow_replies,
     "refuse": Faults.refuse,
 }
-
-OF_NETWORK = frozenset({"cut", "delay", "delay requests", "swallow", "swallow replies", "refuse"})
-"""Those that only concern workers behind the proxy."""
+"""Those that only concern workers behind a proxy."""

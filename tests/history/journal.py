@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.history.records import NEVER, Cause, Fault, FunctionRun, Read, Reads, Subject
+from tests.history.records import NEVER, Cause, Fault, FunctionRun, LostWrites, Read, Reads, Subject
 
 FLUSH_BYTES = 1 << 15
 
@@ -35,6 +35,8 @@ class History:
         refused: By subject: when a value was not stored, because its load had lost the lease.
         stalls: By process: from when to when its event loop did not run.
         faults: What was done to all of them; not from a journal.
+        lost: What replication may have lost; not from a journal.
+        names: By subject: the keys of its entry and its tags; not from a journal.
     """
 
     reads: dict[Subject, Reads] = field(default_factory=lambda: defaultdict(Reads))
@@ -53,6 +55,8 @@ class History:
     refused: dict[Subject, list[int]] = field(default_factory=lambda: defaultdict(list))
     stalls: dict[int, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
     faults: list[Fault] = field(default_factory=list)
+    lost: list[LostWrites] = field(default_factory=list)
+    names: Mapping[Subject, Sequence[str]] = field(default_factory=dict)
     _unended: dict[tuple[int, str], list[FunctionRun | Cause]] = field(
         default_factory=lambda: defaultdict(list)
     )

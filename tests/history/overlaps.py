@@ -14,7 +14,7 @@ run.
   process that was killed, until the kill.
 - **a fault** that can end a lease, from its begin until `GRACE_SECONDS` after its end: of Redis for all runs,
   of the network for runs of the workers behind the proxy, of a worker (killed, stopped) for its own. Not
-  among them: a clock that jumps, ``SCRIPT FLUSH``.
+  among them: a clock that jumps, ``SCRIPT FLUSH``, replies that are a little late.
 - **a stall**: the event loop of one of the two processes did not run, as its own watch says.
 - **a hung run** of the subject, from the moment at which it exceeded LOAD_TIMEOUT until one lease after its
   end.
@@ -46,7 +46,7 @@ from tests.history.records import NEVER, Cause, Fault, FunctionRun, Subject
 GRACE_SECONDS = LEASE_SECONDS
 """After a fault: what was taken during it, or could not be prolonged, has ended by then."""
 
-HARMLESS = frozenset({"jump of a clock", "SCRIPT FLUSH"})
+HARMLESS = frozenset({"jump of a clock", "SCRIPT FLUSH", "slow"})
 
 SECOND = 10**9
 

@@ -95,5 +95,20 @@ class Fault:
     ended: int
 
 
+@dataclass(frozen=True, slots=True)
+class LostWrites:
+    """Writes that a primary has acknowledged, and that perhaps no other server has.
+
+    Attributes:
+        began: From when on.
+        ended: When it could acknowledge nothing any more.
+        slots: The slots of its keys.
+    """
+
+    began: int
+    ended: int
+    slots: frozenset[int]
+
+
 NEVER = 1 << 62
 """Later than everything."""

@@ -7,16 +7,16 @@ type of its own, so that a value of another function or another entry cannot pas
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 from sqlalchemy import column, select, table
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from langcache_cli.caching import Cache, CachedFunction
+from langcache_cli.caching import Cache, CachedFunction, CacheSettings
 from tests.history.records import Subject
 
 ITEMS = 6
@@ -111,6 +111,29 @@ def functions(
         Function("video", video, _of_class(Episode), lambda item: (f"video:{item}",)),
     )
     return {function.name: function for function in every}
+
+
+def names_of_subjects() -> dict[Subject, tuple[str, ...]]:
+    """`names` in a cache with the settings of the workers, without a connection."""
+    settings = CacheSettings.load(env_file=None, redis_url="redis://localhost")
+    return names(functions(Cache(settings), create_async_engine("sqlite+aiosqlite://"), _no_load))
+
+
+async def _no_load() -> None:
+    """Nothing is loaded."""
+
+
+def names(every: Mapping[str, Function]) -> dict[Subject, tuple[str, ...]]:
+    """The keys of each subject: that of its entry, and those of its tags."""
+    return {
+        (name, item): (every[name].call.key_for(item=item), *map(tag_key, every[name].tags(item)))
+        for name, item in subjects()
+    }
+
+
+def tag_key(tag: str) -> str:
+    """Where the version of a tag stands."""
+    return f"cache@tag:{tag}"
 
 
 def subjects() -> list[Subject]:

@@ -8,6 +8,8 @@
 - **Nothing mixed**: a value is that of the function and the item that was asked for, of the right type, and a
   version that there was.
 - **No failure**: no call raised.
+- **Replicated**: a read is older than an acknowledged invalidation only if that may have been lost with the
+  primary that acknowledged it. It is then listed as ``replication``, which the cache does not rule out.
 - **One run at a time** for each subject, in all processes together; `overlaps.py` says what excuses two.
 """
 
@@ -22,7 +24,11 @@ from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS
 from tests.history.journal import History
 from tests.history.overlaps import overlaps
 from tests.history.records import FunctionRun, Read, Subject
+from tests.history.replication import split
 from tests.history.subjects import NEAR
+
+REPLICATION = "replication"
+"""The rule that asynchronous replication may break."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +36,8 @@ class Violation:
     """Something that must not happen.
 
     Attributes:
-        rule: ``stale``, ``stale in its process``, ``backwards``, ``mixed``, ``from nowhere``, ``failed`` or
-            ``overlapping``.
+        rule: ``stale``, ``stale in its process``, ``backwards``, ``mixed``, ``from nowhere``, ``failed``,
+            ``overlapping`` or `REPLICATION`.
         subject: The function and the item.
         details: What was seen, and what it contradicts.
     """
@@ -74,13 +80,16 @@ def violations(history: History, newest: Mapping[Subject, int]) -> Iterator[Viol
     for subject, reads in history.reads.items():
         is_near = subject[0] in NEAR
         lag_ns = round(MAX_LAG_SECONDS * 1e9) if is_near else 0
-        acknowledged = Floor((when + lag_ns, version) for when, version in history.acknowledged[subject])
+        holding, lost = split(history, subject)
+        acknowledged = Floor((when + lag_ns, version) for when, version in holding)
+        may_be_lost = Floor(lost)
         by_process: dict[int, list[Read]] = defaultdict(list)
         for read in reads:
             by_process[read.process].append(read)
             if read.version > newest[subject]:
                 yield _violation("from nowhere", subject, read, newest[subject], 0)
-            yield from _older(read, "stale", subject, acknowledged)
+            stale = list(_older(read, "stale", subject, acknowledged))
+            yield from stale or _older(read, REPLICATION, subject, may_be_lost)
         for process, own in by_process.items():
             known = history.known[process, subject] if is_near else []
             promised = Floor([*history.promised[process, subject], *known])
@@ -88,7 +97,8 @@ def violations(history: History, newest: Mapping[Subject, int]) -> Iterator[Viol
             seen = Floor((read.ended, read.version) for read in own if not _within(exceptions, read))
             for read in own:
                 yield from _older(read, "stale in its process", subject, promised)
-                yield from _older(read, "backwards", subject, seen)
+                if not any(_older(read, REPLICATION, subject, may_be_lost)):
+                    yield from _older(read, "backwards", subject, seen)
     for subject, first, second, explanation in overlaps(history):
         if explanation is None:
             yield _overlapping(subject, first, second)

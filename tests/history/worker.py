@@ -24,16 +24,19 @@ from langcache_cli.caching._clock import now_ms
 from langcache_cli.caching._wire.externals import Externals
 from langcache_cli.caching.tooling import warm
 from tests.history.bare import bare_delete
-from tests.history.changes import Change, tag_key
+from tests.history.changes import Change
 from tests.history.defects import break_cache
+from tests.history.detours import detoured
 from tests.history.journal import Journal, now
 from tests.history.options import LEASE_SECONDS, LOAD_TIMEOUT_SECONDS, Options
 from tests.history.records import Subject
-from tests.history.subjects import COUNTERS, ITEMS, Function, functions, load_seconds, subjects
+from tests.history.subjects import COUNTERS, ITEMS, Function, functions, load_seconds, names, subjects
 from tests.history.watch import Watch
 
 READERS = 12
+IDLE_READERS = 2
 LONGEST_PAUSE_SECONDS = 0.04
+LONGEST_IDLE_SECONDS = 6.0
 FLUSH_SECONDS = 0.1
 REFRESHES = 0.03
 WARMS = 0.003
@@ -58,7 +61,9 @@ class Worker:
                 lease_seconds=LEASE_SECONDS,
                 load_timeout=LOAD_TIMEOUT_SECONDS,
             ),
-            externals=Externals(now_ms=lambda: now_ms() + self.clock_ms),
+            externals=Externals(
+                now_ms=lambda: now_ms() + self.clock_ms, connect=detoured(dict(options.detours))
+            ),
         )
         self.engine = create_async_engine(options.database_url.replace("://", "+asyncpg://"), pool_size=10)
         self.watch = Watch(self.cache, self.journal)
@@ -75,9 +80,10 @@ class Worker:
         runtime = self.cache.runtime()
         break_cache(runtime, self.options.defect)
         self.watch.follow(runtime.server, runtime.bulk_server)
-        self.watch.follow_outbox(runtime.outbox, self._names())
+        self.watch.follow_outbox(runtime.outbox, names(self.functions))
+        readers = IDLE_READERS if self.options.idle else READERS
         tasks = [
-            *(asyncio.create_task(self._read()) for _ in range(READERS)),
+            *(asyncio.create_task(self._read()) for _ in range(readers)),
             *(asyncio.create_task(self._write()) for _ in range(self.options.writers)),
             asyncio.create_task(self._keep_books()),
             asyncio.create_task(self.watch.beat()),
@@ -106,20 +112,13 @@ class Worker:
             if event.name in UNAVAILABLE:
                 self.journal.exception(self.subjects[event.key])
 
-    def _names(self) -> dict[Subject, tuple[str, ...]]:
-        """The keys of each subject: that of its entry, and those of its tags."""
-        return {
-            (name, item): (key, *map(tag_key, self.functions[name].tags(item)))
-            for key, (name, item) in self.subjects.items()
-        }
-
     async def _load(self) -> None:
         seconds = load_seconds(self.chance, lease_seconds=LEASE_SECONDS, load_timeout=LOAD_TIMEOUT_SECONDS)
         await asyncio.sleep(seconds)  # as long as a load of a database may take
 
     async def _pause(self) -> None:
-        # callers come at random moments
-        await asyncio.sleep(LONGEST_PAUSE_SECONDS * self.chance.random() ** 2)
+        longest = LONGEST_IDLE_SECONDS if self.options.idle else LONGEST_PAUSE_SECONDS
+        await asyncio.sleep(longest * self.chance.random() ** 2)  # callers come at random moments
 
     async def _keep_books(self) -> None:
         while True:
@@ -268,7 +267,7 @@ class Worker:
     async def _bare_del(self, key: str, number: int) -> bool:
         def delete() -> bool:
             try:
-                bare_delete(self.options.bare_ports, key)
+                bare_delete(self.options, key)
             except Exception:  # noqa: BLE001 - Redis is down, or loads its data: nothing was promised
                 return False
             return True
