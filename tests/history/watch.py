@@ -61,6 +61,8 @@ class Watch:
         """Note when loads begin: with the versions of their tags, a lease, or the entry they replace."""
         for server in servers:
             server.call_many = _noting(server.call_many)  # type: ignore[method-assign]
+            if server.is_cluster:  # one server has only that
+                server.call_each = _noting(server.call_each)  # type: ignore[method-assign]
 
     def call_begins(self) -> None:
         """Forget what other calls of this task have noted."""
