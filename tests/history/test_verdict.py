@@ -5,12 +5,16 @@ from typing import Any
 
 import pytest
 
+from langcache_cli.caching._deployment.cluster.slots import SLOTS, slot_of
 from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS
 from tests.history.journal import History, Journal
-from tests.history.verdict import violations
+from tests.history.records import LostWrites
+from tests.history.replication import WRITTEN_DOWN_NS as GRACE
+from tests.history.verdict import REPLICATION, violations
 
 SUBJECT = ("translation", 1)
 OTHER = ("translation", 2)
+ALL = frozenset(range(SLOTS))
 
 
 def rules(*lines: str, newest: int = 9) -> list[str]:
@@ -128,3 +132,37 @@ def test_what_a_journal_holds_can_be_read_back(tmp_path: Path):
     assert history.mixed == [r"translation 2: 'a\tb\nc'"]
     assert history.failed == ["translation 2: OSError('gone')"]
     assert len(history) == 1
+
+
+@pytest.mark.parametrize(
+    ("lost", "read", "found"),
+    [
+        ([LostWrites(50, 70, ALL)], "2 read 1 1 100 110", [REPLICATION]),
+        ([LostWrites(50, 70, ALL - {slot_of("key")})], "2 read 1 1 100 110", ["stale"]),  # of another node
+        ([LostWrites(50 - GRACE, 59 - GRACE, ALL)], "2 read 1 1 100 110", ["stale"]),  # lost before
+        ([LostWrites(61, 70, ALL)], "2 read 1 1 100 110", ["stale"]),  # acknowledged before
+        ([LostWrites(50, 70, ALL)], "2 read 1 2 100 110", []),
+        ([LostWrites(50, 70, ALL)], "0 read 1 0 100 110", ["stale"]),  # older than what no one has lost
+    ],
+)
+def test_what_a_lost_primary_has_acknowledged_counts_on_its_own(lost, read, found):
+    history = History(lost=lost, names={SUBJECT: ["key"]})
+    for line in ("0 acknowledged 1 1 10 key", "0 acknowledged 1 2 60 key", read):
+        process, event, item, *details = line.split()
+        history.add(int(process), event, "translation", item, *details)
+    assert [violation.rule for violation in violations(history, {SUBJECT: 9})] == found
+
+
+def test_after_a_loss_versions_may_go_backwards_but_not_in_the_process_that_waits_for_its_confirmation():
+    history = History(lost=[LostWrites(50, 70, ALL)], names={SUBJECT: ["key"]})
+    for line in (
+        "0 acknowledged 1 2 60 key",
+        "1 read 1 2 61 65",
+        "1 read 1 1 80 90",
+        "0 promised 1 2 75 key",
+        "0 read 1 1 80 90",
+    ):
+        process, event, item, *details = line.split()
+        history.add(int(process), event, "translation", item, *details)
+    rules = [violation.rule for violation in violations(history, {SUBJECT: 9})]
+    assert sorted(rules) == [REPLICATION, REPLICATION, "stale in its process"]
