@@ -29,10 +29,17 @@ class WorkerProcess:
                 command, cwd=ROOT, stdin=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
             )
 
+    def read_all(self) -> None:
+        """Have it read everything once, now."""
+        self._write("read")
+
     def set_clock(self, milliseconds: int) -> None:
         """Set its time of day off."""
+        self._write(f"clock {milliseconds}")
+
+    def _write(self, line: str) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(f"clock {milliseconds}\n")
+        self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
 
     def kill(self) -> None:
@@ -95,6 +102,12 @@ class Fleet:
         return [
             self._numbers[index] for index, worker in enumerate(self._workers) if worker.options.behind_proxy
         ]
+
+    def wake_idle(self) -> None:
+        """Have the workers that read seldom read everything once, now."""
+        for worker in self._workers:
+            if worker.options.idle:
+                worker.read_all()
 
     def replace(self, index: int) -> None:
         """Kill a worker and start another one like it."""

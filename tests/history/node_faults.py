@@ -18,6 +18,9 @@ from tests.history.journal import now
 from tests.history.records import LostWrites
 
 REPLACED_SECONDS = 20.0
+WAKING_SECONDS = (0.0, 0.05)
+"""Less than the budget of a call."""
+
 LAG_SECONDS = (0.01, 0.2)
 """For how long a primary is not replicated before it is lost."""
 
@@ -112,6 +115,8 @@ class NodeFaults(Faults, ABC):
         self._servers.stop(node)
         eventually(is_replaced, within=REPLACED_SECONDS, every=0.05)
         self.hold()
+        self._fleet.wake_idle()  # their links to it were silent: nothing has told them
+        self._stop.wait(self._chance.uniform(*WAKING_SECONDS))
         self._servers.cont(node)
         self._servers.settle()
 
