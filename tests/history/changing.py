@@ -25,7 +25,7 @@ class Writer:
         self._undelivered: list[tuple[Subject, int, str]] = []
 
     async def run(self) -> None:
-        """Change and change."""
+        """Go on changing."""
         while True:
             function = self._work.functions[self._work.chance.choice(list(self._work.functions))]
             # the last items are rarely changed: nothing but an invalidation excuses overlapping runs of them

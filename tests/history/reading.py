@@ -26,11 +26,9 @@ class Reader:
         self._work = work
 
     async def run(self) -> None:
-        """Read and read."""
+        """Go on reading."""
         while True:
-            await self._read(
-                self._work.chance.choice(list(self._work.functions)), self._work.chance.randrange(ITEMS)
-            )
+            await self._read(*self._work.chance.choice(subjects()))
             await self._work.pause()
 
     async def read_all(self) -> None:

@@ -17,18 +17,20 @@ ROOT = Path(__file__).parents[2]
 
 
 PATIENCE_SECONDS = 10.0
-"""The budget of a call where it does not matter: a busy machine must not look like an outage."""
+"""The budget of a call, and the time of a lease, where they do not matter: a busy machine must not look like
+an outage, nor like a process that has died."""
 
 DELIVERY_SECONDS = 3600.0
 
 
 def cache_at(url: str, *, defer_invalidations: bool = True, **settings: Any) -> Cache:
-    """A cache that reads no environment; settings by field name. Its calls wait long for Redis.
+    """A cache that reads no environment; settings by field name. Its calls and leases last long.
 
     It delivers its counters when it is closed: a test that takes longer than the default interval on a busy
     machine would find some of them gone from `statistics_of`.
     """
     settings.setdefault("operation_timeout", PATIENCE_SECONDS)
+    settings.setdefault("lease_seconds", PATIENCE_SECONDS)
     settings.setdefault("stats_flush_seconds", DELIVERY_SECONDS)
     return Cache(
         CacheSettings.load(env_file=None, redis_url=url, **settings), defer_invalidations=defer_invalidations
