@@ -18,6 +18,9 @@ from tests.history.records import NEVER, Fault, LostWrites
 SHORT_SECONDS = (0.05, 1.5)
 """Shorter and longer than the budget of a call, and than a lease."""
 
+WAKES = 0.5
+"""How often the idle workers read before a fault."""
+
 
 class Faults:
     """Picks faults at random, carries them out one after the other, and counts them."""
@@ -78,6 +81,8 @@ class Faults:
                 if not self._actions:
                     continue
                 names = names or self._chance.sample(list(self._actions), len(self._actions))
+                if self._chance.random() < WAKES:
+                    self._fleet.wake_idle()
                 name = names.pop()  # each once before any of them comes again
                 self._carry_out(name)
                 self.counts[name] += 1

@@ -104,7 +104,7 @@ class Fleet:
         ]
 
     def wake_idle(self) -> None:
-        """Have the workers that read seldom read everything once, now."""
+        """Have the idle workers read everything once, now."""
         for worker in self._workers:
             if worker.options.idle:
                 worker.read_all()

@@ -24,7 +24,7 @@ class Options:
         sentinel_ports: Sentinels that say which server it is; ``bare_ports`` is empty then.
         behind_proxy: True if its way to Redis leads through a proxy.
         detours: The port of the proxy for that of each server that it would connect to.
-        idle: True for one that reads seldom: its connections are silent for long.
+        idle: True for one that reads only when it is told to: its connections are silent for long.
         defect: One of `DEFECTS`, which the checker must find; "" for none.
     """
 

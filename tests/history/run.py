@@ -101,7 +101,7 @@ class Run:
         Args:
             folder: For the journals.
             workers: Processes at a time; every other one reaches Redis through a proxy. Beyond one server
-                there is one more, which reads seldom.
+                there is an idle one more.
             seed: For all dice. Processes and networks have dice of their own, so no run is like another.
             faults: Names of `KINDS`; None for all.
             seconds_between_faults: On average.
@@ -160,7 +160,7 @@ class Run:
     def _fleet_of(
         self, stack: ExitStack, nodes: Sequence[RedisServer], url: str, database_url: str, **bare: list[int]
     ) -> tuple[Fleet, dict[int, FaultProxy]]:
-        """Every other worker reaches each node through a proxy; one more reads seldom."""
+        """Every other worker reaches each node through a proxy; one more is idle."""
         proxies = {node.port: stack.enter_context(FaultProxy(node.port)) for node in nodes}
         detours = [(port, proxy.port) for port, proxy in proxies.items()]
         workers = [

@@ -34,6 +34,13 @@ class Word:
     version: int
 
 
+@dataclass(frozen=True)
+class Subtitles:
+    name: str
+    item: int
+    version: int
+
+
 class Episode(BaseModel):
     name: str
     item: int
@@ -104,11 +111,18 @@ def functions(
             name, number, version = await row("video", item, session)
         return Episode(name=name, item=number, version=version)
 
+    @cache.cached(key_prefix="subtitles", ttl=600)  # neither a TTL nor a tag ends an entry that was forgotten
+    async def subtitles(item: int) -> Subtitles:
+        with running(("subtitles", item)):
+            async with AsyncSession(engine) as session:
+                return Subtitles(*await row("subtitles", item, session))
+
     every = (
         Function("vocabulary", vocabulary, _of_class(Word), lambda item: (f"word:{item}",)),
         Function("translation", translation, _of_tuple, lambda item: (f"word:{item}", "texts")),
         Function("progress", progress, _of_dict, lambda _: ()),
         Function("video", video, _of_class(Episode), lambda item: (f"video:{item}",)),
+        Function("subtitles", subtitles, _of_class(Subtitles), lambda _: ()),
     )
     return {function.name: function for function in every}
 
@@ -138,7 +152,7 @@ def tag_key(tag: str) -> str:
 
 def subjects() -> list[Subject]:
     """Everything that has a version."""
-    names = ("vocabulary", "translation", "progress", "video")
+    names = ("vocabulary", "translation", "progress", "video", "subtitles")
     return [(name, item) for name in names for item in range(ITEMS)]
 
 

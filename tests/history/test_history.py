@@ -11,6 +11,7 @@ from tests.history.verdict import Violation
 SECONDS = 12.0
 MORE_ROUNDS = 4
 STILL_FINDS_WITHIN_SECONDS = 60.0
+FAULTS_SECONDS = 10.0
 
 
 def test_whatever_fails_no_read_is_stale_and_none_goes_backwards(tmp_path):
@@ -54,10 +55,12 @@ def test_without_leases_it_finds_runs_that_overlap(tmp_path):
         until_found(run, "overlapping")
 
 
-def until_found(run: Run, rule: str) -> list[Violation]:
+def until_found(run: Run, rule: str, *, while_faults_happen: bool = False) -> list[Violation]:
     """What the checker has found, once this rule is among it."""
 
     def found() -> list[Violation]:
+        if while_faults_happen:
+            run.go(FAULTS_SECONDS)
         violations = run.judge().violations
         return violations if rule in {violation.rule for violation in violations} else []
 

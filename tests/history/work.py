@@ -21,7 +21,6 @@ from tests.history.subjects import functions, load_seconds, subjects
 from tests.history.watch import Watch
 
 LONGEST_PAUSE_SECONDS = 0.04
-LONGEST_IDLE_SECONDS = 6.0
 CANCELLATIONS = 0.03
 UNAVAILABLE = frozenset({"bypassed", "unstored"})
 
@@ -55,8 +54,8 @@ class Work:
 
     async def pause(self) -> None:
         """Wait until the next caller comes, at a random moment."""
-        longest = LONGEST_IDLE_SECONDS if self.options.idle else LONGEST_PAUSE_SECONDS
-        await asyncio.sleep(longest * self.chance.random() ** 2)  # callers come at random moments
+        # callers come at random moments
+        await asyncio.sleep(LONGEST_PAUSE_SECONDS * self.chance.random() ** 2)
 
     async def perhaps_cancelled(self, work: Coroutine[Any, Any, bool]) -> bool:
         """What it returns, or False if it was cancelled at some moment."""

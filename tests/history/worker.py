@@ -20,7 +20,6 @@ from tests.history.subjects import names
 from tests.history.work import Work
 
 READERS = 12
-IDLE_READERS = 2
 FLUSH_SECONDS = 0.1
 
 
@@ -42,7 +41,7 @@ class Worker:
         break_cache(runtime, self._options.defect)
         watch.follow(runtime.server, runtime.bulk_server)
         watch.follow_outbox(runtime.outbox, names(self._work.functions))
-        readers = IDLE_READERS if self._options.idle else READERS
+        readers = 0 if self._options.idle else READERS
         tasks = [
             *(asyncio.create_task(self._reader.run()) for _ in range(readers)),
             *(asyncio.create_task(self._writer.run()) for _ in range(self._options.writers)),
