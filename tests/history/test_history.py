@@ -64,4 +64,5 @@ def until_found(run: Run, rule: str, *, while_faults_happen: bool = False) -> li
         violations = run.judge().violations
         return violations if rule in {violation.rule for violation in violations} else []
 
-    return eventually(found, within=STILL_FINDS_WITHIN_SECONDS, every=1.0)
+    within = STILL_FINDS_WITHIN_SECONDS * (5 if while_faults_happen else 1)  # such faults are seldom decisive
+    return eventually(found, within=within, every=1.0)
