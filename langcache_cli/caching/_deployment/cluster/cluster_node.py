@@ -103,7 +103,7 @@ class ClusterNode:
             self._waits_for_connection += [(one, asking) for one in wanted]
             return
         if self.is_silent and not asking:
-            held = [HeldReply(one, self._heard) for one in wanted]
+            held = [HeldReply(one, self.heard) for one in wanted]
             self._spawn(self._release(held))
             self._send(connection, wanted, [one.receive for one in held])
         else:
@@ -151,6 +151,10 @@ class ClusterNode:
         """Count a time-out, and return the error for those who waited."""
         return self.failed(TimeoutError())
 
+    def heard(self) -> None:
+        """It has answered itself: what another node says of it is no sign that it does."""
+        self.heard_at = self._loop.time()
+
     def check_identity(self, connection: BatchedConnection) -> None:
         """End a new connection if it leads to another node: addresses are used again by other clusters."""
 
@@ -189,10 +193,6 @@ class ClusterNode:
             self._on_trouble(self)
         for one in held:
             one.release(problem)
-
-    def _heard(self) -> None:
-        """It has answered itself: what another node says of it is no sign that it does."""
-        self.heard_at = self._loop.time()
 
     def _receive_last(self, wanted: Wanted, reply: Any) -> None:
         if reply is None or type(reply) is bytes:
