@@ -1,0 +1,304 @@
+"""What an entry of a cluster in memory relies on: nodes that answer when a test says so."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from langcache_cli.caching._deployment.cluster.cluster_node import SILENT_SECONDS, ClusterNode
+from langcache_cli.caching._deployment.cluster.slots import SLOTS, slot_of
+from langcache_cli.caching._errors import CacheUnavailableError, ConnectionLostError, ServerReplyError
+from langcache_cli.caching._near import cluster, follower, tracking
+from langcache_cli.caching._near.cluster import SLICE, ClusterNear
+from langcache_cli.caching._near.memory import NearMemory
+from langcache_cli.caching._near.tracking import HEARTBEAT_SECONDS, MAX_LAG_SECONDS, NearFill
+
+START = 1000.0
+LATE = 0.8 * MAX_LAG_SECONDS
+
+
+class Connection:
+    """Takes requests, and answers when a test says so."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[Sequence[Any], asyncio.Future[list[Any]]]] = []
+        self.sent: list[tuple[bytes, Sequence[Callable[[Any], object]]]] = []
+        self.alive = True
+
+    def listen(self, on_push: Callable[[list[Any]], object], on_end: Callable[[], object]) -> None:
+        self.push, self.end = on_push, on_end
+
+    def request(self, commands: Sequence[Any]) -> SimpleNamespace:
+        self.requests.append((commands, asyncio.get_running_loop().create_future()))
+        return SimpleNamespace(future=self.requests[-1][1])
+
+    def send_at_once(self, encoded: bytes, receivers: Sequence[Callable[[Any], object]]) -> None:
+        if not self.alive:
+            raise ConnectionLostError("the connection has ended")
+        self.sent.append((encoded, receivers))
+
+    async def answer(self, name: str, *replies: Any) -> None:
+        """Answer the last request, whose last command is this one."""
+        commands, future = self.requests[-1]
+        assert commands[-1][0] == name
+        future.set_result(list(replies) or [b"OK"] * len(commands))
+        await asyncio.sleep(0)
+
+    def asked(self, name: str) -> list[Any]:
+        """The arguments of all requests of a command."""
+        return [commands[-1][1] for commands, _ in self.requests if commands[-1][0] == name]
+
+
+class Nodes:
+    """Two primaries, with the even and the odd slots."""
+
+    def __init__(self) -> None:
+        self.both = [self._node(Connection()) for _ in range(2)]
+        self.slots: list[ClusterNode | None] = self.both * (SLOTS // 2)
+        self.on_handover: Callable[[Iterable[ClusterNode | None]], object]
+        self.refreshed: list[ClusterNode] = []
+
+    def _node(self, connection: Connection) -> ClusterNode:
+        node = ClusterNode(
+            SimpleNamespace(connection=connection),  # type: ignore[arg-type] # all that is used of it
+            node_id="",
+            spawn=lambda _: None,
+            contradiction=lambda _: None,  # type: ignore[arg-type,return-value] # never asked
+            on_trouble=lambda _: None,
+        )
+        node.latest = connection  # type: ignore[assignment]
+        node.heard()
+        return node
+
+    @property
+    def topology(self) -> "Nodes":
+        return self
+
+    @property
+    def nodes(self) -> list[ClusterNode]:
+        return self.both
+
+    def node_of(self, key: str) -> ClusterNode | Exception:
+        return self.slots[slot_of(key)] or CacheUnavailableError("none", target="")
+
+    def refresh_soon(self, avoid: ClusterNode) -> None:
+        self.refreshed.append(avoid)
+
+    def connection(self, place: int) -> Any:
+        return self.both[place].node.connection
+
+    def name(self, place: int, stem: str = "cache:word") -> str:
+        """A key on one of them."""
+        return next(key for n in range(100) if slot_of(key := f"{stem}:{n}") % 2 == place)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    clock = SimpleNamespace(now=START)
+    for module in (cluster, follower):
+        monkeypatch.setattr(module, "monotonic", lambda: clock.now)
+    return clock
+
+
+@pytest.fixture
+async def nodes() -> Nodes:
+    return Nodes()
+
+
+@pytest.fixture
+async def near(clock, nodes, monkeypatch):
+    monkeypatch.setattr(tracking, "SUPPORTS_PUSH", True)  # these connections do, also beside an old hiredis
+    near = ClusterNear(NearMemory(10_000_000), "cache", nodes)
+    for place in (0, 1):
+        near.start_tracking(nodes.connection(place))
+        await nodes.connection(place).answer("CLIENT")
+    yield near
+    near.stop()
+
+
+@pytest.fixture
+def keys(nodes) -> tuple[str, str]:
+    """An entry on the first node, and its tag on the second."""
+    return nodes.name(0), nodes.name(1, "cache@tag:t")
+
+
+def filled(near: ClusterNear, keys: tuple[str, ...], fill: NearFill | None = None) -> None:
+    fill = fill or near.start_fill(keys)
+    assert fill is not None
+    near.keep(keys, b"[1]", [1], fill, expires_at=START + 60, codec=None)
+
+
+def served(near: ClusterNear, key: str, at: float = START) -> bool:
+    return near.get(key, at) is not None
+
+
+async def test_the_ttl_is_asked_of_the_node_of_the_entry_at_once(near, nodes, keys):
+    assert near.start_fill(keys) is not None
+    ((encoded, _),) = nodes.connection(0).sent
+    assert encoded.split() == [b"*2", b"$4", b"PTTL", b"$%d" % len(keys[0]), keys[0].encode()]
+    assert nodes.connection(1).sent == []
+
+
+async def test_an_entry_is_served_while_both_nodes_are_proven(near, nodes, clock, keys):
+    filled(near, keys)
+    clock.now += LATE
+    assert served(near, keys[0], clock.now)  # and asks for a sign of life
+    filled(near, (nodes.name(1),))  # proves the second node, and not the first
+    assert not served(near, keys[0], START + 1.5 * MAX_LAG_SECONDS)
+    await nodes.connection(0).answer("EXISTS", 0)
+    assert served(near, keys[0], START + 1.5 * MAX_LAG_SECONDS)
+    assert not served(near, keys[0], START + LATE + 1.01 * MAX_LAG_SECONDS)
+
+
+async def test_a_sign_of_life_proves_from_when_it_was_asked_for(near, nodes, clock, keys):
+    filled(near, (keys[0],))
+    assert served(near, keys[0])
+    clock.now += LATE
+    await nodes.connection(0).answer("EXISTS", 0)
+    assert not served(near, keys[0], START + 1.01 * MAX_LAG_SECONDS)
+
+
+async def test_it_is_asked_for_with_a_key_of_the_node(near, nodes, keys):
+    filled(near, keys)
+    assert served(near, keys[0])
+    for place in (0, 1):
+        (name,) = nodes.connection(place).asked("EXISTS")
+        assert name.startswith("cache@beat:")
+        assert nodes.node_of(name) is nodes.both[place]
+
+
+async def test_of_a_node_without_slots_there_is_no_key(near, nodes, keys):
+    filled(near, keys)
+    nodes.slots[:] = [nodes.both[1]] * SLOTS
+    assert served(near, keys[0])
+    assert nodes.connection(0).asked("EXISTS") == []
+
+
+@pytest.mark.parametrize("error", ["MOVED 1 127.0.0.1:7001", "ASK 1 127.0.0.1:7001", "CLUSTERDOWN"])
+async def test_a_node_that_contradicts_is_believed_no_more(near, nodes, keys, error):
+    other = nodes.name(1)
+    filled(near, keys)
+    filled(near, (other,))
+    under_way = near.start_fill((keys[0],))
+    assert served(near, keys[0])
+    await nodes.connection(0).answer("EXISTS", ServerReplyError(error))
+    assert not served(near, keys[0])
+    assert served(near, other)
+    assert nodes.refreshed == [nodes.both[0]]
+    filled(near, (keys[0],), under_way)
+    assert not served(near, keys[0])
+    filled(near, keys)
+    await asyncio.sleep(2 * HEARTBEAT_SECONDS)
+    assert served(near, keys[0])
+    await asyncio.sleep(2 * HEARTBEAT_SECONDS)
+    first, second, *_ = nodes.connection(0).asked("EXISTS")
+    assert first != second  # the slot of the first may be on its way
+
+
+async def test_a_silent_node_is_not_asked(near, nodes, keys):
+    filled(near, keys)
+    nodes.both[0].heard_at -= 2 * SILENT_SECONDS
+    assert served(near, keys[0])
+    assert nodes.connection(0).asked("EXISTS") == []
+    assert len(nodes.connection(1).asked("EXISTS")) == 1
+
+
+@pytest.mark.parametrize("late", [0.0, 1.1 * SILENT_SECONDS])
+async def test_a_sign_of_life_in_time_is_one_of_the_node(near, nodes, clock, keys, late):
+    filled(near, keys)
+    assert served(near, keys[0])
+    before = nodes.both[0].heard_at = nodes.both[0].heard_at - SILENT_SECONDS
+    clock.now += late
+    await nodes.connection(0).answer("EXISTS", 0)
+    assert (nodes.both[0].heard_at > before) == (late == 0.0)
+
+
+async def test_none_is_asked_for_while_one_is_awaited(near, nodes, keys):
+    filled(near, keys)
+    assert served(near, keys[0])
+    await asyncio.sleep(1.5 * HEARTBEAT_SECONDS)
+    assert served(near, keys[0])
+    await asyncio.sleep(2 * HEARTBEAT_SECONDS)
+    assert len(nodes.connection(0).asked("EXISTS")) == 1
+
+
+@pytest.mark.parametrize("event", ["handover", "flush", "lost"])
+async def test_what_relied_on_a_node_is_gone(near, nodes, keys, event):
+    first, second = nodes.name(0, "cache:a"), nodes.name(1, "cache:b")
+    for names in (keys, (first,), (second,)):
+        filled(near, names)
+    under_way = near.start_fill(keys), near.start_fill((second,))
+    match event:
+        case "handover":
+            nodes.on_handover([nodes.both[1], None])
+        case "flush":
+            nodes.connection(1).push([b"invalidate", None])
+        case "lost":
+            nodes.connection(1).end()
+    assert [served(near, key) for key in (keys[0], first, second)] == [False, True, False]
+    for names, fill in zip((keys, (second,)), under_way, strict=True):
+        filled(near, names, fill)
+    assert [served(near, key) for key in (keys[0], first, second)] == [False, True, False]
+
+
+async def test_nothing_is_kept_before_the_node_pushes_changes(near, nodes, keys):
+    connection = Connection()
+    nodes.both[1].node.connection = connection
+    nodes.both[1].latest = connection
+    assert near.start_fill(keys) is None  # the new connection is not followed
+    near.start_tracking(connection)
+    assert near.start_fill(keys) is None
+    await connection.answer("CLIENT")
+    assert near.start_fill(keys) is not None
+
+
+async def test_a_server_that_refuses_is_not_followed(near, nodes, keys, caplog):
+    connection = Connection()
+    nodes.both[1].node.connection = nodes.both[1].latest = connection
+    near.start_tracking(connection)
+    await connection.answer("CLIENT", b"OK", ServerReplyError("NOPERM"))
+    assert near.start_fill(keys) is None
+    assert near.start_fill(keys[:1]) is not None
+    assert [record.getMessage() for record in caplog.records if "NOPERM" in record.getMessage()]
+
+
+async def test_nothing_is_kept_of_slots_without_a_node_or_over_a_connection_that_has_ended(near, nodes, keys):
+    nodes.connection(0).alive = False
+    assert near.start_fill(keys) is None
+    nodes.slots[slot_of(keys[1])] = None
+    assert near.start_fill(keys) is None
+
+
+async def test_a_connection_of_no_node_is_not_followed(near):
+    connection = Connection()
+    near.start_tracking(connection)
+    assert connection.requests == []
+
+
+async def test_a_message_that_names_many_keys_is_read_in_slices(near, nodes, keys):
+    first, second = nodes.name(0, "cache:a"), nodes.name(1, "cache:b")
+    for names in (keys, (first,), (second,)):
+        filled(near, names)
+    under_way = near.start_fill((second,))
+    many = [f"cache:{n}".encode() for n in range(3 * SLICE)]
+    nodes.connection(1).push([b"invalidate", [*many, keys[1].encode(), second.encode()]])
+    assert [served(near, key) for key in (keys[0], first, second)] == [False, True, False]
+    filled(near, (second,), under_way)
+    assert not served(near, second)
+    assert near.memory.generation == 1
+    filled(near, (second,))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert near.memory.generation == 4
+    assert [served(near, key) for key in (keys[0], first, second)] == [False, True, False]
+
+
+async def test_after_the_end_nothing_is_served(near, nodes, keys):
+    filled(near, keys)
+    under_way = near.start_fill(keys)
+    near.stop()
+    filled(near, keys, under_way)
+    assert not served(near, keys[0])
+    assert near.start_fill(keys) is None
