@@ -138,7 +138,7 @@ async def test_what_befalls_one_node_costs_only_what_relies_on_it(database, bare
 
 def followers_of(database: Database) -> dict:
     """By the port of their nodes."""
-    return {one._node.node.address.port: one for one in database.cache.runtime().near()._followers.values()}
+    return {one.node.node.address.port: one for one in database.cache.runtime().near()._followers.values()}
 
 
 async def test_a_message_that_names_many_keys(database, bare_cluster, monkeypatch):

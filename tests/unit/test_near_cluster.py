@@ -9,7 +9,9 @@ import pytest
 
 from langcache_cli.caching._deployment.cluster.cluster_node import SILENT_SECONDS, ClusterNode
 from langcache_cli.caching._deployment.cluster.slots import SLOTS, slot_of
-from langcache_cli.caching._errors import CacheUnavailableError, ConnectionLostError, ServerReplyError
+from langcache_cli.caching._deployment.cluster.turn import KEYS_PER_TURN, Wanted
+from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE
+from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._near import cluster, follower, tracking
 from langcache_cli.caching._near.cluster import SLICE, ClusterNear
 from langcache_cli.caching._near.memory import NearMemory
@@ -35,8 +37,6 @@ class Connection:
         return SimpleNamespace(future=self.requests[-1][1])
 
     def send_at_once(self, encoded: bytes, receivers: Sequence[Callable[[Any], object]]) -> None:
-        if not self.alive:
-            raise ConnectionLostError("the connection has ended")
         self.sent.append((encoded, receivers))
 
     async def answer(self, name: str, *replies: Any) -> None:
@@ -62,7 +62,7 @@ class Nodes:
 
     def _node(self, connection: Connection) -> ClusterNode:
         node = ClusterNode(
-            SimpleNamespace(connection=connection),  # type: ignore[arg-type] # all that is used of it
+            SimpleNamespace(connection=connection, unusable=lambda: None),  # type: ignore[arg-type] # all that is used of it
             node_id="",
             spawn=lambda _: None,
             contradiction=lambda _: None,  # type: ignore[arg-type,return-value] # never asked
@@ -134,11 +134,27 @@ def served(near: ClusterNear, key: str, at: float = START) -> bool:
     return near.get(key, at) is not None
 
 
-async def test_the_ttl_is_asked_of_the_node_of_the_entry_at_once(near, nodes, keys):
-    assert near.start_fill(keys) is not None
-    ((encoded, _),) = nodes.connection(0).sent
-    assert encoded.split() == [b"*2", b"$4", b"PTTL", b"$%d" % len(keys[0]), keys[0].encode()]
-    assert nodes.connection(1).sent == []
+async def test_the_ttl_is_asked_of_the_node_of_the_entry_in_front_of_the_look_up(near, nodes, keys):
+    fill = near.start_fill(keys)
+    for place, key in enumerate(keys):
+        nodes.both[place].get([Wanted(key, SimpleNamespace(one_settled=lambda: None))])
+    ((encoded, receivers),) = nodes.connection(0).sent
+    key = keys[0].encode()
+    assert encoded.split() == [
+        *(b"*2", b"$4", b"PTTL", b"$%d" % len(key), key),
+        *(b"*2", b"$3", b"GET", b"$%d" % len(key), key),
+    ]
+    assert len(receivers) == 2
+    receivers[0](60_000)
+    assert await fill.ttl == [60_000]
+    ((encoded, _),) = nodes.connection(1).sent
+    assert encoded.count(b"*") == 1
+
+
+async def test_what_no_look_up_follows_is_not_collected_for_ever(near, nodes, keys):
+    for _ in range(3 * LOOKUPS_AT_ONCE * KEYS_PER_TURN):
+        assert near.start_fill(keys) is not None
+    assert len(nodes.both[0]._ahead) <= LOOKUPS_AT_ONCE * KEYS_PER_TURN
 
 
 async def test_an_entry_is_served_while_both_nodes_are_proven(near, nodes, clock, keys):
@@ -264,11 +280,10 @@ async def test_a_server_that_refuses_is_not_followed(near, nodes, keys, caplog):
     assert [record.getMessage() for record in caplog.records if "NOPERM" in record.getMessage()]
 
 
-async def test_nothing_is_kept_of_slots_without_a_node_or_over_a_connection_that_has_ended(near, nodes, keys):
-    nodes.connection(0).alive = False
-    assert near.start_fill(keys) is None
+async def test_nothing_is_kept_of_slots_without_a_node(near, nodes, keys):
     nodes.slots[slot_of(keys[1])] = None
     assert near.start_fill(keys) is None
+    assert near.start_fill(keys[:1]) is not None
 
 
 async def test_a_connection_of_no_node_is_not_followed(near):

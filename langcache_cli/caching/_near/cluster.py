@@ -12,7 +12,6 @@ from typing import Any
 
 from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
 from langcache_cli.caching._deployment.cluster.router import Router
-from langcache_cli.caching._errors import ConnectionLostError
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._near.follower import Follower
 from langcache_cli.caching._near.generation import Generation
@@ -74,14 +73,10 @@ class ClusterNear(NearCache):
             if follower is None or follower.generation is None:
                 return None
             sources.setdefault(follower.generation, follower)
-        connection = next(iter(sources.values())).connection
         ttl = Replies(self._loop, 1)
-        generation, sent_at = self.memory.generation, monotonic()
-        try:  # at once: what is gathered would leave after the look-up
-            connection.send_at_once(encode_command(("PTTL", keys[0])), [ttl.receive])
-        except ConnectionLostError:
-            return None
-        return NearFill(generation, sent_at, ttl.future, tuple(sources))
+        first = next(iter(sources.values()))
+        first.node.ask_ahead(encode_command(("PTTL", keys[0])), ttl.receive)
+        return NearFill(self.memory.generation, monotonic(), ttl.future, tuple(sources))
 
     def keep(
         self,

@@ -28,7 +28,7 @@ class Follower:
         self.generation: Generation | None = None
         """What new entries rely on; None before the node pushes changes."""
         self.connection = connection
-        self._node = node
+        self.node = node
         self._topology = topology
         self._key_stem = f"{namespace}@beat:"
         self._key_number = 0
@@ -61,7 +61,7 @@ class Follower:
         if generation is None or not generation.is_used:
             return
         generation.is_used = False
-        if self._awaits_reply or self._node.is_silent or (key := self._own_key()) is None:
+        if self._awaits_reply or self.node.is_silent or (key := self._own_key()) is None:
             return
         self._awaits_reply = True
         reply = self.connection.request([("EXISTS", key)])
@@ -72,7 +72,7 @@ class Follower:
         slots = self._topology.slots
         for number in range(self._key_number, self._key_number + TRIES if slots else 0):
             key = f"{self._key_stem}{number}"
-            if slots[slot_of(key)] is self._node:
+            if slots[slot_of(key)] is self.node:
                 self._key_number = number
                 return key
         self._key_number += TRIES
@@ -86,8 +86,8 @@ class Follower:
         if isinstance(found, ServerReplyError):  # MOVED: demoted; ASK: the slot of this key is on its way
             self._key_number += 1
             self.renew()
-            self._topology.refresh_soon(avoid=self._node)
+            self._topology.refresh_soon(avoid=self.node)
             return
         self.generation.prove(sent_at)
         if monotonic() - sent_at < SILENT_SECONDS:
-            self._node.heard()
+            self.node.heard()
