@@ -3,9 +3,11 @@
 `python -m tests.history --minutes 10 --faults all` is the long one.
 """
 
+import pytest
+
 from tests.harness.polling import eventually
 from tests.history.faults import KINDS
-from tests.history.run import Outcome, Run
+from tests.history.run import TOPOLOGIES, Outcome, Run
 from tests.history.subjects import NEAR
 from tests.history.verdict import Violation
 
@@ -44,8 +46,9 @@ def test_without_the_commit_check_it_finds_stale_reads(tmp_path):
     assert {one.rule for one in found} <= {"stale", "stale in its process", "backwards", "overlapping"}
 
 
-def test_without_hearing_what_has_changed_it_finds_stale_reads_of_what_is_near(tmp_path):
-    with Run(tmp_path, workers=2, faults=[], defect="deaf") as run:
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_without_hearing_what_has_changed_it_finds_stale_reads_of_what_is_near(tmp_path, topology):
+    with Run(tmp_path, workers=2, faults=[], defect="deaf", topology=topology) as run:
         found = until_found(run, "stale")
     assert {violation.subject.split()[0] for violation in found} <= NEAR
 
