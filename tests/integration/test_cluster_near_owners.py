@@ -16,6 +16,7 @@ from tests.integration.cluster_support import items_on, one_on_each, replaced
 from tests.integration.near_support import kept, warmed
 
 STEPS = 5
+TIMES = 20
 PAUSE_SECONDS = 0.03
 BACK_SECONDS = 20.0
 
@@ -124,12 +125,48 @@ async def test_an_entry_whose_slot_is_on_its_way_is_not_kept(database, redis_clu
             seen.append(asyncio.run_coroutine_threadsafe(read_and_look(), loop).result())
 
     async def read_and_look() -> list[bool]:
-        found = [await kept(database, item) for _ in range(20)]
-        return [any(found), await kept(database, safe)]
+        found = [await kept(database, item) for _ in range(TIMES)]
+        await warmed(database, safe)
+        return found
 
     loop = asyncio.get_running_loop()
     await asyncio.to_thread(redis_cluster.migrate, slot, target, pause)
-    assert seen == [[False, True]]
+    assert seen == [[False] * TIMES]
+    await aeventually(lambda: kept(database, item))
+    await asyncio.to_thread(redis_cluster.migrate, slot, source)
+
+
+async def test_a_tag_whose_slot_is_on_its_way(open_cache, redis_cluster):
+    """What removes it there is pushed by the target, and the entry could only rely on the source."""
+    database = Database(open_cache(redis_cluster.url), tags=("word:{item}",), local_ttl=60)
+    source, target, other = redis_cluster.primaries
+    item, tag = next(
+        (item, tag)
+        for item in items_on(redis_cluster, database, other)
+        if redis_cluster.node_of(tag := f"cache@tag:word:{item}") is source
+    )
+    slot = redis_cluster.slot_of(tag)
+    seen = []
+
+    def pause() -> None:
+        if source.command("CLUSTER", "COUNTKEYSINSLOT", slot) == 0:
+            asyncio.run_coroutine_threadsafe(change_and_read(), loop).result()
+
+    async def change_and_read() -> None:
+        for version in range(1, 4):
+            for _ in range(TIMES):
+                assert await database.read(item) == [item, version - 1]
+            database.versions[item] = version
+            assert redis_cluster.command("DEL", tag) == 1
+            await asyncio.sleep(1.5 * MAX_LAG_SECONDS)  # while nothing is read
+            for _ in range(TIMES):
+                seen.append(await database.read(item))
+            assert set(map(tuple, seen)) == {(item, version)}
+            seen.clear()
+
+    loop = asyncio.get_running_loop()
+    await warmed(database, item)
+    await asyncio.to_thread(redis_cluster.migrate, slot, target, pause)
     await aeventually(lambda: kept(database, item))
     await asyncio.to_thread(redis_cluster.migrate, slot, source)
 
