@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from langcache_cli.caching._deployment.cluster.cluster_node import SILENT_SECONDS
 from langcache_cli.caching._deployment.cluster.slots import SLOTS, slot_of
 from langcache_cli.caching._deployment.cluster.turn import KEYS_PER_TURN, Wanted
 from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE
@@ -147,7 +146,7 @@ async def test_a_silent_node_is_not_asked(near, nodes, keys):
     assert len(nodes.connection(1).asked("EXISTS")) == 1
 
 
-@pytest.mark.parametrize("late", [0.0, 1.1 * SILENT_SECONDS])
+@pytest.mark.parametrize("late", [0.0, 1.1 * MAX_LAG_SECONDS])
 async def test_a_sign_of_life_in_time_is_one_of_the_node(near, nodes, clock, keys, late):
     filled(near, keys)
     assert served(near, keys[0])

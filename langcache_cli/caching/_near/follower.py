@@ -7,11 +7,11 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from langcache_cli.caching._deployment.cluster.cluster_node import SILENT_SECONDS, ClusterNode
+from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
 from langcache_cli.caching._deployment.cluster.slots import slot_of
 from langcache_cli.caching._deployment.cluster.topology import Topology
 from langcache_cli.caching._errors import ServerReplyError
-from langcache_cli.caching._near.generation import Generation
+from langcache_cli.caching._near.generation import MAX_LAG_SECONDS, Generation
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 
 TRIES = 500
@@ -89,5 +89,5 @@ class Follower:
             self._topology.refresh_soon(avoid=self.node)
             return
         self.generation.prove(sent_at)
-        if monotonic() - sent_at < SILENT_SECONDS:
+        if monotonic() - sent_at < MAX_LAG_SECONDS:  # else it may have been stopped meanwhile
             self.node.heard()
