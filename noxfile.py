@@ -62,6 +62,7 @@ COVERAGE_TESTS = (
         "cancellation",
         "cancelled_anywhere",
         "cluster_moves",
+        "cluster_near",
         "cluster_outbox",
         "cluster_partly",
         "cluster_replies",
@@ -104,18 +105,25 @@ COVERAGE_TESTS = (
         "waking",
     ),
 )
-# With a cluster in place of one server: what reads, loads, stores and removes. The near cache is off on a
-# cluster, so its tests are left out.
+# With a cluster in place of one server: what reads, loads, stores and removes, in memory, too.
 CLUSTER_TESTS = integration(
     "cache_statistics",
     "cancelled_anywhere",
+    "compression",
+    "early_refresh",
+    "events",
     "guessed_tags",
     "invalidation",
     "jobs",
+    "large_values",
     "lease_ended",
     "many",
     "many_hits",
     "many_stale",
+    "near",
+    "near_own_changes",
+    "near_trouble",
+    "near_unavailable",
     "newer_loads",
     "one_load",
     "protocol",
@@ -170,7 +178,7 @@ def coverage(session: nox.Session) -> None:
 def cluster(session: nox.Session) -> None:
     """Run the tests of the core where what they share is a cluster of two nodes."""
     session.install("--editable", ".[test]")
-    arguments = session.posargs or CLUSTER_TESTS
+    arguments = session.posargs or (*CLUSTER_TESTS, "tests/history/test_topologies.py")
     session.run("python", "-m", "pytest", *AGAIN, *arguments, env=ON_CLUSTER)
 
 

@@ -3,14 +3,14 @@
 `python -m tests.history --topology cluster --minutes 10` is the long run.
 """
 
-import os
-
 import pytest
 
+from tests.harness.shared_redis import topology
 from tests.history.run import Run
+from tests.history.subjects import NEAR
 from tests.history.test_history import until_found
 
-TOPOLOGY = os.environ.get("LANGCACHE_TEST_TOPOLOGY", "one")
+TOPOLOGY = topology()
 SECONDS = 30.0
 
 pytestmark = pytest.mark.skipif(TOPOLOGY == "one", reason="one server is checked by test_history.py")
@@ -42,3 +42,9 @@ def test_without_looking_for_a_copy_it_finds_stale_reads(tmp_path):
     faults = ["reshard with copies"]
     with Run(tmp_path, workers=3, faults=faults, defect="one-copy", topology=TOPOLOGY) as run:
         until_found(run, "stale", while_faults_happen=True)
+
+
+def test_without_reading_what_has_changed_it_finds_stale_reads_of_what_is_in_memory(tmp_path):
+    with Run(tmp_path, workers=2, faults=[], defect="deaf", topology=TOPOLOGY) as run:
+        found = until_found(run, "stale")
+    assert {violation.subject.split()[0] for violation in found} <= NEAR

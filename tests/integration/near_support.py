@@ -23,7 +23,8 @@ async def warmed(database: Database, *items: int) -> None:
 
 async def kept(database: Database, item: int) -> bool:
     await database.read(item)
-    return near_of(database.cache).get(database.read.key_for(item), time.monotonic()) is not None
+    near = database.cache.runtime().near()
+    return near.get(database.read.key_for(item), time.monotonic()) is not None
 
 
 async def sees(database: Database, version: int) -> bool:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from langcache_cli.caching._near import tracking
+from langcache_cli.caching._near import one_server, tracking
 from langcache_cli.caching._near.memory import NearMemory
-from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS, NearCache
+from langcache_cli.caching._near.one_server import OneServerNear
+from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS, NearFill
 
 START = 1000.0
 LATE = 0.8 * MAX_LAG_SECONDS
@@ -52,7 +53,7 @@ class Connection:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(tracking, "monotonic", clock)
+    monkeypatch.setattr(one_server, "monotonic", clock)
     return clock
 
 
@@ -64,26 +65,20 @@ def connection() -> Connection:
 @pytest.fixture
 async def near(clock: Clock, connection: Connection, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(tracking, "SUPPORTS_PUSH", True)  # this connection does, also beside an old hiredis
-    near = NearCache(NearMemory(10_000), "cache")
+    near = OneServerNear(NearMemory(10_000), "cache")
     near.start_tracking(connection)
     await connection.answer("CLIENT")
     yield near
     near.stop()
 
 
-def keep(near: NearCache, *, sent_at: float) -> None:
-    near.keep(
-        KEYS,
-        b"[1]",
-        [1],
-        sent_at=sent_at,
-        expires_at=START + 60,
-        generation=near.memory.generation,
-        codec=None,
-    )
+def keep(near: OneServerNear, *, sent_at: float) -> None:
+    ttl = asyncio.get_running_loop().create_future()
+    fill = NearFill(near.memory.generation, sent_at, ttl)
+    near.keep(KEYS, b"[1]", [1], fill, expires_at=START + 60, codec=None)
 
 
-def served(near: NearCache, at: float) -> bool:
+def served(near: OneServerNear, at: float) -> bool:
     return near.get(KEYS[0], at) is not None
 
 

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 from langcache_cli.caching._errors import UndecodableEntryError
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._loading.hit_counter import HitCounter
-from langcache_cli.caching._near.tracking import NearCache
+from langcache_cli.caching._near.tracking import NearCache, NearFill
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._values.large.portions import LARGE_BYTES
 
 SLOW_PATH = object()
 """Sentinel: take the slow path."""
-
-
-class NearFill(NamedTuple):
-    """What is needed to keep the result of a look-up in the near cache.
-
-    Attributes:
-        generation: `NearMemory.generation` before it.
-        sent_at: When it was about to be sent, by `time.monotonic`.
-        ttl: Will hold the remaining TTL of the entry in milliseconds.
-    """
-
-    generation: int
-    sent_at: float
-    ttl: asyncio.Future[list[Any]]
 
 
 class NearReads:
@@ -43,6 +28,7 @@ class NearReads:
         self.must_poll = cache.must_poll
         self._cache = cache
         self._get = cache.get
+        self.start_fill = cache.start_fill
         self._unconfirmed = runtime.outbox.unconfirmed
         self._may_read = runtime.may_read
         self._codec = spec.codec
@@ -91,14 +77,6 @@ class NearReads:
         self._count(key, monotonic() - started)
         return value
 
-    def start_fill(self, key: str) -> NearFill | None:
-        """Ask for the TTL of the entry that is about to be looked up, over the same connection."""
-        connection = self._cache.connection
-        if connection is None:
-            return None
-        generation = self._cache.memory.generation
-        return NearFill(generation, monotonic(), connection.request([("PTTL", key)]).future)
-
     def keep(self, keys: KeyAndTags, payload: bytes, value: Any, fill: NearFill) -> None:
         """Keep an entry that was found, no longer than it lives in Redis."""
         if not fill.ttl.done() or fill.ttl.exception() is not None:
@@ -108,9 +86,7 @@ class NearReads:
             return
         fresh_seconds = ttl_ms / 1000 - self._stale_seconds
         self._cache.keep(
-            *(keys, payload, value),
-            sent_at=fill.sent_at,
+            *(keys, payload, value, fill),
             expires_at=fill.sent_at + min(self._local_seconds, fresh_seconds),
-            generation=fill.generation,
             codec=self._codec,
         )

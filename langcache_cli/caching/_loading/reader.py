@@ -18,7 +18,8 @@ from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._loading.call import Call
 from langcache_cli.caching._loading.hit_counter import HitCounter
 from langcache_cli.caching._loading.load import Load, Origin
-from langcache_cli.caching._loading.near_reads import SLOW_PATH, NearFill, NearReads
+from langcache_cli.caching._loading.near_reads import SLOW_PATH, NearReads
+from langcache_cli.caching._near.tracking import NearFill
 from langcache_cli.caching._protocol.entry import (
     COMPRESSION_GROUP,
     MAX_HEADER_BYTES,
@@ -103,7 +104,7 @@ class Reader:
             call = self._slow_call(keys, function, args, kwargs, loads_before=loads_before)
             return await self._go_on(call, Seen(None), started)
         clock_started = started - self._clock.busy
-        fill = None if self.near is None else self.near.start_fill(keys[0])
+        fill = None if self.near is None else self.near.start_fill(keys)
         pending = None if self._unconfirmed and not self._may_read(keys) else self._try_lookup(keys)
         if pending is None:
             await self._admitted_unless_bypassed(line, keys)

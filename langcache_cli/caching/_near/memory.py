@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from langcache_cli.caching._keys.tags import KeyAndTags
+from langcache_cli.caching._near.generation import Generation
 from langcache_cli.caching._near.immutable_values import size_if_immutable
 
 OVERHEAD_BYTES = 600
@@ -18,6 +19,9 @@ OVERHEAD_BYTES = 600
 
 TAG_BYTES = 400
 """Estimated memory of a tag besides its key, if it belongs to one entry only."""
+
+SOURCE_BYTES = 50
+"""Estimated memory of the reference to a `Generation`, its share of a tuple included."""
 
 MAX_CHANGES = 10_000
 """Number of recent changes to remember. After more during one look-up, its result is not kept."""
@@ -34,6 +38,7 @@ class NearEntry:
         codec: The codec that decoded the value.
         tag_keys: Redis keys of its tags.
         n_bytes: Estimated memory that it takes.
+        sources: What it relies on in a cluster; empty on one server.
         used: True once it was served since `NearMemory` last considered it for eviction.
     """
 
@@ -43,6 +48,7 @@ class NearEntry:
     codec: object
     tag_keys: tuple[str, ...]
     n_bytes: int
+    sources: tuple[Generation, ...] = ()
     used: bool = False
 
 
@@ -72,7 +78,7 @@ class NearMemory:
         if entry is None:
             return None
         if now >= entry.expires_at:
-            self._remove(key)
+            self.remove(key)
             return None
         entry.used = True
         return entry
@@ -86,6 +92,7 @@ class NearMemory:
         expires_at: float,
         generation: int,
         codec: object = None,
+        sources: tuple[Generation, ...] = (),
     ) -> None:
         """Keep the result of a look-up, unless it may have changed since the look-up was sent.
 
@@ -96,20 +103,21 @@ class NearMemory:
             expires_at: End of the entry's lifetime, on the clock passed to `get`.
             generation: `generation` at the time when the look-up was sent.
             codec: The codec that decoded the value; another one may decode another value.
+            sources: What the entry relies on in a cluster.
         """
         if generation < self._all_changed or any(self._changed.get(key, 0) > generation for key in keys):
             return
         key, tag_keys = keys[0], keys[1:]
         value_bytes = size_if_immutable(value)
         n_bytes = len(key) + OVERHEAD_BYTES + (len(payload) if value_bytes is None else value_bytes)
-        n_bytes += sum([len(tag) + TAG_BYTES for tag in tag_keys])
+        n_bytes += sum([len(tag) + TAG_BYTES for tag in tag_keys]) + SOURCE_BYTES * len(sources)
         if n_bytes > self._max_bytes:
             return
-        self._remove(key)
+        self.remove(key)
         if value_bytes is None:
-            self._entries[key] = NearEntry(payload, None, expires_at, codec, tag_keys, n_bytes)
+            self._entries[key] = NearEntry(payload, None, expires_at, codec, tag_keys, n_bytes, sources)
         else:
-            self._entries[key] = NearEntry(None, value, expires_at, codec, tag_keys, n_bytes)
+            self._entries[key] = NearEntry(None, value, expires_at, codec, tag_keys, n_bytes, sources)
         self.n_bytes += n_bytes
         for tag in tag_keys:
             self._keys_by_tag.setdefault(tag, set()).add(key)
@@ -121,9 +129,9 @@ class NearMemory:
         self.generation += 1
         for key in keys:
             self._changed[key] = self.generation
-            self._remove(key)
+            self.remove(key)
             for tagged_key in self._keys_by_tag.pop(key, ()):
-                self._remove(tagged_key)
+                self.remove(tagged_key)
         if len(self._changed) > MAX_CHANGES:
             self._changed.clear()
             self._all_changed = self.generation
@@ -137,19 +145,8 @@ class NearMemory:
         self._keys_by_tag.clear()
         self.n_bytes = 0
 
-    def _evict(self) -> None:
-        """Remove the oldest unused entry; those before it become unused and the newest (second chance)."""
-        while True:
-            key = next(iter(self._entries))
-            entry = self._entries[key]
-            if not entry.used:
-                self._remove(key)
-                return
-            entry.used = False
-            del self._entries[key]
-            self._entries[key] = entry
-
-    def _remove(self, key: str) -> None:
+    def remove(self, key: str) -> None:
+        """Remove one entry, whose key has not changed."""
         entry = self._entries.pop(key, None)
         if entry is None:
             return
@@ -160,3 +157,15 @@ class NearMemory:
                 keys.discard(key)
                 if not keys:
                     del self._keys_by_tag[tag]
+
+    def _evict(self) -> None:
+        """Remove the oldest unused entry; those before it become unused and the newest (second chance)."""
+        while True:
+            key = next(iter(self._entries))
+            entry = self._entries[key]
+            if not entry.used:
+                self.remove(key)
+                return
+            entry.used = False
+            del self._entries[key]
+            self._entries[key] = entry

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from langcache_cli.caching._admission import Admission
 from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._deployment.new_server import new_server
-from langcache_cli.caching._deployment.one_server import OneServer
 from langcache_cli.caching._deployment.route import Route
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._functions.spec import FunctionSpec
@@ -17,7 +16,7 @@ from langcache_cli.caching._invalidation.delivery import Delivery
 from langcache_cli.caching._invalidation.invalidator import Invalidator
 from langcache_cli.caching._invalidation.outbox import Outbox
 from langcache_cli.caching._keys.selection import Invalidation
-from langcache_cli.caching._near.memory import NearMemory
+from langcache_cli.caching._near.new_near_cache import new_near_cache
 from langcache_cli.caching._near.tracking import NearCache
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.lease import Lease
@@ -180,10 +179,8 @@ class Runtime:
 
     def near(self) -> NearCache | None:
         """The near cache, made for the first function that asks; None if settings give it no memory."""
-        if self._near is None and self.settings.near_cache_bytes and isinstance(self.server, OneServer):
-            self._near = NearCache(NearMemory(self.settings.near_cache_bytes), self.settings.namespace)
-            if (connection := self.server.node.connection) is not None:
-                self._near.start_tracking(connection)
+        if self._near is None:
+            self._near = new_near_cache(self.server, self.settings)
         return self._near
 
     def forget(self, invalidations: Sequence[Invalidation]) -> None:

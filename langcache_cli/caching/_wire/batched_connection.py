@@ -130,7 +130,7 @@ class BatchedConnection:
         self._scheduled, self.open_batch = False, None
         encoded, receivers, batches = self._encoded, self._receivers, self._lookup_batches
         self._encoded, self._receivers, self._lookup_batches = [], [], []
-        for batch in batches:  # after the requests: `NearReads.start_fill` relies on that order
+        for batch in batches:  # after the requests: `NearCache.start_fill` relies on that order
             encoded.append(batch.encode())
             receivers.append(batch.receive)
         self._turns_alone = self._turns_alone + 1 if len(encoded) == 1 else 0

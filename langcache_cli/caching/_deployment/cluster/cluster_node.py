@@ -8,8 +8,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
-from langcache_cli.caching._deployment.cluster.turn import Wanted, encode_gets
-from langcache_cli.caching._deployment.server import Command
+from langcache_cli.caching._deployment.cluster.turn import KEYS_PER_TURN, Wanted, encode_gets
+from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE, Command
 from langcache_cli.caching._errors import (
     CacheError,
     CacheUnavailableError,
@@ -57,6 +57,8 @@ class ClusterNode:
         self._on_trouble = on_trouble
         self._loop = asyncio.get_running_loop()
         self._waits_for_connection: list[tuple[Wanted, bool]] = []
+        self._ahead: list[tuple[bytes, Receiver]] = []
+        """What the next look-ups are sent behind."""
         self.latest: BatchedConnection | None = None
         """The latest connection, from before it is used."""
         self.heard_at = float("-inf")
@@ -91,6 +93,7 @@ class ClusterNode:
         """
         for one in wanted:
             one.asked = self
+        ahead, self._ahead = self._ahead, []
         if (problem := self.node.unusable()) is not None:
             self._on_trouble(self)
             for one in wanted:
@@ -103,13 +106,24 @@ class ClusterNode:
             self._waits_for_connection += [(one, asking) for one in wanted]
             return
         if self.is_silent and not asking:
-            held = [HeldReply(one, self._heard) for one in wanted]
+            held = [HeldReply(one, self.heard) for one in wanted]
             self._spawn(self._release(held))
-            self._send(connection, wanted, [one.receive for one in held])
+            self._send(connection, wanted, [one.receive for one in held], ahead)
         else:
             receivers: list[Receiver] = [one.receive for one in wanted]
             receivers[-1] = partial(self._receive_last, wanted[-1])
-            self._send(connection, wanted, receivers, asking=asking)
+            self._send(connection, wanted, receivers, ahead, asking=asking)
+
+    def ask_ahead(self, encoded: bytes, receive: Receiver) -> None:
+        """Send a command with the next look-ups, in front of them, or never if they cannot be sent.
+
+        Args:
+            encoded: The command.
+            receive: Called with the reply, before those to the look-ups come.
+        """
+        if len(self._ahead) >= LOOKUPS_AT_ONCE * KEYS_PER_TURN:  # no look-ups have followed
+            self._ahead.clear()
+        self._ahead.append((encoded, receive))
 
     async def call_many(
         self, commands: Sequence[Command], budget: Budget, *, key: str | bytes | None
@@ -151,6 +165,10 @@ class ClusterNode:
         """Count a time-out, and return the error for those who waited."""
         return self.failed(TimeoutError())
 
+    def heard(self) -> None:
+        """It has answered itself: what another node says of it is no sign that it does."""
+        self.heard_at = self._loop.time()
+
     def check_identity(self, connection: BatchedConnection) -> None:
         """End a new connection if it leads to another node: addresses are used again by other clusters."""
 
@@ -169,6 +187,7 @@ class ClusterNode:
         connection: BatchedConnection,
         wanted: Sequence[Wanted],
         receivers: Sequence[Receiver],
+        ahead: Sequence[tuple[bytes, Receiver]],
         *,
         asking: bool = False,
     ) -> None:
@@ -176,6 +195,9 @@ class ClusterNode:
         if asking:  # the flag is spent on any one command
             encoded = b"".join([ASKING + encode_gets([one]) for one in wanted])
             receivers = [receive for one in receivers for receive in (_ignore, one)]
+        if ahead:
+            encoded = b"".join([*[command for command, _ in ahead], encoded])
+            receivers = [*[receive for _, receive in ahead], *receivers]
         try:
             connection.send_at_once(encoded, receivers)
         except ConnectionLostError as error:
@@ -189,10 +211,6 @@ class ClusterNode:
             self._on_trouble(self)
         for one in held:
             one.release(problem)
-
-    def _heard(self) -> None:
-        """It has answered itself: what another node says of it is no sign that it does."""
-        self.heard_at = self._loop.time()
 
     def _receive_last(self, wanted: Wanted, reply: Any) -> None:
         if reply is None or type(reply) is bytes:

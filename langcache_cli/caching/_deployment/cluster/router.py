@@ -124,9 +124,11 @@ class Router:
         self.redirects += 1
         redirect = Redirect.of(reply, asked.node.address.host)
         if redirect is None or redirect.host is None:
+            self.topology.on_handover((asked,))
             self.topology.refresh_soon(avoid=asked)
             return asked, False
         target = self.topology.node_at(redirect.host, redirect.port)
+        self.topology.on_handover((asked, target))
         if redirect.kind == "ASK":
             return target, True
         if target is asked:

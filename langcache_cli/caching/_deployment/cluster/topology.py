@@ -64,6 +64,8 @@ class Topology:
         """Why the latest refresh has learned nothing; None if it has."""
         self.epoch = -1
         """Of the configuration in use, as the node that told it says."""
+        self.on_handover: Callable[[Iterable[ClusterNode | None]], object] = lambda _: None
+        """Called with nodes between which slots have changed hands, or are about to; None is no node."""
         self._target = target
         self._new_node = new_node
         self._connect = connect
@@ -132,7 +134,8 @@ class Topology:
     def patch(self, slot: int, node: ClusterNode) -> None:
         """A node has said that another has the slot."""
         if self.slots and self.slots[slot] is not node:
-            self.slots[slot] = node
+            before, self.slots[slot] = self.slots[slot], node
+            self.on_handover((before, node))
             if node not in self.primaries:
                 self.primaries.append(node)
             self._on_moved(frozenset([slot]))
@@ -242,6 +245,8 @@ class Topology:
         before, self.slots, self.primaries = self.slots, slots, list(nodes.values())
         moved = frozenset(slot for slot in range(SLOTS) if before and before[slot] is not slots[slot])
         changed = bool(moved) or not before
+        if moved:
+            self.on_handover({of[slot] for slot in moved for of in (before, slots)})
         if changed:
             self._on_moved(moved)
         self._retire(set(nodes.values()))
