@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS
+from langcache_cli.caching._near.generation import MAX_LAG_SECONDS
 from tests.history.journal import History, Journal
 from tests.history.verdict import violations
 
