@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from langcache_cli.caching._deployment.cluster.slots import SLOTS, slot_of
-from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS
+from langcache_cli.caching._near.generation import MAX_LAG_SECONDS
 from tests.history.journal import History, Journal
 from tests.history.records import LostWrites
 from tests.history.replication import WRITTEN_DOWN_NS as GRACE

@@ -20,7 +20,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS
+from langcache_cli.caching._near.generation import MAX_LAG_SECONDS
 from tests.history.journal import History
 from tests.history.overlaps import overlaps
 from tests.history.records import FunctionRun, Read, Subject

@@ -9,7 +9,7 @@ import pytest
 from langcache_cli.caching._deployment.cluster.cluster_node import SILENT_SECONDS
 from langcache_cli.caching._deployment.cluster.slots import slot_of
 from langcache_cli.caching._near.cluster import SLICE, ClusterNear
-from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS
+from langcache_cli.caching._near.generation import MAX_LAG_SECONDS
 from tests.harness.polling import aeventually
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.shared_redis import SharedCluster, calls_of

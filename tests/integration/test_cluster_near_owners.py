@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS
+from langcache_cli.caching._near.generation import MAX_LAG_SECONDS
 from tests.harness.polling import aeventually, eventually
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.resp import RespError

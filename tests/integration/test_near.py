@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS
+from langcache_cli.caching._near.generation import MAX_LAG_SECONDS
 from tests.harness.polling import aeventually
 from tests.harness.shared_redis import Shared, calls_of
 from tests.integration.cache_support import Database

@@ -9,7 +9,7 @@ import pytest
 from pydantic import AfterValidator
 
 from langcache_cli.caching import Cache
-from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS
+from langcache_cli.caching._near.generation import MAX_LAG_SECONDS
 from tests.harness.polling import aeventually
 from tests.harness.proxy import FaultProxy
 from tests.harness.shared_redis import calls_of

@@ -11,8 +11,9 @@ from langcache_cli.caching._deployment.server import LOOKUPS_AT_ONCE
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._near import cluster, follower, tracking
 from langcache_cli.caching._near.cluster import SLICE, ClusterNear
+from langcache_cli.caching._near.generation import MAX_LAG_SECONDS
 from langcache_cli.caching._near.memory import NearMemory
-from langcache_cli.caching._near.tracking import HEARTBEAT_SECONDS, MAX_LAG_SECONDS, NearFill
+from langcache_cli.caching._near.tracking import HEARTBEAT_SECONDS, NearFill
 from tests.unit.scripted_nodes import Connection, Nodes
 
 START = 1000.0

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from langcache_cli.caching._near import one_server, tracking
+from langcache_cli.caching._near.generation import MAX_LAG_SECONDS
 from langcache_cli.caching._near.memory import NearMemory
 from langcache_cli.caching._near.one_server import OneServerNear
-from langcache_cli.caching._near.tracking import MAX_LAG_SECONDS, NearFill
+from langcache_cli.caching._near.tracking import NearFill
 
 START = 1000.0
 LATE = 0.8 * MAX_LAG_SECONDS

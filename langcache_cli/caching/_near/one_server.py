@@ -9,14 +9,9 @@ from time import monotonic
 from typing import Any
 
 from langcache_cli.caching._keys.tags import KeyAndTags
+from langcache_cli.caching._near.generation import MAX_LAG_SECONDS
 from langcache_cli.caching._near.memory import NearEntry, NearMemory
-from langcache_cli.caching._near.tracking import (
-    HEARTBEAT_SECONDS,
-    MAX_LAG_SECONDS,
-    NearCache,
-    NearFill,
-    decoded,
-)
+from langcache_cli.caching._near.tracking import HEARTBEAT_SECONDS, NearCache, NearFill, decoded
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 
 

@@ -18,12 +18,10 @@ from typing import Any, NamedTuple
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._keys.selection import Invalidation
 from langcache_cli.caching._keys.tags import KeyAndTags
-from langcache_cli.caching._near.generation import MAX_LAG_SECONDS, Generation
+from langcache_cli.caching._near.generation import Generation
 from langcache_cli.caching._near.memory import NearEntry, NearMemory
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.connection import SUPPORTS_PUSH
-
-__all__ = ["MAX_LAG_SECONDS", "NearCache", "NearFill"]
 
 logger = logging.getLogger("langcache_cli.caching")
 
