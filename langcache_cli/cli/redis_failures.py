@@ -93,7 +93,10 @@ _TLS: Final = _Cause(
 _CLASSES: Final[dict[str, _Cause]] = {
     "SSLCertVerificationError": _Cause(
         ExitCode.BAD_CONFIGURATION,
-        "Name the file of the authority in REDIS_URL: rediss://...?ssl_ca_certs=FILE.",
+        "Name the file of the authority that signed it in REDIS_URL: ...?ssl_ca_certs=FILE.",
+    ),
+    "TlsFileError": _Cause(
+        ExitCode.BAD_CONFIGURATION, "Check ssl_ca_certs, ssl_certfile and ssl_keyfile in REDIS_URL."
     ),
     "SSLError": _TLS,
     "gaierror": _Cause(ExitCode.UNREACHABLE, "Check the host name in REDIS_URL, and the name server."),
@@ -103,11 +106,6 @@ _CLASSES: Final[dict[str, _Cause]] = {
 }
 """By the class of the error that the connection ended with."""
 
-_NO_TLS_FILE: Final = _Cause(
-    ExitCode.BAD_CONFIGURATION,
-    "Check ssl_ca_certs, ssl_certfile and ssl_keyfile in REDIS_URL.",
-    "a file that REDIS_URL names for TLS cannot be read",
-)
 _SILENT_TLS: Final = _Cause(
     ExitCode.UNREACHABLE, "Does that port speak TLS? Without it, REDIS_URL begins with redis://."
 )
@@ -115,13 +113,25 @@ _OTHER_NAME: Final = _Cause(
     ExitCode.BAD_CONFIGURATION,
     "Use the name that the certificate has in REDIS_URL, or add ?ssl_check_hostname=false.",
 )
+_EXPIRED: Final = _Cause(ExitCode.BAD_CONFIGURATION, "Renew the certificate of that server.")
+_NO_CLIENT_CERTIFICATE: Final = _Cause(
+    ExitCode.UNREACHABLE,
+    "If that server wants a client certificate, add ssl_certfile=FILE&ssl_keyfile=FILE to REDIS_URL.",
+)
+_PLAIN: Final = _Cause(ExitCode.UNREACHABLE, "If that port speaks TLS, REDIS_URL begins with rediss://.")
 _TLS_WORDS: Final = {
-    "[X509": _NO_TLS_FILE,
-    "PEM lib": _NO_TLS_FILE,
+    "certificate has expired": _EXPIRED,
+    "certificate is not yet valid": _Cause(
+        ExitCode.BAD_CONFIGURATION, "Compare the clocks of both machines, or renew that certificate."
+    ),
+    "certificate required": _NO_CLIENT_CERTIFICATE,
     "Hostname mismatch": _OTHER_NAME,
     "IP address mismatch": _OTHER_NAME,
 }
 """By words of OpenSSL's message, where the class does not say enough."""
+
+_ENDED: Final = ("closed the connection", "Connection reset by peer")
+"""What a connection ends with that the server did not like, before it has answered anything."""
 
 _LOCAL: Final = ("localhost:", "127.", "[::1]:")
 _ELSEWHERE: Final = _Cause(ExitCode.UNREACHABLE, "Check REDIS_URL, and that its server runs.")
@@ -132,19 +142,27 @@ def cause_of(error: BaseException) -> _Cause | None:
     """How to show that a server cannot be used; None if its own message and the usual hint say it."""
     target = str(getattr(error, "target", ""))
     for behind in _chain(error):
-        if cause := next((cause for words, cause in _TLS_WORDS.items() if words in str(behind)), None):
+        if cause := _of_one(behind, target):
             return cause
-        kinds = [kind.__name__ for kind in type(behind).__mro__]
-        if "ServerReplyError" in kinds and (cause := _of_reply(behind)):
-            return cause
-        if "TimeoutError" in kinds and target.startswith("rediss:"):
-            return _SILENT_TLS
-        if cause := next((_CLASSES[kind] for kind in kinds if kind in _CLASSES), None):
-            return cause
-        if "FileNotFoundError" in kinds or "PermissionError" in kinds:
-            return _NO_SOCKET if target.startswith("unix:") else _NO_TLS_FILE
     address = target.partition("://")[2].removeprefix("***@")
     return None if not address or address.startswith(_LOCAL) else _ELSEWHERE
+
+
+def _of_one(error: BaseException, target: str) -> _Cause | None:
+    """The same by one of the errors behind an error."""
+    text, kinds = str(error), {kind.__name__ for kind in type(error).__mro__}
+    has_tls = target.startswith("rediss")
+    if cause := next((cause for words, cause in _TLS_WORDS.items() if words in text), None):
+        return cause
+    if "ServerReplyError" in kinds:
+        return _of_reply(error)
+    if "ConnectionLostError" in kinds and any(words in text for words in _ENDED):
+        return _NO_CLIENT_CERTIFICATE if has_tls else _PLAIN
+    if has_tls and "TimeoutError" in kinds:
+        return _SILENT_TLS
+    if target.startswith("unix:") and kinds & {"FileNotFoundError", "PermissionError"}:
+        return _NO_SOCKET
+    return next((_CLASSES[kind] for kind in _CLASSES if kind in kinds), None)
 
 
 def _of_reply(reply: BaseException) -> _Cause | None:

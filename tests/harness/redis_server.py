@@ -172,6 +172,10 @@ class RedisServer:
         """Let it go on (SIGCONT): what was sent meanwhile is answered now."""
         psutil.Process(self.pid).resume()
 
+    def configure(self, *lines: str) -> None:
+        """Add lines to redis.conf, for the next start."""
+        self._extra_lines = (*self._extra_lines, *lines)
+
     def restart(self, *, keep_data: bool = True) -> None:
         """Stop, unless that has happened, and start on the same port, with the data it had or with none."""
         snapshot = self.directory / "dump.rdb"

@@ -198,7 +198,7 @@ class SentinelSet:
         if len({(view["port"], view["config-epoch"]) for view in views}) != 1:
             return False
         primary = self._by_port(int(views[0]["port"]))
-        return _can_answer(primary) and _role(primary) == b"master"
+        return _can_answer(primary) and role(primary) == b"master"
 
     def _is_settled(self) -> bool:
         if not self._is_agreed():
@@ -260,14 +260,21 @@ def _facts(reply: Any) -> dict[str, str]:
     return {name.decode(): value.decode() for name, value in zip(reply[::2], reply[1::2], strict=True)}
 
 
-def _role(node: RedisServer) -> bytes:
-    role: Any = node.command("ROLE")
+def role(node: RedisServer) -> bytes:
+    """`master` or `slave`; empty for a moment when the role changes, as all clients are dropped then."""
+    try:
+        role: Any = node.command("ROLE")
+    except ConnectionError:
+        return b""
     return role[0]
 
 
 def _is_linked(replica: RedisServer, primary: RedisServer | None = None) -> bool:
     """The replica is in step with this primary, or with any."""
-    info: Any = replica.command("INFO", "replication")
+    try:
+        info: Any = replica.command("INFO", "replication")
+    except ConnectionError:  # it has just become a replica, and drops its clients
+        return False
     lines = info.decode().splitlines()
     port = {f"master_port:{primary.port}"} if primary else set()
     return {"role:slave", "master_link_status:up", *port} <= set(lines)

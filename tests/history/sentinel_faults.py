@@ -8,7 +8,7 @@ from typing import Any
 from langcache_cli.caching._deployment.cluster.slots import SLOTS
 from tests.harness.polling import eventually
 from tests.harness.redis_server import RedisServer
-from tests.harness.sentinels import SentinelSet
+from tests.harness.sentinels import SentinelSet, role
 from tests.history.journal import now
 from tests.history.node_faults import REPLACED_SECONDS, NodeFaults
 from tests.history.records import LostWrites
@@ -42,7 +42,7 @@ class SentinelFaults(NodeFaults):
         node = self._primary()
         began = now()
         self._servers.failover()
-        eventually(lambda: not _is_primary(node), within=REPLACED_SECONDS)
+        eventually(lambda: role(node) == b"slave", within=REPLACED_SECONDS)
         self.lost.append(LostWrites(began, now(), self._slots_of(node)))
 
     def stop_sentinel(self) -> None:
@@ -58,11 +58,6 @@ class SentinelFaults(NodeFaults):
         self._servers.kill(sentinel)
         self.hold()
         self._servers.start(sentinel)
-
-
-def _is_primary(node: RedisServer) -> bool:
-    role: Any = node.command("ROLE")
-    return bool(role[0] == b"master")
 
 
 OF_SENTINELS: Mapping[str, Callable[[Any], None]] = {

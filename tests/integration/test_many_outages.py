@@ -41,7 +41,7 @@ async def test_without_leases_the_function_runs_once_and_nothing_is_stored(serve
 
 
 async def test_what_cannot_be_stored_is_returned_and_its_leases_end(server, open_cache):
-    translator = Translator(open_cache(server.server.url), held=True)
+    translator = Translator(open_cache(server.server.url, lease_seconds=1), held=True)
     call = asyncio.create_task(translator.many(TEXTS[:5], "en"))
     await translator.gate.reached()
     server.refuse("evalsha", "eval")

@@ -1,13 +1,11 @@
 """Behind Sentinel over TLS: the sentinels and the servers, or the servers alone."""
 
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-import trustme
 
 from langcache_cli.caching import Cache, CacheSettings, CacheUnavailableError
 from langcache_cli.caching._config.redis_address import RedisAddress
@@ -15,9 +13,9 @@ from langcache_cli.caching._wire.connection import RedisConnection
 from langcache_cli.caching._wire.externals import Externals
 from langcache_cli.caching._wire.handshake import connect
 from tests.harness.sentinels import SENTINEL_PASSWORD, SERVICE, SentinelSet
+from tests.harness.tls import Authority, tls_in_front_of
 from tests.integration.cache_support import Database
 from tests.integration.sentinel_support import is_stored
-from tests.integration.test_tls import tls_in_front_of
 
 
 @dataclass(frozen=True)
@@ -56,16 +54,14 @@ async def encrypted(sentinel_set, tmp_path) -> AsyncIterator[Encrypted]:
 
 @asynccontextmanager
 async def in_front_of(sentinels: SentinelSet, folder: Path) -> AsyncIterator[Encrypted]:
-    authority = trustme.CA()
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    authority.cert_pem.write_to_path(folder / "ca.pem")
+    authority = Authority(folder)
+    context = authority.server("127.0.0.1")
     async with AsyncExitStack() as stack:
         ports = {
             server.port: await stack.enter_async_context(tls_in_front_of(server.port, context))
             for server in (*sentinels.nodes, *sentinels.sentinels)
         }
-        yield Encrypted(sentinels, ports, folder / "ca.pem")
+        yield Encrypted(sentinels, ports, authority.file)
 
 
 @pytest.mark.parametrize("sentinel_tls", [True, False])

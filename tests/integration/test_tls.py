@@ -1,20 +1,16 @@
 """Redis over TLS: the options of the URL mean what they mean to redis-py."""
 
-import asyncio
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import trustme
 
 from langcache_cli.caching import CacheUnavailableError
 from tests.harness.redis_server import RedisServer
+from tests.harness.tls import Authority, tls_in_front_of
 from tests.integration.cache_support import Database
-
-CHUNK = 65536
 
 
 @dataclass(frozen=True)
@@ -34,37 +30,6 @@ class TlsServer:
         return f"ssl_ca_certs={self.authority}"
 
 
-@asynccontextmanager
-async def tls_in_front_of(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
-    """A port that decrypts and passes on to another; closed with everything that goes through it."""
-    copies: set[asyncio.Task[None]] = set()
-
-    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(CHUNK):
-                writer.write(data)
-                await writer.drain()
-        except OSError:  # one side has gone: so does the other
-            pass
-        finally:
-            writer.close()
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to_redis = await asyncio.open_connection("127.0.0.1", port)
-        copies.update(
-            asyncio.ensure_future(copy(*pair)) for pair in ((reader, to_redis[1]), (to_redis[0], writer))
-        )
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for task in copies:
-            task.cancel()
-        await asyncio.gather(*copies, return_exceptions=True)
-
-
 Open = Callable[..., AbstractAsyncContextManager[TlsServer]]
 
 
@@ -74,21 +39,13 @@ def tls_server(one_redis: RedisServer, tmp_path: Path) -> Open:
 
     Not an asynchronous fixture: caches are closed after it, and count the tasks that are left.
     """
-    authority, other = trustme.CA(), trustme.CA()
-    files = [tmp_path / name for name in ("authority.pem", "other.pem", "client.pem")]
-    identity = authority.issue_cert("app@example.org").private_key_and_cert_chain_pem
-    for pem, path in zip((authority.cert_pem, other.cert_pem, identity), files, strict=True):
-        pem.write_to_path(str(path))
+    authority = Authority(tmp_path)
 
     @asynccontextmanager
     async def opened(certificate_of: str = "localhost", *, mutual: bool = False) -> AsyncIterator[TlsServer]:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(certificate_of).configure_cert(context)
-        if mutual:
-            authority.configure_trust(context)
-            context.verify_mode = ssl.CERT_REQUIRED
+        context = authority.server(certificate_of, mutual=mutual)
         async with tls_in_front_of(one_redis.port, context) as port:
-            yield TlsServer(port, *files)
+            yield TlsServer(port, authority.file, authority.other, authority.client)
 
     return opened
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._wire.connection import Argument, RedisConnection, ask
 from langcache_cli.caching._wire.server_identity import QUESTIONS, identity_of
+from langcache_cli.caching._wire.tls import tls_context
 
 
 async def connect(address: RedisAddress) -> RedisConnection:
@@ -17,14 +17,14 @@ async def connect(address: RedisAddress) -> RedisConnection:
     It has no time limit of its own. Cancelled, it leaves no socket open.
 
     Raises:
-        OSError: No connection.
+        OSError: No connection, or a file for TLS that cannot be used.
         ServerReplyError: Wrong user or password (``WRONGPASS``, ``NOAUTH``), no such database.
     """
     loop = asyncio.get_running_loop()
     if address.path:
         _, connection = await loop.create_unix_connection(RedisConnection, address.path)
     else:
-        tls = _tls_context(address) if address.tls else None
+        tls = tls_context(address.options) if address.tls else None
         _, connection = await loop.create_connection(RedisConnection, address.host, address.port, ssl=tls)
     try:
         await _greet(connection, address)
@@ -48,19 +48,3 @@ async def _greet(connection: RedisConnection, address: RedisAddress) -> None:
         may_not_ping = command == ("PING",) and isinstance(reply, ServerReplyError) and reply.code == "NOPERM"
         if isinstance(reply, ServerReplyError) and not may_not_ping:  # the cache itself never needs PING
             raise reply
-
-
-def _tls_context(address: RedisAddress) -> ssl.SSLContext:
-    """TLS as redis-py reads the options of a URL, so that one URL means the same to both."""
-    options = address.options
-    context = ssl.create_default_context(
-        cafile=options.get("ssl_ca_certs"), capath=options.get("ssl_ca_path")
-    )
-    if options.get("ssl_check_hostname", "true").lower() in ("false", "0", "no"):
-        context.check_hostname = False
-    if options.get("ssl_cert_reqs", "required") == "none":
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if certificate := options.get("ssl_certfile"):
-        context.load_cert_chain(certificate, options.get("ssl_keyfile"))
-    return context
