@@ -4,10 +4,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 
 import pytest
 
+from langcache_cli.caching._deployment.cluster.slots import slot_of
 from langcache_cli.caching._near.generation import MAX_LAG_SECONDS
+from tests.harness.cluster_node import node_id
 from tests.harness.polling import aeventually, eventually
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.resp import RespError
@@ -171,6 +174,23 @@ async def test_a_tag_whose_slot_is_on_its_way(open_cache, redis_cluster):
     await warmed(database, item)
     await asyncio.to_thread(redis_cluster.migrate, slot, target, pause)
     await aeventually(lambda: kept(database, item))
+    await asyncio.to_thread(redis_cluster.migrate, slot, source)
+
+
+async def test_a_slot_that_is_taken_by_force(database, redis_cluster):
+    """Its keys are dropped, and Redis before 7.2 does not say so: the first redirect does."""
+    source, target, _ = redis_cluster.primaries
+    item = next(items_on(redis_cluster, database, source))
+    slot = slot_of(database.read.key_for(item))
+    sibling = next(other for other in count(item + 1) if slot_of(database.read.key_for(other)) == slot)
+    await warmed(database, item)
+    target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", node_id(source))
+    target.command("CLUSTER", "SETSLOT", slot, "NODE", node_id(target))
+    await aeventually(lambda: redis_cluster._all_name(slot, target), within=BACK_SECONDS)
+    database.versions[item] = 1
+    await database.read(sibling)
+    await aeventually(lambda: kept(database, item))
+    assert await database.read(item) == [item, 1]
     await asyncio.to_thread(redis_cluster.migrate, slot, source)
 
 
