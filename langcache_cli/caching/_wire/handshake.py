@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from langcache_cli.caching._config.redis_address import RedisAddress
+from langcache_cli.caching._config.tls import tls_context
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._wire.connection import Argument, RedisConnection, ask
 from langcache_cli.caching._wire.server_identity import QUESTIONS, identity_of
-from langcache_cli.caching._wire.tls import tls_context
 
 
 async def connect(address: RedisAddress) -> RedisConnection:
