@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 
+from langcache_cli.caching._background import Background
 from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._invalidation.delivery import Delivery
 from langcache_cli.caching._invalidation.outbox import Outbox
-from langcache_cli.caching._runtime.background import Background
 from langcache_cli.caching._statistics.publisher import Publisher
 from langcache_cli.caching._wire.budget import Budget
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from langcache_cli.caching._admission import Admission
+from langcache_cli.caching._background import Background
 from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._deployment.new_server import new_server
 from langcache_cli.caching._deployment.one_server import OneServer
@@ -22,7 +23,6 @@ from langcache_cli.caching._near.tracking import NearCache
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.lease import Lease
 from langcache_cli.caching._protocol.store import Store
-from langcache_cli.caching._runtime.background import Background
 from langcache_cli.caching._runtime.last_deliveries import deliver_the_rest
 from langcache_cli.caching._runtime.loop_end import LoopEnd
 from langcache_cli.caching._single_flight.key_watch import KeyWatch

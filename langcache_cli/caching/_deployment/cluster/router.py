@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
+from langcache_cli.caching._background import Background
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
@@ -14,7 +15,6 @@ from langcache_cli.caching._deployment.cluster.slots import Redirect, slot_of
 from langcache_cli.caching._deployment.cluster.topology import Topology
 from langcache_cli.caching._deployment.cluster.turn import Asked, Wanted
 from langcache_cli.caching._errors import CacheError, CacheUnavailableError, ServerReplyError
-from langcache_cli.caching._tasks import own_task
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.externals import Connect
@@ -48,7 +48,7 @@ class Router:
         self._connect = connect
         self._on_connect = on_connect
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(self._loop, name="langcache-cluster")
         self._closed = False
         self._may_reconnect_at = 0.0
         self.topology = Topology(
@@ -57,7 +57,7 @@ class Router:
             connect=connect,
             timeout=timeout,
             clock=clock,
-            spawn=self._spawn,
+            spawn=self._background.spawn,
             on_moved=on_moved,
         )
 
@@ -177,7 +177,7 @@ class Router:
     def close(self) -> list[asyncio.Task[Any]]:
         """Drop all connections; returns the tasks under way."""
         self._closed = True
-        ending: list[asyncio.Task[Any]] = list(self._tasks)
+        ending: list[asyncio.Task[Any]] = self._background.tasks()
         for node in self.topology.close():
             ending += node.node.abandon()
         return ending
@@ -194,12 +194,12 @@ class Router:
             connect=self._connect,
             on_connect=connected,
             clock=self._clock,
-            on_recovery=lambda: self._spawn(self._confirm(made)),
+            on_recovery=lambda: self._background.spawn(self._confirm(made)),
         )
         made = ClusterNode(
             node,
             node_id=node_id,
-            spawn=self._spawn,
+            spawn=self._background.spawn,
             contradiction=lambda key: self.contradiction(made, key),
             on_trouble=self._on_trouble,
         )
@@ -219,14 +219,3 @@ class Router:
         if now >= self._may_reconnect_at:
             self._may_reconnect_at = now + RECONNECT_SECONDS
             node.node.drop()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = own_task(self._loop, work, name="langcache-cluster")
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # marks it as retrieved
