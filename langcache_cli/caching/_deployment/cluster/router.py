@@ -148,21 +148,31 @@ class Router:
         """An error for this reason."""
         return CacheUnavailableError(reason, target=self._name)
 
-    async def contradiction(self, node: ClusterNode, key: str) -> CacheError | None:
+    async def contradiction(
+        self, node: ClusterNode, key: str, *, within: float | None = None
+    ) -> CacheError | None:
         """What another node says against ``node`` as the owner of a key; None for nothing.
 
         A primary that was stopped and replaced takes itself for the owner for some milliseconds after it has
         woken up; the others know better.
+
+        Args:
+            node: The node that may have been replaced.
+            key: A key of which it takes itself for the owner.
+            within: Upper bound for the time in seconds, if that is less than half the time of a command.
         """
+        seconds = self._timeout / 2 if within is None else min(within, self._timeout / 2)
         others = [other for other in self.topology.primaries if other is not node]
         try:
             if not others:
-                role = await node.node.call("ROLE", budget=Budget(self._timeout / 2))
+                role = await node.node.call("ROLE", budget=Budget(seconds))
                 return (
                     None if role[0] == b"master" else ServerReplyError("TRYAGAIN this node is a replica now")
                 )
-            witness = max(others, key=lambda other: (other.is_connected, other.heard_at))
-            (reply,) = await witness.node.call_many([("GET", key)], budget=Budget(self._timeout / 2))
+            witness = max(
+                others, key=lambda other: (other.is_connected, not other.node.breaker.failing, other.heard_at)
+            )
+            (reply,) = await witness.node.call_many([("GET", key)], budget=Budget(seconds))
         except ServerReplyError:  # no right to ROLE
             return None
         except CacheUnavailableError as error:
@@ -200,7 +210,7 @@ class Router:
             node,
             node_id=node_id,
             spawn=self._background.spawn,
-            contradiction=lambda key: self.contradiction(made, key),
+            contradiction=lambda key, within: self.contradiction(made, key, within=within),
             on_trouble=self._on_trouble,
         )
         return made
