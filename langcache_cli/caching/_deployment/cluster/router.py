@@ -22,6 +22,9 @@ from langcache_cli.caching._wire.failures import NOT_SERVING
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.node import RECONNECT_SECONDS, Node
 
+WITNESSES = 2
+"""So many other nodes are asked at most, one after the other, whether a node still has a slot."""
+
 NO_CLUSTER = "cluster support disabled"
 """Part of what a plain server says."""
 
@@ -163,26 +166,32 @@ class Router:
         """
         seconds = self._timeout / 2 if within is None else min(within, self._timeout / 2)
         others = [other for other in self.topology.primaries if other is not node]
+        if not others:
+            return await self._demotion(node, seconds)
+        others.sort(key=lambda other: (other.is_connected, not other.node.breaker.failing, other.heard_at))
+        problem: CacheError | None = None
+        for witness in others[: -WITNESSES - 1 : -1]:  # the best last
+            try:
+                (reply,) = await witness.node.call_many([("GET", key)], budget=Budget(seconds / WITNESSES))
+            except CacheUnavailableError as error:  # one that hangs says nothing of the node in question
+                problem = error
+                continue
+            if not isinstance(reply, ServerReplyError):
+                return ServerReplyError("TRYAGAIN the slot has another owner now")
+            redirect = Redirect.of(reply, witness.node.address.host)
+            is_owner = redirect is not None and (redirect.host, redirect.port) == node.where
+            return None if is_owner else reply
+        return problem
+
+    async def _demotion(self, node: ClusterNode, seconds: float) -> CacheError | None:
+        """What the only primary says against itself; None for nothing."""
         try:
-            if not others:
-                role = await node.node.call("ROLE", budget=Budget(seconds))
-                return (
-                    None if role[0] == b"master" else ServerReplyError("TRYAGAIN this node is a replica now")
-                )
-            witness = max(
-                others, key=lambda other: (other.is_connected, not other.node.breaker.failing, other.heard_at)
-            )
-            (reply,) = await witness.node.call_many([("GET", key)], budget=Budget(seconds))
+            role = await node.node.call("ROLE", budget=Budget(seconds))
         except ServerReplyError:  # no right to ROLE
             return None
         except CacheUnavailableError as error:
             return error
-        if not isinstance(reply, ServerReplyError):
-            return ServerReplyError("TRYAGAIN the slot has another owner now")
-        redirect = Redirect.of(reply, witness.node.address.host)
-        if redirect is not None and (redirect.host, redirect.port) == node.where:
-            return None
-        return reply
+        return None if role[0] == b"master" else ServerReplyError("TRYAGAIN this node is a replica now")
 
     def close(self) -> list[asyncio.Task[Any]]:
         """Drop all connections; returns the tasks under way."""
