@@ -73,7 +73,7 @@ async def test_calls_at_once_after_a_row_of_misses_look_up_together(database, re
         await database.read(item)
     before = look_ups()
     assert await asyncio.gather(*map(database.read, range(50))) == [[item, 0] for item in range(50)]
-    # on a cluster the call that begins with its lease looks up, too: tags may be on another node than the entry
+    # on a cluster the call that begins with its lease looks up, too: tags may be on another node
     at_most = 3 if isinstance(redis_server, SharedCluster) else 2
     assert 0 < look_ups() - before <= at_most * len(nodes_of(redis_server))
     assert set(database.reads.values()) == {1}

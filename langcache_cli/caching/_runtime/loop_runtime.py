@@ -35,6 +35,7 @@ from langcache_cli.caching._statistics.events import CacheEvent, Events
 from langcache_cli.caching._statistics.fleet_totals import FleetTotals
 from langcache_cli.caching._statistics.labels import OUTBOX, Label
 from langcache_cli.caching._statistics.publisher import Publisher
+from langcache_cli.caching._tasks import close_left
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.externals import Externals
 from langcache_cli.caching._wire.handshake import connect
@@ -246,7 +247,7 @@ class Runtime:
         self._end_readers()
         if self._client is not None:
             abandon_client(self._client)
-        self._abandon_connections()
+        close_left(self._abandon_connections())
 
     async def aclose(self) -> None:
         """Deliver invalidations and counters, end the background work, drop the connections.
