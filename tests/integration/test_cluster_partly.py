@@ -8,39 +8,14 @@ import pytest
 from langcache_cli.caching import MISSING, Cache, CacheUnavailableError, cached_many
 from langcache_cli.caching._front.warm import WarmCounts, warm
 from tests.harness.polling import aeventually
-from tests.integration.cluster_support import counted
+from tests.integration.cluster_support import ITEMS, Words, counted
 
 QUICK = {"operation_timeout": 0.5}
-ITEMS = list(range(24))
 
 
 @pytest.fixture
 def cache(open_cache, bare_cluster) -> Cache:
     return open_cache(bare_cluster.url, **QUICK)
-
-
-class Words:
-    """A function for one item and one for many, of which the calls are kept."""
-
-    def __init__(self, cache: Cache, **options) -> None:
-        self.calls: list[list[int]] = []
-
-        @cache.cached(key_prefix="vocabulary", **options)
-        async def one(item: int) -> int:
-            return item
-
-        @cached_many(one, each="items")
-        async def many(items: Sequence[int]) -> list[int]:
-            self.calls.append(sorted(items))
-            return [100 + item for item in items]
-
-        self.cache, self.one, self.many = cache, one, many
-
-    def keys(self) -> list[str]:
-        return [self.one.key_for(item) for item in ITEMS]
-
-    def on(self, cluster, node) -> list[int]:
-        return [item for item in ITEMS if cluster.node_of(self.one.key_for(item)) is node]
 
 
 def go_away(cluster, node, how) -> None:
