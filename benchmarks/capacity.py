@@ -1,0 +1,257 @@
+"""How much one server holds: memory of an entry, latency, CPU of Redis and removal by pattern, up to 10^7 keys.
+
+    nice -n 10 python -m benchmarks.capacity [--keys 10000 100000 ...] [--shapes N] [--out NAME.json]
+
+Takes minutes and gigabytes at 10^7 keys, so it is not part of `python -m benchmarks`. The entries are stored by
+`warm`, so their bytes are those of an application.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import random
+import statistics
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import redis.asyncio
+
+from benchmarks import recording
+from benchmarks.rounds import percentile
+from benchmarks.words import Word, load, word
+from langcache_cli.__main__ import OBJECTS_BETWEEN_COLLECTIONS
+from langcache_cli.caching import Cache, CachedFunction, CacheSettings
+from langcache_cli.caching.tooling import warm
+from langcache_cli.operations.overlapping import overlapping
+from langcache_cli.operations.warm import BATCHES_AT_ONCE
+from tests.harness.redis_server import RedisServer
+
+KEYS = (10_000, 100_000, 1_000_000, 10_000_000)
+SHAPED = 100_000
+NOTES = {"as a word": 0, "1 KB of notes": 1_000, "4 KB of notes": 4_000}
+BATCH = 500
+SAMPLE = 1_000
+HITS = 5_000
+TURNS = 300
+TURN = 100
+MB = 1e6
+
+Row = dict[str, float]
+Table = dict[str, Row]
+GetWord = CachedFunction[[int], Word]
+
+
+def _cache(url: str) -> Cache:
+    """It has time enough: on a busy machine a step of a full server may take long."""
+    return Cache(CacheSettings.load(env_file=None, redis_url=url, operation_timeout=10.0))
+
+
+async def _fill(cache: Cache, get_word: GetWord, ids: range, notes: str | None = None) -> float:
+    """Keys a second."""
+
+    async def batches() -> AsyncGenerator[range, None]:
+        for first in range(ids.start, ids.stop, BATCH):
+            yield range(first, min(first + BATCH, ids.stop))
+
+    async def read(calls: Sequence[Any]) -> list[Word]:
+        words = (word(call["word_id"]) for call in calls)
+        return [one if notes is None else replace(one, notes=notes) for one in words]
+
+    async def store(batch: range) -> None:
+        counts = await warm(cache, get_word, [{"word_id": number} for number in batch], read)
+        assert counts.written == len(batch), counts
+
+    thresholds = gc.get_threshold()
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)  # as the command does
+    started = time.perf_counter()
+    await overlapping(batches(), store, at_once=BATCHES_AT_ONCE)
+    seconds = time.perf_counter() - started
+    gc.set_threshold(*thresholds)
+    return len(ids) / seconds
+
+
+async def _memory(client: redis.asyncio.Redis, get_word: GetWord, keys: int, empty: int) -> Row:
+    """Bytes of an entry: ours, from a sample, and what Redis takes beyond them."""
+    info = await client.info("memory")
+    names = [get_word.key_for(number) for number in random.sample(range(keys), min(keys, SAMPLE))]
+    entries = await client.mget(names)
+    heads, bodies = zip(*(entry.split(b"\n", 1) for entry in entries), strict=True)
+    name, head, body = (
+        statistics.fmean(map(len, texts)) for texts in ([one.encode() for one in names], heads, bodies)
+    )
+    whole = (info["used_memory"] - empty) / keys
+    return {
+        "used, MB": info["used_memory"] / MB,
+        "bytes an entry": whole,
+        "JSON": body,
+        "header": head + 1,
+        "key": name,
+        "Redis": whole - body - head - 1 - name,
+        "rss / used": info["used_memory_rss"] / info["used_memory"],
+    }
+
+
+async def _hits(get_word: GetWord, keys: int) -> Row:
+    """Latencies of single hits, in microseconds."""
+    found = []
+    for _ in range(HITS):
+        number = random.randrange(keys)
+        started = time.perf_counter()
+        await get_word(number)
+        found.append((time.perf_counter() - started) * 1e6)
+    return {"p50, µs": percentile(found, 50), "p99, µs": percentile(found, 99)}
+
+
+async def _server_cpu(client: redis.asyncio.Redis) -> float:
+    info = await client.info("cpu")
+    return sum(info[f"used_cpu_{kind}_main_thread"] for kind in ("user", "sys"))
+
+
+async def _a_core(client: redis.asyncio.Redis, get_word: GetWord, keys: int) -> Row:
+    """Hits that a CPU second of the server's thread is enough for: one by one, and 100 in a turn."""
+
+    async def single() -> int:
+        for _ in range(HITS):
+            await get_word(random.randrange(keys))
+        return HITS
+
+    async def turns() -> int:
+        for _ in range(TURNS):
+            await asyncio.gather(*(get_word(random.randrange(keys)) for _ in range(TURN)))
+        return TURNS * TURN
+
+    return {
+        "hits/CPU s, one by one": await _per_cpu_second(client, single),
+        f"hits/CPU s, turns of {TURN}": await _per_cpu_second(client, turns),
+    }
+
+
+async def _per_cpu_second(client: redis.asyncio.Redis, act: Callable[[], Awaitable[int]]) -> float:
+    before = await _server_cpu(client)
+    done = await act()
+    return done / (await _server_cpu(client) - before)
+
+
+async def _remove(cache: Cache, client: redis.asyncio.Redis) -> Row:
+    """Seconds of a pattern that matches 1,000 keys: it looks at all."""
+    await client.mset({f"cache:other:some:{number}": b"x" for number in range(1000)})
+    started = time.perf_counter()
+    removed = await cache.invalidate("cache:other:*")
+    assert removed == 1000, removed
+    return {"1,000 by pattern, s": time.perf_counter() - started}
+
+
+async def _clear(cache: Cache, client: redis.asyncio.Redis, keys: int) -> Row:
+    started = time.perf_counter()
+    removed = await cache.invalidate("cache:vocabulary:*")
+    seconds = time.perf_counter() - started
+    assert removed == keys, removed
+    info = await client.info("memory")
+    return {"clear, s": seconds, "clear, keys/s": keys / seconds, "used after, MB": info["used_memory"] / MB}
+
+
+async def by_keys(url: str, sizes: Sequence[int]) -> Table:
+    """A row for each number of keys; the same server is filled further."""
+    table: Table = {}
+    async with _cache(url) as cache, redis.asyncio.from_url(url) as client:
+
+        @cache.cached(key_prefix="vocabulary", ttl=86_400)
+        async def get_word(word_id: int) -> Word:
+            return await load(word_id)
+
+        @cache.cached(key_prefix="tagged", ttl=86_400, tags=["words"])
+        async def get_tagged(word_id: int) -> Word:
+            return await load(word_id)
+
+        @cache.cached(key_prefix="near", ttl=86_400, local_ttl=3_600)
+        async def get_near(word_id: int) -> Word:
+            return await load(word_id)
+
+        await get_word(0)  # scripts and connections are there before the memory is counted
+        for number in range(SAMPLE):
+            await get_tagged(number)
+            await get_near(number)
+        empty = (await client.info("memory"))["used_memory"]
+        stored = 0
+        for keys in sizes:
+            row: Row = {"load of the machine": recording.load_average()}
+            row["fill, keys/s"] = await _fill(cache, get_word, range(stored, keys))
+            stored = keys
+            row |= await _memory(client, get_word, keys, empty)
+            for name, function, among in (
+                ("hit", get_word, keys),
+                ("with a tag", get_tagged, SAMPLE),
+                ("from memory", get_near, SAMPLE),
+            ):
+                if function is get_near:
+                    await _hits(function, among)  # the first reads them into the memory
+                row |= {f"{name}, {what}": value for what, value in (await _hits(function, among)).items()}
+            row |= await _a_core(client, get_word, keys)
+            row |= await _remove(cache, client)
+            table[f"{keys:,} keys"] = row
+            print(keys, json.dumps(row, ensure_ascii=False), flush=True)
+        table[f"{stored:,} keys"] |= await _clear(cache, client, stored)
+    return table
+
+
+async def by_shape(url: str, keys: int) -> Table:
+    """Memory of an entry for some sizes, without a tag, with one that all share, with one of its own."""
+    table: Table = {}
+    async with _cache(url) as cache, redis.asyncio.from_url(url) as client:
+        for size, length in NOTES.items():
+            for tags in ((), ("words",), ("word:{word_id}",)):
+
+                @cache.cached(key_prefix="shaped", ttl=86_400, tags=tags)
+                async def get_word(word_id: int) -> Word:
+                    return await load(word_id)
+
+                await client.flushall()
+                await get_word(0)
+                empty = (await client.info("memory"))["used_memory"]
+                notes = "Anmerkung " * (length // 10) if length else None
+                await _fill(cache, get_word, range(keys), notes)
+                name = f"{size}, {'a tag each' if 'word:' in str(tags) else f'{len(tags)} tags'}"
+                table[name] = await _memory(client, get_word, keys, empty)
+                print(name, json.dumps(table[name], ensure_ascii=False), flush=True)
+    return table
+
+
+async def measure(sizes: Sequence[int], shaped: int) -> dict[str, Table]:
+    """Both tables, each on a server of its own."""
+    with RedisServer() as server:
+        found = (
+            {f"Entries by shape, {shaped:,} of each": await by_shape(server.url, shaped)} if shaped else {}
+        )
+    with RedisServer() as server:
+        return found | ({"Capacity by keys": await by_keys(server.url, sizes)} if sizes else {})
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.capacity",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--keys", type=int, nargs="*", default=KEYS, help="sizes, smallest first")
+    parser.add_argument("--shapes", type=int, default=SHAPED, help="entries of each shape; 0 for none")
+    parser.add_argument("--out", type=Path, metavar="NAME.json")
+    arguments = parser.parse_args()
+    about, commit = recording.machine(), recording.commit()  # before: it takes minutes
+    found = asyncio.run(measure(arguments.keys, arguments.shapes))
+    recorded = recording.document(found, about, rounds=1) | {"commit": commit}
+    document = json.dumps(recorded, indent=1, ensure_ascii=False)
+    if arguments.out is None:
+        print(document)
+    else:
+        arguments.out.write_text(document + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
