@@ -16,6 +16,7 @@ import random
 import statistics
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,12 @@ from langcache_cli.caching import Cache, CachedFunction, CacheSettings
 from langcache_cli.caching.tooling import warm
 from langcache_cli.operations.overlapping import overlapping
 from langcache_cli.operations.warm import BATCHES_AT_ONCE
+from tests.harness.redis_cluster import RedisCluster
 from tests.harness.redis_server import RedisServer
 
 KEYS = (10_000, 100_000, 1_000_000, 10_000_000)
 SHAPED = 100_000
+PRIMARIES = (1, 3, 6)
 NOTES = {"as a word": 0, "1 KB of notes": 1_000, "4 KB of notes": 4_000}
 BATCH = 500
 SAMPLE = 1_000
@@ -108,13 +111,13 @@ async def _hits(get_word: GetWord, keys: int) -> Row:
     return {"p50, µs": percentile(found, 50), "p99, µs": percentile(found, 99)}
 
 
-async def _server_cpu(client: redis.asyncio.Redis) -> float:
-    info = await client.info("cpu")
-    return sum(info[f"used_cpu_{kind}_main_thread"] for kind in ("user", "sys"))
+async def _server_cpu(*clients: redis.asyncio.Redis) -> float:
+    infos = [await client.info("cpu") for client in clients]
+    return sum(info[f"used_cpu_{kind}_main_thread"] for info in infos for kind in ("user", "sys"))
 
 
-async def _a_core(client: redis.asyncio.Redis, get_word: GetWord, keys: int) -> Row:
-    """Hits that a CPU second of the server's thread is enough for: one by one, and 100 in a turn."""
+async def _a_core(clients: Sequence[redis.asyncio.Redis], get_word: GetWord, keys: int) -> Row:
+    """Hits that a CPU second of the servers' threads is enough for: one by one, and 100 in a turn."""
 
     async def single() -> int:
         for _ in range(HITS):
@@ -127,15 +130,15 @@ async def _a_core(client: redis.asyncio.Redis, get_word: GetWord, keys: int) -> 
         return TURNS * TURN
 
     return {
-        "hits/CPU s, one by one": await _per_cpu_second(client, single),
-        f"hits/CPU s, turns of {TURN}": await _per_cpu_second(client, turns),
+        "hits/CPU s, one by one": await _per_cpu_second(clients, single),
+        f"hits/CPU s, turns of {TURN}": await _per_cpu_second(clients, turns),
     }
 
 
-async def _per_cpu_second(client: redis.asyncio.Redis, act: Callable[[], Awaitable[int]]) -> float:
-    before = await _server_cpu(client)
+async def _per_cpu_second(clients: Sequence[redis.asyncio.Redis], act: Callable[[], Awaitable[int]]) -> float:
+    before = await _server_cpu(*clients)
     done = await act()
-    return done / (await _server_cpu(client) - before)
+    return done / (await _server_cpu(*clients) - before)
 
 
 async def _remove(cache: Cache, client: redis.asyncio.Redis) -> Row:
@@ -195,7 +198,7 @@ async def by_keys(url: str, sizes: Sequence[int]) -> Table:
                 if function is get_near:
                     await _hits(function, among)  # the first reads them into the memory
                 row |= {f"{name}, {what}": value for what, value in (await _hits(function, among)).items()}
-            row |= await _a_core(client, get_word, keys)
+            row |= await _a_core([client], get_word, keys)
             row |= await _remove(cache, client)
             table[f"{keys:,} keys"] = row
             print(keys, json.dumps(row, ensure_ascii=False), flush=True)
@@ -222,6 +225,29 @@ async def by_shape(url: str, keys: int) -> Table:
                 name = f"{size}, {'a tag each' if 'word:' in str(tags) else f'{len(tags)} tags'}"
                 table[name] = await _memory(client, get_word, keys, empty)
                 print(name, json.dumps(table[name], ensure_ascii=False), flush=True)
+    return table
+
+
+async def by_primaries(keys: int) -> Table:
+    """What a hit costs the servers of a cluster: all their main threads together."""
+    table: Table = {}
+    for primaries in PRIMARIES:
+        with RedisCluster(primaries=primaries, replicas=0) as cluster:
+            async with _cache(cluster.url) as cache, AsyncExitStack() as stack:
+                clients = [
+                    await stack.enter_async_context(redis.asyncio.from_url(node.url))
+                    for node in cluster.nodes
+                ]
+
+                @cache.cached(key_prefix="vocabulary", ttl=86_400)
+                async def get_word(word_id: int) -> Word:
+                    return await load(word_id)
+
+                row: Row = {"fill, keys/s": await _fill(cache, get_word, range(keys))}
+                row |= await _hits(get_word, keys)
+                row |= await _a_core(clients, get_word, keys)
+                table[f"{primaries} primaries"] = row
+                print(primaries, json.dumps(row, ensure_ascii=False), flush=True)
     return table
 
 
