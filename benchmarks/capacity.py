@@ -252,11 +252,12 @@ async def by_primaries(keys: int) -> Table:
 
 
 async def measure(sizes: Sequence[int], shaped: int) -> dict[str, Table]:
-    """Both tables, each on a server of its own."""
-    with RedisServer() as server:
-        found = (
-            {f"Entries by shape, {shaped:,} of each": await by_shape(server.url, shaped)} if shaped else {}
-        )
+    """All tables, each on servers of its own."""
+    found: dict[str, Table] = {}
+    if shaped:
+        with RedisServer() as server:
+            found[f"Entries by shape, {shaped:,} of each"] = await by_shape(server.url, shaped)
+        found[f"Hits on a cluster, {shaped:,} keys"] = await by_primaries(shaped)
     with RedisServer() as server:
         return found | ({"Capacity by keys": await by_keys(server.url, sizes)} if sizes else {})
 
