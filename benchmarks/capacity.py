@@ -10,35 +10,29 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import random
 import statistics
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import redis.asyncio
 
 from benchmarks import recording
+from benchmarks.filling import GetWord, fill, patient_cache
 from benchmarks.rounds import percentile
-from benchmarks.words import Word, load, word
-from langcache_cli.__main__ import OBJECTS_BETWEEN_COLLECTIONS
-from langcache_cli.caching import Cache, CachedFunction, CacheSettings
-from langcache_cli.caching.tooling import warm
-from langcache_cli.operations.overlapping import overlapping
-from langcache_cli.operations.warm import BATCHES_AT_ONCE
+from benchmarks.words import Word, load
+from langcache_cli.caching import Cache
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.redis_server import RedisServer
 
 KEYS = (10_000, 100_000, 1_000_000, 10_000_000)
 SHAPED = 100_000
 PRIMARIES = (1, 3, 6)
+ENDING_TTL = 20
 NOTES = {"as a word": 0, "1 KB of notes": 1_000, "4 KB of notes": 4_000}
-BATCH = 500
 SAMPLE = 1_000
 HITS = 5_000
 TURNS = 300
@@ -47,36 +41,6 @@ MB = 1e6
 
 Row = dict[str, float]
 Table = dict[str, Row]
-GetWord = CachedFunction[[int], Word]
-
-
-def _cache(url: str) -> Cache:
-    """It has time enough: on a busy machine a step of a full server may take long."""
-    return Cache(CacheSettings.load(env_file=None, redis_url=url, operation_timeout=10.0))
-
-
-async def _fill(cache: Cache, get_word: GetWord, ids: range, notes: str | None = None) -> float:
-    """Keys a second."""
-
-    async def batches() -> AsyncGenerator[range, None]:
-        for first in range(ids.start, ids.stop, BATCH):
-            yield range(first, min(first + BATCH, ids.stop))
-
-    async def read(calls: Sequence[Any]) -> list[Word]:
-        words = (word(call["word_id"]) for call in calls)
-        return [one if notes is None else replace(one, notes=notes) for one in words]
-
-    async def store(batch: range) -> None:
-        counts = await warm(cache, get_word, [{"word_id": number} for number in batch], read)
-        assert counts.written == len(batch), counts
-
-    thresholds = gc.get_threshold()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)  # as the command does
-    started = time.perf_counter()
-    await overlapping(batches(), store, at_once=BATCHES_AT_ONCE)
-    seconds = time.perf_counter() - started
-    gc.set_threshold(*thresholds)
-    return len(ids) / seconds
 
 
 async def _memory(client: redis.asyncio.Redis, get_word: GetWord, keys: int, empty: int) -> Row:
@@ -163,7 +127,7 @@ async def _clear(cache: Cache, client: redis.asyncio.Redis, keys: int) -> Row:
 async def by_keys(url: str, sizes: Sequence[int]) -> Table:
     """A row for each number of keys; the same server is filled further."""
     table: Table = {}
-    async with _cache(url) as cache, redis.asyncio.from_url(url) as client:
+    async with patient_cache(url) as cache, redis.asyncio.from_url(url) as client:
 
         @cache.cached(key_prefix="vocabulary", ttl=86_400)
         async def get_word(word_id: int) -> Word:
@@ -186,7 +150,7 @@ async def by_keys(url: str, sizes: Sequence[int]) -> Table:
         for keys in sizes:
             row: Row = {"load of the machine": recording.load_average()}
             cpu = await _server_cpu(client)
-            row["fill, keys/s"] = await _fill(cache, get_word, range(stored, keys))
+            row["fill, keys/s"] = await fill(cache, get_word, range(stored, keys))
             row["fill, CPU µs a key"] = (await _server_cpu(client) - cpu) / (keys - stored) * 1e6
             stored = keys
             row |= await _memory(client, get_word, keys, empty)
@@ -209,7 +173,7 @@ async def by_keys(url: str, sizes: Sequence[int]) -> Table:
 async def by_shape(url: str, keys: int) -> Table:
     """Memory of an entry for some sizes, without a tag, with one that all share, with one of its own."""
     table: Table = {}
-    async with _cache(url) as cache, redis.asyncio.from_url(url) as client:
+    async with patient_cache(url) as cache, redis.asyncio.from_url(url) as client:
         for size, length in NOTES.items():
             for tags in ((), ("words",), ("word:{word_id}",)):
 
@@ -221,7 +185,7 @@ async def by_shape(url: str, keys: int) -> Table:
                 await get_word(0)
                 empty = (await client.info("memory"))["used_memory"]
                 notes = "Anmerkung " * (length // 10) if length else None
-                await _fill(cache, get_word, range(keys), notes)
+                await fill(cache, get_word, range(keys), notes)
                 name = f"{size}, {'a tag each' if 'word:' in str(tags) else f'{len(tags)} tags'}"
                 table[name] = await _memory(client, get_word, keys, empty)
                 print(name, json.dumps(table[name], ensure_ascii=False), flush=True)
@@ -233,7 +197,7 @@ async def by_primaries(keys: int) -> Table:
     table: Table = {}
     for primaries in PRIMARIES:
         with RedisCluster(primaries=primaries, replicas=0) as cluster:
-            async with _cache(cluster.url) as cache, AsyncExitStack() as stack:
+            async with patient_cache(cluster.url) as cache, AsyncExitStack() as stack:
                 clients = [
                     await stack.enter_async_context(redis.asyncio.from_url(node.url))
                     for node in cluster.nodes
@@ -243,7 +207,7 @@ async def by_primaries(keys: int) -> Table:
                 async def get_word(word_id: int) -> Word:
                     return await load(word_id)
 
-                row: Row = {"fill, keys/s": await _fill(cache, get_word, range(keys))}
+                row: Row = {"fill, keys/s": await fill(cache, get_word, range(keys))}
                 row |= await _hits(get_word, keys)
                 row |= await _a_core(clients, get_word, keys)
                 table[f"{primaries} primaries"] = row
@@ -251,13 +215,33 @@ async def by_primaries(keys: int) -> Table:
     return table
 
 
-async def measure(sizes: Sequence[int], shaped: int) -> dict[str, Table]:
+async def after_ttl(url: str, keys: int) -> Row:
+    """Keys that are still there once all have ended: nobody asks for them, so Redis must find them."""
+    row: Row = {}
+    async with patient_cache(url) as cache, redis.asyncio.from_url(url) as client:
+
+        @cache.cached(key_prefix="ended", ttl=ENDING_TTL)
+        async def get_word(word_id: int) -> Word:
+            return await load(word_id)
+
+        await fill(cache, get_word, range(keys))
+        ended = time.perf_counter() + ENDING_TTL
+        for seconds in (0, 1, 5, 10):
+            await asyncio.sleep(max(0.0, ended + seconds - time.perf_counter()))
+            row[f"keys left after {seconds} s"] = float(await client.dbsize())
+    print(json.dumps(row), flush=True)
+    return row
+
+
+async def measure(sizes: Sequence[int], shaped: int) -> dict[str, Table | Row]:
     """All tables, each on servers of its own."""
-    found: dict[str, Table] = {}
+    found: dict[str, Table | Row] = {}
     if shaped:
         with RedisServer() as server:
             found[f"Entries by shape, {shaped:,} of each"] = await by_shape(server.url, shaped)
         found[f"Hits on a cluster, {shaped:,} keys"] = await by_primaries(shaped)
+        with RedisServer() as server:
+            found[f"After the TTL of {shaped:,} keys"] = await after_ttl(server.url, shaped)
     with RedisServer() as server:
         return found | ({"Capacity by keys": await by_keys(server.url, sizes)} if sizes else {})
 
