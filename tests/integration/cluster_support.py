@@ -7,6 +7,7 @@ from typing import Any
 
 from langcache_cli.caching import Cache, cached_many
 from langcache_cli.caching._deployment.cluster.slots import slot_of
+from langcache_cli.caching._wire.budget import Budget
 from tests.harness.polling import eventually
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.redis_server import RedisServer
@@ -78,3 +79,17 @@ def counted(cache: Cache, name: str) -> list[int]:
     amounts: list[int] = []
     cache.events.subscribe(lambda event: amounts.append(event.amount) if event.name == name else None)
     return amounts
+
+
+def away_after_look_up(cache: Cache, cluster: RedisCluster, node: RedisServer) -> None:
+    """The next look-up of many items has all answers; then a node is killed."""
+    store = cache.runtime().store
+    values_of = store.values_of
+
+    async def and_then_kill(keys: Sequence[str], budget: Budget) -> Any:
+        store.values_of = values_of  # type: ignore[method-assign]
+        found = await values_of(keys, budget)
+        cluster.kill(node)
+        return found
+
+    store.values_of = and_then_kill  # type: ignore[method-assign]

@@ -6,7 +6,7 @@ from langcache_cli.caching import Cache
 from langcache_cli.caching._loading import leases as leases_module
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import make_stale
-from tests.integration.cluster_support import ITEMS, Words, counted
+from tests.integration.cluster_support import ITEMS, Words, away_after_look_up, counted
 
 
 @pytest.fixture
@@ -25,20 +25,6 @@ def node(cluster):
     return cluster.primaries[0]
 
 
-def away_after_look_up(cache: Cache, cluster, node, monkeypatch) -> None:
-    """The next look-up of many has all answers; then the node is killed."""
-    store = cache.runtime().store
-    values_of = store.values_of
-
-    async def and_then_kill(keys, budget):
-        found = await values_of(keys, budget)
-        monkeypatch.undo()
-        cluster.kill(node)
-        return found
-
-    monkeypatch.setattr(store, "values_of", and_then_kill)
-
-
 async def is_loaded_for_the_others_once(words: Words, cluster, node) -> None:
     """All were loaded in one call, and those that the node does not concern were stored."""
     assert words.calls == [ITEMS]
@@ -55,12 +41,12 @@ async def words(cache, cluster) -> Words:
 
 
 async def test_the_versions_of_tags_that_are_read_before_an_outdated_entry_is_replaced(
-    cache, cluster, node, words, monkeypatch
+    cache, cluster, node, words
 ):
     concerned = words.concerned_by(cluster, node)
     await cache.invalidate_tags(*[f"word:{item}" for item in ITEMS])
     words.calls.clear()
-    away_after_look_up(cache, cluster, node, monkeypatch)
+    away_after_look_up(cache, cluster, node)
     bypassed = counted(cache, "bypassed")
     assert await words.many(ITEMS) == [100 + item for item in ITEMS]
     assert sum(bypassed) == len(concerned)
@@ -95,12 +81,12 @@ async def test_the_versions_of_tags_that_are_read_again_after_leases_were_taken(
     assert sum(bypassed) == len(concerned)  # the entries of the others are served as they are
 
 
-async def test_the_tags_of_stale_entries_that_are_to_be_replaced(cache, cluster, node, words, monkeypatch):
+async def test_the_tags_of_stale_entries_that_are_to_be_replaced(cache, cluster, node, words):
     concerned = words.concerned_by(cluster, node)
     for item in ITEMS:
         make_stale(cluster, words.one.key_for(item))
     words.calls.clear()
-    away_after_look_up(cache, cluster, node, monkeypatch)
+    away_after_look_up(cache, cluster, node)
     assert await words.many(ITEMS) == [100 + item for item in ITEMS]
     await aeventually(lambda: words.calls, within=20)
     assert words.calls == [[item for item in ITEMS if item not in concerned]]

@@ -47,8 +47,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CALLS_PER_TURN = 8, 24
-"""So many calls, at least and at most, begin or end a load, or bypass the cache, in one turn: each takes
-about 0.1 ms of it."""
+"""So many calls, at least and at most, begin or end a load, or bypass the cache, in one turn; 0.1 ms each."""
 
 BULK_TIMEOUT_SECONDS = 10.0
 """For each step of an operation on many keys: such operations belong to no request, and may wait."""
