@@ -10,6 +10,7 @@ from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
 from langcache_cli.caching._deployment.cluster.exchange import MAX_REDIRECTS
+from langcache_cli.caching._deployment.cluster.node_outages import NodeOutageLog
 from langcache_cli.caching._deployment.cluster.slots import Redirect, slot_of
 from langcache_cli.caching._deployment.cluster.topology import Topology
 from langcache_cli.caching._deployment.cluster.turn import Asked, Wanted
@@ -21,6 +22,7 @@ from langcache_cli.caching._wire.externals import Connect
 from langcache_cli.caching._wire.failures import NOT_SERVING
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.node import RECONNECT_SECONDS, Node
+from langcache_cli.caching._wire.outage_log import OutageLog
 
 NO_CLUSTER = "cluster support disabled"
 """Part of what a plain server says."""
@@ -38,6 +40,7 @@ class Router:
         connect: Connect,
         on_connect: Callable[[BatchedConnection], object] | None,
         on_moved: Callable[[frozenset[int]], object],
+        outages: OutageLog | None,
     ) -> None:
         """Prepare; nothing is connected yet. See `Cluster` for the arguments."""
         self.redirects = 0
@@ -47,6 +50,7 @@ class Router:
         self._clock = clock
         self._connect = connect
         self._on_connect = on_connect
+        self._outages = outages
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -190,11 +194,15 @@ class Router:
             if self._on_connect is not None:
                 self._on_connect(connection)
 
+        outages = self._outages and NodeOutageLog(
+            self._outages, f"{address.host}:{address.port}", has_slots=lambda: made in self.topology.primaries
+        )
         node = Node(
             address,
             timeout=self._timeout,
             connect=self._connect,
             on_connect=connected,
+            outages=outages,
             clock=self._clock,
             on_recovery=lambda: self._spawn(self._confirm(made)),
         )
@@ -204,6 +212,7 @@ class Router:
             spawn=self._spawn,
             contradiction=lambda key: self.contradiction(made, key),
             on_trouble=self._on_trouble,
+            on_retired=outages.replaced if outages is not None else lambda: None,
         )
         return made
 
