@@ -42,13 +42,13 @@ class NodeOutageLog(OutageLog):
         """Count a call that was not sent to the node, or not answered."""
         self._shared.bypassed()
 
-    def end(self) -> None:
-        """The node has answered."""
-        self._shared.end()
+    def end(self, how: str = "is back") -> None:
+        """The node has answered, or is needed no more."""
+        self._shared.end(how)
 
     def replaced(self) -> None:
         """Other nodes have its slots."""
-        self._shared.end(how="is no longer needed, as other nodes have its slots,")
+        self.end("is no longer needed, as other nodes have its slots,")
 
     def connected(self, server: ServerIdentity | None, target: str) -> None:
         """A replica is no mistake in a cluster: it is asked where the slots are."""

@@ -194,9 +194,10 @@ class Router:
             if self._on_connect is not None:
                 self._on_connect(connection)
 
-        outages = self._outages and NodeOutageLog(
-            self._outages, f"{address.host}:{address.port}", has_slots=lambda: made in self.topology.primaries
-        )
+        outages = None
+        if self._outages is not None:
+            where = f"{address.host}:{address.port}"
+            outages = NodeOutageLog(self._outages, where, has_slots=lambda: made in self.topology.primaries)
         node = Node(
             address,
             timeout=self._timeout,
