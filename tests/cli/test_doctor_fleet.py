@@ -9,6 +9,7 @@ import pytest
 from tests.cli.cli_support import complaint, no_noise
 from tests.cli.doctor_support import SOUND, findings, type_line, where
 from tests.harness.cli import Run
+from tests.harness.ports import bound
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.sentinels import SentinelSet
 
@@ -131,6 +132,26 @@ def test_without_the_right_to_config_it_says_what_it_could_not_see(cluster, doct
     assert found["not-seen-config"]["severity"] == "note"
     assert "cluster-require-full-coverage, cluster-allow-reads-when-down" in found["not-seen-config"]["found"]
     assert "+config|get" in found["not-seen-config"]["mend"]
+
+
+def test_without_the_right_to_ask_for_the_nodes(cluster, call, doctor):
+    for node in cluster.nodes:
+        node.command("ACL", "SETUSER", "blind", "on", ">pw", "~*", "&*", "+@all", "-cluster")
+    url = cluster.url.replace("//", "//blind:pw@")
+    ended = doctor(url)
+    assert ended.code == 77
+    found = findings(ended)["right-missing"]
+    assert {*found["addresses"]} == {where(node) for node in cluster.nodes}
+    assert "cluster" in found["found"]
+    assert call("check", env={"REDIS_URL": url}).code == 77
+
+
+def test_a_host_of_the_url_that_is_no_node(cluster, doctor):
+    with bound(0) as gone:
+        stranger = f"127.0.0.1:{gone.getsockname()[1]}"
+        ended = doctor(f"{cluster.url},{stranger}")
+    assert ended.code == 1
+    assert findings(ended)["url-names-no-member"]["addresses"] == [stranger]
 
 
 def test_a_dead_primary_and_a_dead_replica(cluster, doctor):

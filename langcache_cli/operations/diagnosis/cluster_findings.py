@@ -7,7 +7,7 @@ from typing import Final
 
 from langcache_cli.caching import CacheUnavailableError, ConfigurationError
 from langcache_cli.caching.tooling import SLOTS
-from langcache_cli.operations.diagnosis.cluster_facts import ClusterFacts, ClusterNodeFacts
+from langcache_cli.operations.diagnosis.cluster_facts import CLUSTER_NODES, ClusterFacts, ClusterNodeFacts
 from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.diagnosis.redis_cli import cluster_cli, redis_cli
 from langcache_cli.operations.diagnosis.server_findings import unreachable
@@ -33,6 +33,36 @@ def reachable(facts: ClusterFacts) -> Iterator[Finding]:
                 (seed.where,),
                 ConfigurationError("REDIS_URL names a cluster, and one Redis answers", variable="REDIS_URL"),
             )
+
+
+def refused(facts: ClusterFacts) -> Iterator[Finding]:
+    """The nodes answer, and the user may not ask them for the members."""
+    refusals = [(seed, error) for seed in facts.seeds if (error := seed.refused(CLUSTER_NODES))]
+    if facts.nodes or not refusals or refusals[0][0].info.get("cluster_enabled") == "0":
+        return
+    yield Finding(
+        "right-missing",
+        "error",
+        f"the nodes of the cluster cannot be found out: {refusals[0][1]}",
+        "Patterns cannot be invalidated, and what is wrong with a node is not noticed.",
+        where=tuple(seed.where for seed, _ in refusals),
+        error=refusals[0][1],
+    )
+
+
+def strangers(facts: ClusterFacts) -> Iterator[Finding]:
+    """Hosts of the URL that do not answer, and are no members by that name."""
+    members = {node.server.where for node in facts.nodes}
+    away = tuple(seed.where for seed in facts.seeds if seed.error is not None and seed.where not in members)
+    if away and facts.nodes:
+        yield Finding(
+            "url-names-no-member",
+            "warning",
+            f"REDIS_URL names {', '.join(away)}, which does not answer and is no node of the cluster",
+            "A process that starts while the other hosts of the URL are away does not find the cluster.",
+            f"Name nodes that exist: {','.join(node.server.where for node in facts.primaries)}",
+            away,
+        )
 
 
 def state(facts: ClusterFacts) -> Iterator[Finding]:

@@ -50,9 +50,9 @@ async def inspect_fleet(target: RedisTarget, *, within: float) -> Inspection:
     """
     if target.kind == "cluster":
         cluster = await cluster_facts(target, within=within, questions=QUESTIONS)
-        if not cluster.nodes:  # the check of Redis itself says why
+        found = _sorted([*cluster_findings.refused(cluster), *cluster_findings.state(cluster)])
+        if not cluster.nodes and not found:  # the check of Redis itself says why
             return Inspection()
-        found = _sorted(cluster_findings.state(cluster))
         return Inspection(cluster_rows(cluster, found), found)
     if target.kind == "sentinel":
         service = await sentinel_facts(target, within=within)
@@ -71,7 +71,8 @@ async def diagnose(settings: CacheSettings, *, within: float) -> Inspection:
     target, tried = settings.target, trial(settings.namespace)
     if target.kind == "cluster":
         cluster = await cluster_facts(target, within=within, questions=(*QUESTIONS_OF_DOCTOR, *tried))
-        found = [*cluster_findings.reachable(cluster), *cluster_findings.state(cluster)]
+        found = [*cluster_findings.reachable(cluster), *cluster_findings.refused(cluster)]
+        found += [*cluster_findings.state(cluster), *cluster_findings.strangers(cluster)]
         for node in cluster.primaries:
             found += server_findings.unusable(node.server, tried, is_cluster=True)
         primaries = [node.server for node in cluster.primaries]
