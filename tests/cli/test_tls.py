@@ -90,7 +90,7 @@ def encrypted_cluster(authority: Authority) -> Iterator[str]:
         context = authority.server("127.0.0.1")
         ports = [stack.enter_context(tls_front(node.port, context)) for node in cluster.nodes]
         for node, port in zip(cluster.nodes, ports, strict=True):
-            node.configure(f"cluster-announce-port {port}")
+            node.config.append(f"cluster-announce-port {port}")
             node.restart()
         eventually(
             lambda: all(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from langcache_cli.caching._deployment.cluster.slots import ALL_SLOTS
 from langcache_cli.caching._deployment.confirmation import Confirmation
-from langcache_cli.caching._deployment.server import Server, Share
+from langcache_cli.caching._deployment.server import Layout, Server, Share
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._keys.selection import Selection
 from langcache_cli.caching._protocol.pace import Pace
@@ -29,6 +29,9 @@ second has freed takes 10 ms, in which the server serves no client."""
 
 SCANS_PER_UNLINK = 10
 """Upper bound for the searches after which keys that were found are removed, where few keys are selected."""
+
+SHARE = 1 / 2
+"""Of the time that is left for all passes over a cluster: so much of it one step may take."""
 
 START = b"0"
 """The cursor that begins a search, and that ends it."""
@@ -165,17 +168,31 @@ class _Passes:
         """As many passes as are needed; see `unlink`."""
         await self._server.nodes()  # knows the slots from now on
         for union in together(selections):
-            before = await self._server.layout(self._budget)
+            before = await self._layout()
             await self._run(union)
-            if before.is_moving or await self._server.layout(self._budget) != before:
+            if before.is_moving or await self._layout() != before:
                 self.repeated = True
                 await self._run(union)
+
+    def _part(self) -> Budget | None:
+        """The time that one step may take: a node of a cluster that hangs must leave some to the others."""
+        if self._budget is None:
+            return None
+        return Budget(self._budget.left * (SHARE if self._server.is_cluster else 1))
+
+    async def _layout(self) -> Layout:
+        budget = self._part()
+        allowed = budget.left if budget is not None else 0.0
+        layout = await self._server.layout(budget)
+        if self._budget is not None and budget is not None:
+            self._budget.left -= allowed - budget.left
+        return layout
 
     async def _run(self, union: Union) -> None:
         """One pass; a node that fails does not stop the others."""
         shares = [share for share in _with_slots(self._server, self._slots) if share.node not in self.failed]
-        left = self._budget.left if self._budget is not None else None
-        budgets = [Budget(left) if left is not None else None for _ in shares]
+        budgets = [self._part() for _ in shares]
+        allowed = max([one.left for one in budgets if one is not None], default=0.0)
         passes = [
             _unlink(self._server, _Search(share.node, union, budget), self._pace, self._on_removed)
             for share, budget in zip(shares, budgets, strict=True)
@@ -189,7 +206,9 @@ class _Passes:
             else:
                 self.removed += result
         if self._budget is not None:
-            self._budget.left = min([one.left for one in budgets if one is not None], default=left or 0.0)
+            self._budget.left -= allowed - min(
+                [one.left for one in budgets if one is not None], default=allowed
+            )
 
 
 async def _unlink(server: Server, search: _Search, pace: Pace, on_removed: Callable[[int], object]) -> int:

@@ -58,6 +58,10 @@ class Script:
         return ("EVAL", self.source, run.n_keys, *run.arguments)
 
 
+LEAST_SHARE = 0.1
+"""Of the time for a command: so long at least a node may take that lacks a script and has just said so."""
+
+
 @cache
 def script(step: str) -> Script:
     """``lua/{step}.lua`` behind the table of header fields and the functions that all steps share."""
@@ -185,10 +189,16 @@ class _Again:
     async def _replies_to(self, commands: Sequence[tuple[Argument, ...]]) -> list[Any]:
         if not self._partly:
             return await self._server.call_many(commands, budget=self._budget)
+        # A node of a cluster that hangs has spent the time of those that have answered and lack a script.
+        least = LEAST_SHARE * self._server.timeout if self._server.is_cluster else 0.0
+        budget = Budget(max(self._budget.left, least))
+        spent = budget.left - self._budget.left
         try:
-            return await self._server.call_each(commands, budget=self._budget)
+            return await self._server.call_each(commands, budget=budget)
         except CacheUnavailableError as error:
             return [error] * len(commands)
+        finally:
+            self._budget.left = budget.left - spent
 
 
 async def _run_for_one_key(

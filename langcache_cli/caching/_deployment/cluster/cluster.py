@@ -11,7 +11,7 @@ from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
 from langcache_cli.caching._deployment.cluster.exchange import Item, exchange, key_of, some_of
-from langcache_cli.caching._deployment.cluster.layout import connect_owners, layout_of, share_of, shares_of
+from langcache_cli.caching._deployment.cluster.layout import connect_owners, layout_of, share_of
 from langcache_cli.caching._deployment.cluster.removals import removal_of, removals, removed
 from langcache_cli.caching._deployment.cluster.router import Router
 from langcache_cli.caching._deployment.cluster.slots import slot_of
@@ -205,7 +205,7 @@ class Cluster(Server):
 
     def shares(self) -> Sequence[Share]:
         """See `Server`."""
-        return shares_of(self.topology)
+        return self.topology.shares()
 
     def share_of(self, connection: BatchedConnection) -> Share | None:
         """See `Server`."""
