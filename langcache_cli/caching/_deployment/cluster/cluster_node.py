@@ -40,6 +40,7 @@ class ClusterNode:
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         contradiction: Callable[[str, float | None], Coroutine[Any, Any, CacheError | None]],
         on_trouble: Callable[[ClusterNode], object],
+        on_retired: Callable[[], object] = lambda: None,
     ) -> None:
         """Prepare.
 
@@ -49,12 +50,14 @@ class ClusterNode:
             spawn: Runs an attempt to connect in the background.
             contradiction: Asks another node whether this one still has a key; see `Router.contradiction`.
             on_trouble: Called when it cannot be used, or is not the node that was expected.
+            on_retired: Called when it is known that it has no slots any more.
         """
         self.node = node
         self.node_id = node_id
         self._spawn = spawn
         self._contradiction = contradiction
         self._on_trouble = on_trouble
+        self.on_retired = on_retired
         self._loop = asyncio.get_running_loop()
         self._waits_for_connection: list[tuple[Wanted, bool]] = []
         self._ahead: list[tuple[bytes, Receiver]] = []

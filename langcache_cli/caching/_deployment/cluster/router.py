@@ -11,6 +11,7 @@ from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
 from langcache_cli.caching._deployment.cluster.exchange import MAX_REDIRECTS
+from langcache_cli.caching._deployment.cluster.node_outages import NodeOutageLog
 from langcache_cli.caching._deployment.cluster.slots import Redirect, slot_of
 from langcache_cli.caching._deployment.cluster.topology import Topology
 from langcache_cli.caching._deployment.cluster.turn import Asked, Wanted
@@ -21,6 +22,7 @@ from langcache_cli.caching._wire.externals import Connect
 from langcache_cli.caching._wire.failures import NOT_SERVING
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.node import RECONNECT_SECONDS, Node
+from langcache_cli.caching._wire.outage_log import OutageLog
 
 WITNESSES = 2
 """So many other nodes are asked at most, one after the other, whether a node still has a slot."""
@@ -41,6 +43,7 @@ class Router:
         connect: Connect,
         on_connect: Callable[[BatchedConnection], object] | None,
         on_moved: Callable[[frozenset[int]], object],
+        outages: OutageLog | None,
     ) -> None:
         """Prepare; nothing is connected yet. See `Cluster` for the arguments."""
         self.redirects = 0
@@ -50,6 +53,7 @@ class Router:
         self._clock = clock
         self._connect = connect
         self._on_connect = on_connect
+        self._outages = outages
         self._loop = asyncio.get_running_loop()
         self._background = Background(self._loop, name="langcache-cluster")
         self._closed = False
@@ -209,11 +213,16 @@ class Router:
             if self._on_connect is not None:
                 self._on_connect(connection)
 
+        outages = None
+        if self._outages is not None:
+            where = f"{address.host}:{address.port}"
+            outages = NodeOutageLog(self._outages, where, has_slots=lambda: made in self.topology.primaries)
         node = Node(
             address,
             timeout=self._timeout,
             connect=self._connect,
             on_connect=connected,
+            outages=outages,
             clock=self._clock,
             on_recovery=lambda: self._background.spawn(self._confirm(made)),
         )
@@ -223,6 +232,7 @@ class Router:
             spawn=self._background.spawn,
             contradiction=lambda key, within: self.contradiction(made, key, within=within),
             on_trouble=self._on_trouble,
+            on_retired=outages.replaced if outages is not None else lambda: None,
         )
         return made
 

@@ -271,6 +271,7 @@ class Topology:
         for where, node in list(self._nodes.items()):
             if node not in used:
                 del self._nodes[where]
+                node.on_retired()
                 self._retired[node] = self._loop.call_later(RETIRE_SECONDS, self._drop, node)
 
     def _drop(self, node: ClusterNode) -> None:
