@@ -58,11 +58,30 @@ class ServerReplyError(CacheError):
     Attributes:
         code: The first word of the reply, such as ``READONLY``, ``OOM`` or ``NOPERM``; for a command inside
             a script, the first word of that command's reply.
+        user: The ACL user of the connection; known only if a right is missing.
+        rights: The rights that it lacks, as words of ``ACL SETUSER``; empty if Redis does not name them.
     """
+
+    user = ""
+    rights: tuple[str, ...] = ()
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.code = _code(message)
+
+    @property
+    def reply(self) -> str:
+        """What Redis has replied, without what ``str()`` adds."""
+        return super().__str__()
+
+    @property
+    def grant(self) -> str:
+        """The line that grants the missing rights; empty if they are not known."""
+        return " ".join(("ACL SETUSER", self.user, *self.rights)) if self.user and self.rights else ""
+
+    def __str__(self) -> str:
+        """The reply, and the line that grants the missing rights."""
+        return f"{self.reply}; grant it: {self.grant}" if self.grant else self.reply
 
 
 class ConnectionLostError(ConnectionError):
