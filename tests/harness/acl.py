@@ -9,6 +9,8 @@ from tests.harness.redis_server import RedisServer
 
 USER = "app"
 PASSWORD = "app-secret"
+OF_TESTS = {"one": ("~cache2:*", "~cache2@*"), "cluster": ("~cache2:*", "~cache2@*", "+command")}
+"""What tests need besides: a second namespace; `COMMAND` is a question of redis-py's cluster client."""
 
 
 class Target(Protocol):
@@ -44,6 +46,9 @@ def url_for(url: str, *, user: str = USER) -> str:
 def smallest_user(shared: Target) -> str:
     """Make the smallest users of what is shared; the URL that logs in as them."""
     nodes: Sequence[RedisServer] = getattr(shared, "nodes", [shared])
-    grant(nodes, kind_of(shared.url))
+    kind = kind_of(shared.url)
+    grant(nodes, kind)
+    for node in nodes:
+        node.command("ACL", "SETUSER", USER, *OF_TESTS[kind])
     grant(getattr(shared, "sentinels", []), "sentinel")
     return url_for(shared.url)
