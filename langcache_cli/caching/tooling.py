@@ -8,7 +8,7 @@ from langcache_cli.caching._config.env_file import EnvFileSettings, file_values
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._config.settings import load_settings, misspelt_settings
-from langcache_cli.caching._deployment.cluster.slots import SLOTS, NodeName, SlotMap
+from langcache_cli.caching._deployment.cluster.slots import SLOTS, NodeName, all_names
 from langcache_cli.caching._deployment.sentinel.reply import (
     Primary,
     SentinelError,
@@ -56,9 +56,9 @@ __all__ = [
     "Selection",
     "SentinelError",
     "ServerReport",
-    "SlotMap",
     "WarmCounts",
     "Warmer",
+    "all_names",
     "ask",
     "ask_primary",
     "connect",

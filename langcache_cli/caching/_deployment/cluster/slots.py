@@ -143,6 +143,12 @@ class SlotMap:
         return None if place == _UNOWNED else self.primaries[place]
 
 
+def all_names(rows: Sequence[Any], asked_host: str) -> set[NodeName]:
+    """The primaries and the replicas in a reply to ``CLUSTER SLOTS``; see `SlotMap.parse`."""
+    found = (_name(node, asked_host) for row in rows for node in row[2:])
+    return {name for name in found if name is not None}
+
+
 def _name(words: Sequence[Any], asked_host: str) -> NodeName | None:
     """A node of a row; None if the server does not say where it is."""
     host, port, node_id = words[0], words[1], words[2] if len(words) > len(("host", "port")) else b""
