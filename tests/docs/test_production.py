@@ -1,18 +1,15 @@
 """docs/production.md: its ACL users run every command, on one server, on a cluster and behind Sentinel."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
 import pytest
 
-from tests.docs.blocks import ROOT
+from langcache_cli.caching._config.rights import Kind, setuser_line
 from tests.harness.cli import run_cli
 from tests.harness.redis_server import RedisServer
 from tests.integration.cache_support import Database, cache_at
 
-PAGE = (ROOT / "docs" / "production.md").read_text("utf-8")
-LINES = dict(re.findall(r"<!-- acl: (.+) -->\n```text\nACL SETUSER (.+)\n```", PAGE))
 COMMANDS = (
     ("check", "--roundtrip"),
     ("warm", "--sample"),
@@ -21,17 +18,17 @@ COMMANDS = (
     ("clear", "--all", "--yes"),
 )
 
-GiveUser = Callable[[str, Sequence[RedisServer]], None]
+GiveUser = Callable[[Kind, Sequence[RedisServer]], None]
 
 
 @pytest.fixture
 def give_user() -> Iterator[GiveUser]:
-    """Give servers the user of one of the page's lines."""
+    """Give servers the smallest user of their kind, which the page shows."""
     with ExitStack() as given:
 
-        def give(what: str, servers: Sequence[RedisServer]) -> None:
+        def give(kind: Kind, servers: Sequence[RedisServer]) -> None:
             for server in servers:
-                server.command("ACL", "SETUSER", *LINES[what].split())
+                server.command(*setuser_line(kind).split())
                 given.callback(server.command, "ACL", "DELUSER", "app")
 
         yield give
@@ -54,22 +51,18 @@ async def uses(url: str) -> None:
 
 async def test_the_line_for_one_server_is_enough(own_redis, give_user):
     server = own_redis()
-    give_user("one server", [server])
+    give_user("one", [server])
     await uses(f"redis://app:password@127.0.0.1:{server.port}/0")
 
 
 async def test_the_line_for_the_nodes_of_a_cluster_is_enough(redis_cluster, give_user):
-    give_user("each node of a cluster", redis_cluster.nodes)
+    give_user("cluster", redis_cluster.nodes)
     await uses(redis_cluster.url.replace("://", "://app:password@"))
 
 
 async def test_the_lines_behind_sentinel_are_enough(sentinel_set, give_user):
-    give_user("one server", sentinel_set.nodes)
-    give_user("each sentinel", sentinel_set.sentinels)
+    give_user("one", sentinel_set.nodes)
+    give_user("sentinel", sentinel_set.sentinels)
     hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinel_set.sentinels)
     query = "sentinel_username=app&sentinel_password=password"
     await uses(f"redis+sentinel://app:password@{hosts}/{sentinel_set.service}/0?{query}")
-
-
-def test_there_is_a_line_for_each_kind_of_redis():
-    assert set(LINES) == {"one server", "each node of a cluster", "each sentinel"}
