@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
@@ -78,6 +79,7 @@ async def test_a_load_on_another_node_than_one_that_hangs_keeps_its_lease(open_c
     """The leases on the node that hangs are due again and again, and asking it takes time each time."""
     cache = open_cache(bare_cluster.url, lease_seconds=LEASE_SECONDS, operation_timeout=2.0)
     words, node = Words(cache), bare_cluster.primaries[0]
+    block = partial(time.sleep, BLOCKED_SECONDS)
     calls, loading, done = list[int](), asyncio.Event(), asyncio.Event()
 
     @cache.cached(key_prefix="vocabulary")
@@ -89,7 +91,7 @@ async def test_a_load_on_another_node_than_one_that_hangs_keeps_its_lease(open_c
         elif calls.count(item) == 1:
             await loading.wait()
             bare_cluster.stop(node)
-            time.sleep(BLOCKED_SECONDS)
+            block()
         return item
 
     hanging = [item for item in ITEMS if bare_cluster.node_of(load.key_for(item)) is node]
