@@ -133,6 +133,10 @@ _TLS_WORDS: Final = {
 _ENDED: Final = ("closed the connection", "Connection reset by peer")
 """What a connection ends with that the server did not like, before it has answered anything."""
 
+_CLUSTER_DOWN: Final = _Cause(
+    ExitCode.UNREACHABLE,
+    "A node of the cluster is away, or slots have none; redis-cli --cluster check shows which.",
+)
 _LOCAL: Final = ("localhost:", "127.", "[::1]:")
 _ELSEWHERE: Final = _Cause(ExitCode.UNREACHABLE, "Check REDIS_URL, and that its server runs.")
 _NO_SOCKET: Final = _Cause(ExitCode.UNREACHABLE, "Check the path in REDIS_URL, and that its server runs.")
@@ -152,6 +156,8 @@ def _of_one(error: BaseException, target: str) -> _Cause | None:
     """The same by one of the errors behind an error."""
     text, kinds = str(error), {kind.__name__ for kind in type(error).__mro__}
     has_tls = target.startswith("rediss")
+    if "CacheUnavailableError" in kinds and text.startswith("the cluster is down"):
+        return _CLUSTER_DOWN
     if cause := next((cause for words, cause in _TLS_WORDS.items() if words in text), None):
         return cause
     if "ServerReplyError" in kinds:
