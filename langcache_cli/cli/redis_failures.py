@@ -145,6 +145,8 @@ _NO_SOCKET: Final = _Cause(ExitCode.UNREACHABLE, "Check the path in REDIS_URL, a
 def cause_of(error: BaseException) -> _Cause | None:
     """How to show that a server cannot be used; None if its own message and the usual hint say it."""
     target = str(getattr(error, "target", ""))
+    if "the cluster is down" in str(error):
+        return _CLUSTER_DOWN
     for behind in _chain(error):
         if cause := _of_one(behind, target):
             return cause
@@ -156,8 +158,6 @@ def _of_one(error: BaseException, target: str) -> _Cause | None:
     """The same by one of the errors behind an error."""
     text, kinds = str(error), {kind.__name__ for kind in type(error).__mro__}
     has_tls = target.startswith("rediss")
-    if "CacheUnavailableError" in kinds and text.startswith("the cluster is down"):
-        return _CLUSTER_DOWN
     if cause := next((cause for words, cause in _TLS_WORDS.items() if words in text), None):
         return cause
     if "ServerReplyError" in kinds:
