@@ -1,7 +1,9 @@
 """A load on a cluster that blocks its event loop for longer than the lease keeps its leases on each node."""
 
+import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
@@ -71,3 +73,35 @@ async def test_a_node_that_was_away_for_a_renewal_is_asked_again_at_once(open_ca
     assert await blocking(words, block)(ITEMS) == [100 + item for item in ITEMS]
     assert await words.many(ITEMS) == [100 + item for item in ITEMS]
     assert words.calls == []
+
+
+async def test_a_load_on_another_node_than_one_that_hangs_keeps_its_lease(open_cache, bare_cluster):
+    """The leases on the node that hangs are due again and again, and asking it takes time each time."""
+    cache = open_cache(bare_cluster.url, lease_seconds=LEASE_SECONDS, operation_timeout=2.0)
+    words, node = Words(cache), bare_cluster.primaries[0]
+    block = partial(time.sleep, BLOCKED_SECONDS)
+    calls, loading, done = list[int](), asyncio.Event(), asyncio.Event()
+
+    @cache.cached(key_prefix="vocabulary")
+    async def load(item: int) -> int:
+        calls.append(item)
+        if item == away:
+            loading.set()
+            await done.wait()
+        elif calls.count(item) == 1:
+            await loading.wait()
+            bare_cluster.stop(node)
+            block()
+        return item
+
+    hanging = [item for item in ITEMS if bare_cluster.node_of(load.key_for(item)) is node]
+    away, other = hanging[0], next(item for item in ITEMS if item not in hanging)
+    await words.many(range(1000, 1000 + len(ITEMS)))
+    await cache.runtime().store.renew(new_leases(words.keys()))  # each node knows the scripts by now
+    waiting = asyncio.create_task(load(away))
+    assert await load(other) == other
+    assert await load(other) == other
+    assert calls.count(other) == 1
+    bare_cluster.cont(node)
+    done.set()
+    assert await waiting == away

@@ -118,6 +118,7 @@ class LeaseKeeper:
     async def _renew(self, late: Sequence[Kept]) -> None:
         """Renew over a connection of its own: that of the load belongs to the loop that is blocked."""
         store = self._new_store()
+        started = monotonic()  # the last reply says nothing: a node that hangs delays it
         try:
             leases = [(kept, lease) for kept in late for lease in kept.leases]
             replies = await store.renew([lease for _, lease in leases])
@@ -128,7 +129,7 @@ class LeaseKeeper:
             }
             for kept in late:
                 if id(kept) not in still_late:
-                    kept.renewed_at = monotonic()
+                    kept.renewed_at = max(kept.renewed_at, started)
         finally:
             store.server.abandon()
             await asyncio.sleep(0)  # the transport closes its socket in the next turn of the loop
