@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from langcache_cli.caching.tooling import SLOTS, NodeName, RedisTarget, SlotMap
+from langcache_cli.caching.tooling import SLOTS, NodeName, RedisTarget, node_names
 from langcache_cli.operations.diagnosis.server_facts import (
     INFO,
     Question,
@@ -187,11 +187,7 @@ def _names(view: ServerFacts) -> Mapping[str, NodeName]:
     rows = view.replies.get(CLUSTER_SLOTS)
     if not isinstance(rows, list):
         return {}
-    told = SlotMap.parse(rows, view.address.host)
-    names: Iterable[NodeName] = [
-        name for primary in told.primaries for name in (primary, *told.replicas_of(primary))
-    ]
-    return {name.node_id: name for name in names}
+    return {name.node_id: name for name in node_names(rows, view.address.host)}
 
 
 def _named(member: Member, names: Mapping[str, NodeName], asked_host: str) -> Member:

@@ -143,6 +143,23 @@ class SlotMap:
         return None if place == _UNOWNED else self.primaries[place]
 
 
+def node_names(rows: object, asked_host: str) -> set[NodeName]:
+    """All nodes, replicas too, as the reply to ``CLUSTER SLOTS`` tells clients to name them.
+
+    Args:
+        rows: The reply.
+        asked_host: The host that replied: nodes without a name are there.
+
+    Raises:
+        ValueError: It is not a reply to ``CLUSTER SLOTS``.
+    """
+    try:
+        named = [_name(node, asked_host) for _, _, *nodes in cast("Sequence[Any]", rows) for node in nodes]
+    except (TypeError, ValueError, IndexError, AttributeError) as error:
+        raise ValueError("the reply to CLUSTER SLOTS is malformed") from error
+    return {name for name in named if name is not None}
+
+
 def _name(words: Sequence[Any], asked_host: str) -> NodeName | None:
     """A node of a row; None if the server does not say where it is."""
     host, port, node_id = words[0], words[1], words[2] if len(words) > len(("host", "port")) else b""
