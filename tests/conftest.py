@@ -15,7 +15,7 @@ from tests.harness.proxy import FaultProxy
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.redis_server import RedisServer
 from tests.harness.sentinels import SentinelSet
-from tests.harness.shared_redis import Shared, shared_redis
+from tests.harness.shared_redis import Shared, shared_redis, url_of
 
 # deadline=None: a real server's first answer takes longer than its later ones
 settings.register_profile("ci", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
@@ -65,7 +65,7 @@ def redis_server(one_server: RedisServer) -> Iterator[Shared]:
 def redis_url(redis_server: Shared) -> str:
     """The URL of what is shared, emptied, without other clients: `redis://127.0.0.1:PORT/0` of one server."""
     redis_server.flush()
-    return redis_server.url
+    return url_of(redis_server)
 
 
 @pytest.fixture(scope="session")

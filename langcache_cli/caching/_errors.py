@@ -10,6 +10,7 @@ import re
 
 # how Redis 6 wraps the error of a command that a script calls; Redis 7 puts the inner code first itself
 _REFUSED_IN_SCRIPT = re.compile(r"The user executing the script can't|ACL failure in script")
+_EXEC_REFUSED = "EXECABORT Transaction discarded because of: NOPERM"
 _ERROR_IN_SCRIPT = re.compile(r"(?:ERR Error running script.*?|@user_script: ?\d+): -([A-Z]+) ", re.DOTALL)
 
 
@@ -57,12 +58,31 @@ class ServerReplyError(CacheError):
 
     Attributes:
         code: The first word of the reply, such as ``READONLY``, ``OOM`` or ``NOPERM``; for a command inside
-            a script, the first word of that command's reply.
+            a script, and for ``EXEC`` without the right to it, that of the reply within.
+        user: The ACL user of the connection; known only if a right is missing.
+        rights: The rights that it lacks, as words of ``ACL SETUSER``; empty if Redis does not name them.
     """
+
+    user = ""
+    rights: tuple[str, ...] = ()
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.code = _code(message)
+
+    @property
+    def reply(self) -> str:
+        """What Redis has replied, without what ``str()`` adds."""
+        return super().__str__()
+
+    @property
+    def grant(self) -> str:
+        """The line that grants the missing rights; empty if they are not known."""
+        return " ".join(("ACL SETUSER", self.user, *self.rights)) if self.user and self.rights else ""
+
+    def __str__(self) -> str:
+        """The reply, and the line that grants the missing rights."""
+        return f"{self.reply}; grant it: {self.grant}" if self.grant else self.reply
 
 
 class ConnectionLostError(ConnectionError):
@@ -115,7 +135,7 @@ class UnknownCacheTypeError(CacheError, ValueError):
 
 
 def _code(message: str) -> str:
-    if _REFUSED_IN_SCRIPT.search(message):
+    if _REFUSED_IN_SCRIPT.search(message) or message.startswith(_EXEC_REFUSED):
         return "NOPERM"
     in_script = _ERROR_IN_SCRIPT.match(message)
     return in_script[1] if in_script else message.split(" ", 1)[0]

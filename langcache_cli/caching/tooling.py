@@ -8,7 +8,7 @@ from langcache_cli.caching._config.env_file import EnvFileSettings, file_values
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._config.settings import load_settings, misspelt_settings
-from langcache_cli.caching._deployment.cluster.slots import SLOTS, NodeName, node_names
+from langcache_cli.caching._deployment.cluster.slots import SLOTS, NodeName, all_names
 from langcache_cli.caching._deployment.sentinel.reply import (
     Primary,
     SentinelError,
@@ -58,6 +58,7 @@ __all__ = [
     "ServerReport",
     "WarmCounts",
     "Warmer",
+    "all_names",
     "ask",
     "ask_primary",
     "connect",
@@ -67,7 +68,6 @@ __all__ = [
     "latency_histogram",
     "load_settings",
     "misspelt_settings",
-    "node_names",
     "problem_of",
     "readable_bytes",
     "trial",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from langcache_cli.cli.exit_codes import ExitCode
-from langcache_cli.cli.redis_failures import REPLIES, cause_of
+from langcache_cli.cli.redis_failures import cause_of, cause_of_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +100,10 @@ def _of_reply(error: BaseException) -> Failure | None:
     reply = error if "ServerReplyError" in _own_kinds(error) else error.__cause__
     if reply is None or "ServerReplyError" not in _own_kinds(reply):
         return None
-    cause = REPLIES.get(getattr(reply, "code", ""))
+    cause = cause_of_code(reply)
     if cause is not None:
-        return Failure(cause.outcome, f"Redis refused a command: {_text(reply)}", cause.hint)
+        text = getattr(reply, "reply", "") or _text(reply)
+        return Failure(cause.outcome, f"Redis refused a command: {text}", cause.hint)
     if reply is error:
         return Failure(ExitCode.UNREACHABLE, f"Redis refused a command: {_text(reply)}")
     return None

@@ -6,7 +6,7 @@ By the names of classes and by words of messages: explaining an error imports no
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from langcache_cli.cli.exit_codes import ExitCode
@@ -166,9 +166,16 @@ def _of_one(error: BaseException, target: str) -> _Cause | None:
 
 
 def _of_reply(reply: BaseException) -> _Cause | None:
-    code = str(getattr(reply, "code", ""))
     text = str(reply)
-    return REPLIES.get(code) or next((cause for words, cause in _WORDS.items() if words in text), None)
+    return cause_of_code(reply) or next((cause for words, cause in _WORDS.items() if words in text), None)
+
+
+def cause_of_code(reply: BaseException) -> _Cause | None:
+    """How to show an error reply by its first word; for a missing right, the line that grants it."""
+    cause, grant = REPLIES.get(str(getattr(reply, "code", ""))), getattr(reply, "grant", "")
+    if cause is None or not grant:
+        return cause
+    return replace(cause, hint=f"Grant it, or name another user in REDIS_URL: {grant}")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -23,6 +23,7 @@ class Latencies:
         mean_ms: Arithmetic mean.
         max_ms: The slowest.
         spread_ms: Lowest and highest median among the repeats: how far to trust the rest.
+        error: The first that a run raised; None for none.
     """
 
     count: int
@@ -32,6 +33,7 @@ class Latencies:
     mean_ms: float
     max_ms: float
     spread_ms: tuple[float, float]
+    error: Exception | None = None
 
     @property
     def per_second(self) -> float:
@@ -46,6 +48,7 @@ class Repeat:
     times: list[float]
     errors: int
     seconds: float
+    error: Exception | None = None
 
 
 async def measure(run: Callable[[], Awaitable[object]], *, seconds: float, concurrency: int) -> Repeat:
@@ -64,8 +67,9 @@ async def measure(run: Callable[[], Awaitable[object]], *, seconds: float, concu
             begun = time.perf_counter()
             try:
                 await run()
-            except Exception:  # noqa: BLE001 - a path that fails is a result: it is counted and shown
+            except Exception as error:  # noqa: BLE001 - a path that fails is a result: it is counted and shown
                 repeat.errors += 1
+                repeat.error = repeat.error or error
             else:
                 repeat.times.append(time.perf_counter() - begun)
             if time.perf_counter() - started >= seconds:
@@ -88,6 +92,7 @@ def summarize(repeats: Sequence[Repeat]) -> Latencies:
         mean_ms=statistics.fmean(times) * 1000 if times else 0.0,
         max_ms=times[-1] * 1000 if times else 0.0,
         spread_ms=(min(medians), max(medians)) if medians else (0.0, 0.0),
+        error=next((repeat.error for repeat in repeats if repeat.error is not None), None),
     )
 
 

@@ -1,12 +1,14 @@
 """What the README shows of Redis: an entry, and the commands that a user with an ACL needs."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from langcache_cli.caching import Cache
+from langcache_cli.caching._config.rights import COMMANDS, setuser_line
 from langcache_cli.caching._protocol.entry import Entry, parse
-from tests.docs.blocks import ROOT, Block, blocks
+from tests.docs.blocks import DOCUMENTS, ROOT, Block, blocks
 from tests.harness.cli import run_cli
 from tests.harness.polling import aeventually
 from tests.harness.redis_server import RedisServer
@@ -14,7 +16,6 @@ from tests.integration.cache_support import Database
 from tests.integration.near_support import kept
 
 README = ROOT / "README.md"
-FOR_LOCAL_TTL = ("+hello", "+client|tracking")
 
 
 def block_with(text: str) -> Block:
@@ -26,8 +27,24 @@ def block_with(text: str) -> Block:
 def restricted(own_redis) -> RedisServer:
     """A server whose user `app` has the rights of the README."""
     server = own_redis()
-    server.command(*block_with("ACL SETUSER").code.split())
+    server.command(*setuser_line("one").split())
     return server
+
+
+def acl_lines(document: Path) -> list[str]:
+    """The lines of a document that make an ACL user, each as one line."""
+    found = [" ".join(block.code.split()) for block in blocks(document, "text", "console")]
+    return [line for line in found if line.startswith("ACL SETUSER")]
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_the_readme_shows_the_smallest_users(kind):
+    assert setuser_line(kind) in acl_lines(README)
+
+
+def test_no_document_shows_other_users():
+    shown = {line for document in DOCUMENTS for line in acl_lines(document)}
+    assert shown == {setuser_line(kind) for kind in COMMANDS}
 
 
 def url_of_app(server: RedisServer) -> str:
@@ -57,9 +74,7 @@ async def test_they_are_enough_for_the_command(restricted):
         assert ended.code == 0, ended.stderr
 
 
-async def test_with_two_more_they_are_enough_for_local_ttl(restricted, open_cache):
-    assert f"`{' '.join(FOR_LOCAL_TTL)}` for `local_ttl`" in README.read_text("utf-8")
-    restricted.command("ACL", "SETUSER", "app", *FOR_LOCAL_TTL)
+async def test_they_are_enough_for_local_ttl(restricted, open_cache):
     database = Database(open_cache(url_of_app(restricted)), local_ttl=60)
     await aeventually(lambda: kept(database, 1))
 

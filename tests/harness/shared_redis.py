@@ -1,13 +1,15 @@
 """What the tests of a worker share: one server, or a cluster or Sentinel set that a test can use like one.
 
-`LANGCACHE_TEST_TOPOLOGY` says which: `one`, the default, `cluster`, or `sentinel`.
+`LANGCACHE_TEST_TOPOLOGY` says which: `one`, the default, `cluster`, or `sentinel`. With
+`LANGCACHE_TEST_ACL=1` its URL logs in as the smallest user of the documents, at the sentinels, too.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from tests.harness.acl import smallest_user
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.redis_server import RedisServer
 from tests.harness.resp import Argument, Reply
@@ -78,6 +80,11 @@ class SharedSentinels:
         return self._sentinels.url
 
     @property
+    def sentinels(self) -> Sequence[RedisServer]:
+        """Those that watch over it."""
+        return self._sentinels.sentinels
+
+    @property
     def nodes(self) -> list[RedisServer]:
         """The one that has the keys."""
         return self._sentinels.nodes[:1]
@@ -114,6 +121,11 @@ def shared_redis(one: RedisServer) -> Iterator[Shared]:
                 yield SharedSentinels(sentinels)
         case _:
             yield one
+
+
+def url_of(shared: Shared) -> str:
+    """The URL of what is shared, for tests of the cache; see `LANGCACHE_TEST_ACL`."""
+    return smallest_user(shared) if os.environ.get("LANGCACHE_TEST_ACL") == "1" else shared.url
 
 
 def nodes_of(shared: Shared) -> list[RedisServer]:

@@ -244,7 +244,7 @@ async def test_scripts_are_sent_again_to_a_server_that_has_forgotten_them(store,
         redis_server.command("SCRIPT", "FLUSH")
         assert await store.elect(new_lease(KEY), lease.token, budget()) is False
         redis_server.command("SCRIPT", "FLUSH")
-        assert len(await store.tag_versions(["tag:a", "tag:b"], MINUTE_MS, budget())) == 2
+        assert len(await store.tag_versions(["cache@tag:a", "cache@tag:b"], MINUTE_MS, budget())) == 2
         redis_server.command("SCRIPT", "FLUSH")
         await store.release(lease, budget())
         assert await found(store) is None

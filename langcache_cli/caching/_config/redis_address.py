@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from langcache_cli.caching._config.hosts import Host
+from langcache_cli.caching._config.rights import AclUser
 
 SCHEMES = ("redis", "rediss", "unix")
 DEFAULT_PORT = 6379
@@ -33,6 +34,7 @@ class RedisAddress:
         options: The query parameters, such as ``ssl_ca_certs``; some of them are secrets.
         shown_as: What ``str()`` shows in place of one server, such as the hosts of a whole cluster; it holds
             no secret.
+        namespace: The namespace of the cache there, for errors about the rights of the user.
     """
 
     host: str
@@ -44,6 +46,7 @@ class RedisAddress:
     tls: bool
     options: dict[str, str] = field(repr=False)
     shown_as: str = field(default="", repr=False, compare=False)
+    namespace: str = field(default="cache", repr=False, compare=False)
 
     @classmethod
     def parse(cls, url: str) -> RedisAddress:
@@ -74,6 +77,12 @@ class RedisAddress:
             tls=parts.scheme == "rediss",
             options=options,
         )
+
+    @property
+    def acl_user(self) -> AclUser:
+        """The user that a connection logs in as: without a password that is the default one."""
+        name = self.username if self.password is not None else None
+        return AclUser(name or "default", self.namespace)
 
     def __str__(self) -> str:
         """The address without user, password and options; safe to log."""

@@ -63,6 +63,10 @@ class RedisTarget:
         hosts = () if address.path else (Host(address.host, address.port),)
         return cls("one", hosts, "", address)
 
+    def holding(self, namespace: str) -> RedisTarget:
+        """This target, for a cache of a namespace."""
+        return replace(self, server=replace(self.server, namespace=namespace))
+
     def at(self, host: str, port: int) -> RedisAddress:
         """The address of one data server: login, TLS, database and options of the URL."""
         return replace(self.server, host=host, port=port, shown_as="")

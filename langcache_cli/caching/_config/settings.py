@@ -152,7 +152,7 @@ class CacheSettings(EnvFileSettings):
     @cached_property
     def target(self) -> RedisTarget:
         """What ``redis_url`` names: a server, a cluster, or a service; its ``str()`` is safe to log."""
-        return RedisTarget.parse(self.redis_url.get_secret_value())
+        return RedisTarget.parse(self.redis_url.get_secret_value()).holding(self.namespace)
 
     @cached_property
     def types(self) -> CacheTypes:

@@ -77,7 +77,11 @@ class Reports:
 
     async def usability(self) -> tuple[ServerReport, CacheError | None]:
         """See `Cache.usability`."""
-        return await self._server(trial(self._context.settings.namespace), None)
+        return await self._server(self._trial(), None)
+
+    def _trial(self) -> list[tuple[str, ...]]:
+        settings = self._context.settings
+        return trial(settings.namespace, is_cluster=settings.target.kind == "cluster")
 
     async def _server(
         self, tried: Sequence[tuple[str, ...]], budget: Budget | None
@@ -105,7 +109,7 @@ class Reports:
             # a budget, not a time-out around it: only so the breaker counts a Redis that hangs
             budget = Budget(self._context.settings.operation_timeout)
             try:
-                server, problem = await self._server(trial(self._context.settings.namespace), budget)
+                server, problem = await self._server(self._trial(), budget)
                 report = await self.report(budget=budget)
             except CacheError as failure:
                 error = str(failure)

@@ -112,7 +112,8 @@ class Delivery:
         """Send everything now.
 
         Args:
-            within: Upper bound for the time in seconds; None lets each command take the server's own.
+            within: How many seconds a node that does not answer may take in all; one that answers takes as
+                long as there is something for it. None lets each command take the server's own time.
 
         Raises:
             CacheError: Redis did not confirm all of it.
@@ -138,7 +139,6 @@ class Delivery:
         for found in await asyncio.gather(*work):
             problem = problem or found
         if problem is None and not self._server.is_cluster:
-            left = None if within is None else within - (self._server.clock.time() - started)
             problem = await self._sweep(waiting, left)
         if problem is not None:
             raise problem
@@ -147,8 +147,8 @@ class Delivery:
         self, keys: Sequence[str], waiting: Mapping[Invalidation, Waiting], within: float | None
     ) -> CacheError | None:
         """Remove keys of one node; returns why not all could be."""
-        budget = None if within is None else Budget(within)
         for start in range(0, len(keys), KEYS_PER_COMMAND):
+            budget = None if within is None else Budget(within)
             try:
                 removal = await self._server.removal(keys[start : start + KEYS_PER_COMMAND], budget=budget)
             except CacheError as error:
@@ -171,10 +171,9 @@ class Delivery:
         slots = 0
         for seen in selections.values():
             slots |= seen.slots
-        budget = None if within is None else Budget(within)
         what = [item for item in selections if isinstance(item, Selection)]
         try:
-            swept = await sweep(self._server, *what, slots=slots, budget=budget)
+            swept = await sweep(self._server, *what, slots=slots, patience=within)
         except CacheError as error:
             return error
         for done, server in swept.confirmed:

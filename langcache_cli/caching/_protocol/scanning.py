@@ -105,6 +105,7 @@ async def sweep(
     slots: int = ALL_SLOTS,
     keys_per_second: float | None = None,
     budget: Budget | None = None,
+    patience: float | None = None,
 ) -> Swept:
     """`unlink` where that is possible: a node that is away leaves its own slots to do.
 
@@ -116,13 +117,15 @@ async def sweep(
         slots: Where to remove them.
         keys_per_second: See `unlink`.
         budget: See `unlink`.
+        patience: Without a budget: how many seconds a node that does not answer may take. One that answers
+            takes as long as it has keys. None lets each command take the server's own time.
 
     Raises:
         CacheUnavailableError: It cannot be found out which node has which slots.
     """
     await server.nodes()
     begun = {share.node: (share.slots, Confirmation(share.node)) for share in _with_slots(server, slots)}
-    passes = _Passes(server, slots, Pace(keys_per_second), budget, lambda _: None)
+    passes = _Passes(server, slots, Pace(keys_per_second), budget, lambda _: None, patience=patience)
     await passes.over(selections)
     done, left = list[tuple[int, ServerIdentity | None]](), slots
     problems = list(passes.failed.values())
@@ -154,6 +157,8 @@ class _Passes:
         pace: Pace,
         budget: Budget | None,
         on_removed: Callable[[int], object],
+        *,
+        patience: float | None = None,
     ) -> None:
         self.removed = 0
         self.repeated = False
@@ -163,6 +168,8 @@ class _Passes:
         self._pace = pace
         self._budget = budget
         self._on_removed = on_removed
+        # a node that hangs keeps two commands of a cluster waiting: of the first layout, and of the search
+        self._each = None if patience is None else patience * (SHARE if server.is_cluster else 1)
 
     async def over(self, selections: Sequence[Selection]) -> None:
         """As many passes as are needed; see `unlink`."""
@@ -181,6 +188,8 @@ class _Passes:
         return Budget(self._budget.left * (SHARE if self._server.is_cluster else 1))
 
     async def _layout(self) -> Layout:
+        if self._budget is None and self._each is not None:
+            return await self._server.layout(Budget(self._each))
         budget = self._part()
         allowed = budget.left if budget is not None else 0.0
         layout = await self._server.layout(budget)
@@ -194,7 +203,9 @@ class _Passes:
         budgets = [self._part() for _ in shares]
         allowed = max([one.left for one in budgets if one is not None], default=0.0)
         passes = [
-            _unlink(self._server, _Search(share.node, union, budget), self._pace, self._on_removed)
+            _unlink(
+                self._server, _Search(share.node, union, budget, self._each), self._pace, self._on_removed
+            )
             for share, budget in zip(shares, budgets, strict=True)
         ]
         results = await asyncio.gather(*passes, return_exceptions=True)
@@ -215,7 +226,7 @@ async def _unlink(server: Server, search: _Search, pace: Pace, on_removed: Calla
     """One pass of `unlink` over the keys of one node."""
 
     async def remove(keys: list[bytes]) -> int:
-        count = await server.remove(keys, budget=search.budget)
+        count = await server.remove(keys, budget=search.for_command())
         on_removed(count)
         return count
 
@@ -251,8 +262,10 @@ async def _unlink(server: Server, search: _Search, pace: Pace, on_removed: Calla
 class _Search:
     """One pass over all keys. Over a new connection it begins anew: there a cursor may mean other keys."""
 
-    def __init__(self, node: Node, union: Union, budget: Budget | None) -> None:
+    def __init__(self, node: Node, union: Union, budget: Budget | None, each: float | None = None) -> None:
+        """Prepare; ``budget`` is for all commands, or ``each`` the seconds for one."""
         self.budget = budget
+        self._each = each
         self.selected = union.selected
         self._node = node
         self._pattern = union.pattern
@@ -260,11 +273,15 @@ class _Search:
         self._connection: BatchedConnection | None = None
         self.ended = False
 
+    def for_command(self) -> Budget | None:
+        """The budget of the next command."""
+        return Budget(self._each) if self.budget is None and self._each is not None else self.budget
+
     async def step(self, count: int) -> list[bytes]:
         """Look at about ``count`` keys and return those that match the pattern."""
         asked = self._cursor
         command = ("SCAN", asked, "MATCH", self._pattern, "COUNT", count)
-        cursor, keys = await self._node.call(*command, budget=self.budget)
+        cursor, keys = await self._node.call(*command, budget=self.for_command())
         connection = self._node.connection
         if asked != START and connection is not self._connection:
             self._cursor = START

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._protocol import header
+from langcache_cli.caching._protocol.results import name_missing_rights
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.connection import Argument
 
@@ -148,14 +149,22 @@ async def run_scripts(
         unknown = [index for index in unknown if _is_noscript(replies[index])]
         if unknown:
             await again.run(unknown, by_source=unknown)
-    results: list[Any] = []
-    for (_, run), reply in zip(portions, replies, strict=True):
-        results += reply if isinstance(reply, list) else [reply] * run.n_keys
+    results = _joined(portions, replies)
     server.raise_if_not_serving(results)
     if len(steps) == 1:
         return [results]
     of_steps = iter(results)
     return [list(islice(of_steps, len(step.keys))) for step in steps]
+
+
+def _joined(portions: Sequence[tuple[Script, Run]], replies: Sequence[Any]) -> list[Any]:
+    """One result for each key of all portions."""
+    results: list[Any] = []
+    for (lua, run), reply in zip(portions, replies, strict=True):
+        of_run = reply if isinstance(reply, list) else [reply] * run.n_keys
+        name_missing_rights(lua.source, of_run)
+        results += of_run
+    return results
 
 
 class _Again:
@@ -216,7 +225,8 @@ async def _run_for_one_key(
             by_source = ("EVAL", script(steps[place].name).source, *commands[place][2:])
             (replies[place],) = await server.call_many([by_source], budget=budget)
     results = [reply if isinstance(reply, list) else [reply] for reply in replies]
-    for result in results:
+    for step, result in zip(steps, results, strict=True):
+        name_missing_rights(script(step.name).source, result)
         server.raise_if_not_serving(result)
     return results
 

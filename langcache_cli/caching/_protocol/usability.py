@@ -14,20 +14,35 @@ from langcache_cli.caching._errors import (
 _TRIED: Final = (
     ("SET", "{key}", "", "XX"),
     ("GET", "{key}"),
-    ("MGET", "{key}"),
     ("GETRANGE", "{key}", "0", "0"),
     ("SETRANGE", "{key}", "0", ""),
     ("EXISTS", "{key}"),
     ("PTTL", "{key}"),
     ("PEXPIRE", "{key}", "1"),
-    ("DEL", "{key}"),
     ("UNLINK", "{key}"),
     ("SCAN", "0", "COUNT", "1"),
+    ("TIME",),
     ("EVAL", "return 1", "1", "{key}"),
     ("EVALSHA", 40 * "0", "1", "{key}"),
+    ("GET", "{tag}"),
+    ("HINCRBY", "{stats}", "absent", "nothing"),
+    ("EXPIRE", "{stats}", "1"),
     ("HGETALL", "{stats}"),
+    ("MULTI",),
+    ("EXEC",),
 )
-"""Commands of the cache, on keys that do not exist, so that none of them changes anything."""
+"""Commands of the cache, on absent keys, or with a wrong argument: none of them changes anything."""
+
+_TRIED_OF_ONE: Final = (("MGET", "{key}"),)
+_TRIED_OF_NODES: Final = (
+    ("CLUSTER", "SLOTS"),
+    ("CLUSTER", "NODES"),
+    ("CLUSTER", "MYID"),
+    ("CLUSTER", "INFO"),
+    ("ROLE",),
+    ("ASKING",),  # holds for the next command alone
+    ("EXISTS", "{key}"),
+)
 
 FULL: Final = 0.99
 """Of maxmemory; what is left is less than the buffers of some clients."""
@@ -36,10 +51,15 @@ _HARMLESS: Final = frozenset({"NOSCRIPT", "ERR", "MOVED", "ASK"})
 """Error replies to these that say nothing about rights or the state of the server."""
 
 
-def trial(namespace: str) -> list[tuple[str, ...]]:
+def trial(namespace: str, *, is_cluster: bool) -> list[tuple[str, ...]]:
     """Commands that find out whether the cache could work, and write nothing."""
-    names = {"key": f"{namespace}:langcache_check:absent", "stats": f"{namespace}@stats:absent"}
-    return [tuple(word.format(**names) for word in command) for command in _TRIED]
+    names = {
+        "key": f"{namespace}:langcache_check:absent",
+        "tag": f"{namespace}@tag:absent",
+        "stats": f"{namespace}@stats:absent",
+    }
+    tried = (*_TRIED, *(_TRIED_OF_NODES if is_cluster else _TRIED_OF_ONE))
+    return [tuple(word.format(**names) for word in command) for command in tried]
 
 
 def problem_of(info: bytes, replies: Sequence[Any], *, is_cluster: bool = False) -> CacheError | None:
@@ -52,7 +72,7 @@ def problem_of(info: bytes, replies: Sequence[Any], *, is_cluster: bool = False)
     """
     lines = (line.partition(":") for line in info.decode("utf-8", "replace").splitlines())
     facts = {name: value.strip() for name, _, value in lines}
-    refused = next(filter(_says_no, replies), None)
+    refused = _refusal(replies)
     if facts.get("cluster_enabled") == "1" and not is_cluster:
         return ConfigurationError(
             "REDIS_URL names a node of a Redis Cluster; write redis+cluster:// (with TLS rediss+cluster://)",
@@ -75,6 +95,14 @@ def _full(facts: Mapping[str, str]) -> CacheError | None:
     if facts.get("maxmemory_policy") != "noeviction" or not limit or used < FULL * limit:
         return None
     return ServerReplyError(f"OOM {used:,} of {limit:,} bytes are used, and maxmemory-policy is noeviction")
+
+
+def _refusal(replies: Sequence[Any]) -> ServerReplyError | None:
+    """The first reply that says no; one about a right names all rights that are missing."""
+    refusals: list[ServerReplyError] = [*filter(_says_no, replies)]
+    for refusal in refusals[:1]:
+        refusal.rights = tuple(dict.fromkeys(right for one in refusals for right in one.rights))
+    return refusals[0] if refusals else None
 
 
 def _says_no(reply: Any) -> bool:

@@ -43,8 +43,13 @@ class Sender(Protocol):
 class RedisConnection(asyncio.Protocol):
     """A connected, authenticated connection. `connect` in `handshake` makes one."""
 
-    def __init__(self) -> None:
-        self._reader = hiredis.Reader(replyError=ServerReplyError)
+    def __init__(self, as_error: Callable[[str], Exception] = ServerReplyError) -> None:
+        """Prepare.
+
+        Args:
+            as_error: Makes the error of an error reply.
+        """
+        self._reader = hiredis.Reader(replyError=as_error)
         self._waiting: deque[Receiver] = deque()
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()

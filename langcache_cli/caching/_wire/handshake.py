@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.tls import tls_context
@@ -21,11 +22,12 @@ async def connect(address: RedisAddress) -> RedisConnection:
         ServerReplyError: Wrong user or password (``WRONGPASS``, ``NOAUTH``), no such database.
     """
     loop = asyncio.get_running_loop()
+    new_connection = partial(RedisConnection, address.acl_user.refusal)
     if address.path:
-        _, connection = await loop.create_unix_connection(RedisConnection, address.path)
+        _, connection = await loop.create_unix_connection(new_connection, address.path)
     else:
         tls = tls_context(address.options) if address.tls else None
-        _, connection = await loop.create_connection(RedisConnection, address.host, address.port, ssl=tls)
+        _, connection = await loop.create_connection(new_connection, address.host, address.port, ssl=tls)
     try:
         await _greet(connection, address)
     except BaseException:  # a cancelled attempt, too, leaves no socket open

@@ -123,7 +123,9 @@ class MemoryServer:
         if item is not None and (item.expires_at_ms or 0) < self._now_ms() + ttl_ms:
             item.expires_at_ms = self._now_ms() + ttl_ms
 
-    def _add(self, key: bytes, name: bytes, amount: bytes) -> int:
+    def _add(self, key: bytes, name: bytes, amount: bytes) -> int | ServerReplyError:
+        if not amount.removeprefix(b"-").isdigit():
+            return ServerReplyError("ERR value is not an integer or out of range")
         item = self._live(key)
         if item is None:
             item = self._items[key] = _Item({})

@@ -10,7 +10,7 @@ import typer
 
 from langcache_cli.cli.commands.options import Sample
 from langcache_cli.cli.exit_codes import ExitCode
-from langcache_cli.cli.failures import CommandError
+from langcache_cli.cli.failures import CommandError, explain
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output
 from langcache_cli.cli.running import execute
@@ -148,6 +148,10 @@ def _latencies(item: Latencies) -> dict[str, Any]:
 
 def _judge(report: BenchReport, min_speedup: float | None, max_p95_ms: float | None) -> None:
     errors = sum(item.errors for item in report.paths.values())
+    for item in report.paths.values():
+        if item.error is not None and (failure := explain(item.error)).code == ExitCode.NO_PERMISSION:
+            message = f"{errors:,} runs failed: {failure.message}"
+            raise CommandError(failure.code, message, failure.hint, reported=True)
     if errors:
         raise CommandError(ExitCode.PARTIAL, f"{errors:,} runs failed", reported=True)
     message = ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from langcache_cli.caching.tooling import SLOTS, NodeName, RedisTarget, node_names
+from langcache_cli.caching.tooling import SLOTS, NodeName, RedisTarget, all_names
 from langcache_cli.operations.diagnosis.server_facts import (
     INFO,
     Question,
@@ -187,7 +187,7 @@ def _names(view: ServerFacts) -> Mapping[str, NodeName]:
     rows = view.replies.get(CLUSTER_SLOTS)
     if not isinstance(rows, list):
         return {}
-    return {name.node_id: name for name in node_names(rows, view.address.host)}
+    return {name.node_id: name for name in all_names(rows, view.address.host)}
 
 
 def _named(member: Member, names: Mapping[str, NodeName], asked_host: str) -> Member:

@@ -68,7 +68,8 @@ async def diagnose(settings: CacheSettings, *, within: float) -> Inspection:
         settings: The URL and the namespace.
         within: Seconds for each of two rounds of questions.
     """
-    target, tried = settings.target, trial(settings.namespace)
+    target = settings.target
+    tried = trial(settings.namespace, is_cluster=target.kind == "cluster")
     if target.kind == "cluster":
         cluster = await cluster_facts(target, within=within, questions=(*QUESTIONS_OF_DOCTOR, *tried))
         found = [*cluster_findings.reachable(cluster), *cluster_findings.refused(cluster)]

@@ -143,21 +143,10 @@ class SlotMap:
         return None if place == _UNOWNED else self.primaries[place]
 
 
-def node_names(rows: object, asked_host: str) -> set[NodeName]:
-    """All nodes, replicas too, as the reply to ``CLUSTER SLOTS`` tells clients to name them.
-
-    Args:
-        rows: The reply.
-        asked_host: The host that replied: nodes without a name are there.
-
-    Raises:
-        ValueError: It is not a reply to ``CLUSTER SLOTS``.
-    """
-    try:
-        named = [_name(node, asked_host) for _, _, *nodes in cast("Sequence[Any]", rows) for node in nodes]
-    except (TypeError, ValueError, IndexError, AttributeError) as error:
-        raise ValueError("the reply to CLUSTER SLOTS is malformed") from error
-    return {name for name in named if name is not None}
+def all_names(rows: Sequence[Any], asked_host: str) -> set[NodeName]:
+    """The primaries and the replicas in a reply to ``CLUSTER SLOTS``; see `SlotMap.parse`."""
+    found = (_name(node, asked_host) for row in rows for node in row[2:])
+    return {name for name in found if name is not None}
 
 
 def _name(words: Sequence[Any], asked_host: str) -> NodeName | None:
