@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langcache_cli.caching._deployment.cluster.slots import SLOTS, NodeName, Redirect, SlotMap, slot_of
+from langcache_cli.caching._deployment.cluster.slots import (
+    SLOTS,
+    NodeName,
+    Redirect,
+    SlotMap,
+    all_names,
+    slot_of,
+)
 from langcache_cli.caching._errors import ServerReplyError
 
 A, B, C = (NodeName(f"10.0.0.{number}", 6379, f"id{number}") for number in (1, 2, 3))
@@ -114,6 +121,10 @@ def test_every_slot_has_the_owner_of_its_row():
 def test_a_node_is_where_the_row_says(named, host):
     slots = SlotMap.parse([[0, SLOTS - 1, named]], "asked")
     assert slots.primaries == (NodeName(host, 7000, "id"),)
+
+
+def test_all_nodes_are_named_replicas_too():
+    assert all_names(ROWS, "asked") == {A, B, C}
 
 
 def test_a_node_of_before_redis_4_has_no_id():
