@@ -26,6 +26,7 @@ def integration(*names: str) -> tuple[str, ...]:
 
 
 CORE_TESTS = integration(
+    "acl",
     "after_commit",
     "after_commit_failures",
     "after_sync_commit",
@@ -176,7 +177,7 @@ SERVER_TESTS = integration(
 SERVERS = {"redis": "redis-server", "valkey": "valkey-server"}
 """Servers beside the embedded Redis 6.2, by the name of their program."""
 
-ON_CLUSTER = {"LANGCACHE_TEST_TOPOLOGY": "cluster"}
+ON_CLUSTER = {"LANGCACHE_TEST_TOPOLOGY": "cluster", "LANGCACHE_TEST_ACL": "1"}
 
 AGAIN = ("-q", "-n", "auto", "--hypothesis-profile", "quick")
 """For tests that `tests` has run already, with all examples."""
@@ -212,7 +213,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def cluster(session: nox.Session) -> None:
-    """Run the tests of the core where what they share is a cluster of two nodes."""
+    """Run the tests of the core on a cluster of two nodes, as the smallest ACL user of the documents."""
     session.install("--editable", ".[test]")
     arguments = session.posargs or (*CLUSTER_TESTS, "tests/history/test_topologies.py")
     session.run("python", "-m", "pytest", *AGAIN, *arguments, env=ON_CLUSTER)

@@ -215,6 +215,9 @@ class _WordLadder(_Ladder):
 
     async def _hit(self) -> None:
         loads = self._loads
-        await self._word(next(self._ids), 0)
+        word_id = next(self._ids)
+        await self._word(word_id, 0)
         if self._loads != loads:  # only hits run meanwhile
+            keys = (self._word.key_for(word_id, 0),)
+            await self._cache.runtime().server.lookup(keys)  # raises the refusal, if that is why
             raise NotCachedError

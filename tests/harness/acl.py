@@ -4,13 +4,14 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from langcache_cli.caching._config.rights import Kind, setuser_line
+from langcache_cli.caching._config.rights import Kind, key_patterns, setuser_line
 from tests.harness.redis_server import RedisServer
 
 USER = "app"
 PASSWORD = "app-secret"
-OF_TESTS = {"one": ("~cache2:*", "~cache2@*"), "cluster": ("~cache2:*", "~cache2@*", "+command")}
-"""What tests need besides: a second namespace; `COMMAND` is a question of redis-py's cluster client."""
+OTHERS = tuple(pattern for namespace in ("cache2", "other") for pattern in key_patterns(namespace))
+OF_TESTS = {"one": OTHERS, "cluster": (*OTHERS, "+command")}
+"""What tests need besides: other namespaces; `COMMAND` is a question of redis-py's cluster client."""
 
 
 class Target(Protocol):
