@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from langcache_cli.caching import Cache
+from tests.harness.acl import as_smallest_user
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.redis_server import RedisServer
 from tests.integration.cache_support import Database, cache_at, leftover_tasks
@@ -109,7 +110,7 @@ def break_it(own_redis, fault_proxy) -> Callable[[str], Outage]:
 
 @pytest.fixture(scope="session")
 def _bare_cluster() -> Iterator[RedisCluster]:
-    with RedisCluster(3, 0, node_timeout=60_000) as cluster:
+    with as_smallest_user(RedisCluster, 3, 0, node_timeout=60_000) as cluster:
         yield cluster
 
 

@@ -5,7 +5,7 @@ import pytest
 from langcache_cli.caching import ServerReplyError
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._config.rights import COMMANDS, AclUser, setuser_line
-from langcache_cli.caching._protocol.script_refusals import name_missing_rights
+from langcache_cli.caching._protocol.results import name_missing_rights
 from langcache_cli.caching._protocol.scripts import STEPS, script
 
 APP = AclUser("app", "shop")

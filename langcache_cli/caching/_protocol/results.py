@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Sequence
+from typing import Any, Final
 
+from langcache_cli.caching._config.rights import rights_to
 from langcache_cli.caching._errors import CacheError, ServerReplyError
+
+_CALL: Final = re.compile(r"redis\.p?call\('([A-Z]+)'")
+_LINE: Final = re.compile(r"@user_script: ?(\d+)")
 
 
 def raise_errors(replies: list[Any]) -> list[Any]:
@@ -30,3 +36,21 @@ def raise_refusals(replies: list[Any]) -> list[Any]:
         if isinstance(reply, ServerReplyError):
             raise reply
     return replies
+
+
+def name_missing_rights(source: str, results: list[Any]) -> list[Any]:
+    """The results of a script; each refusal among them has got the rights to grant.
+
+    Redis before 7.2 does not name the command: the right is that of the line that it names, or those are of
+    all commands of the script.
+    """
+    for result in results:
+        if isinstance(result, ServerReplyError) and result.code == "NOPERM" and not result.rights:
+            result.rights = _rights(source.splitlines(), _LINE.findall(result.reply))
+    return results
+
+
+def _rights(lines: Sequence[str], places: Sequence[str]) -> tuple[str, ...]:
+    at_line = lines[int(places[-1]) - 1 : int(places[-1])] if places else []
+    called = _CALL.findall("\n".join(at_line)) or _CALL.findall("\n".join(lines))
+    return tuple(dict.fromkeys(right for command in called for right in rights_to(command)))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._errors import CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._protocol import header
-from langcache_cli.caching._protocol.script_refusals import name_missing_rights
+from langcache_cli.caching._protocol.results import name_missing_rights
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.connection import Argument
 
@@ -147,9 +147,7 @@ async def run_scripts(
             await again.run(unknown, by_source=unknown)
     results: list[Any] = []
     for (lua, run), reply in zip(portions, replies, strict=True):
-        of_run = reply if isinstance(reply, list) else [reply] * run.n_keys
-        name_missing_rights(lua.source, of_run)
-        results += of_run
+        results += name_missing_rights(lua.source, reply if isinstance(reply, list) else [reply] * run.n_keys)
     server.raise_if_not_serving(results)
     if len(steps) == 1:
         return [results]
