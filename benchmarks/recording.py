@@ -36,12 +36,17 @@ def machine() -> dict[str, str]:
     return {
         "cpu": _cpu(),
         "cores": str(os.cpu_count()),
-        "load": f"{os.getloadavg()[0]:.1f}",
+        "load": f"{load_average():.1f}",
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "redis-server": _server_version(),
         **{name: found for name in LIBRARIES if (found := _version(name))},
     }
+
+
+def load_average() -> float:
+    """The load average of the last minute."""
+    return os.getloadavg()[0]
 
 
 def document(found: Mapping[str, Any], about: Mapping[str, str], rounds: int) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import contextlib
+from collections.abc import Coroutine, Iterable
 from contextvars import Context
 from typing import Any, TypeVar
 
@@ -24,3 +25,15 @@ def own_task(
     task = loop.create_task(work, name=name, context=context)
     task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - asyncio does so in `gather`
     return task
+
+
+def close_left(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """End the coroutines of tasks that a closed event loop has left.
+
+    Otherwise the garbage collector does so, at any moment and in any thread, and runs their cleanup then.
+    """
+    for task in tasks:
+        work = task.get_coro()
+        if not task.done() and isinstance(work, Coroutine):
+            with contextlib.suppress(RuntimeError):  # its cleanup would wait, or needs the event loop
+                work.close()

@@ -8,6 +8,13 @@ from langcache_cli.caching._config.env_file import EnvFileSettings, file_values
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._config.settings import load_settings, misspelt_settings
+from langcache_cli.caching._deployment.cluster.slots import SLOTS, NodeName, all_names
+from langcache_cli.caching._deployment.sentinel.reply import (
+    Primary,
+    SentinelError,
+    ask_primary,
+    explain_refusal,
+)
 from langcache_cli.caching._front.default import default_warmers
 from langcache_cli.caching._front.warm import WarmCounts, warm
 from langcache_cli.caching._functions.warmer import Warmer
@@ -15,6 +22,7 @@ from langcache_cli.caching._keys.namespace import Namespace
 from langcache_cli.caching._keys.selection import Selection
 from langcache_cli.caching._protocol.pace import Pace
 from langcache_cli.caching._protocol.scanning import unlink
+from langcache_cli.caching._protocol.usability import problem_of, trial
 from langcache_cli.caching._statistics.counter_table import COUNTERS, CounterSpec
 from langcache_cli.caching._statistics.labels import OUTBOX, Label
 from langcache_cli.caching._statistics.latency_buckets import (
@@ -24,35 +32,46 @@ from langcache_cli.caching._statistics.latency_buckets import (
 )
 from langcache_cli.caching._statistics.report import CacheReport, Numbers, ServerReport, readable_bytes
 from langcache_cli.caching._wire.connection import RedisConnection, ask
+from langcache_cli.caching._wire.failures import unavailable
 from langcache_cli.caching._wire.handshake import connect
 
 __all__ = [
     "COUNTERS",
     "HISTOGRAM_ENDS_SECONDS",
     "OUTBOX",
+    "SLOTS",
     "CacheReport",
     "CounterSpec",
     "EnvFileSettings",
     "Label",
     "LatencyHistogram",
     "Namespace",
+    "NodeName",
     "Numbers",
     "Pace",
+    "Primary",
     "RedisAddress",
     "RedisConnection",
     "RedisTarget",
     "Selection",
+    "SentinelError",
     "ServerReport",
     "WarmCounts",
     "Warmer",
+    "all_names",
     "ask",
+    "ask_primary",
     "connect",
     "default_warmers",
+    "explain_refusal",
     "file_values",
     "latency_histogram",
     "load_settings",
     "misspelt_settings",
+    "problem_of",
     "readable_bytes",
+    "trial",
+    "unavailable",
     "unlink",
     "warm",
 ]

@@ -11,7 +11,7 @@ import typer
 
 from langcache_cli import __version__
 from langcache_cli.cli.arguments import global_options_first
-from langcache_cli.cli.commands import bench, check, clear, redis, stats, types, warm
+from langcache_cli.cli.commands import bench, check, clear, doctor, redis, stats, types, warm
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, Failure, explain
 from langcache_cli.cli.invocation import Invocation
@@ -36,6 +36,7 @@ app.command()(warm.warm)
 app.command()(clear.clear)
 app.command()(stats.stats)
 app.command()(check.check)
+app.command()(doctor.doctor)
 app.command()(bench.bench)
 app.add_typer(redis.app, name="redis")
 app.command()(types.types)

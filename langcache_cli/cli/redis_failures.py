@@ -133,6 +133,10 @@ _TLS_WORDS: Final = {
 _ENDED: Final = ("closed the connection", "Connection reset by peer")
 """What a connection ends with that the server did not like, before it has answered anything."""
 
+_CLUSTER_DOWN: Final = _Cause(
+    ExitCode.UNREACHABLE,
+    "A node of the cluster is away, or slots have none; redis-cli --cluster check shows which.",
+)
 _LOCAL: Final = ("localhost:", "127.", "[::1]:")
 _ELSEWHERE: Final = _Cause(ExitCode.UNREACHABLE, "Check REDIS_URL, and that its server runs.")
 _NO_SOCKET: Final = _Cause(ExitCode.UNREACHABLE, "Check the path in REDIS_URL, and that its server runs.")
@@ -141,6 +145,8 @@ _NO_SOCKET: Final = _Cause(ExitCode.UNREACHABLE, "Check the path in REDIS_URL, a
 def cause_of(error: BaseException) -> _Cause | None:
     """How to show that a server cannot be used; None if its own message and the usual hint say it."""
     target = str(getattr(error, "target", ""))
+    if "the cluster is down" in str(error):
+        return _CLUSTER_DOWN
     for behind in _chain(error):
         if cause := _of_one(behind, target):
             return cause

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from langcache_cli.caching import Cache, CacheError
+from langcache_cli.operations.diagnosis.inspection import Inspection, inspect_fleet
 
 if TYPE_CHECKING:
     from langcache_cli.vocabulary import Database
@@ -22,12 +25,14 @@ class CheckResult:
         detail: What was found, or what is wrong.
         seconds: How long it took.
         error: None when it passed.
+        hint: What to type next, if it did not; empty if the explanation of ``error`` says it.
     """
 
     name: str
     detail: str
     seconds: float
     error: Exception | None = None
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,20 @@ class CheckReport:
     """All checks, in the order in which they ran."""
 
     results: tuple[CheckResult, ...]
+    fleet: Inspection
+    """The nodes of a cluster, or the primary and the sentinels; empty for a single server."""
+
+    @property
+    def worst(self) -> CheckResult | None:
+        """The failure that decides the exit code; None if all passed.
+
+        One that names the node at fault says more than the error that the cache ended with.
+        """
+        return min(
+            self.failures,
+            key=lambda result: (isinstance(result.error, CheckFailedError), not result.hint),
+            default=None,
+        )
 
     @property
     def failures(self) -> tuple[CheckResult, ...]:
@@ -55,14 +74,33 @@ async def check(cache: Cache, database: Database | None, *, roundtrip: bool) -> 
         roundtrip: Also store, read and remove an entry, as a cached function does. Left out when Redis
             does not answer.
     """
-    results = [await _run("redis", lambda: _usable(cache))]
+    target, started = cache.settings.target, time.perf_counter()
+    usable, fleet = await asyncio.gather(
+        _run("redis", lambda: _usable(cache)),
+        inspect_fleet(target, within=cache.settings.operation_timeout),
+    )
+    results = [usable]
+    if fleet.nodes:
+        results.append(_of_fleet(target.kind, fleet, time.perf_counter() - started))
     if roundtrip and results[0].error is None:
         results.append(await _run("round trip", lambda: _roundtrip(cache)))
     if database is not None:
         from langcache_cli.vocabulary import DatabaseError  # noqa: PLC0415 - SQLAlchemy takes as long as all else
 
         results.append(await _run("database", lambda: _words(database), DatabaseError))
-    return CheckReport(tuple(results))
+    return CheckReport(tuple(results), fleet)
+
+
+def _of_fleet(kind: str, fleet: Inspection, seconds: float) -> CheckResult:
+    """One result for all nodes; its error is that of the worst finding. A warning is named, and no error."""
+    errors, warnings = fleet.of("error"), fleet.of("warning")
+    detail = "; ".join(finding.found for finding in (*errors, *warnings))
+    if not errors:
+        roles = Counter(node.role for node in fleet.nodes)
+        counts = ", ".join(f"{role} {count}" for role, count in roles.items())
+        return CheckResult(kind, f"{counts}; {detail}" if detail else counts, seconds)
+    worst = next((finding for finding in errors if finding.error is not None), errors[0])
+    return CheckResult(kind, detail, seconds, worst.error or CheckFailedError(detail), worst.mend)
 
 
 async def _run(

@@ -21,16 +21,25 @@ async def open_cache(settings: CacheSettings) -> AsyncIterator[Cache]:
     Raises:
         ConfigurationError: The cache is switched off.
     """
-    if not settings.redis_enabled:
-        raise ConfigurationError(
-            "REDIS_ENABLED is false: the application uses no cache; set it to true", variable="REDIS_ENABLED"
-        )
+    require_enabled(settings)
     async with Cache(settings, publish_statistics=False, defer_invalidations=False) as cache:
         before = set_default_cache(cache)
         try:
             yield cache
         finally:
             set_default_cache(before)
+
+
+def require_enabled(settings: CacheSettings) -> None:
+    """Refuse to look at a cache that the application does not use.
+
+    Raises:
+        ConfigurationError: The cache is switched off.
+    """
+    if not settings.redis_enabled:
+        raise ConfigurationError(
+            "REDIS_ENABLED is false: the application uses no cache; set it to true", variable="REDIS_ENABLED"
+        )
 
 
 async def require_answer(cache: Cache) -> None:

@@ -132,3 +132,14 @@ def test_a_server_without_a_password_is_not_one_with_another(own_redis, call):
     assert start.code == status.code == 77
     assert "has no password" in start.stderr
     assert "no password set" in complaint(status)
+
+
+@pytest.mark.parametrize("command", ["check", "stats"])
+def test_a_cluster_that_is_down_is_no_wrong_url(own_redis, call, command):
+    server = own_redis(config=["cluster-enabled yes"])
+    server.command("CLUSTER", "ADDSLOTS", *range(16383))
+    eventually(lambda: b"cluster_state:fail" in server.command("CLUSTER", "INFO"))
+    ended = call(command, env={"REDIS_URL": f"redis+cluster://{LOCALHOST}:{server.port}"})
+    assert ended.code == 69
+    assert "CLUSTERDOWN" in complaint(ended)
+    assert "redis-cli --cluster check" in ended.stderr.splitlines()[-1]

@@ -90,7 +90,7 @@ def encrypted_cluster(authority: Authority) -> Iterator[str]:
         context = authority.server("127.0.0.1")
         ports = [stack.enter_context(tls_front(node.port, context)) for node in cluster.nodes]
         for node, port in zip(cluster.nodes, ports, strict=True):
-            node.configure(f"cluster-announce-port {port}")
+            node.config.append(f"cluster-announce-port {port}")
             node.restart()
         eventually(
             lambda: all(
@@ -111,12 +111,13 @@ def cluster_url(authority) -> Iterator[str]:
     "words",
     [
         ("check", "--roundtrip"),
+        ("check", "--json"),
         ("warm", "--sample"),
         ("stats",),
         ("clear", "--type", "vocabulary", "--yes"),
         ("bench", "--sample", "--duration", "0.05", "--repeat", "2"),
     ],
-    ids=lambda words: words[0],
+    ids=" ".join,
 )
 def test_commands_work_on_a_cluster_with_tls(words, cluster_url):
     ended = run_cli(*words, env={"REDIS_URL": cluster_url})

@@ -188,8 +188,8 @@ class FaultProxy:
         await asyncio.gather(*chosen.values(), return_exceptions=True)
 
     async def _heal(self) -> None:
+        self._set_faults(Faults())  # first: while the others are cut, no further connection loses bytes
         await self._cut([connection for connection in self._open if connection.lost_bytes])
-        self._set_faults(Faults())
         await self._listen()
 
     def reply_bytes_used(self, count: int) -> bool:

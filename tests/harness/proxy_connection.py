@@ -128,6 +128,8 @@ class _Pump:
         self._traffic = connection.traffic(is_reply=is_reply)
         self._loop = asyncio.get_running_loop()
         self._chunks: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(CHUNKS_IN_FLIGHT)
+        self._has_hole = False
+        """True once bytes were lost: nothing after them is delivered, as it would be taken for them."""
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as halves:
@@ -155,7 +157,7 @@ class _Pump:
 
     def _swallow(self, data: bytes) -> None:
         """A server's end stays unseen; a client that gives up takes the connection behind it along."""
-        self._connection.lost_bytes = True
+        self._has_hole = self._connection.lost_bytes = True
         if data == END and not self._is_reply:
             raise _Ended
 
@@ -193,7 +195,7 @@ class _Pump:
 
     def _swallows(self) -> bool:
         faults = self._connection.faults
-        return faults.swallow_replies if self._is_reply else faults.swallow_requests
+        return self._has_hole or (faults.swallow_replies if self._is_reply else faults.swallow_requests)
 
 
 def _ready(connection: socket.socket) -> socket.socket:

@@ -9,10 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
-
-import psutil
 
 from tests.harness.cluster_node import (
     SLOTS,
@@ -27,6 +24,7 @@ from tests.harness.cluster_node import (
     slot_rows,
     write_once,
 )
+from tests.harness.formed_servers import FormedServers, can_answer
 from tests.harness.polling import eventually
 from tests.harness.ports import LOCALHOST
 from tests.harness.proxy import FaultProxy
@@ -42,7 +40,7 @@ LOST_ANSWER_MS = 20
 FAILOVER_SECONDS = 6.0
 
 
-class RedisCluster:
+class RedisCluster(FormedServers):
     """Nodes are `RedisServer`s: the first ones own the slots at first, the others are their replicas.
 
     `node_timeout` is in milliseconds: a primary that is silent for so long is replaced by its replica.
@@ -82,7 +80,7 @@ class RedisCluster:
     @property
     def running(self) -> list[RedisServer]:
         """The nodes that can answer: neither killed nor stopped."""
-        return [node for node in self.nodes if node.running and not _stopped(node)]
+        return [node for node in self.nodes if can_answer(node)]
 
     @property
     def primaries(self) -> list[RedisServer]:
@@ -156,22 +154,6 @@ class RedisCluster:
             write_once(node)  # a replica is listed once its offset is not 0: else after ten seconds
         self.settle()
         return self
-
-    def kill(self, node: RedisServer) -> None:
-        """End a node at once (SIGKILL)."""
-        node.kill()
-
-    def stop(self, node: RedisServer) -> None:
-        """Hang a node (SIGSTOP): the system still accepts connections, nothing is answered."""
-        node.pause()
-
-    def cont(self, node: RedisServer) -> None:
-        """Let a stopped node go on (SIGCONT)."""
-        node.resume()
-
-    def start(self, node: RedisServer) -> None:
-        """Start a killed node again: with its place in the cluster, without its data."""
-        node.start()
 
     def failover(self, node: RedisServer) -> RedisServer:
         """Have a replica of this primary take its place in good order; returns the new primary."""
@@ -256,18 +238,6 @@ class RedisCluster:
             for node in self.nodes:
                 all_of_them.callback(node.close)
 
-    def __enter__(self) -> Self:
-        try:
-            return self.form()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     # -- how --
 
     def _meet(self) -> None:
@@ -320,7 +290,3 @@ def _move_keys(giving: RespConnection, slot: int, to: RedisServer, pause: Callab
         moved += 1
         pause()
     return moved
-
-
-def _stopped(node: RedisServer) -> bool:
-    return psutil.Process(node.pid).status() == psutil.STATUS_STOPPED

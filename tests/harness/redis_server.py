@@ -66,7 +66,7 @@ class RedisServer:
             "appendonly": "yes" if appendonly else None,
         }
         self._primary = replicaof
-        self._extra_lines = tuple(config)
+        self.config = [*config]
         self._cluster_bus = cluster_bus
         self._keep_config = keep_config
         self._port = ReservedPort(bus=cluster_bus)
@@ -172,10 +172,6 @@ class RedisServer:
         """Let it go on (SIGCONT): what was sent meanwhile is answered now."""
         psutil.Process(self.pid).resume()
 
-    def configure(self, *lines: str) -> None:
-        """Add lines to redis.conf, for the next start."""
-        self._extra_lines = (*self._extra_lines, *lines)
-
     def restart(self, *, keep_data: bool = True) -> None:
         """Stop, unless that has happened, and start on the same port, with the data it had or with none."""
         snapshot = self.directory / "dump.rdb"
@@ -254,7 +250,7 @@ class RedisServer:
             if self._primary.password is not None:
                 yield f"masterauth {_quoted(self._primary.password)}"
         yield from (f"{name} {value}" for name, value in self._settings.items() if value is not None)
-        yield from self._extra_lines
+        yield from self.config
 
     def _answers(self) -> bool:
         """Its own log says it listens, so the answer to PING is not another server's that took the port."""

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
-import psutil
-
+from tests.harness.formed_servers import FormedServers, can_answer
 from tests.harness.polling import eventually
 from tests.harness.ports import LOCALHOST
 from tests.harness.redis_server import RedisServer
@@ -50,7 +48,7 @@ class Sentinel(RedisServer):
         yield f"sentinel parallel-syncs {SERVICE} 2"
 
 
-class SentinelSet:
+class SentinelSet(FormedServers):
     """`nodes` are the Redis servers, `sentinels` the sentinels; the passwords of both differ.
 
     `down_after` is in milliseconds: a primary that is silent for so long is replaced. `binary` is a server
@@ -85,7 +83,7 @@ class SentinelSet:
     @property
     def running_sentinels(self) -> list[Sentinel]:
         """The sentinels that can answer: neither killed nor stopped."""
-        return [sentinel for sentinel in self.sentinels if _can_answer(sentinel)]
+        return [sentinel for sentinel in self.sentinels if can_answer(sentinel)]
 
     def primary(self) -> RedisServer:
         """The primary that the sentinels name; of those that do not agree, the one that knows the latest."""
@@ -109,22 +107,6 @@ class SentinelSet:
             list(threads.map(RedisServer.start, self.sentinels))
         self.settle()
         return self
-
-    def kill(self, node: RedisServer) -> None:
-        """End a server or a sentinel at once (SIGKILL)."""
-        node.kill()
-
-    def stop(self, node: RedisServer) -> None:
-        """Hang a server or a sentinel (SIGSTOP)."""
-        node.pause()
-
-    def cont(self, node: RedisServer) -> None:
-        """Let one that was stopped go on (SIGCONT)."""
-        node.resume()
-
-    def start(self, node: RedisServer) -> None:
-        """Start one that was killed again. It has the role it had, and no data."""
-        node.start()
 
     def failover(self) -> RedisServer:
         """Have the sentinels replace the primary; returns the new one, once all of them name it."""
@@ -173,18 +155,6 @@ class SentinelSet:
             for server in (*self.nodes, *self.sentinels):
                 all_of_them.callback(server.close)
 
-    def __enter__(self) -> Self:
-        try:
-            return self.form()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     # -- how --
 
     def _is_as_formed(self) -> bool:
@@ -198,13 +168,13 @@ class SentinelSet:
         if len({(view["port"], view["config-epoch"]) for view in views}) != 1:
             return False
         primary = self._by_port(int(views[0]["port"]))
-        return _can_answer(primary) and role(primary) == b"master"
+        return can_answer(primary) and role(primary) == b"master"
 
     def _is_settled(self) -> bool:
         if not self._is_agreed():
             return False
         primary = self.primary()
-        replicas = [node for node in self.nodes if node is not primary and _can_answer(node)]
+        replicas = [node for node in self.nodes if node is not primary and can_answer(node)]
         if not all(_is_linked(node, primary) for node in replicas):
             return False
         return all(
@@ -217,10 +187,6 @@ class SentinelSet:
 
     def _by_port(self, port: int) -> RedisServer:
         return next(node for node in self.nodes if node.port == port)
-
-
-def _can_answer(server: RedisServer) -> bool:
-    return server.running and psutil.Process(server.pid).status() != psutil.STATUS_STOPPED
 
 
 def _drop_clients(server: RedisServer) -> None:

@@ -73,7 +73,8 @@ class Writer:
         """A change that was invalidated; one whose invalidation was cancelled after it had begun, too."""
         kept = change.way == "key" and change.key in self._work.cache._context.outbox.waiting()
         if done or kept:
-            if self._work.cache.pending_invalidations:
+            # Redis itself has confirmed a bare DEL, of which the outbox knows nothing
+            if self._work.cache.pending_invalidations and not change.way.startswith("bare"):
                 self._work.journal.promised(change.subject, version, change.way)
                 self._undelivered.append((change.subject, version, change.way))
             else:

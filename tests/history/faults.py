@@ -142,12 +142,18 @@ class Faults:
     def delay(self) -> None:
         """Requests and replies are late."""
         with self._healed():
-            self._proxy.delay(self._chance.choice((0.005, 0.05, 0.2, 0.6)))
+            self._proxy.delay(self._late((0.005, 0.05, 0.2, 0.6)))
 
     def delay_requests(self) -> None:
         """Requests take effect after their callers have given up."""
         with self._healed():
-            self._proxy.delay(self._chance.choice((0.3, 1.0)), direction="requests")
+            self._proxy.delay(self._late((0.3, 1.0)), direction="requests")
+
+    def _late(self, choices: Sequence[float]) -> float:
+        """How late everything is, in seconds: what is under way at the end of the fault, too."""
+        seconds = self._chance.choice(choices)
+        self._fault.late_ns = round(seconds * 1e9)
+        return seconds
 
     def slow(self) -> None:
         """Replies of one server are late by less than matters to a lease: those of others come first."""

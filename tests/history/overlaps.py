@@ -153,7 +153,7 @@ class FaultSpans:
 
 
 def _end(fault: Fault) -> int:
-    return fault.ended + round(GRACE_SECONDS * SECOND)
+    return fault.ended + fault.late_ns + round(GRACE_SECONDS * SECOND)
 
 
 def overlaps(history: History) -> Iterator[tuple[Subject, FunctionRun, FunctionRun, str | None]]:

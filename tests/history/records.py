@@ -87,12 +87,14 @@ class Fault:
         processes: The workers it concerns; None for all.
         began: Before it.
         ended: After it; `NEVER` while it lasts.
+        late_ns: How much later arrives what was sent while it lasted.
     """
 
     name: str
     processes: frozenset[int] | None
     began: int
     ended: int
+    late_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,6 +212,7 @@ class Run:
         """
         seconds = time.monotonic() - self._started
         self._fleet.end()
+        (self._folder / "faults").write_text("".join(f"{fault}\n" for fault in self._faults.history))
         return self.judge(seconds)
 
     def judge(self, seconds: float = 0.0) -> Outcome:

@@ -1,5 +1,7 @@
 """The rule for overlapping runs finds what it is there to find, in histories written by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.history.journal import History, Journal
@@ -143,6 +145,15 @@ def test_a_fault_explains_it_if_it_can_end_a_lease_of_one_of_the_two(name, proce
     assert explained(*FIRST, *SECOND_RUN, faults=(Fault(name, processes, 110 * MS, 120 * MS),)) == [
         explanation
     ]
+
+
+def test_what_was_late_takes_effect_after_the_end_of_the_fault():
+    delayed = Fault("delay requests", frozenset({1}), 5 * MS, 25 * MS, late_ns=1000 * MS)
+    sent = ("1 asks 7 10 key", "1 ended 7 20")
+    first, second = ("0 runs 1 990 1000", "0 ended 1 1200"), ("2 runs 1 1040 1050", "2 ended 1 1250")
+    assert explained(*first, *second, *sent, faults=(delayed,)) == ["taken away"]
+    at_once = replace(delayed, late_ns=0)
+    assert explained(*first, *second, *sent, faults=(at_once,)) == [None]
 
 
 def test_a_fault_has_an_effect_for_a_while():

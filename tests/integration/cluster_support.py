@@ -1,17 +1,51 @@
 """What the tests share in which nodes of a cluster go away or come back."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
+from typing import Any
 
-from langcache_cli.caching import Cache
+from langcache_cli.caching import Cache, cached_many
 from langcache_cli.caching._deployment.cluster.slots import slot_of
+from langcache_cli.caching._wire.budget import Budget
 from tests.harness.polling import eventually
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.redis_server import RedisServer
 from tests.integration.cache_support import Database
 
 REPLACED_SECONDS = 20.0
+
+ITEMS = list(range(24))
+"""Enough for some on each node."""
+
+
+class Words:
+    """A function for one item and one for many, of which the calls are kept."""
+
+    def __init__(self, cache: Cache, **options: Any) -> None:
+        self.calls: list[list[int]] = []
+
+        @cache.cached(key_prefix="vocabulary", **options)
+        async def one(item: int) -> int:
+            return item
+
+        @cached_many(one, each="items")
+        async def many(items: Sequence[int]) -> list[int]:
+            self.calls.append(sorted(items))
+            return [100 + item for item in items]
+
+        self.cache, self.one, self.many = cache, one, many
+
+    def keys(self) -> list[str]:
+        return [self.one.key_for(item) for item in ITEMS]
+
+    def on(self, cluster: RedisCluster, node: RedisServer) -> list[int]:
+        return [item for item in ITEMS if cluster.node_of(self.one.key_for(item)) is node]
+
+    def concerned_by(self, cluster: RedisCluster, node: RedisServer) -> list[int]:
+        """Those with a key or a tag on a node."""
+        names = {item: self.one.spec.key_and_tags("cache", item) for item in ITEMS}
+        return [item for item in ITEMS if any(cluster.node_of(name) is node for name in names[item])]
 
 
 def items_on(cluster: RedisCluster, database: Database, node: RedisServer) -> Iterator[int]:
@@ -45,3 +79,17 @@ def counted(cache: Cache, name: str) -> list[int]:
     amounts: list[int] = []
     cache.events.subscribe(lambda event: amounts.append(event.amount) if event.name == name else None)
     return amounts
+
+
+def away_after_look_up(cache: Cache, cluster: RedisCluster, node: RedisServer) -> None:
+    """The next look-up of many items has all answers; then a node is killed."""
+    store = cache.runtime().store
+    values_of = store.values_of
+
+    async def and_then_kill(keys: Sequence[str], budget: Budget) -> Any:
+        store.values_of = values_of  # type: ignore[method-assign]
+        found = await values_of(keys, budget)
+        cluster.kill(node)
+        return found
+
+    store.values_of = and_then_kill  # type: ignore[method-assign]

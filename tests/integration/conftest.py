@@ -10,11 +10,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from langcache_cli.caching import Cache
+from langcache_cli.caching._protocol.lease import Lease, new_lease
 from tests.harness.acl import as_smallest_user
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.redis_server import RedisServer
 from tests.integration.cache_support import Database, cache_at, leftover_tasks
+from tests.integration.one_key import OneKey
 from tests.integration.outage import Outage
+from tests.integration.protocol_cases import KEY
 
 Program = Callable[[Cache], Awaitable[Any]]
 
@@ -52,6 +55,18 @@ def cache(open_cache: Callable[..., Cache]) -> Cache:
 def one_cache(open_cache: Callable[..., Cache], one_redis: RedisServer) -> Cache:
     """A cache in a single server, whatever the topology: its commands can be counted there."""
     return open_cache(one_redis.url)
+
+
+@pytest.fixture
+async def store(cache: Cache) -> OneKey:
+    """The steps of the protocol, on one key."""
+    return OneKey(cache.runtime().store)
+
+
+@pytest.fixture
+def lease() -> Lease:
+    """A lease of that key, not taken yet."""
+    return new_lease(KEY)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -34,7 +34,8 @@ def test_a_loop_that_is_closed_by_hand_while_a_witness_is_asked_prints_nothing(r
     file = tmp_path / "program.py"
     file.write_text(MODULE + CLOSED_WHILE_NODES_ARE_DOUBTED)
     done = run_python(file, redis_cluster.url)
-    assert (done.returncode, [line for line in complaints(done.stderr) if is_of_ours(line)]) == (0, [])
+    found = [line for line in complaints(done.stderr) if is_of_ours(line)]
+    assert (done.returncode, found) == (0, []), done.stderr
 
 
 def is_of_ours(complaint: str) -> bool:

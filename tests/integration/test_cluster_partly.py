@@ -8,39 +8,14 @@ import pytest
 from langcache_cli.caching import MISSING, Cache, CacheUnavailableError, cached_many
 from langcache_cli.caching._front.warm import WarmCounts, warm
 from tests.harness.polling import aeventually
-from tests.integration.cluster_support import counted
+from tests.integration.cluster_support import ITEMS, Words, away_after_look_up, counted
 
 QUICK = {"operation_timeout": 0.5}
-ITEMS = list(range(24))
 
 
 @pytest.fixture
 def cache(open_cache, bare_cluster) -> Cache:
     return open_cache(bare_cluster.url, **QUICK)
-
-
-class Words:
-    """A function for one item and one for many, of which the calls are kept."""
-
-    def __init__(self, cache: Cache, **options) -> None:
-        self.calls: list[list[int]] = []
-
-        @cache.cached(key_prefix="vocabulary", **options)
-        async def one(item: int) -> int:
-            return item
-
-        @cached_many(one, each="items")
-        async def many(items: Sequence[int]) -> list[int]:
-            self.calls.append(sorted(items))
-            return [100 + item for item in items]
-
-        self.cache, self.one, self.many = cache, one, many
-
-    def keys(self) -> list[str]:
-        return [self.one.key_for(item) for item in ITEMS]
-
-    def on(self, cluster, node) -> list[int]:
-        return [item for item in ITEMS if cluster.node_of(self.one.key_for(item)) is node]
 
 
 def go_away(cluster, node, how) -> None:
@@ -99,18 +74,9 @@ async def test_a_node_that_goes_away_between_look_up_and_lease_leaves_the_others
     node = bare_cluster.primaries[0]
     away = words.on(bare_cluster, node)
     await cache.ping()
-    store = cache.runtime().store
-    values_of = store.values_of
-
-    async def and_then_stop(keys, budget):
-        found = await values_of(keys, budget)
-        bare_cluster.kill(node)
-        return found
-
-    store.values_of = and_then_stop
+    away_after_look_up(cache, bare_cluster, node)
     unstored = counted(cache, "bypassed")
     assert await words.many(ITEMS) == [100 + item for item in ITEMS]
-    store.values_of = values_of
     assert words.calls == [ITEMS]
     assert sum(unstored) == len(away)
     assert await words.many(ITEMS) == [100 + item for item in ITEMS]
@@ -136,17 +102,8 @@ async def test_of_items_that_are_absent_those_with_a_tag_that_is_away_are_not_st
     names = {item: words.one.spec.key_and_tags("cache", item) for item in ITEMS}
     away = [item for item in ITEMS if any(bare_cluster.node_of(name) is node for name in names[item])]
     await words.one(away[0])
-    store = cache.runtime().store
-    values_of = store.values_of
-
-    async def and_then_stop(keys, budget):
-        found = await values_of(keys, budget)
-        bare_cluster.kill(node)
-        return found
-
-    store.values_of = and_then_stop
+    away_after_look_up(cache, bare_cluster, node)
     assert await words.many(ITEMS[::-1]) == [100 + item if item != away[0] else item for item in ITEMS[::-1]]
-    store.values_of = values_of
     assert await words.many(ITEMS) == [100 + item for item in ITEMS]
     assert words.calls == [[item for item in ITEMS if item != away[0]], away]
 

@@ -6,7 +6,7 @@ import pytest
 
 from langcache_cli.caching import Cache
 from langcache_cli.caching._protocol.entry import Placeholder, parse
-from langcache_cli.caching._protocol.lease import Lease, new_lease
+from langcache_cli.caching._protocol.lease import new_lease
 from langcache_cli.caching._protocol.store import REJECTED_BYTES
 from tests.harness.polling import aeventually
 from tests.harness.redis_server import RedisServer
@@ -21,17 +21,6 @@ from tests.integration.protocol_cases import (
     found,
     stored_entry,
 )
-
-
-@pytest.fixture
-async def store(cache: Cache) -> OneKey:
-    return OneKey(cache.runtime().store)
-
-
-@pytest.fixture
-def lease() -> Lease:
-    return new_lease(KEY)
-
 
 # -- acquire --
 

@@ -2,10 +2,9 @@
 
 import pytest
 
-from langcache_cli.caching import Cache
 from langcache_cli.caching._clock import new_id, now_ms
 from langcache_cli.caching._protocol.entry import Placeholder
-from langcache_cli.caching._protocol.lease import Lease, new_lease
+from langcache_cli.caching._protocol.lease import new_lease
 from langcache_cli.caching._protocol.store import Store
 from tests.harness.polling import aeventually
 from tests.integration.one_key import OneKey
@@ -19,17 +18,6 @@ from tests.integration.protocol_cases import (
     found,
     stored_entry,
 )
-
-
-@pytest.fixture
-async def store(cache: Cache) -> OneKey:
-    return OneKey(cache.runtime().store)
-
-
-@pytest.fixture
-def lease() -> Lease:
-    return new_lease(KEY)
-
 
 # -- withdraw --
 

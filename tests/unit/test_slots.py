@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langcache_cli.caching._deployment.cluster.slots import SLOTS, NodeName, Redirect, SlotMap, slot_of
+from langcache_cli.caching._deployment.cluster.slots import (
+    SLOTS,
+    NodeName,
+    Redirect,
+    SlotMap,
+    all_names,
+    slot_of,
+)
 from langcache_cli.caching._errors import ServerReplyError
 
 A, B, C = (NodeName(f"10.0.0.{number}", 6379, f"id{number}") for number in (1, 2, 3))
@@ -96,7 +103,6 @@ def test_every_slot_has_the_owner_of_its_row():
     slots = SlotMap.parse(ROWS, "asked")
     assert slots.primaries == (A, C)
     assert [slots.owner(slot) for slot in (0, 5460, 5461, SLOTS - 1)] == [A, A, C, C]
-    assert (slots.replicas_of(A), slots.replicas_of(C)) == ((B,), ())
 
 
 @pytest.mark.parametrize(
@@ -117,16 +123,19 @@ def test_a_node_is_where_the_row_says(named, host):
     assert slots.primaries == (NodeName(host, 7000, "id"),)
 
 
+def test_all_nodes_are_named_replicas_too():
+    assert all_names(ROWS, "asked") == {A, B, C}
+
+
 def test_a_node_of_before_redis_4_has_no_id():
     assert SlotMap.parse([[1, 1, [b"10.0.0.9", 7000]]], "asked").owner(1) == NodeName("10.0.0.9", 7000, "")
 
 
-def test_a_primary_without_an_address_owns_nothing_and_such_a_replica_is_left_out():
+def test_a_primary_without_an_address_owns_nothing_and_such_a_replica_does_not_matter():
     unknown = [b"?", 7000, b"id", []]
     slots = SlotMap.parse([[0, 10, unknown, words(B)], [11, 20, words(A), unknown, words(C)]], "asked")
     assert slots.primaries == (A,)
     assert (slots.owner(0), slots.owner(11), slots.owner(21)) == (None, A, None)
-    assert slots.replicas_of(A) == (C,)
 
 
 def test_a_cluster_without_slots_has_an_empty_map():
@@ -169,47 +178,3 @@ def test_a_map_of_one_slot_rows_names_each_node_once():
     slots = SlotMap.parse(rows, "asked")
     assert slots.primaries == (A, B, C)
     assert all(slots.owner(slot) == (A, B, C)[slot % 3] for slot in range(SLOTS))
-
-
-# -- patches --
-
-
-def test_a_patch_changes_one_slot_of_a_new_map():
-    slots = SlotMap.parse(ROWS, "asked")
-    patched = slots.patched(7, C)
-    assert (slots.owner(7), patched.owner(7)) == (A, C)
-    assert [slot for slot in range(SLOTS) if slots.owner(slot) != patched.owner(slot)] == [7]
-    assert patched.patched(7, A) == slots
-
-
-def test_a_patch_may_name_a_node_that_the_map_does_not_have():
-    new = NodeName("10.0.0.9", 7000)
-    patched = SlotMap.parse(ROWS, "asked").patched(7, new)
-    assert patched.primaries == (A, C, new)
-    assert patched.replicas_of(A) == (B,)
-    assert patched.owner(7) == new
-
-
-@pytest.mark.parametrize("node", [A, B, C])
-def test_a_patch_by_address_keeps_the_id_that_the_map_knows(node):
-    assert SlotMap.parse(ROWS, "asked").patched(7, NodeName(node.host, node.port)).owner(7) == node
-
-
-def test_a_primary_that_lost_its_last_slot_is_gone():
-    slots = SlotMap.parse([row(0, 0, A), row(1, 9, C)], "asked")
-    assert slots.patched(0, C).primaries == (C,)
-    assert slots.patched(0, C).owner(0) == C
-
-
-def test_a_patch_gives_an_unowned_slot_an_owner():
-    assert SlotMap.parse([row(0, 0, A)], "asked").patched(9, A).owner(9) == A
-
-
-@given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from([A, B, C]))))
-def test_patches_add_up_to_the_map_that_a_reply_would_give(moves):
-    owners = [A if slot < 10 else C for slot in range(31)]
-    slots = SlotMap.parse([row(slot, slot, owner) for slot, owner in enumerate(owners)], "asked")
-    for slot, node in moves:
-        owners[slot] = node
-        slots = slots.patched(slot, node)
-    assert slots == SlotMap.parse([row(slot, slot, owner) for slot, owner in enumerate(owners)], "asked")

@@ -1,6 +1,6 @@
 """The rights of the smallest ACL users that the cache works with, and which of them an error reply lacks.
 
-The documents show the three lines; `tests/docs/test_acl_lines.py` compares.
+The documents show the three lines; `tests/docs/test_redis_blocks.py` compares.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SENTINEL: Final = (
 _CHANNELS: Final = ("&+switch-master",)
 
 COMMANDS: Final[dict[Kind, tuple[str, ...]]] = {
-    "one": ("+mget", "+select", *_DATA.split()),
+    "one": ("+mget", "+select", "+role", *_DATA.split()),
     "cluster": (*_DATA.split(), *_CLUSTER.split()),
     "sentinel": (*_SENTINEL.split(),),
 }

@@ -31,7 +31,12 @@ def new_server(
     """
     if route.is_cluster:
         return Cluster(
-            route.target, timeout=timeout, connect=route.connect, on_connect=on_connect, on_moved=on_moved
+            route.target,
+            timeout=timeout,
+            connect=route.connect,
+            on_connect=on_connect,
+            on_moved=on_moved,
+            outages=outages,
         )
     return OneServer(
         route.target.server, timeout=timeout, connect=route.connect, on_connect=on_connect, outages=outages

@@ -97,7 +97,10 @@ class Reports:
                     raise reply
             reports.append(server_report(info, database_keys=keys))
             problems.append(problem_of(info, replies, is_cluster=server.is_cluster))
-        return combined(reports), next(filter(None, problems), None)
+        problem = next(filter(None, problems), None)
+        if server.is_cluster and isinstance(problem, ServerReplyError) and problem.code == "CLUSTERDOWN":
+            problem = server.unavailable(f"the cluster is down: {problem}")
+        return combined(reports), problem
 
     async def stats(self) -> CacheStats:
         """See `Cache.stats`."""

@@ -15,12 +15,16 @@ from langcache_cli.caching._invalidation.waiting import Waiting
 from langcache_cli.caching._keys.selection import Invalidation, Selection
 from langcache_cli.caching._protocol.scanning import sweep
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
+from langcache_cli.caching._wire.budget import Budget
 
 FIRST_RETRY_SECONDS = 0.05
 LAST_RETRY_SECONDS = 1.0
 """The same pauses as between the probes of the breaker, which each attempt triggers."""
 
 KEYS_PER_COMMAND = 500
+
+MEETING_SHARE = 1 / 3
+"""Of the time for one delivery to a cluster: so long it may wait for connections to nodes that were lost."""
 
 
 class Delivery:
@@ -104,16 +108,21 @@ class Delivery:
         if self._timer is not None:
             self._timer.cancel()
 
-    async def now(self) -> None:
+    async def now(self, *, within: float | None = None) -> None:
         """Send everything now.
+
+        Args:
+            within: How many seconds a node that does not answer may take in all; one that answers takes as
+                long as there is something for it. None lets each command take the server's own time.
 
         Raises:
             CacheError: Redis did not confirm all of it.
         """
+        started = self._server.clock.time()
         problem: CacheError | None = None
         if self._is_cut_off:
             try:
-                await self._meet_next_server()
+                await self._meet_next_server(within)
             except CacheError as error:
                 if not self._server.is_cluster:
                     raise
@@ -123,18 +132,25 @@ class Delivery:
         for item in waiting:
             if isinstance(item, str):
                 of_node[self._server.source_of(item)].append(item)
-        for found in await asyncio.gather(*[self._send(keys, waiting) for keys in of_node.values()]):
+        left = None if within is None else within - (self._server.clock.time() - started)
+        work = [self._send(keys, waiting, left) for keys in of_node.values()]
+        if self._server.is_cluster:  # a node that hangs delays nothing that the others are to remove
+            work.append(self._sweep(waiting, left))
+        for found in await asyncio.gather(*work):
             problem = problem or found
-        if problem is None or self._server.is_cluster:
-            problem = await self._sweep(waiting) or problem
+        if problem is None and not self._server.is_cluster:
+            problem = await self._sweep(waiting, left)
         if problem is not None:
             raise problem
 
-    async def _send(self, keys: Sequence[str], waiting: Mapping[Invalidation, Waiting]) -> CacheError | None:
+    async def _send(
+        self, keys: Sequence[str], waiting: Mapping[Invalidation, Waiting], within: float | None
+    ) -> CacheError | None:
         """Remove keys of one node; returns why not all could be."""
         for start in range(0, len(keys), KEYS_PER_COMMAND):
+            budget = None if within is None else Budget(within)
             try:
-                removal = await self._server.removal(keys[start : start + KEYS_PER_COMMAND])
+                removal = await self._server.removal(keys[start : start + KEYS_PER_COMMAND], budget=budget)
             except CacheError as error:
                 return error
             for confirmed, server in removal.confirmed:
@@ -143,7 +159,9 @@ class Delivery:
                 return removal.problem
         return None
 
-    async def _sweep(self, waiting: Mapping[Invalidation, Waiting]) -> CacheError | None:
+    async def _sweep(
+        self, waiting: Mapping[Invalidation, Waiting], within: float | None
+    ) -> CacheError | None:
         """Remove selections where they are still to do; returns why that was not possible everywhere."""
         selections: dict[Invalidation, Waiting] = {
             item: seen for item, seen in waiting.items() if isinstance(item, Selection)
@@ -153,10 +171,9 @@ class Delivery:
         slots = 0
         for seen in selections.values():
             slots |= seen.slots
+        what = [item for item in selections if isinstance(item, Selection)]
         try:
-            swept = await sweep(
-                self._server, *[item for item in selections if isinstance(item, Selection)], slots=slots
-            )
+            swept = await sweep(self._server, *what, slots=slots, patience=within)
         except CacheError as error:
             return error
         for done, server in swept.confirmed:
@@ -175,7 +192,7 @@ class Delivery:
             self._is_cut_off = True
             self.soon()
 
-    async def _meet_next_server(self) -> None:
+    async def _meet_next_server(self, within: float | None) -> None:
         """Connect, as long as there is something that another server may not have.
 
         Raises:
@@ -184,8 +201,13 @@ class Delivery:
         self._is_cut_off = False  # first: another connection may end meanwhile
         try:
             if self._outbox.has_recent():
-                await self._server.connect(self._outbox.recent_slots())
-        except CacheError:
+                share = MEETING_SHARE if self._server.is_cluster else 1
+                async with asyncio.timeout(None if within is None else within * share):
+                    await self._server.connect(self._outbox.recent_slots())
+        except TimeoutError as error:
+            self._is_cut_off = True
+            raise self._server.unavailable("no connection in time") from error
+        except (CacheError, asyncio.CancelledError):
             self._is_cut_off = True
             raise
 

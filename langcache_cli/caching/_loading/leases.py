@@ -16,7 +16,7 @@ from langcache_cli.caching._protocol.lease import Lease, new_leases
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.results import raise_errors, raise_refusals
 from langcache_cli.caching._protocol.store import Seen, Store
-from langcache_cli.caching._protocol.tagged_leases import acquire_again, acquire_tagged
+from langcache_cli.caching._protocol.tagged_leases import acquire_again, acquire_tagged, with_versions
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
 from langcache_cli.caching._single_flight.shared_errors import describe
@@ -65,36 +65,32 @@ class Leases:
         leases = new_leases([one[0] for one in keys])
         if max(map(len, keys), default=1) == 1:  # ten thousands of keys in a warm
             return [*leases]
-        distinct = list(dict.fromkeys(chain.from_iterable([one[1:] for one in keys])))
-        found = await self._store.versions_of(distinct, self._tag_ttl_ms, self._budget)
-        away = [version for version in found.values() if isinstance(version, CacheUnavailableError)]
-        versions = {tag: version for tag, version in found.items() if isinstance(version, str)}
-        prepared = [
-            Lease(lease.key, lease.token, tuple([versions[tag] for tag in one[1:]]))
-            if not away or all(tag in versions for tag in one[1:])
-            else None
-            for lease, one in zip(leases, keys, strict=True)
-        ]
-        if away and not any(prepared):
+        prepared = await self.with_tags(leases, [one[1:] for one in keys])
+        away = [one for one in prepared if not isinstance(one, Lease)]
+        if away and len(away) == len(prepared):
             raise away[0]
-        return prepared
+        return [one if isinstance(one, Lease) else None for one in prepared]
 
-    async def with_tags(self, leases: Sequence[Lease], tag_keys: Sequence[tuple[str, ...]]) -> list[Lease]:
+    async def with_tags(
+        self, leases: Sequence[Lease], tag_keys: Sequence[tuple[str, ...]]
+    ) -> list[Lease | CacheUnavailableError]:
         """Leases with the versions of their tags, as they are before anything is loaded.
 
         Args:
             leases: The leases.
             tag_keys: Of the tags of each lease.
+
+        Returns:
+            An error for each lease that has a tag whose node is away.
+
+        Raises:
+            CacheUnavailableError: No node was reached.
         """
         distinct = list(dict.fromkeys(chain.from_iterable(tag_keys)))
         if not distinct:
             return list(leases)
-        found = await self._store.tag_versions(distinct, self._tag_ttl_ms, self._budget)
-        versions = dict(zip(distinct, found, strict=True))
-        return [
-            Lease(lease.key, lease.token, tuple([versions[tag] for tag in of_lease]))
-            for lease, of_lease in zip(leases, tag_keys, strict=True)
-        ]
+        found = await self._store.versions_of(distinct, self._tag_ttl_ms, self._budget)
+        return with_versions(leases, tag_keys, found)
 
     async def claim(self, leases: Sequence[Lease]) -> list[bool]:
         """Take every lease, from any load that has it; entries are served meanwhile.
@@ -139,19 +135,29 @@ class Leases:
         return ours, await self._taken(ours, raise_refusals(found))
 
     async def _read_tags_again(
-        self, leases: list[Lease], tag_keys: Sequence[tuple[str, ...]], found: Sequence[Any]
+        self, leases: list[Lease], tag_keys: Sequence[tuple[str, ...]], found: list[Any]
     ) -> None:
-        """Renew the versions of leases where an entry seems to be outdated: it may be newer than they are."""
+        """Renew the versions of leases where an entry seems to be outdated: it may be newer than they are.
+
+        What has a tag that cannot be read again gets an error in the place of what was found.
+        """
         doubtful = [
             place
             for place, stored in enumerate(found)
             if isinstance(stored, bytes) and Seen(stored, leases[place].tag_versions).outdated
         ]
-        again = await self.with_tags(
-            [leases[place] for place in doubtful], [tag_keys[place] for place in doubtful]
-        )
+        again: Sequence[Lease | CacheUnavailableError]
+        try:
+            again = await self.with_tags(
+                [leases[place] for place in doubtful], [tag_keys[place] for place in doubtful]
+            )
+        except CacheUnavailableError as error:
+            again = [error] * len(doubtful)
         for place, lease in zip(doubtful, again, strict=True):
-            leases[place] = lease
+            if isinstance(lease, Lease):
+                leases[place] = lease
+            else:
+                found[place] = lease
 
     async def _taken(self, leases: Sequence[Lease], found: list[Any]) -> list[bool | None]:
         """True for each lease that was taken, now or in the place of what was found and cannot be used.

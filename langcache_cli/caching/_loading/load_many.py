@@ -107,11 +107,15 @@ class LoadMany:
             entries: The entry that was found under each key.
         """
         try:
-            leases = await self.leases.with_tags(leases, tag_keys)
-            # no entry has the id "": one that was invalidated since it was found is not replaced
+            tagged = await self.leases.with_tags(leases, tag_keys)
+            leases = [
+                one if isinstance(one, Lease) else lease for one, lease in zip(tagged, leases, strict=True)
+            ]
+            # no entry has the id "": one that was invalidated since it was found, or that has a tag on a node
+            # that is away, is not replaced
             seen = [
-                entry.id if lease.tag_versions == entry.tag_versions else ""
-                for lease, entry in zip(leases, entries, strict=True)
+                entry.id if isinstance(one, Lease) and one.tag_versions == entry.tag_versions else ""
+                for one, entry in zip(tagged, entries, strict=True)
             ]
             elected = await self.leases.elect(leases, seen)
         except CacheError:

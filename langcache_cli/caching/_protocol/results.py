@@ -1,9 +1,9 @@
-"""Errors among the results of a step."""
+"""Errors among the results of a step, and which right is missing for a command inside its script."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from langcache_cli.caching._config.rights import rights_to
@@ -38,16 +38,14 @@ def raise_refusals(replies: list[Any]) -> list[Any]:
     return replies
 
 
-def name_missing_rights(source: str, results: list[Any]) -> list[Any]:
-    """The results of a script; each refusal among them has got the rights to grant.
+def name_missing_rights(source: str, results: Iterable[Any]) -> None:
+    """Add to each refusal among the results of a script the rights to grant: Redis before 7.2 names none.
 
-    Redis before 7.2 does not name the command: the right is that of the line that it names, or those are of
-    all commands of the script.
+    They are that of the line which Redis names, or of all commands of the script if it names none.
     """
     for result in results:
         if isinstance(result, ServerReplyError) and result.code == "NOPERM" and not result.rights:
             result.rights = _rights(source.splitlines(), _LINE.findall(result.reply))
-    return results
 
 
 def _rights(lines: Sequence[str], places: Sequence[str]) -> tuple[str, ...]:

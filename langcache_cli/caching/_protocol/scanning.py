@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from langcache_cli.caching._deployment.cluster.slots import ALL_SLOTS
 from langcache_cli.caching._deployment.confirmation import Confirmation
-from langcache_cli.caching._deployment.server import Server, Share
+from langcache_cli.caching._deployment.server import Layout, Server, Share
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._keys.selection import Selection
 from langcache_cli.caching._protocol.pace import Pace
@@ -29,6 +29,9 @@ second has freed takes 10 ms, in which the server serves no client."""
 
 SCANS_PER_UNLINK = 10
 """Upper bound for the searches after which keys that were found are removed, where few keys are selected."""
+
+SHARE = 1 / 2
+"""Of the time that is left for all passes over a cluster: so much of it one step may take."""
 
 START = b"0"
 """The cursor that begins a search, and that ends it."""
@@ -102,6 +105,7 @@ async def sweep(
     slots: int = ALL_SLOTS,
     keys_per_second: float | None = None,
     budget: Budget | None = None,
+    patience: float | None = None,
 ) -> Swept:
     """`unlink` where that is possible: a node that is away leaves its own slots to do.
 
@@ -113,13 +117,15 @@ async def sweep(
         slots: Where to remove them.
         keys_per_second: See `unlink`.
         budget: See `unlink`.
+        patience: Without a budget: how many seconds a node that does not answer may take. One that answers
+            takes as long as it has keys. None lets each command take the server's own time.
 
     Raises:
         CacheUnavailableError: It cannot be found out which node has which slots.
     """
     await server.nodes()
     begun = {share.node: (share.slots, Confirmation(share.node)) for share in _with_slots(server, slots)}
-    passes = _Passes(server, slots, Pace(keys_per_second), budget, lambda _: None)
+    passes = _Passes(server, slots, Pace(keys_per_second), budget, lambda _: None, patience=patience)
     await passes.over(selections)
     done, left = list[tuple[int, ServerIdentity | None]](), slots
     problems = list(passes.failed.values())
@@ -151,6 +157,8 @@ class _Passes:
         pace: Pace,
         budget: Budget | None,
         on_removed: Callable[[int], object],
+        *,
+        patience: float | None = None,
     ) -> None:
         self.removed = 0
         self.repeated = False
@@ -160,24 +168,44 @@ class _Passes:
         self._pace = pace
         self._budget = budget
         self._on_removed = on_removed
+        # a node that hangs keeps two commands of a cluster waiting: of the first layout, and of the search
+        self._each = None if patience is None else patience * (SHARE if server.is_cluster else 1)
 
     async def over(self, selections: Sequence[Selection]) -> None:
         """As many passes as are needed; see `unlink`."""
         await self._server.nodes()  # knows the slots from now on
         for union in together(selections):
-            before = await self._server.layout(self._budget)
+            before = await self._layout()
             await self._run(union)
-            if before.is_moving or await self._server.layout(self._budget) != before:
+            if before.is_moving or await self._layout() != before:
                 self.repeated = True
                 await self._run(union)
+
+    def _part(self) -> Budget | None:
+        """The time that one step may take: a node of a cluster that hangs must leave some to the others."""
+        if self._budget is None:
+            return None
+        return Budget(self._budget.left * (SHARE if self._server.is_cluster else 1))
+
+    async def _layout(self) -> Layout:
+        if self._budget is None and self._each is not None:
+            return await self._server.layout(Budget(self._each))
+        budget = self._part()
+        allowed = budget.left if budget is not None else 0.0
+        layout = await self._server.layout(budget)
+        if self._budget is not None and budget is not None:
+            self._budget.left -= allowed - budget.left
+        return layout
 
     async def _run(self, union: Union) -> None:
         """One pass; a node that fails does not stop the others."""
         shares = [share for share in _with_slots(self._server, self._slots) if share.node not in self.failed]
-        left = self._budget.left if self._budget is not None else None
-        budgets = [Budget(left) if left is not None else None for _ in shares]
+        budgets = [self._part() for _ in shares]
+        allowed = max([one.left for one in budgets if one is not None], default=0.0)
         passes = [
-            _unlink(self._server, _Search(share.node, union, budget), self._pace, self._on_removed)
+            _unlink(
+                self._server, _Search(share.node, union, budget, self._each), self._pace, self._on_removed
+            )
             for share, budget in zip(shares, budgets, strict=True)
         ]
         results = await asyncio.gather(*passes, return_exceptions=True)
@@ -189,14 +217,16 @@ class _Passes:
             else:
                 self.removed += result
         if self._budget is not None:
-            self._budget.left = min([one.left for one in budgets if one is not None], default=left or 0.0)
+            self._budget.left -= allowed - min(
+                [one.left for one in budgets if one is not None], default=allowed
+            )
 
 
 async def _unlink(server: Server, search: _Search, pace: Pace, on_removed: Callable[[int], object]) -> int:
     """One pass of `unlink` over the keys of one node."""
 
     async def remove(keys: list[bytes]) -> int:
-        count = await server.remove(keys, budget=search.budget)
+        count = await server.remove(keys, budget=search.for_command())
         on_removed(count)
         return count
 
@@ -232,8 +262,10 @@ async def _unlink(server: Server, search: _Search, pace: Pace, on_removed: Calla
 class _Search:
     """One pass over all keys. Over a new connection it begins anew: there a cursor may mean other keys."""
 
-    def __init__(self, node: Node, union: Union, budget: Budget | None) -> None:
+    def __init__(self, node: Node, union: Union, budget: Budget | None, each: float | None = None) -> None:
+        """Prepare; ``budget`` is for all commands, or ``each`` the seconds for one."""
         self.budget = budget
+        self._each = each
         self.selected = union.selected
         self._node = node
         self._pattern = union.pattern
@@ -241,11 +273,15 @@ class _Search:
         self._connection: BatchedConnection | None = None
         self.ended = False
 
+    def for_command(self) -> Budget | None:
+        """The budget of the next command."""
+        return Budget(self._each) if self.budget is None and self._each is not None else self.budget
+
     async def step(self, count: int) -> list[bytes]:
         """Look at about ``count`` keys and return those that match the pattern."""
         asked = self._cursor
         command = ("SCAN", asked, "MATCH", self._pattern, "COUNT", count)
-        cursor, keys = await self._node.call(*command, budget=self.budget)
+        cursor, keys = await self._node.call(*command, budget=self.for_command())
         connection = self._node.connection
         if asked != START and connection is not self._connection:
             self._cursor = START

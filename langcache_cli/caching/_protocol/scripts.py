@@ -59,6 +59,10 @@ class Script:
         return ("EVAL", self.source, run.n_keys, *run.arguments)
 
 
+LEAST_SHARE = 0.1
+"""Of the time for a command: so long at least a node may take that lacks a script and has just said so."""
+
+
 @cache
 def script(step: str) -> Script:
     """``lua/{step}.lua`` behind the table of header fields and the functions that all steps share."""
@@ -145,14 +149,22 @@ async def run_scripts(
         unknown = [index for index in unknown if _is_noscript(replies[index])]
         if unknown:
             await again.run(unknown, by_source=unknown)
-    results: list[Any] = []
-    for (lua, run), reply in zip(portions, replies, strict=True):
-        results += name_missing_rights(lua.source, reply if isinstance(reply, list) else [reply] * run.n_keys)
+    results = _joined(portions, replies)
     server.raise_if_not_serving(results)
     if len(steps) == 1:
         return [results]
     of_steps = iter(results)
     return [list(islice(of_steps, len(step.keys))) for step in steps]
+
+
+def _joined(portions: Sequence[tuple[Script, Run]], replies: Sequence[Any]) -> list[Any]:
+    """One result for each key of all portions."""
+    results: list[Any] = []
+    for (lua, run), reply in zip(portions, replies, strict=True):
+        of_run = reply if isinstance(reply, list) else [reply] * run.n_keys
+        name_missing_rights(lua.source, of_run)
+        results += of_run
+    return results
 
 
 class _Again:
@@ -186,10 +198,16 @@ class _Again:
     async def _replies_to(self, commands: Sequence[tuple[Argument, ...]]) -> list[Any]:
         if not self._partly:
             return await self._server.call_many(commands, budget=self._budget)
+        # A node of a cluster that hangs has spent the time of those that have answered and lack a script.
+        least = LEAST_SHARE * self._server.timeout if self._server.is_cluster else 0.0
+        budget = Budget(max(self._budget.left, least))
+        spent = budget.left - self._budget.left
         try:
-            return await self._server.call_each(commands, budget=self._budget)
+            return await self._server.call_each(commands, budget=budget)
         except CacheUnavailableError as error:
             return [error] * len(commands)
+        finally:
+            self._budget.left = budget.left - spent
 
 
 async def _run_for_one_key(

@@ -158,14 +158,16 @@ async def _acquire_in_two_steps(
 ) -> tuple[list[Lease], list[Any]]:
     """`acquire_tagged`; what proves to be valid with the versions read now keeps its place."""
     distinct = list(dict.fromkeys(chain(*tag_keys)))
-    found_versions = await store.tag_versions(distinct, ttl_ms, budget)
-    versions = dict(zip(distinct, found_versions, strict=True))
-    store.known_tags.update(versions)
-    ours = _with_versions(leases, tag_keys, versions)
-    found: list[Any] = [None] * len(ours)
+    versions = await store.versions_of(distinct, ttl_ms, budget)
+    store.known_tags.update({tag: one for tag, one in versions.items() if isinstance(one, str)})
+    tagged = with_versions(leases, tag_keys, versions)
+    ours = [one if isinstance(one, Lease) else lease for one, lease in zip(tagged, leases, strict=True)]
+    found: list[Any] = [None if isinstance(one, Lease) else one for one in tagged]
     unusable: dict[int, bytes] = {}
-    for place, (lease, stored) in enumerate(zip(ours, rejected, strict=True)):
-        if place in doubtful and not Seen(stored, lease.tag_versions).outdated:
+    for place, (one, stored) in enumerate(zip(tagged, rejected, strict=True)):
+        if not isinstance(one, Lease):
+            continue
+        if place in doubtful and not Seen(stored, one.tag_versions).outdated:
             found[place] = stored
         else:
             unusable[place] = stored
@@ -210,15 +212,45 @@ async def acquire_again(
         leases: The leases.
         budget: Upper bound for the time.
         rejected: The unusable value, or its beginning, by its place among the leases.
-        found: What `Store.acquire` has returned for each; gets the new replies.
+        found: What `Store.acquire` has returned for each; gets the new replies, or errors where no node was
+            reached.
         n_bytes: See `Store.acquire`.
     """
     if not rejected:
         return
     again = [leases[place] for place in rejected]
-    replies = await store.acquire(again, budget, rejected=list(rejected.values()), n_bytes=n_bytes)
+    replies: Sequence[Any]
+    try:
+        replies = await store.acquire(again, budget, rejected=list(rejected.values()), n_bytes=n_bytes)
+    except CacheUnavailableError as error:  # the other leases were taken, or not, before
+        replies = [error] * len(again)
     for place, reply in zip(rejected, replies, strict=True):
         found[place] = reply
+
+
+def with_versions(
+    leases: Sequence[Lease],
+    tag_keys: Sequence[tuple[str, ...]],
+    found: Mapping[str, str | CacheUnavailableError],
+) -> list[Lease | CacheUnavailableError]:
+    """Leases with the versions of their tags; the error of the first tag that is away in the place of others.
+
+    Args:
+        leases: The leases.
+        tag_keys: Of the tags of each.
+        found: What `Store.versions_of` has returned.
+    """
+    away = {tag: one for tag, one in found.items() if isinstance(one, CacheUnavailableError)}
+    versions = {tag: one for tag, one in found.items() if isinstance(one, str)}
+    if not away:
+        return [*_with_versions(leases, tag_keys, versions)]
+    tagged: list[Lease | CacheUnavailableError] = []
+    for lease, of_lease in zip(leases, tag_keys, strict=True):
+        if problem := next((away[tag] for tag in of_lease if tag in away), None):
+            tagged.append(problem)
+        else:
+            tagged += _with_versions([lease], [of_lease], versions)
+    return tagged
 
 
 def _with_versions(

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from langcache_cli.caching._admission import Admission
+from langcache_cli.caching._background import Background
 from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._deployment.new_server import new_server
 from langcache_cli.caching._deployment.route import Route
@@ -21,7 +22,6 @@ from langcache_cli.caching._near.tracking import NearCache
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.lease import Lease
 from langcache_cli.caching._protocol.store import Store
-from langcache_cli.caching._runtime.background import Background
 from langcache_cli.caching._runtime.last_deliveries import deliver_the_rest
 from langcache_cli.caching._runtime.loop_end import LoopEnd
 from langcache_cli.caching._single_flight.key_watch import KeyWatch
@@ -34,6 +34,7 @@ from langcache_cli.caching._statistics.events import CacheEvent, Events
 from langcache_cli.caching._statistics.fleet_totals import FleetTotals
 from langcache_cli.caching._statistics.labels import OUTBOX, Label
 from langcache_cli.caching._statistics.publisher import Publisher
+from langcache_cli.caching._tasks import close_left
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.externals import Externals
 from langcache_cli.caching._wire.handshake import connect
@@ -46,8 +47,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CALLS_PER_TURN = 8, 24
-"""So many calls, at least and at most, begin or end a load, or bypass the cache, in one turn: each takes
-about 0.1 ms of it."""
+"""So many calls, at least and at most, begin or end a load, or bypass the cache, in one turn; 0.1 ms each."""
 
 BULK_TIMEOUT_SECONDS = 10.0
 """For each step of an operation on many keys: such operations belong to no request, and may wait."""
@@ -243,7 +243,7 @@ class Runtime:
         self._end_readers()
         if self._client is not None:
             abandon_client(self._client)
-        self._abandon_connections()
+        close_left(self._abandon_connections())
 
     async def aclose(self) -> None:
         """Deliver invalidations and counters, end the background work, drop the connections.

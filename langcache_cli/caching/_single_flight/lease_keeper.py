@@ -16,7 +16,7 @@ from typing import Protocol
 from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._deployment.new_server import new_server
 from langcache_cli.caching._deployment.route import Route
-from langcache_cli.caching._errors import CacheError
+from langcache_cli.caching._errors import CacheError, CacheUnavailableError
 from langcache_cli.caching._protocol.lease import Lease
 from langcache_cli.caching._protocol.store import Store
 from langcache_cli.caching._wire.externals import Externals
@@ -64,14 +64,17 @@ class LeaseKeeper:
     @classmethod
     def of(cls, settings: CacheSettings) -> LeaseKeeper:
         """The keeper of leases of which each survives `RENEWALS_PER_LEASE` - 1 lost renewals."""
+        seconds = settings.lease_seconds
+        interval = seconds / RENEWALS_PER_LEASE
+        # a node of a cluster that hangs must not hold up the next renewal on the others
+        timeout = interval if settings.target.kind == "cluster" else seconds
 
         def new_store() -> Store:
-            seconds = settings.lease_seconds
             # a route of its own: this runs in the event loop of the thread
-            route = Route(settings.target, Externals(), timeout=seconds, watched=False)
-            return Store(new_server(route, timeout=seconds), lease_seconds=seconds)
+            route = Route(settings.target, Externals(), timeout=timeout, watched=False)
+            return Store(new_server(route, timeout=timeout), lease_seconds=seconds)
 
-        return cls(new_store, interval=settings.lease_seconds / RENEWALS_PER_LEASE)
+        return cls(new_store, interval=interval)
 
     def add(self, kept: Kept) -> None:
         """Watch a load; in a child of a fork, too, which has no thread yet."""
@@ -115,10 +118,18 @@ class LeaseKeeper:
     async def _renew(self, late: Sequence[Kept]) -> None:
         """Renew over a connection of its own: that of the load belongs to the loop that is blocked."""
         store = self._new_store()
+        started = monotonic()  # the last reply says nothing: a node that hangs delays it
         try:
-            await store.renew([lease for kept in late for lease in kept.leases])
+            leases = [(kept, lease) for kept in late for lease in kept.leases]
+            replies = await store.renew([lease for _, lease in leases])
+            still_late = {
+                id(kept)
+                for (kept, _), reply in zip(leases, replies, strict=True)
+                if isinstance(reply, CacheUnavailableError)  # its node is away
+            }
             for kept in late:
-                kept.renewed_at = monotonic()
+                if id(kept) not in still_late:
+                    kept.renewed_at = max(kept.renewed_at, started)
         finally:
             store.server.abandon()
             await asyncio.sleep(0)  # the transport closes its socket in the next turn of the loop

@@ -14,10 +14,12 @@ logger = logging.getLogger("langcache_cli.caching")
 class OutageLog:
     """What one cache logs about its server, for all its event loops together."""
 
-    def __init__(self) -> None:
-        """Start without an outage."""
+    def __init__(self, name: str = "Redis") -> None:
+        """Start without an outage of the server with this name."""
         self.lost = False
         """True from the first line to the second."""
+        self._name = name
+        self._nodes: dict[str, OutageLog] = {}
         self._leads_to_replica = False
         self._since = 0.0
         self._bypassed = 0
@@ -26,18 +28,26 @@ class OutageLog:
         """Redis is lost; says so unless it was known."""
         if not self.lost:
             self.lost, self._since, self._bypassed = True, monotonic(), 0
-            logger.warning("Redis is lost, and calls run their functions until it is back: %s", reason)
+            logger.warning(
+                "%s is lost, and calls run their functions until it is back: %s", self._name, reason
+            )
 
     def bypassed(self) -> None:
         """Count a call that was not sent to Redis, or not answered."""
         self._bypassed += 1
 
-    def end(self) -> None:
-        """Redis has answered."""
+    def end(self, how: str = "is back") -> None:
+        """Redis has answered, or is needed no more."""
         if self.lost:
             self.lost = False
             seconds = monotonic() - self._since
-            logger.warning("Redis is back after %.1f s; %d calls went without it", seconds, self._bypassed)
+            logger.warning(
+                "%s %s after %.1f s; %d calls went without it", self._name, how, seconds, self._bypassed
+            )
+
+    def of_node(self, node: str) -> OutageLog:
+        """The log of one node of a cluster, by host and port."""
+        return self._nodes.setdefault(node, OutageLog(f"The node {node} of the cluster"))
 
     def connected(self, server: ServerIdentity | None, target: str) -> None:
         """There is a new connection; says so if it leads to a replica, and when it does no more."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from langcache_cli.cli.commands.findings import fleet_document, show_nodes
 from langcache_cli.cli.commands.options import Sample
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, explain
@@ -27,7 +28,8 @@ def check(
 ) -> None:
     """Check that Redis and the database answer, and that Redis allows what the cache needs.
 
-    For CI, cron and load balancers. The database is checked if DATABASE_URL is set. Nothing is written.
+    For CI, cron and load balancers. Of a cluster each node is asked, of a service behind Sentinel the primary
+    and each sentinel. The database is checked if DATABASE_URL is set. Nothing is written.
     Exits with 0 if all is well, 69 if something cannot be reached or takes no changes, 75 if it may work in a
     moment, 77 if a login or a right is refused, 78 if a URL names the wrong server, 1 otherwise.
     """
@@ -60,7 +62,15 @@ def _print(output: Output, invocation: Invocation, report: CheckReport, target: 
             }
             for result in report.results
         ]
-        output.document("check", {"target": target, "passed": not report.failures, "checks": checks})
+        output.document(
+            "check",
+            {
+                "target": target,
+                "passed": not report.failures,
+                "checks": checks,
+                **fleet_document(report.fleet),
+            },
+        )
         return
     if invocation.quiet and not report.failures:
         return
@@ -74,15 +84,21 @@ def _print(output: Output, invocation: Invocation, report: CheckReport, target: 
         for result in report.results
     ]
     output.table("", ("Result", "Check", "Found", "Took"), rows, text_columns=3)
+    if report.fleet.nodes:
+        output.line("")
+        show_nodes(output, report.fleet)
 
 
 def _judge(report: CheckReport) -> None:
     from langcache_cli.operations.check import CheckFailedError  # noqa: PLC0415 - see the package
 
-    for result in report.failures:
-        if result.error is None:
-            continue
-        if isinstance(result.error, CheckFailedError):
-            raise CommandError(ExitCode.CHECK_FAILED, f"{result.name}: {result.detail}", reported=True)
-        failure = explain(result.error)
-        raise CommandError(failure.code, f"{result.name}: {failure.message}", failure.hint, reported=True)
+    worst = report.worst
+    if worst is None or worst.error is None:
+        return
+    message = f"{worst.name}: {worst.detail}"
+    if isinstance(worst.error, CheckFailedError):
+        raise CommandError(ExitCode.CHECK_FAILED, message, worst.hint, reported=True)
+    failure = explain(worst.error)
+    if not worst.hint:
+        message = f"{worst.name}: {failure.message}"
+    raise CommandError(failure.code, message, worst.hint or failure.hint, reported=True)

@@ -11,7 +11,7 @@ from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
 from langcache_cli.caching._deployment.cluster.exchange import Item, exchange, key_of, some_of
-from langcache_cli.caching._deployment.cluster.layout import connect_owners, layout_of, share_of, shares_of
+from langcache_cli.caching._deployment.cluster.layout import connect_owners, layout_of, share_of
 from langcache_cli.caching._deployment.cluster.removals import removal_of, removals, removed
 from langcache_cli.caching._deployment.cluster.router import Router
 from langcache_cli.caching._deployment.cluster.slots import slot_of
@@ -28,6 +28,7 @@ from langcache_cli.caching._wire.failures import NOT_SERVING
 from langcache_cli.caching._wire.handshake import connect
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.node import Node
+from langcache_cli.caching._wire.outage_log import OutageLog
 
 
 class Cluster(Server):
@@ -45,6 +46,7 @@ class Cluster(Server):
         connect: Connect = connect,
         on_connect: Callable[[BatchedConnection], object] | None = None,
         on_moved: Callable[[frozenset[int]], object] = lambda _: None,
+        outages: OutageLog | None = None,
     ) -> None:
         """Prepare; the first command connects.
 
@@ -54,6 +56,7 @@ class Cluster(Server):
             connect: Opens a connection.
             on_connect: Called with each new connection to a node.
             on_moved: Called with the slots that have got another owner; with none when they become known.
+            outages: Logs when a node is lost and back; None logs nothing.
         """
         super().__init__(str(target), timeout=timeout, clock=IdleClock())
         self._target = target
@@ -73,6 +76,7 @@ class Cluster(Server):
             connect=connect,
             on_connect=on_connect,
             on_moved=on_moved,
+            outages=outages,
         )
         self.topology = self.router.topology
 
@@ -146,9 +150,7 @@ class Cluster(Server):
         each = turn.add_each(keys)
         late = self.unavailable("Redis did not answer in time")
         timer = self.clock.call_after(
-            deadline - self.clock.time(),
-            lambda: each.end(late),
-            give_up=lambda: each.end(self.too_busy()),
+            deadline - self.clock.time(), lambda: each.end(late), give_up=lambda: each.end(self.too_busy())
         )
         try:
             return some_of(await each.caller)
@@ -172,9 +174,8 @@ class Cluster(Server):
         items = [Item(key_of(command), [command]) for command in commands]
         await self._exchange(items, budget)
         silent = self.unavailable("Redis did not answer")
-        return some_of(
-            [one.reply[0] if isinstance(one.reply, list) else one.reply or silent for one in items]
-        )
+        replies = [one.reply[0] if isinstance(one.reply, list) else one.reply or silent for one in items]
+        return some_of(replies)
 
     async def transaction(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
         """Send commands about one key as one transaction; see `Node.transaction`."""
@@ -204,7 +205,7 @@ class Cluster(Server):
 
     def shares(self) -> Sequence[Share]:
         """See `Server`."""
-        return shares_of(self.topology)
+        return self.topology.shares()
 
     def share_of(self, connection: BatchedConnection) -> Share | None:
         """See `Server`."""

@@ -38,8 +38,9 @@ class ClusterNode:
         *,
         node_id: str,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
-        contradiction: Callable[[str], Coroutine[Any, Any, CacheError | None]],
+        contradiction: Callable[[str, float | None], Coroutine[Any, Any, CacheError | None]],
         on_trouble: Callable[[ClusterNode], object],
+        on_retired: Callable[[], object] = lambda: None,
     ) -> None:
         """Prepare.
 
@@ -49,12 +50,14 @@ class ClusterNode:
             spawn: Runs an attempt to connect in the background.
             contradiction: Asks another node whether this one still has a key; see `Router.contradiction`.
             on_trouble: Called when it cannot be used, or is not the node that was expected.
+            on_retired: Called when it is known that it has no slots any more.
         """
         self.node = node
         self.node_id = node_id
         self._spawn = spawn
         self._contradiction = contradiction
         self._on_trouble = on_trouble
+        self.on_retired = on_retired
         self._loop = asyncio.get_running_loop()
         self._waits_for_connection: list[tuple[Wanted, bool]] = []
         self._ahead: list[tuple[bytes, Receiver]] = []
@@ -138,7 +141,7 @@ class ClusterNode:
         witness = None
         if self.is_silent and key is not None:
             text = key if isinstance(key, str) else key.decode("utf-8", "surrogateescape")
-            witness = own_task(self._loop, self._contradiction(text), name="langcache-witness")
+            witness = own_task(self._loop, self._contradiction(text, budget.left), name="langcache-witness")
         try:
             replies = await self.node.call_many(commands, budget=budget)
             problem = await witness if witness is not None else None
@@ -206,7 +209,7 @@ class ClusterNode:
 
     async def _release(self, held: Sequence[HeldReply]) -> None:
         """Pass replies on, once another node has said that this one still has the slots."""
-        problem = await self._contradiction(held[0].key)
+        problem = await self._contradiction(held[0].key, None)
         if problem is not None:
             self._on_trouble(self)
         for one in held:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from langcache_cli.caching._deployment.cluster.slots import SLOTS, bits_of
 from langcache_cli.caching._deployment.cluster.topology import Topology
 from langcache_cli.caching._deployment.server import Layout, Share
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
@@ -24,22 +23,13 @@ async def layout_of(nodes: Sequence[Node], redirects: int, budget: Budget | None
     return Layout(own, redirects, is_moving=any("[" in line for line in own))
 
 
-def shares_of(topology: Topology) -> list[Share]:
-    """The slots of each node; empty until they are known."""
-    of_node: dict[Node, list[int]] = {}
-    for slot in range(SLOTS) if topology.slots else ():
-        if (node := topology.slots[slot]) is not None:
-            of_node.setdefault(node.node, []).append(slot)
-    return [Share(node, bits_of(own)) for node, own in of_node.items()]
-
-
 async def connect_owners(topology: Topology, slots: int) -> None:
     """Connect to all nodes that have some of these slots.
 
     Raises:
         CacheUnavailableError: Not all can be used.
     """
-    owners = {share.node for share in shares_of(topology) if share.slots & slots}
+    owners = {share.node for share in topology.shares() if share.slots & slots}
     wanted = [node for node in topology.primaries if node.node in owners and not node.is_connected]
     results = await asyncio.gather(*[one.node.connect() for one in wanted], return_exceptions=True)
     failed = [error for error in results if isinstance(error, BaseException)]
@@ -54,7 +44,7 @@ def share_of(topology: Topology, connection: BatchedConnection) -> Share | None:
     """The node at the other end of a new connection."""
     for node in topology.primaries:
         if node.latest is connection:
-            return next((share for share in shares_of(topology) if share.node is node.node), None)
+            return next((share for share in topology.shares() if share.node is node.node), None)
     return None
 
 

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
+from langcache_cli.caching._background import Background
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
 from langcache_cli.caching._deployment.cluster.exchange import MAX_REDIRECTS
+from langcache_cli.caching._deployment.cluster.node_outages import NodeOutageLog
 from langcache_cli.caching._deployment.cluster.slots import Redirect, slot_of
 from langcache_cli.caching._deployment.cluster.topology import Topology
 from langcache_cli.caching._deployment.cluster.turn import Asked, Wanted
 from langcache_cli.caching._errors import CacheError, CacheUnavailableError, ServerReplyError
-from langcache_cli.caching._tasks import own_task
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.externals import Connect
 from langcache_cli.caching._wire.failures import NOT_SERVING
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.node import RECONNECT_SECONDS, Node
+from langcache_cli.caching._wire.outage_log import OutageLog
+
+WITNESSES = 2
+"""So many other nodes are asked at most, one after the other, whether a node still has a slot."""
 
 NO_CLUSTER = "cluster support disabled"
 """Part of what a plain server says."""
@@ -38,6 +43,7 @@ class Router:
         connect: Connect,
         on_connect: Callable[[BatchedConnection], object] | None,
         on_moved: Callable[[frozenset[int]], object],
+        outages: OutageLog | None,
     ) -> None:
         """Prepare; nothing is connected yet. See `Cluster` for the arguments."""
         self.redirects = 0
@@ -47,8 +53,9 @@ class Router:
         self._clock = clock
         self._connect = connect
         self._on_connect = on_connect
+        self._outages = outages
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(self._loop, name="langcache-cluster")
         self._closed = False
         self._may_reconnect_at = 0.0
         self.topology = Topology(
@@ -57,7 +64,7 @@ class Router:
             connect=connect,
             timeout=timeout,
             clock=clock,
-            spawn=self._spawn,
+            spawn=self._background.spawn,
             on_moved=on_moved,
         )
 
@@ -150,36 +157,52 @@ class Router:
         """An error for this reason."""
         return CacheUnavailableError(reason, target=self._name)
 
-    async def contradiction(self, node: ClusterNode, key: str) -> CacheError | None:
+    async def contradiction(
+        self, node: ClusterNode, key: str, *, within: float | None = None
+    ) -> CacheError | None:
         """What another node says against ``node`` as the owner of a key; None for nothing.
 
         A primary that was stopped and replaced takes itself for the owner for some milliseconds after it has
         woken up; the others know better.
+
+        Args:
+            node: The node that may have been replaced.
+            key: A key of which it takes itself for the owner.
+            within: Upper bound for the time in seconds, if that is less than half the time of a command.
         """
+        seconds = self._timeout / 2 if within is None else min(within, self._timeout / 2)
         others = [other for other in self.topology.primaries if other is not node]
+        if not others:
+            return await self._demotion(node, seconds)
+        others.sort(key=lambda other: (other.is_connected, not other.node.breaker.failing, other.heard_at))
+        problem: CacheError | None = None
+        for witness in others[: -WITNESSES - 1 : -1]:  # the best last
+            try:
+                (reply,) = await witness.node.call_many([("GET", key)], budget=Budget(seconds / WITNESSES))
+            except CacheUnavailableError as error:  # one that hangs says nothing of the node in question
+                problem = error
+                continue
+            if not isinstance(reply, ServerReplyError):
+                return ServerReplyError("TRYAGAIN the slot has another owner now")
+            redirect = Redirect.of(reply, witness.node.address.host)
+            is_owner = redirect is not None and (redirect.host, redirect.port) == node.where
+            return None if is_owner else reply
+        return problem
+
+    async def _demotion(self, node: ClusterNode, seconds: float) -> CacheError | None:
+        """What the only primary says against itself; None for nothing."""
         try:
-            if not others:
-                role = await node.node.call("ROLE", budget=Budget(self._timeout / 2))
-                return (
-                    None if role[0] == b"master" else ServerReplyError("TRYAGAIN this node is a replica now")
-                )
-            witness = max(others, key=lambda other: (other.is_connected, other.heard_at))
-            (reply,) = await witness.node.call_many([("GET", key)], budget=Budget(self._timeout / 2))
+            role = await node.node.call("ROLE", budget=Budget(seconds))
         except ServerReplyError:  # no right to ROLE
             return None
         except CacheUnavailableError as error:
             return error
-        if not isinstance(reply, ServerReplyError):
-            return ServerReplyError("TRYAGAIN the slot has another owner now")
-        redirect = Redirect.of(reply, witness.node.address.host)
-        if redirect is not None and (redirect.host, redirect.port) == node.where:
-            return None
-        return reply
+        return None if role[0] == b"master" else ServerReplyError("TRYAGAIN this node is a replica now")
 
     def close(self) -> list[asyncio.Task[Any]]:
         """Drop all connections; returns the tasks under way."""
         self._closed = True
-        ending: list[asyncio.Task[Any]] = list(self._tasks)
+        ending: list[asyncio.Task[Any]] = self._background.tasks()
         for node in self.topology.close():
             ending += node.node.abandon()
         return ending
@@ -190,20 +213,26 @@ class Router:
             if self._on_connect is not None:
                 self._on_connect(connection)
 
+        outages = None
+        if self._outages is not None:
+            where = f"{address.host}:{address.port}"
+            outages = NodeOutageLog(self._outages, where, has_slots=lambda: made in self.topology.primaries)
         node = Node(
             address,
             timeout=self._timeout,
             connect=self._connect,
             on_connect=connected,
+            outages=outages,
             clock=self._clock,
-            on_recovery=lambda: self._spawn(self._confirm(made)),
+            on_recovery=lambda: self._background.spawn(self._confirm(made)),
         )
         made = ClusterNode(
             node,
             node_id=node_id,
-            spawn=self._spawn,
-            contradiction=lambda key: self.contradiction(made, key),
+            spawn=self._background.spawn,
+            contradiction=lambda key, within: self.contradiction(made, key, within=within),
             on_trouble=self._on_trouble,
+            on_retired=outages.replaced if outages is not None else lambda: None,
         )
         return made
 
@@ -221,14 +250,3 @@ class Router:
         if now >= self._may_reconnect_at:
             self._may_reconnect_at = now + RECONNECT_SECONDS
             node.node.drop()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = own_task(self._loop, work, name="langcache-cluster")
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # marks it as retrieved

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from binascii import crc_hqx
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, cast
 
 from langcache_cli.caching._errors import ServerReplyError
@@ -96,7 +96,6 @@ class SlotMap:
     primaries: tuple[NodeName, ...]
     _owners: array[int] = field(repr=False)
     """For each slot the place of its owner in ``primaries``."""
-    _replicas: Mapping[NodeName, tuple[NodeName, ...]] = field(repr=False)
 
     @classmethod
     def parse(cls, rows: object, asked_host: str) -> SlotMap:
@@ -117,67 +116,37 @@ class SlotMap:
     @classmethod
     def _parsed(cls, rows: Sequence[Any], asked_host: str) -> SlotMap:
         owners: list[NodeName | None] = [None] * SLOTS
-        replicas: dict[NodeName, tuple[NodeName, ...]] = {}
         known: dict[tuple[Any, ...], NodeName | None] = {}  # a fragmented cluster names a node in many rows
-        for first, last, primary, *others in rows:
+        for first, last, primary, *_ in rows:
             if not 0 <= first <= last < SLOTS:
                 raise ValueError(f"slots {first} to {last}")
             address = tuple(primary[:3])
             name = known.get(address)
             if name is None:
                 name = known[address] = _name(primary, asked_host)
-                if name is not None:
-                    found = (_name(other, asked_host) for other in others)
-                    replicas[name] = tuple(sorted(node for node in found if node is not None))
             if first == last:
                 owners[first] = name
             else:
                 owners[first : last + 1] = [name] * (last + 1 - first)
-        return cls._of(owners, replicas)
+        return cls._of(owners)
 
     @classmethod
-    def _of(
-        cls, owners: Sequence[NodeName | None], replicas: Mapping[NodeName, tuple[NodeName, ...]]
-    ) -> SlotMap:
+    def _of(cls, owners: Sequence[NodeName | None]) -> SlotMap:
         primaries = tuple(sorted({owner for owner in owners if owner is not None}))
         places: dict[NodeName | None, int] = {name: place for place, name in enumerate(primaries)}
         places[None] = _UNOWNED
-        return cls(
-            primaries,
-            array("H", map(places.__getitem__, owners)),
-            {name: replicas.get(name, ()) for name in primaries},
-        )
+        return cls(primaries, array("H", map(places.__getitem__, owners)))
 
     def owner(self, slot: int) -> NodeName | None:
         """The primary that owns a slot; None if no node does, or its address is unknown."""
         place = self._owners[slot]
         return None if place == _UNOWNED else self.primaries[place]
 
-    def replicas_of(self, primary: NodeName) -> tuple[NodeName, ...]:
-        """The replicas that a primary is known to have, sorted."""
-        return self._replicas.get(primary, ())
 
-    def named(self, host: str, port: int) -> NodeName:
-        """The node at an address, with its id if it is in the map."""
-        for primary in self.primaries:
-            for node in (primary, *self._replicas[primary]):
-                if (node.host, node.port) == (host, port):
-                    return node
-        return NodeName(host, port)
-
-    def patched(self, slot: int, node: NodeName) -> SlotMap:
-        """The map after one slot has moved, as a ``MOVED`` says; the node may be one that it did not have."""
-        if not node.node_id:
-            node = self.named(node.host, node.port)
-        before = self._owners[slot]
-        if node in self.primaries:
-            owners = self._owners[:]
-            owners[slot] = self.primaries.index(node)
-            if before in owners:  # the usual case: every primary keeps some slots
-                return replace(self, _owners=owners)
-        everywhere = [self.owner(other) for other in range(SLOTS)]
-        everywhere[slot] = node
-        return self._of(everywhere, self._replicas)
+def all_names(rows: Sequence[Any], asked_host: str) -> set[NodeName]:
+    """The primaries and the replicas in a reply to ``CLUSTER SLOTS``; see `SlotMap.parse`."""
+    found = (_name(node, asked_host) for row in rows for node in row[2:])
+    return {name for name in found if name is not None}
 
 
 def _name(words: Sequence[Any], asked_host: str) -> NodeName | None:

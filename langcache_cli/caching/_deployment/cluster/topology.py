@@ -10,12 +10,14 @@ from typing import Any
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
-from langcache_cli.caching._deployment.cluster.slots import SLOTS, SlotMap
+from langcache_cli.caching._deployment.cluster.slots import SLOTS, SlotMap, bits_of
+from langcache_cli.caching._deployment.server import Share
 from langcache_cli.caching._errors import CacheError, CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.connection import ask
 from langcache_cli.caching._wire.externals import Connect
 from langcache_cli.caching._wire.idle_clock import IdleClock
+from langcache_cli.caching._wire.node import Node
 from langcache_cli.caching._wire.replies import answer
 
 FIRST_PAUSE_SECONDS = 0.1
@@ -60,6 +62,7 @@ class Topology:
         """The node of each slot; empty until the first refresh."""
         self.primaries: list[ClusterNode] = []
         """The nodes that serve slots."""
+        self._shares: list[Share] | None = None
         self.problem: CacheError | None = None
         """Why the latest refresh has learned nothing; None if it has."""
         self.epoch = -1
@@ -86,6 +89,16 @@ class Topology:
     def nodes(self) -> list[ClusterNode]:
         """All that are known, seeds included."""
         return list(self._nodes.values())
+
+    def shares(self) -> list[Share]:
+        """The slots of each node; empty until they are known. Computed once for each map."""
+        if self._shares is None:
+            of_node: dict[Node, list[int]] = {}
+            for slot, node in enumerate(self.slots):
+                if node is not None:
+                    of_node.setdefault(node.node, []).append(slot)
+            self._shares = [Share(node, bits_of(own)) for node, own in of_node.items()]
+        return self._shares
 
     async def known(self, deadline: float) -> None:
         """Return when the slots are known.
@@ -138,11 +151,12 @@ class Topology:
             self.on_handover((before, node))
             if node not in self.primaries:
                 self.primaries.append(node)
+            self._shares = None
             self._on_moved(frozenset([slot]))
 
     def close(self) -> list[ClusterNode]:
         """Ask nothing any more; returns the nodes, to be abandoned."""
-        self._closed = True
+        self._closed, self._shares = True, None
         for timer in self._retired.values():
             timer.cancel()
         retired, self._retired = list(self._retired), {}
@@ -236,7 +250,7 @@ class Topology:
 
     def _apply(self, told: SlotMap, epoch: int) -> bool:
         """Use a map; True if it is not the one in use."""
-        self.problem = None
+        self.problem = self._shares = None
         self.epoch = epoch
         nodes = {name: self.node_at(name.host, name.port, name.node_id) for name in told.primaries}
         slots: list[ClusterNode | None] = [
@@ -257,6 +271,7 @@ class Topology:
         for where, node in list(self._nodes.items()):
             if node not in used:
                 del self._nodes[where]
+                node.on_retired()
                 self._retired[node] = self._loop.call_later(RETIRE_SECONDS, self._drop, node)
 
     def _drop(self, node: ClusterNode) -> None:

@@ -29,8 +29,8 @@ class Asked(Protocol):
         """Count a time-out, and return the error for those who waited."""
 
 
-class Router(Protocol):
-    """What a turn needs of the cluster."""
+class KeyRouting(Protocol):
+    """What a turn needs of the cluster: `Router` has it."""
 
     def node_of(self, key: str) -> Asked | Exception:
         """The node that serves a key, or why there is none."""
@@ -151,7 +151,9 @@ class Turn:
 
     __slots__ = ("_missing", "_new_future", "_on_end", "_wanted", "callers", "full", "router")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, router: Router, on_end: Callable[[], object]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, router: KeyRouting, on_end: Callable[[], object]
+    ) -> None:
         """Start without keys.
 
         Args:

@@ -11,16 +11,21 @@ from langcache_cli.caching._tasks import own_task
 
 
 class Background:
-    """The tasks that run in the background, until the runtime is closed."""
+    """The tasks of one owner that run in the background, until it is closed."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start without tasks."""
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, name: str = "langcache-background") -> None:
+        """Start without tasks; ``name`` is that of each."""
+        self._name = name
         self._loop = loop
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run work that no caller waits for. A `CacheError` is ignored: the next attempt repeats the work."""
-        task = own_task(self._loop, work, name="langcache-background")
+        """Run work that no caller waits for.
+
+        A `CacheError` is ignored: the next attempt repeats the work. Any other error goes to the exception
+        handler of the event loop, which logs it with its traceback.
+        """
+        task = own_task(self._loop, work, name=self._name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task

@@ -1,0 +1,77 @@
+"""How findings and rows of nodes are shown, for the commands that have them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langcache_cli.cli.failures import explain
+from langcache_cli.cli.output import Output, milliseconds
+
+if TYPE_CHECKING:
+    from langcache_cli.operations.diagnosis.finding import Finding
+    from langcache_cli.operations.diagnosis.inspection import Inspection
+
+_RESULTS = {None: "ok", "note": "ok", "warning": "warning", "error": "failed"}
+
+
+def fleet_document(inspection: Inspection) -> dict[str, Any]:
+    """The part of a JSON document that has the rows and the findings."""
+    nodes = [
+        {
+            "address": node.where,
+            "role": node.role or None,
+            "result": _RESULTS[node.worst],
+            "latency_ms": None if node.seconds is None else 1000 * node.seconds,
+            "used_memory_bytes": node.used_bytes,
+            "max_memory_bytes": node.max_bytes,
+            "eviction_policy": node.policy or None,
+            "slots": node.slots,
+        }
+        for node in inspection.nodes
+    ]
+    findings = [
+        {
+            "name": finding.name,
+            "severity": finding.severity,
+            "addresses": list(finding.where),
+            "found": finding.found,
+            "why": finding.why,
+            "mend": mend_of(finding),
+        }
+        for finding in inspection.findings
+    ]
+    return {"nodes": nodes, "findings": findings}
+
+
+def mend_of(finding: Finding) -> str:
+    """What to type or to change."""
+    if finding.mend or finding.error is None:
+        return finding.mend
+    return explain(finding.error).hint
+
+
+def show_nodes(output: Output, inspection: Inspection) -> None:
+    """Print one row for each node; nothing if there is none."""
+    from langcache_cli.caching.tooling import readable_bytes  # noqa: PLC0415 - see the package
+
+    if not inspection.nodes:
+        return
+    rows = [
+        (
+            _RESULTS[node.worst],
+            node.where,
+            node.role or "-",
+            node.policy or "-",
+            "-" if node.used_bytes is None else readable_bytes(node.used_bytes),
+            "-"
+            if node.max_bytes is None
+            else readable_bytes(node.max_bytes)
+            if node.max_bytes
+            else "no limit",
+            "-" if node.slots is None else f"{node.slots:,}",
+            milliseconds(None if node.seconds is None else 1000 * node.seconds),
+        )
+        for node in inspection.nodes
+    ]
+    columns = ("Result", "Node", "Role", "Policy", "Memory", "Limit", "Slots", "Latency")
+    output.table("", columns, rows, text_columns=4)
