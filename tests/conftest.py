@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import configuration, settings
 
+from tests.harness.acl import as_smallest_user
 from tests.harness.leftovers import end_leftovers, mark_this_run
 from tests.harness.postgres import PostgresServer
 from tests.harness.proxy import FaultProxy
@@ -70,7 +71,7 @@ def redis_url(redis_server: Shared) -> str:
 
 @pytest.fixture(scope="session")
 def _redis_cluster() -> Iterator[RedisCluster]:
-    with RedisCluster() as cluster:
+    with as_smallest_user(RedisCluster) as cluster:
         yield cluster
 
 

@@ -1,10 +1,12 @@
 """The smallest ACL users that the documents name, on real servers, and such with a right less."""
 
+import os
 import re
 from collections.abc import Sequence
 from typing import Protocol
 
 from langcache_cli.caching._config.rights import Kind, key_patterns, setuser_line
+from tests.harness.redis_cluster import RedisCluster
 from tests.harness.redis_server import RedisServer
 
 USER = "app"
@@ -53,3 +55,21 @@ def smallest_user(shared: Target) -> str:
         node.command("ACL", "SETUSER", USER, *OF_TESTS[kind])
     grant(getattr(shared, "sentinels", []), "sentinel")
     return url_for(shared.url)
+
+
+def is_asked_for() -> bool:
+    """Whether `LANGCACHE_TEST_ACL` says that tests use the smallest user."""
+    return os.environ.get("LANGCACHE_TEST_ACL") == "1"
+
+
+def as_smallest_user(new_cluster: type[RedisCluster], *shape: int, **options: int) -> RedisCluster:
+    """A cluster, not formed yet; its URL has the smallest user if that is asked for.
+
+    The user stands in the configuration of its nodes: one that is killed has it again.
+    """
+    if not is_asked_for():
+        return new_cluster(*shape, **options)
+    words = setuser_line("cluster", user=USER, password=PASSWORD).removeprefix("ACL SETUSER ")
+    cluster = new_cluster(*shape, **options, config=(" ".join(("user", words, *OF_TESTS["cluster"])),))
+    cluster.login = f"{USER}:{PASSWORD}@"
+    return cluster

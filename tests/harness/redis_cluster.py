@@ -63,6 +63,8 @@ class RedisCluster(FormedServers):
             *config,
         )
         self._n_primaries = primaries
+        self.login = ""
+        """What `url` has in front of the hosts: `user:password@`."""
         self.nodes = [
             RedisServer(config=lines, binary=binary, cluster_bus=True)
             for _ in range(primaries * (1 + replicas))
@@ -73,7 +75,7 @@ class RedisCluster(FormedServers):
     @property
     def url(self) -> str:
         """`redis+cluster://127.0.0.1:P1,127.0.0.1:P2,...` of all nodes."""
-        return f"redis+cluster://{','.join(f'{LOCALHOST}:{node.port}' for node in self.nodes)}"
+        return f"redis+cluster://{self.login}{','.join(f'{LOCALHOST}:{node.port}' for node in self.nodes)}"
 
     @property
     def running(self) -> list[RedisServer]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tests.harness.acl import smallest_user
+from tests.harness.acl import is_asked_for, smallest_user
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.redis_server import RedisServer
 from tests.harness.resp import Argument, Reply
@@ -125,7 +125,7 @@ def shared_redis(one: RedisServer) -> Iterator[Shared]:
 
 def url_of(shared: Shared) -> str:
     """The URL of what is shared, for tests of the cache; see `LANGCACHE_TEST_ACL`."""
-    return smallest_user(shared) if os.environ.get("LANGCACHE_TEST_ACL") == "1" else shared.url
+    return smallest_user(shared) if is_asked_for() else shared.url
 
 
 def nodes_of(shared: Shared) -> list[RedisServer]:

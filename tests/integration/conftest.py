@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from langcache_cli.caching import Cache
 from langcache_cli.caching._protocol.lease import Lease, new_lease
+from tests.harness.acl import as_smallest_user
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.redis_server import RedisServer
 from tests.integration.cache_support import Database, cache_at, leftover_tasks
@@ -124,7 +125,7 @@ def break_it(own_redis, fault_proxy) -> Callable[[str], Outage]:
 
 @pytest.fixture(scope="session")
 def _bare_cluster() -> Iterator[RedisCluster]:
-    with RedisCluster(3, 0, node_timeout=60_000) as cluster:
+    with as_smallest_user(RedisCluster, 3, 0, node_timeout=60_000) as cluster:
         yield cluster
 
 

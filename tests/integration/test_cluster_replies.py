@@ -262,7 +262,8 @@ async def test_a_replica_that_has_become_primary_is_told_the_scripts(cache, redi
 
 
 async def test_a_node_with_another_password_is_away_and_the_others_are_not(open_cache, redis_cluster):
-    cache = open_cache(redis_cluster.url, operation_timeout=2.0)
+    as_default_user = redis_cluster.url.replace(redis_cluster.login, "")
+    cache = open_cache(as_default_user, operation_timeout=2.0)
     database = Database(cache)
     node = redis_cluster.primaries[0]
     own = items_on(redis_cluster, database.read, node, 10)
