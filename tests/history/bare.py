@@ -16,6 +16,9 @@ SECONDS = 1.0
 def bare_delete(options: Options, key: str) -> None:
     """``DEL`` of a key, on the server or on the node of a cluster that has it.
 
+    Nothing is promised of a ``DEL`` that removes one of the two copies which a lost MIGRATE has left. ``EXISTS``
+    shows that the slot is on its way: the other copy is removed as well.
+
     Raises:
         Exception: It was not confirmed.
     """
@@ -31,6 +34,8 @@ def bare_delete(options: Options, key: str) -> None:
                 if asking:
                     connection.call("ASKING")
                 connection.call("DEL", key)
+                if not asking and not options.sentinel_ports:
+                    connection.call("EXISTS", key)
             except RespError as error:
                 kind, *where = str(error).split(" ")
                 if kind not in ("MOVED", "ASK"):
