@@ -16,8 +16,8 @@ SECONDS = 1.0
 def bare_delete(options: Options, key: str) -> None:
     """``DEL`` of a key, on the server or on the node of a cluster that has it.
 
-    Nothing is promised of a ``DEL`` that removes one of the two copies which a lost MIGRATE has left. ``EXISTS``
-    shows that the slot is on its way: the other copy is removed as well.
+    Nothing is promised of a ``DEL`` that removes one of the two copies which a lost MIGRATE has left.
+    ``EXISTS`` shows that the slot is on its way: the other copy is removed as well.
 
     Raises:
         Exception: It was not confirmed.
