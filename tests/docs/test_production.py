@@ -14,7 +14,7 @@ COMMANDS = (
     ("check", "--roundtrip"),
     ("warm", "--sample"),
     ("stats",),
-    ("bench", "--sample"),
+    ("bench", "--sample", "--duration", "0.02", "--repeat", "1"),
     ("clear", "--all", "--yes"),
 )
 

@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _report(outcome: Outcome) -> None:
     _say(f"{outcome.reads:,} reads by {outcome.processes} processes in {outcome.seconds:.0f} s")
+    _say(f"{outcome.near:,} of them answered from memory")
     _say(f"{outcome.versions:,} changes committed")
     _say(f"{outcome.invalidations.total():,} invalidations acknowledged:")
     for way, count in sorted(outcome.invalidations.items()):
