@@ -211,8 +211,8 @@ class Run:
             RuntimeError: A worker failed.
         """
         seconds = time.monotonic() - self._started
-        self._fleet.end()
         (self._folder / "faults").write_text("".join(f"{fault}\n" for fault in self._faults.history))
+        self._fleet.end()
         return self.judge(seconds)
 
     def judge(self, seconds: float = 0.0) -> Outcome:

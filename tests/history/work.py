@@ -62,9 +62,11 @@ class Work:
         if self.chance.random() >= CANCELLATIONS:
             return await work
         task = asyncio.create_task(work)
-        await asyncio.wait([task], timeout=LONGEST_PAUSE_SECONDS * self.chance.random() ** 3)
-        task.cancel()
-        await asyncio.wait([task])
+        try:
+            await asyncio.wait([task], timeout=LONGEST_PAUSE_SECONDS * self.chance.random() ** 3)
+        finally:  # at the end of the worker this one is cancelled itself
+            task.cancel()
+            await asyncio.wait([task])
         return False if task.cancelled() else task.result()
 
     async def close(self) -> None:
