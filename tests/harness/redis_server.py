@@ -188,7 +188,7 @@ class RedisServer:
         """End it at once and forget its data and its configuration; `start` begins anew."""
         self.kill()
         self._forget_data()
-        (self.directory / "redis.conf").unlink(missing_ok=True)
+        list(map(Path.unlink, self.directory.glob("*.conf")))
 
     def flush(self) -> None:
         """Make it as new: drop the other clients, then all keys, scripts and statistics."""
@@ -269,7 +269,7 @@ class RedisServer:
         return True
 
     def _after_lost_port(self) -> None:
-        """Someone else listens on our port: take another at the first start, later wait for this one."""
+        """Another process listens on our port: take another at the first start, later wait for this one."""
         if self._has_started:
             time.sleep(0.1)  # between two attempts of `start`, which has the deadline
             return

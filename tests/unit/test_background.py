@@ -56,6 +56,7 @@ async def test_an_unexpected_error_of_a_refresh_of_the_slots_is_logged_once(logg
         connect=connect,
         on_connect=None,
         on_moved=lambda _: None,
+        outages=None,
     )
     router.refresh_soon()
     await aeventually(logged, within=5)
