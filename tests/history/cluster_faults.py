@@ -11,6 +11,7 @@ from tests.harness.redis_server import RedisServer
 from tests.history.node_faults import NodeFaults
 
 SLOTS_AT_ONCE = 12
+SLOTS_WITH_COPIES = 3
 
 
 class ClusterFaults(NodeFaults):
@@ -55,13 +56,13 @@ class ClusterFaults(NodeFaults):
 
     def reshard_with_copies(self) -> None:
         """Answers of MIGRATE are lost: for a while keys of a slot are on both nodes."""
-        for slot, to in self._moves(1):
+        for slot, to in self._moves(SLOTS_WITH_COPIES, "cache:subtitles*"):
             self._servers.migrate_twice(slot, to, pause=self.hold)
 
-    def _moves(self, count: int) -> list[tuple[int, RedisServer]]:
-        """Slots in use, and where each shall go."""
+    def _moves(self, count: int, pattern: str = "cache*") -> list[tuple[int, RedisServer]]:
+        """Slots of keys that match, and where each shall go."""
         self._servers.settle()
-        keys = [key for node in self._servers.primaries for key in node.command("KEYS", "cache*")]
+        keys = [key for node in self._servers.primaries for key in node.command("KEYS", pattern)]
         slots = sorted({*map(slot_of, keys)})
         return [
             (slot, self._chance.choice([node for node in self._servers.primaries if node is not owner]))

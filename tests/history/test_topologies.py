@@ -12,6 +12,8 @@ from tests.history.test_history import until_found
 
 TOPOLOGY = topology()
 SECONDS = 30.0
+LONGEST_SECONDS = 400
+"""For defects that the checker finds about once a minute."""
 
 pytestmark = pytest.mark.skipif(TOPOLOGY == "one", reason="one server is checked by test_history.py")
 
@@ -30,6 +32,7 @@ def test_without_the_commit_check_it_finds_stale_reads(tmp_path):
         until_found(run, "stale")
 
 
+@pytest.mark.timeout(LONGEST_SECONDS)
 @pytest.mark.skipif(TOPOLOGY != "cluster", reason="one primary has all tags and entries")
 def test_without_reading_tags_again_it_finds_runs_that_overlap(tmp_path):
     with Run(tmp_path, workers=3, faults=["slow"], defect="unchecked", topology=TOPOLOGY) as run:
@@ -37,6 +40,7 @@ def test_without_reading_tags_again_it_finds_runs_that_overlap(tmp_path):
     assert {one.rule for one in found} == {"overlapping"}
 
 
+@pytest.mark.timeout(LONGEST_SECONDS)
 @pytest.mark.skipif(TOPOLOGY != "cluster", reason="slots of a cluster only are moved")
 def test_without_looking_for_a_copy_it_finds_stale_reads(tmp_path):
     faults = ["reshard with copies"]
