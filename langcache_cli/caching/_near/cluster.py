@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from time import monotonic
-from typing import Any
 
 from langcache_cli.caching._deployment.cluster.cluster_node import ClusterNode
 from langcache_cli.caching._deployment.cluster.router import Router
@@ -78,26 +77,10 @@ class ClusterNear(NearCache):
         first.node.ask_ahead(encode_command(("PTTL", keys[0])), ttl.receive)
         return NearFill(self.memory.generation, monotonic(), ttl.future, tuple(sources))
 
-    def keep(
-        self,
-        keys: KeyAndTags,
-        payload: bytes,
-        value: Any,
-        fill: NearFill,
-        *,
-        expires_at: float,
-        codec: object,
-    ) -> None:
-        """See `NearCache`."""
-        if any(source.has_ended for source in fill.sources):
-            return
-        self.memory.keep(
-            *(keys, payload, value),
-            expires_at=expires_at,
-            generation=fill.generation,
-            codec=codec,
-            sources=fill.sources,
-        )
+    def _still_follows(self, fill: NearFill) -> bool:
+        return not any(source.has_ended for source in fill.sources)
+
+    def _prove(self, fill: NearFill) -> None:
         for source in fill.sources:
             source.prove(fill.sent_at)
 

@@ -58,22 +58,11 @@ class OneServerNear(NearCache):
         generation = self.memory.generation
         return NearFill(generation, monotonic(), connection.request([("PTTL", keys[0])]).future)
 
-    def keep(
-        self,
-        keys: KeyAndTags,
-        payload: bytes,
-        value: Any,
-        fill: NearFill,
-        *,
-        expires_at: float,
-        codec: object,
-    ) -> None:
-        """See `NearCache`."""
-        if self._is_tracking:
-            self.memory.keep(
-                keys, payload, value, expires_at=expires_at, generation=fill.generation, codec=codec
-            )
-            self._proven_at = max(self._proven_at, fill.sent_at)
+    def _still_follows(self, _: NearFill) -> bool:
+        return self._is_tracking
+
+    def _prove(self, fill: NearFill) -> None:
+        self._proven_at = max(self._proven_at, fill.sent_at)
 
     def _on_tracking(self, connection: BatchedConnection) -> None:
         if connection is self._connection:

@@ -80,7 +80,6 @@ class NearCache(ABC):
             What `keep` needs; None if the result must not be kept.
         """
 
-    @abstractmethod
     def keep(
         self,
         keys: KeyAndTags,
@@ -91,7 +90,7 @@ class NearCache(ABC):
         expires_at: float,
         codec: object,
     ) -> None:
-        """Keep the result of a look-up; see `NearMemory.keep`.
+        """Keep the result of a look-up, unless a change may have been missed since; see `NearMemory.keep`.
 
         Args:
             keys: Redis keys of the entry and of its tags.
@@ -101,6 +100,16 @@ class NearCache(ABC):
             expires_at: End of the entry's lifetime, by `time.monotonic`.
             codec: The codec that decoded the value.
         """
+        if not self._still_follows(fill):
+            return
+        self.memory.keep(
+            *(keys, payload, value),
+            expires_at=expires_at,
+            generation=fill.generation,
+            codec=codec,
+            sources=fill.sources,
+        )
+        self._prove(fill)
 
     def stop(self) -> None:
         """Drop all entries and keep none until the next `start_tracking`."""
@@ -126,6 +135,14 @@ class NearCache(ABC):
             self.memory.drop(keys)
         else:
             self.memory.clear()
+
+    @abstractmethod
+    def _still_follows(self, fill: NearFill) -> bool:
+        """True if no connection that the entry relies on was lost since ``fill`` was begun."""
+
+    @abstractmethod
+    def _prove(self, fill: NearFill) -> None:
+        """The look-up of ``fill`` was answered: all changes before it have been received."""
 
     @abstractmethod
     def _on_changes(self, connection: BatchedConnection, keys: Sequence[bytes] | None) -> None:
