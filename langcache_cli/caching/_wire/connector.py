@@ -16,7 +16,7 @@ from langcache_cli.caching._wire.externals import Connect, Connection
 from langcache_cli.caching._wire.failures import too_busy
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.lookup_batch import LookupBatch
-from langcache_cli.caching._wire.outage_log import OutageLog
+from langcache_cli.caching._wire.outage_log import Outages
 from langcache_cli.caching._wire.replies import answer, fail
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class Connector:
         new_lookup_batch: Callable[[], LookupBatch],
         on_connect: Callable[[BatchedConnection], object] | None,
         on_failure: Callable[[Exception], object],
-        outages: OutageLog | None = None,
+        outages: Outages | None = None,
     ) -> None:
         """Prepare; nothing is connected yet.
 

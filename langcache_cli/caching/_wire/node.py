@@ -20,7 +20,7 @@ from langcache_cli.caching._wire.failures import NOT_SERVING, too_busy, unavaila
 from langcache_cli.caching._wire.handshake import connect
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.lookup_batch import LookupBatch, no_lookups
-from langcache_cli.caching._wire.outage_log import OutageLog
+from langcache_cli.caching._wire.outage_log import Outages
 
 RECONNECT_SECONDS = 1.0
 """The shortest time between two new connections to a server that refuses writes."""
@@ -40,7 +40,7 @@ class Node:
         timeout: float,
         connect: Connect = connect,
         on_connect: Callable[[BatchedConnection], object] | None = None,
-        outages: OutageLog | None = None,
+        outages: Outages | None = None,
         new_lookup_batch: Callable[[], LookupBatch] = no_lookups,
         clock: IdleClock | None = None,
         on_recovery: Callable[[], object] | None = None,

@@ -4,11 +4,33 @@ from __future__ import annotations
 
 import logging
 from time import monotonic
+from typing import Protocol
 
 from langcache_cli.caching._errors import CacheUnavailableError
 from langcache_cli.caching._wire.server_identity import ServerIdentity
 
 logger = logging.getLogger("langcache_cli.caching")
+
+
+class Outages(Protocol):
+    """What the connection to one server says about outages: `OutageLog`, or that of a node of a cluster."""
+
+    @property
+    def lost(self) -> bool:
+        """True from the first line to the second."""
+        ...
+
+    def begin(self, reason: CacheUnavailableError) -> None:
+        """The server is lost."""
+
+    def bypassed(self) -> None:
+        """Count a call that was not sent to the server, or not answered."""
+
+    def end(self) -> None:
+        """The server has answered."""
+
+    def connected(self, server: ServerIdentity | None, target: str) -> None:
+        """There is a new connection."""
 
 
 class OutageLog:

@@ -9,7 +9,7 @@ from langcache_cli.caching._wire.outage_log import OutageLog
 from langcache_cli.caching._wire.server_identity import ServerIdentity
 
 
-class NodeOutageLog(OutageLog):
+class NodeOutageLog:
     """What one event loop logs about a node; all loops of a cache share what is known of it."""
 
     def __init__(self, whole: OutageLog, node: str, *, has_slots: Callable[[], bool]) -> None:
@@ -20,7 +20,6 @@ class NodeOutageLog(OutageLog):
             node: Host and port.
             has_slots: False for a node that is only asked where the slots are: its end costs no call.
         """
-        super().__init__()
         self._shared = whole.of_node(node)
         self._has_slots = has_slots
 
@@ -28,10 +27,6 @@ class NodeOutageLog(OutageLog):
     def lost(self) -> bool:
         """True from the first line to the second."""
         return self._shared.lost
-
-    @lost.setter
-    def lost(self, _: bool) -> None:
-        """The state is the one that is shared."""
 
     def begin(self, reason: CacheUnavailableError) -> None:
         """The node is lost; says so unless it was known."""
@@ -42,13 +37,13 @@ class NodeOutageLog(OutageLog):
         """Count a call that was not sent to the node, or not answered."""
         self._shared.bypassed()
 
-    def end(self, how: str = "is back") -> None:
-        """The node has answered, or is needed no more."""
-        self._shared.end(how)
+    def end(self) -> None:
+        """The node has answered."""
+        self._shared.end()
 
     def replaced(self) -> None:
         """Other nodes have its slots."""
-        self.end("is no longer needed, as other nodes have its slots,")
+        self._shared.end("is no longer needed, as other nodes have its slots,")
 
     def connected(self, server: ServerIdentity | None, target: str) -> None:
         """A replica is no mistake in a cluster: it is asked where the slots are."""
