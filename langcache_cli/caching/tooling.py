@@ -34,6 +34,7 @@ from langcache_cli.caching._statistics.report import CacheReport, Numbers, Serve
 from langcache_cli.caching._wire.connection import RedisConnection, ask
 from langcache_cli.caching._wire.failures import unavailable
 from langcache_cli.caching._wire.handshake import connect
+from langcache_cli.caching._wire.server_identity import fields_of as reply_fields
 
 __all__ = [
     "COUNTERS",
@@ -70,6 +71,7 @@ __all__ = [
     "misspelt_settings",
     "problem_of",
     "readable_bytes",
+    "reply_fields",
     "trial",
     "unavailable",
     "unlink",

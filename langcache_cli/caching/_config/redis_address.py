@@ -79,6 +79,11 @@ class RedisAddress:
         )
 
     @property
+    def where(self) -> str:
+        """Host and port, or the path of the socket."""
+        return self.path or str(Host(self.host, self.port))
+
+    @property
     def acl_user(self) -> AclUser:
         """The user that a connection logs in as: without a password that is the default one."""
         name = self.username if self.password is not None else None
@@ -91,8 +96,7 @@ class RedisAddress:
         secret = "***@" if self.username or self.password else ""
         if self.path:
             return f"unix://{secret}{self.path}?db={self.db}"
-        where = Host(self.host, self.port)
-        return f"{'rediss' if self.tls else 'redis'}://{secret}{where}/{self.db}"
+        return f"{'rediss' if self.tls else 'redis'}://{secret}{self.where}/{self.db}"
 
 
 def scheme_of(url: str, allowed: Sequence[str]) -> str:

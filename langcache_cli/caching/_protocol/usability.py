@@ -10,6 +10,7 @@ from langcache_cli.caching._errors import (
     ConfigurationError,
     ServerReplyError,
 )
+from langcache_cli.caching._wire.server_identity import fields_of
 
 _TRIED: Final = (
     ("SET", "{key}", "", "XX"),
@@ -70,8 +71,7 @@ def problem_of(info: bytes, replies: Sequence[Any], *, is_cluster: bool = False)
         replies: Those to `trial`.
         is_cluster: True if the URL names a cluster.
     """
-    lines = (line.partition(":") for line in info.decode("utf-8", "replace").splitlines())
-    facts = {name: value.strip() for name, _, value in lines}
+    facts = fields_of(info)
     refused = _refusal(replies)
     if facts.get("cluster_enabled") == "1" and not is_cluster:
         return ConfigurationError(

@@ -27,10 +27,15 @@ class ServerIdentity:
     primary: str = field(default="", compare=False)
 
 
+def fields_of(reply: bytes) -> dict[str, str]:
+    """A reply of lines ``name:value``, such as that to ``INFO``."""
+    lines = (line.partition(":") for line in reply.decode("utf-8", "replace").splitlines())
+    return {name.strip(): value.strip() for name, colon, value in lines if colon}
+
+
 def identity_of(replies: Sequence[Any]) -> ServerIdentity | None:
     """The identity in the replies to `QUESTIONS`; None if the server does not give it, or may not."""
-    text = b"\n".join(reply for reply in replies if isinstance(reply, bytes)).decode("utf-8", "replace")
-    fields = dict(line.strip().split(":", 1) for line in text.splitlines() if ":" in line)
+    fields = fields_of(b"\n".join(reply for reply in replies if isinstance(reply, bytes)))
     run_id = fields.get("run_id", "")
     if not run_id:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from langcache_cli.caching.tooling import RedisAddress
-from langcache_cli.operations.diagnosis.server_facts import ServerFacts
 
 
 def redis_cli(address: RedisAddress, command: str) -> str:
@@ -15,4 +14,4 @@ def redis_cli(address: RedisAddress, command: str) -> str:
 def cluster_cli(address: RedisAddress, action: str, rest: str = "") -> str:
     """The line that lets ``redis-cli`` do something with the whole cluster of a node."""
     tls = " --tls" if address.tls else ""
-    return f"redis-cli{tls} --cluster {action} {ServerFacts(address).where} {rest}".rstrip()
+    return f"redis-cli{tls} --cluster {action} {address.where} {rest}".rstrip()

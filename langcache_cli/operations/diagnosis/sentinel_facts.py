@@ -50,7 +50,7 @@ class SentinelView:
     @property
     def where(self) -> str:
         """Host and port."""
-        return ServerFacts(self.address).where
+        return self.address.where
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,14 @@ from functools import cached_property
 from typing import Any, Final
 
 from langcache_cli.caching import CacheError, ServerReplyError
-from langcache_cli.caching.tooling import RedisAddress, RedisConnection, ask, connect, unavailable
+from langcache_cli.caching.tooling import (
+    RedisAddress,
+    RedisConnection,
+    ask,
+    connect,
+    reply_fields,
+    unavailable,
+)
 
 Question = tuple[str, ...]
 
@@ -36,9 +43,7 @@ class ServerFacts:
     @property
     def where(self) -> str:
         """Host and port, or the path of the socket."""
-        address = self.address
-        host = f"[{address.host}]" if ":" in address.host else address.host
-        return address.path or f"{host}:{address.port}"
+        return self.address.where
 
     @cached_property
     def info(self) -> Mapping[str, str]:
@@ -112,7 +117,4 @@ def config_get(name: str) -> Question:
 
 def fields_of(reply: object) -> Mapping[str, str]:
     """A reply of lines ``name:value``; empty for an error."""
-    if not isinstance(reply, bytes):
-        return {}
-    lines = (line.partition(":") for line in reply.decode("utf-8", "replace").splitlines())
-    return {name: value.strip() for name, colon, value in lines if colon}
+    return reply_fields(reply) if isinstance(reply, bytes) else {}

@@ -69,7 +69,7 @@ class ClusterNode:
 
     def __str__(self) -> str:
         """Host and port."""
-        return f"{self.node.address.host}:{self.node.address.port}"
+        return self.node.address.where
 
     @property
     def where(self) -> tuple[str, int]:

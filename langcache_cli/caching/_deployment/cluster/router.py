@@ -215,8 +215,9 @@ class Router:
 
         outages = None
         if self._outages is not None:
-            where = f"{address.host}:{address.port}"
-            outages = NodeOutageLog(self._outages, where, has_slots=lambda: made in self.topology.primaries)
+            outages = NodeOutageLog(
+                self._outages, address.where, has_slots=lambda: made in self.topology.primaries
+            )
         node = Node(
             address,
             timeout=self._timeout,

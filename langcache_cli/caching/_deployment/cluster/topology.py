@@ -19,6 +19,7 @@ from langcache_cli.caching._wire.externals import Connect
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.node import Node
 from langcache_cli.caching._wire.replies import answer
+from langcache_cli.caching._wire.server_identity import fields_of
 
 FIRST_PAUSE_SECONDS = 0.1
 LAST_PAUSE_SECONDS = 1.0
@@ -241,7 +242,7 @@ class Topology:
         for reply in (slots, info):
             if isinstance(reply, ServerReplyError):
                 raise reply
-        fields = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
+        fields = fields_of(info)
         told = SlotMap.parse(slots, node.node.address.host)
         if not told.primaries:
             self.problem = CacheUnavailableError("no node of the cluster has slots", target=str(node))
