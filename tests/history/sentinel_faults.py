@@ -29,7 +29,7 @@ class SentinelFaults(NodeFaults):
         return self._servers.primary()
 
     def _replicas_of(self, primary: RedisServer) -> Sequence[RedisServer]:
-        return [node for node in self._servers.nodes if node is not primary]
+        return self._servers.replicas()
 
     def _slots_of(self, primary: RedisServer) -> frozenset[int]:
         return frozenset(range(SLOTS))

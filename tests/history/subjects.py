@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -127,6 +128,7 @@ def functions(
     return {function.name: function for function in every}
 
 
+@lru_cache(maxsize=1)
 def names_of_subjects() -> dict[Subject, tuple[str, ...]]:
     """`names` in a cache with the settings of the workers, without a connection."""
     settings = CacheSettings.load(env_file=None, redis_url="redis://localhost")
