@@ -56,18 +56,18 @@ def show_nodes(output: Output, inspection: Inspection) -> None:
 
     if not inspection.nodes:
         return
+
+    def size(n_bytes: int | None) -> str:
+        return "-" if n_bytes is None else readable_bytes(n_bytes)
+
     rows = [
         (
             _RESULTS[node.worst],
             node.where,
             node.role or "-",
             node.policy or "-",
-            "-" if node.used_bytes is None else readable_bytes(node.used_bytes),
-            "-"
-            if node.max_bytes is None
-            else readable_bytes(node.max_bytes)
-            if node.max_bytes
-            else "no limit",
+            size(node.used_bytes),
+            "no limit" if node.max_bytes == 0 else size(node.max_bytes),
             "-" if node.slots is None else f"{node.slots:,}",
             milliseconds(None if node.seconds is None else 1000 * node.seconds),
         )
