@@ -1,13 +1,7 @@
 """docs/production.md: its ACL users run every command, on one server, on a cluster and behind Sentinel."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-
-import pytest
-
-from langcache_cli.caching._config.rights import Kind, setuser_line
+from tests.harness.acl import grant, url_for
 from tests.harness.cli import run_cli
-from tests.harness.redis_server import RedisServer
 from tests.integration.cache_support import Database, cache_at
 
 COMMANDS = (
@@ -17,21 +11,6 @@ COMMANDS = (
     ("bench", "--sample", "--duration", "0.02", "--repeat", "1"),
     ("clear", "--all", "--yes"),
 )
-
-GiveUser = Callable[[Kind, Sequence[RedisServer]], None]
-
-
-@pytest.fixture
-def give_user() -> Iterator[GiveUser]:
-    """Give servers the smallest user of their kind, which the page shows."""
-    with ExitStack() as given:
-
-        def give(kind: Kind, servers: Sequence[RedisServer]) -> None:
-            for server in servers:
-                server.command(*setuser_line(kind).split())
-                given.callback(server.command, "ACL", "DELUSER", "app")
-
-        yield give
 
 
 async def uses(url: str) -> None:
@@ -49,20 +28,18 @@ async def uses(url: str) -> None:
         assert ended.code == 0, (line, ended.stderr)
 
 
-async def test_the_line_for_one_server_is_enough(own_redis, give_user):
+async def test_the_line_for_one_server_is_enough(own_redis):
     server = own_redis()
-    give_user("one", [server])
-    await uses(f"redis://app:password@127.0.0.1:{server.port}/0")
+    grant([server], "one")
+    await uses(url_for(server.url))
 
 
-async def test_the_line_for_the_nodes_of_a_cluster_is_enough(redis_cluster, give_user):
-    give_user("cluster", redis_cluster.nodes)
-    await uses(redis_cluster.url.replace("://", "://app:password@"))
+async def test_the_line_for_the_nodes_of_a_cluster_is_enough(redis_cluster):
+    grant(redis_cluster.nodes, "cluster")
+    await uses(url_for(redis_cluster.url))
 
 
-async def test_the_lines_behind_sentinel_are_enough(sentinel_set, give_user):
-    give_user("one", sentinel_set.nodes)
-    give_user("sentinel", sentinel_set.sentinels)
-    hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinel_set.sentinels)
-    query = "sentinel_username=app&sentinel_password=password"
-    await uses(f"redis+sentinel://app:password@{hosts}/{sentinel_set.service}/0?{query}")
+async def test_the_lines_behind_sentinel_are_enough(sentinel_set):
+    grant(sentinel_set.nodes, "one")
+    grant(sentinel_set.sentinels, "sentinel")
+    await uses(url_for(sentinel_set.url))
