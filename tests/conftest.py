@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from tests.harness.proxy import FaultProxy
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.redis_server import RedisServer
 from tests.harness.sentinels import SentinelSet
+from tests.harness.server_accounts import accounts_of
 from tests.harness.shared_redis import Shared, shared_redis, url_of
 
 # deadline=None: a real server's first answer takes longer than its later ones
@@ -140,6 +141,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """What `-n auto` means: most tests wait for servers and processes longer than they compute."""
     return (os.cpu_count() or 1) + 2
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """The report of a failed test has what its servers say, before the next test changes it."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        report.sections += accounts_of(item.funcargs.values())
+    return report
 
 
 @pytest.hookimpl(trylast=True)  # after the last fixtures have been closed

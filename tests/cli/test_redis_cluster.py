@@ -117,7 +117,7 @@ def test_a_cluster_whose_node_is_gone_is_said_to_fail_and_a_start_brings_the_nod
         _say(port + 2, "SHUTDOWN", "NOSAVE")
     status = call("redis", "status", env=local)
     assert "2 of 3 answer" in status.stdout
-    eventually(lambda: call("redis", "status", env=local).code == 69, within=20.0)
+    eventually(lambda: call("redis", "status", env=local).code == 69, within=60.0)
     assert "fail" in complaint(call("redis", "status", env=local))
     assert call(*START, env=local).code == 0
     status = call("redis", "status", "--json", env=local)

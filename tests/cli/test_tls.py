@@ -96,7 +96,7 @@ def encrypted_cluster(authority: Authority) -> Iterator[str]:
             lambda: all(
                 is_ok(node) and {row[2][1] for row in slot_rows(node)} == {*ports} for node in cluster.nodes
             ),
-            within=20,
+            within=60,
         )
         yield f"rediss+cluster://127.0.0.1:{ports[0]}/0?ssl_ca_certs={authority.file}"
 

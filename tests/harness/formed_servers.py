@@ -8,9 +8,15 @@ import psutil
 
 from tests.harness.redis_server import RedisServer
 
+REPLACED_SECONDS = 60.0
+"""A lost primary is replaced within this time: about three seconds, much more where the machine is busy."""
+
 
 class FormedServers(ABC):
     """Synchronous, as `RedisServer`. With `with`, or after `form`, they are one; `close` ends them."""
+
+    nodes: list[RedisServer]
+    """The servers that keep data."""
 
     @abstractmethod
     def form(self) -> Self:

@@ -32,8 +32,8 @@ from tests.harness.redis_server import RedisServer
 from tests.harness.resp import Argument, Reply, RespConnection, RespError
 
 HOPS = 5
-FORM_SECONDS = 30.0
-SETTLE_SECONDS = 30.0
+FORM_SECONDS = 60.0
+SETTLE_SECONDS = 60.0
 FLUSH_SECONDS = 8.0
 MEET_AGAIN_SECONDS = 0.5
 MIGRATE_MS = 5000

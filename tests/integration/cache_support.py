@@ -57,7 +57,7 @@ class Gate:
         await self._open.wait()
 
     async def reached(self, times: int = 1) -> None:
-        await aeventually(lambda: self.arrived >= times, every=0.001, within=20)
+        await aeventually(lambda: self.arrived >= times, every=0.001, within=60)
 
 
 class Database:

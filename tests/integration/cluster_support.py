@@ -8,12 +8,11 @@ from typing import Any
 from langcache_cli.caching import Cache, cached_many
 from langcache_cli.caching._deployment.cluster.slots import slot_of
 from langcache_cli.caching._wire.budget import Budget
+from tests.harness.formed_servers import REPLACED_SECONDS
 from tests.harness.polling import eventually
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.redis_server import RedisServer
 from tests.integration.cache_support import Database
-
-REPLACED_SECONDS = 20.0
 
 ITEMS = list(range(24))
 """Enough for some on each node."""

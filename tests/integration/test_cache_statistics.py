@@ -146,11 +146,11 @@ async def test_counts_are_kept_through_an_outage_and_delivered_after_it(open_cac
     for _ in range(100):
         await database.read(1)
     await aeventually(
-        lambda: cache.runtime().bulk_server.node.breaker.open, within=20
+        lambda: cache.runtime().bulk_server.node.breaker.open, within=60
     )  # several deliveries have failed
     server.start()
-    await aeventually(lambda: _reports(reader, "hits", 3), within=20)
-    await aeventually(lambda: _reports(reader, "bypassed", 100), within=20)
+    await aeventually(lambda: _reports(reader, "hits", 3), within=60)
+    await aeventually(lambda: _reports(reader, "bypassed", 100), within=60)
     assert numbers(await reader.report(), "misses", "loads") == [1, 101]
 
 

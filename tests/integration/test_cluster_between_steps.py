@@ -88,5 +88,5 @@ async def test_the_tags_of_stale_entries_that_are_to_be_replaced(cache, cluster,
     words.calls.clear()
     away_after_look_up(cache, cluster, node)
     assert await words.many(ITEMS) == [100 + item for item in ITEMS]
-    await aeventually(lambda: words.calls, within=20)
+    await aeventually(lambda: words.calls, within=60)
     assert words.calls == [[item for item in ITEMS if item not in concerned]]

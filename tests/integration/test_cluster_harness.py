@@ -3,11 +3,11 @@
 import pytest
 
 from langcache_cli.caching._deployment.cluster.slots import SLOTS, NodeName, SlotMap, slot_of
+from tests.harness.formed_servers import REPLACED_SECONDS
 from tests.harness.polling import eventually
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.resp import RespConnection, RespError
 
-REPLACED_SECONDS = 20.0
 KEYS = [
     "",
     "key",

@@ -11,6 +11,7 @@ import pytest
 from langcache_cli.caching._deployment.cluster.slots import slot_of
 from langcache_cli.caching._near.generation import MAX_LAG_SECONDS
 from tests.harness.cluster_node import node_id
+from tests.harness.formed_servers import REPLACED_SECONDS
 from tests.harness.polling import aeventually, eventually
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.resp import RespError
@@ -21,7 +22,6 @@ from tests.integration.near_support import kept, warmed
 STEPS = 5
 TIMES = 20
 PAUSE_SECONDS = 0.03
-BACK_SECONDS = 20.0
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ class Changes:
         """Change an item and remove its entry, as another process does."""
         self._database.versions[item] += 1
         key = self._database.read.key_for(item)
-        eventually(lambda: self._is_removed(key), within=BACK_SECONDS)
+        eventually(lambda: self._is_removed(key), within=REPLACED_SECONDS)
         acknowledged = self._acknowledged.setdefault(item, [])
         acknowledged.append((time.monotonic(), self._database.versions[item]))
         self.made += 1
@@ -186,7 +186,7 @@ async def test_a_slot_that_is_taken_by_force(database, redis_cluster):
     await warmed(database, item)
     target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", node_id(source))
     target.command("CLUSTER", "SETSLOT", slot, "NODE", node_id(target))
-    await aeventually(lambda: redis_cluster._all_name(slot, target), within=BACK_SECONDS)
+    await aeventually(lambda: redis_cluster._all_name(slot, target), within=REPLACED_SECONDS)
     database.versions[item] = 1
     await database.read(sibling)
     await aeventually(lambda: kept(database, item))
@@ -206,7 +206,7 @@ async def test_a_failover_in_good_order(database, redis_cluster):
             await asyncio.sleep(2 * MAX_LAG_SECONDS)  # for reads that come too late
             await asyncio.to_thread(redis_cluster.settle)
             for item in items:
-                await aeventually(lambda item=item: kept(database, item), within=BACK_SECONDS)
+                await aeventually(lambda item=item: kept(database, item), within=REPLACED_SECONDS)
     assert too_old == []
 
 
@@ -224,12 +224,12 @@ async def test_a_primary_that_is_lost(database, redis_cluster, how):
             await asyncio.to_thread(changes.change, items[0])
         before = near_hits(database)
         await asyncio.to_thread(changes.change, items[1])
-        await aeventually(lambda: near_hits(database) > before + 10, within=BACK_SECONDS)
+        await aeventually(lambda: near_hits(database) > before + 10, within=REPLACED_SECONDS)
         if how != "killed":
             redis_cluster.cont(lost)
         await asyncio.sleep(2 * MAX_LAG_SECONDS)  # for reads that come too late
         await asyncio.to_thread(changes.change, items[0])
         for item in items:
-            await aeventually(lambda item=item: kept(database, item), within=BACK_SECONDS)
+            await aeventually(lambda item=item: kept(database, item), within=REPLACED_SECONDS)
         await asyncio.sleep(2 * MAX_LAG_SECONDS)
     assert too_old == []

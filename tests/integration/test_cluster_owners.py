@@ -7,10 +7,9 @@ import pytest
 from langcache_cli.caching import CacheUnavailableError
 from langcache_cli.caching._deployment.cluster.cluster_node import SILENT_SECONDS
 from langcache_cli.caching._deployment.cluster.slots import slot_of
+from tests.harness.formed_servers import REPLACED_SECONDS
 from tests.harness.polling import aeventually, eventually
 from tests.integration.cache_support import Database
-
-REPLACED_SECONDS = 20.0
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ async def is_known_to_be_away(cache: Cache, words: Words, item: int) -> None:
         await words.one(item)
         return not cache.runtime().server.usable(words.one.key_for(item))
 
-    await aeventually(is_down, within=20)
+    await aeventually(is_down, within=60)
 
 
 @pytest.mark.parametrize("how", ["stopped", "killed"])

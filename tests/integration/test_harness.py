@@ -107,7 +107,7 @@ def test_a_replica_follows_its_primary(own_redis):
     primary = own_redis(password="secret")
     replica = own_redis(replicaof=primary)
     primary.command("SET", "key", "value")
-    eventually(lambda: replica.command("GET", "key") == b"value", within=20.0)
+    eventually(lambda: replica.command("GET", "key") == b"value", within=60.0)
 
 
 def test_memory_policy_and_further_lines_reach_the_server(own_redis):

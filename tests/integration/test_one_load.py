@@ -18,7 +18,7 @@ async def call_many(read, count, item=1):
 
 async def joined(database, count):
     """Until `count` calls wait for a load that another one began."""
-    await aeventually(lambda: waiting(database.cache) == count, every=0.001, within=20)
+    await aeventually(lambda: waiting(database.cache) == count, every=0.001, within=60)
 
 
 async def test_fifty_callers_of_a_cold_key_share_one_load(cache):

@@ -53,7 +53,7 @@ async def test_once_the_breaker_is_open_nothing_is_sent_and_nothing_is_waited_fo
     await database.read(0)
     outage.fault()
     breaker = cache.runtime().server.node.breaker
-    await aeventually(lambda: opens_breaker(database, breaker), within=20)
+    await aeventually(lambda: opens_breaker(database, breaker), within=60)
     await aeventually(lambda: leftover_tasks() == [], within=10)  # no probe is under way
     breaker._next_probe = float("inf")
     sent, opened = outage.proxy.requests.read, outage.proxy.connections

@@ -109,7 +109,7 @@ async def test_recovery_is_found_by_one_connection_at_a_time(open_cache, own_red
     await database.read(1)
     server.pause()
     breaker = cache.runtime().server.node.breaker
-    await aeventually(lambda: opens_breaker(database, breaker), within=20)
+    await aeventually(lambda: opens_breaker(database, breaker), within=60)
     for _ in range(3):
         breaker._next_probe = 0.0
         await asyncio.gather(*(database.read(item) for item in range(CALLS)))

@@ -2,11 +2,10 @@
 
 import pytest
 
+from tests.harness.formed_servers import REPLACED_SECONDS
 from tests.harness.polling import eventually
 from tests.harness.resp import RespConnection, RespError
 from tests.harness.sentinels import PASSWORD, SENTINEL_PASSWORD, SERVICE
-
-REPLACED_SECONDS = 20.0
 
 
 def test_the_url_names_the_sentinels_the_service_and_both_passwords(sentinel_set):

@@ -37,7 +37,7 @@ def writable_replica(own_redis):
 
 def linked(own_redis):
     server = own_redis(replicaof=own_redis())
-    eventually(lambda: b"master_link_status:up" in server.command("INFO", "replication"), within=20)
+    eventually(lambda: b"master_link_status:up" in server.command("INFO", "replication"), within=60)
     return server
 
 

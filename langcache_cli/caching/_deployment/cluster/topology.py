@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
@@ -32,6 +32,15 @@ SHARE = 3
 """A node may take so small a part of the time for a command: one that hangs must leave time for another."""
 
 QUESTIONS = (("CLUSTER", "SLOTS"), ("CLUSTER", "INFO"))
+
+
+class _Told(NamedTuple):
+    """What a node says of the cluster."""
+
+    is_ok: bool
+    """Whether it says that all is well."""
+    epoch: int
+    slots: SlotMap
 
 
 class Topology:
@@ -178,10 +187,10 @@ class Topology:
     async def _ask_for_slots(self, avoid: ClusterNode | None) -> bool:
         """Ask for the slots now; True if that has changed the map.
 
-        A node that says that the cluster is down, or that knows an older configuration, is believed only if
-        no other answers.
+        A node that knows an older configuration is believed only if no other answers. One that says that the
+        cluster is down, only if what it knows is newer than the map in use: the views of such nodes differ.
         """
-        last_resort: tuple[SlotMap, int] | None = None
+        last_resort: _Told | None = None
         for node in self._in_order(avoid):
             try:
                 told = await self._ask(node)
@@ -190,12 +199,13 @@ class Topology:
                 continue
             if told is None:
                 continue
-            slots, epoch, is_ok = told
-            if is_ok and epoch >= self.epoch and node is not avoid:
-                return self._apply(slots, epoch)
-            if last_resort is None or epoch > last_resort[1]:
-                last_resort = slots, epoch
-        return last_resort is not None and self._apply(*last_resort)
+            if told.is_ok and told.epoch >= self.epoch and node is not avoid:
+                return self._apply(told)
+            if last_resort is None or told[:2] > last_resort[:2]:
+                last_resort = told
+        if last_resort is None or not (last_resort.is_ok or last_resort.epoch > self.epoch or not self.slots):
+            return False
+        return self._apply(last_resort)
 
     async def is_confirmed(self, node: ClusterNode) -> bool:
         """True if another node says that ``node`` has slots: one that was stopped does not know by itself.
@@ -213,8 +223,8 @@ class Topology:
                         connection.abort()
             except (OSError, CacheError):  # a time-out is an OSError
                 continue
-            if told is not None and told[2]:
-                self._apply(told[0], told[1])
+            if told is not None and told.is_ok and told.epoch >= self.epoch:
+                self._apply(told)
                 return node in self.primaries
         return not others
 
@@ -229,33 +239,34 @@ class Topology:
             if node not in known:
                 yield node
 
-    async def _ask(self, node: ClusterNode) -> tuple[SlotMap, int, bool] | None:
-        """The slots as a node tells them, the epoch, and whether it says that all is well; None for none.
+    async def _ask(self, node: ClusterNode) -> _Told | None:
+        """What a node says; None if it names no slots.
 
         Raises:
             CacheError: It did not answer, or is no node of a cluster.
         """
         return self._told(node, await node.node.call_many(QUESTIONS, budget=Budget(self._timeout / SHARE)))
 
-    def _told(self, node: ClusterNode, replies: Sequence[Any]) -> tuple[SlotMap, int, bool] | None:
+    def _told(self, node: ClusterNode, replies: Sequence[Any]) -> _Told | None:
         slots, info = replies
         for reply in (slots, info):
             if isinstance(reply, ServerReplyError):
                 raise reply
         fields = fields_of(info)
-        told = SlotMap.parse(slots, node.node.address.host)
-        if not told.primaries:
+        named = SlotMap.parse(slots, node.node.address.host)
+        if not named.primaries:
             self.problem = CacheUnavailableError("no node of the cluster has slots", target=str(node))
             return None
-        return told, int(fields.get("cluster_current_epoch", 0)), fields.get("cluster_state") == "ok"
+        is_ok = fields.get("cluster_state") == "ok"
+        return _Told(is_ok, int(fields.get("cluster_current_epoch", 0)), named)
 
-    def _apply(self, told: SlotMap, epoch: int) -> bool:
+    def _apply(self, told: _Told) -> bool:
         """Use a map; True if it is not the one in use."""
         self.problem = self._shares = None
-        self.epoch = epoch
-        nodes = {name: self.node_at(name.host, name.port, name.node_id) for name in told.primaries}
+        self.epoch = told.epoch
+        nodes = {name: self.node_at(name.host, name.port, name.node_id) for name in told.slots.primaries}
         slots: list[ClusterNode | None] = [
-            None if (name := told.owner(slot)) is None else nodes[name] for slot in range(SLOTS)
+            None if (name := told.slots.owner(slot)) is None else nodes[name] for slot in range(SLOTS)
         ]
         before, self.slots, self.primaries = self.slots, slots, list(nodes.values())
         moved = frozenset(slot for slot in range(SLOTS) if before and before[slot] is not slots[slot])
