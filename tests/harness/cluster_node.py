@@ -1,12 +1,16 @@
 """What one node of a cluster says about itself and the others, and what it is told to do."""
 
+import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.harness.redis_server import RedisServer
 from tests.harness.resp import RespConnection, RespError
 
 SLOTS = 16384
+
+_ELECTED = re.compile(r"(\d+ \w{3} \d{4} \d\d:\d\d:\d\d\.\d+) # Failover election won")
 
 
 def share(place: int, count: int) -> range:
@@ -82,3 +86,11 @@ def write_once(primary: RedisServer) -> None:
             else:
                 return
     raise AssertionError("no key of a thousand lies on this node")
+
+
+def was_elected_within(node: RedisServer, seconds: float) -> bool:
+    """True if a node has won an election in the last seconds."""
+    won = _ELECTED.findall(node.log)
+    if not won:
+        return False
+    return datetime.now() - datetime.strptime(won[-1], "%d %b %Y %H:%M:%S.%f") < timedelta(seconds=seconds)  # noqa: DTZ005, DTZ007 - the log has local time, too

@@ -11,10 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
+from tests.harness.cluster_meeting import meet
 from tests.harness.cluster_node import (
     SLOTS,
     becomes_replica,
-    connected_ports,
     is_linked,
     is_ok,
     keys_in,
@@ -22,6 +22,7 @@ from tests.harness.cluster_node import (
     open_slots,
     share,
     slot_rows,
+    was_elected_within,
     write_once,
 )
 from tests.harness.formed_servers import FormedServers, can_answer
@@ -35,7 +36,6 @@ HOPS = 5
 FORM_SECONDS = 60.0
 SETTLE_SECONDS = 60.0
 FLUSH_SECONDS = 8.0
-MEET_AGAIN_SECONDS = 0.5
 MIGRATE_MS = 5000
 LOST_ANSWER_MS = 20
 FAILOVER_SECONDS = 6.0
@@ -64,6 +64,7 @@ class RedisCluster(FormedServers):
             *config,
         )
         self._n_primaries = primaries
+        self._votes_count_seconds = max(2 * node_timeout, 2000) / 1000
         self.login = ""
         """What `url` has in front of the hosts: `user:password@`."""
         self.nodes = [
@@ -137,6 +138,16 @@ class RedisCluster(FormedServers):
 
     # -- what a test does to it --
 
+    def kill(self, node: RedisServer) -> None:
+        """See `FormedServers`; first waits until the replicas' old votes do not count any more."""
+        self._wait_for_old_votes(node)
+        super().kill(node)
+
+    def stop(self, node: RedisServer) -> None:
+        """See `FormedServers`; first waits until the replicas' old votes do not count any more."""
+        self._wait_for_old_votes(node)
+        super().stop(node)
+
     def form(self) -> Self:
         """Start the nodes and make them one cluster; returns once it is settled."""
         with ThreadPoolExecutor(len(self.nodes)) as threads:
@@ -146,7 +157,7 @@ class RedisCluster(FormedServers):
             node.command("CLUSTER", "SET-CONFIG-EPOCH", place + 1)
         for place, node in enumerate(primaries):
             node.command("CLUSTER", "ADDSLOTS", *share(place, self._n_primaries))
-        self._meet()
+        meet(self.nodes, within=FORM_SECONDS)
         for place, node in enumerate(self.nodes[self._n_primaries :]):
             primary = node_id(primaries[place % self._n_primaries])
             eventually(lambda node=node, primary=primary: becomes_replica(node, primary), within=FORM_SECONDS)
@@ -247,24 +258,14 @@ class RedisCluster(FormedServers):
 
     # -- how --
 
-    def _meet(self) -> None:
-        """Every node meets every other: nothing waits for gossip. Again where a handshake was lost."""
-        with ExitStack() as connections:
-            links = [connections.enter_context(node.connect()) for node in self.nodes]
-            met_at = 0.0
+    def _wait_for_old_votes(self, node: RedisServer) -> None:
+        """A replica that has won an election, and was replaced since, would win the next with those votes.
 
-            def all_know_all() -> bool:
-                nonlocal met_at
-                known = [connected_ports(link) for link in links]
-                if time.monotonic() - met_at > MEET_AGAIN_SECONDS:
-                    met_at = time.monotonic()
-                    for place, link in enumerate(links):
-                        for other in self.nodes[place + 1 :]:
-                            if other.port not in known[place]:
-                                link.call("CLUSTER", "MEET", LOCALHOST, other.port)
-                return all(len(ports) == len(self.nodes) for ports in known)
-
-            eventually(all_know_all, within=FORM_SECONDS, every=0.02)
+        Its epoch would be older than that of the lost primary, and the others would not follow it.
+        """
+        within = self._votes_count_seconds
+        for replica in self.replicas_of(node) if self.running else []:
+            eventually(lambda replica=replica: not was_elected_within(replica, within), within=2 * within)
 
     def _is_settled(self) -> bool:
         running = self.running
