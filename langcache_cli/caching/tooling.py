@@ -16,6 +16,7 @@ from langcache_cli.caching._deployment.sentinel.reply import (
     explain_refusal,
 )
 from langcache_cli.caching._front.default import default_warmers
+from langcache_cli.caching._front.history import CacheHistory
 from langcache_cli.caching._front.warm import WarmCounts, warm
 from langcache_cli.caching._functions.warmer import Warmer
 from langcache_cli.caching._keys.namespace import Namespace
@@ -24,6 +25,7 @@ from langcache_cli.caching._protocol.pace import Pace
 from langcache_cli.caching._protocol.scanning import unlink
 from langcache_cli.caching._protocol.usability import problem_of, trial
 from langcache_cli.caching._statistics.counter_table import COUNTERS, CounterSpec
+from langcache_cli.caching._statistics.fleet.history import Steps
 from langcache_cli.caching._statistics.labels import OUTBOX, Label
 from langcache_cli.caching._statistics.latency_buckets import (
     HISTOGRAM_ENDS_SECONDS,
@@ -41,6 +43,7 @@ __all__ = [
     "HISTOGRAM_ENDS_SECONDS",
     "OUTBOX",
     "SLOTS",
+    "CacheHistory",
     "CacheReport",
     "CounterSpec",
     "EnvFileSettings",
@@ -57,6 +60,7 @@ __all__ = [
     "Selection",
     "SentinelError",
     "ServerReport",
+    "Steps",
     "WarmCounts",
     "Warmer",
     "all_names",
