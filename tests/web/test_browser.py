@@ -180,6 +180,7 @@ def test_the_keyboard_reads_a_chart_and_keeps_its_place_over_a_refresh(page, url
 def test_a_redis_that_goes_and_comes_back_is_shown_and_does_not_pile_up_requests(page, url, server):
     page.size(1280)
     page.open(url)
+    page.until("document.querySelectorAll('#keys-list tr').length > 3")
     server.kill()
     try:
         refreshed(page)

@@ -24,11 +24,10 @@ async function remove(body, button) {
   } catch (error) {
     button.disabled = false;
     button.closest("dialog").querySelector(".failed").textContent = `Not removed: ${error.message}`;
-    return false;
+    return;
   }
   closeDialog();
   changed();
-  return true;
 }
 
 const failed = () => el("p", { class: "failed", role: "alert" });
@@ -54,9 +53,9 @@ export function clearType(name, t) {
   );
 }
 
-export async function removeEntry(address, done) {
+export function removeEntry(address) {
   const go = el("button", { class: "danger go" }, "Remove it");
-  go.onclick = async () => (await remove({ address }, go)) && done();
+  go.onclick = () => remove({ address }, go);
   dialog(
     "Remove this entry?",
     el("p", { class: "keyname mono" }, decoded(address)),

@@ -2,7 +2,7 @@
 import { onChange } from "./actions.js";
 import { answers, events, findings, foot, latency, memory, server, tiles, topBar, verdict } from "./cards.js";
 import { el, icon } from "./charts.js";
-import { findKeys, listenToSearch, typeChoice } from "./keys.js";
+import { areKeysUnknown, findKeys, listenToSearch, typeChoice } from "./keys.js";
 import { $, SHAPES } from "./page.js";
 import { Refused, ask, state } from "./state.js";
 import { ranks, types } from "./tables.js";
@@ -47,13 +47,12 @@ function schedule() {
 // -- drawing --
 
 function draw() {
-  const before = document.body.dataset.ready && $("keys-list").childElementCount;
   if (state.data ?? state.status.target) topBar(choose);
   verdict();
   if (!state.status.total) return;
   for (const card of [findings, tiles, memory, types, ranks, events, server, foot, typeChoice]) card();
   charts();
-  if (!before) findKeys();
+  if (areKeysUnknown()) findKeys();
 }
 
 function charts() {
@@ -120,7 +119,10 @@ function listen() {
   });
   addEventListener("resize", charts);
   listenToSearch();
-  onChange(refresh);
+  onChange(() => {
+    refresh();
+    findKeys();
+  });
 }
 
 const given = new URLSearchParams(location.hash.slice(1));

@@ -7,7 +7,10 @@ import { ask, state } from "./state.js";
 const FIRST = 10; // rows before "More" is pressed
 const MOST = 500;
 
-const found = { rows: [], cursor: "", searched: 0, room: FIRST, turn: 0 };
+const found = { rows: [], cursor: "", searched: 0, room: FIRST, turn: 0, isKnown: false };
+
+// True until a search has been answered: at first, and after an error.
+export const areKeysUnknown = () => !found.isKnown;
 
 export async function findKeys(more = false) {
   const turn = ++found.turn;
@@ -17,10 +20,13 @@ export async function findKeys(more = false) {
   try {
     page = await ask(`keys?${new URLSearchParams(asked)}`);
   } catch (error) {
-    if (turn === found.turn) $("keys-list").replaceChildren(empty(error.message));
+    if (turn !== found.turn) return;
+    found.isKnown = false;
+    $("keys-list").replaceChildren(empty(error.message));
     return;
   }
   if (turn !== found.turn) return; // a later search is under way
+  found.isKnown = true;
   found.rows.push(...page.keys);
   found.cursor = page.cursor;
   found.searched += page.searched;
@@ -97,9 +103,8 @@ export async function showKey(address) {
     e.tag_versions.length && ["Versions of its tags", e.tag_versions.join(", ")],
     e.problem && ["Problem", e.problem],
   ].filter(Boolean);
-  const remove = () => removeEntry(e.address, () => findKeys());
   const buttons = [
-    !state.data?.read_only && el("button", { class: "danger", onclick: remove }, "Remove this entry"),
+    !state.data?.read_only && el("button", { class: "danger", onclick: () => removeEntry(e.address) }, "Remove this entry"),
     closeButton("Close"),
   ];
   dialog(
