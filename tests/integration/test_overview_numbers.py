@@ -5,7 +5,7 @@ import time
 from collections import Counter
 
 from langcache_cli.caching import CacheUnavailableError
-from langcache_cli.caching.tooling import CacheHistory
+from langcache_cli.operations.overview.history import CacheHistory
 from langcache_cli.operations.overview.series import SeriesMaker
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import python

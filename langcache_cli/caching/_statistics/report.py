@@ -11,7 +11,7 @@ from typing_extensions import TypedDict  # typing's own cannot be part of a pyda
 from langcache_cli.caching._statistics.counter_table import COUNTERS
 from langcache_cli.caching._statistics.counters import Counts
 from langcache_cli.caching._statistics.labels import OUTBOX, Label
-from langcache_cli.caching._statistics.latency_buckets import percentile_ms
+from langcache_cli.caching._statistics.latency_buckets import latency_histogram, percentile_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,11 @@ class Numbers:
     def percentile_ms(self, what: str, percent: float) -> float | None:
         """A percentile of the ``hit`` or ``load`` latencies in milliseconds; None when there were none."""
         return percentile_ms(self.counts, what, percent)
+
+    def mean_ms(self, what: str) -> float:
+        """The mean of the ``hit`` or ``load`` latencies in milliseconds, within 10 %; 0 for none."""
+        histogram = latency_histogram(self.counts, what)
+        return 1000 * histogram.sum_seconds / histogram.count if histogram else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,30 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 from langcache_cli.caching import Cache, CacheError
-from langcache_cli.caching.tooling import OUTBOX, CacheReport, Label, Numbers, ServerReport
+from langcache_cli.caching.tooling import CacheReport, Numbers, ServerReport, Steps
 from langcache_cli.operations.opening import require_answer
 from langcache_cli.operations.overview.document import (
     SCHEMA,
     Cost,
-    FunctionSummary,
-    LatencySeries,
     Overview,
-    Series,
+    Previous,
     Server,
     Status,
-    Summary,
-    TypeSeries,
     TypeSummary,
 )
 from langcache_cli.operations.overview.findings import findings_of
+from langcache_cli.operations.overview.history import CacheHistory
 from langcache_cli.operations.overview.keyspace import OTHERS, Census, census
+from langcache_cli.operations.overview.series import SeriesMaker
+from langcache_cli.operations.overview.summaries import functions_of, saved_seconds, summary_of
 
-WINDOWS: Final[Mapping[str, int]] = {"1h": 3600, "6h": 21600, "24h": 86400, "7d": 604800}
-"""Seconds of each window that can be asked for."""
+
+class Window(NamedTuple):
+    """A window and its steps, in seconds."""
+
+    seconds: int
+    step_seconds: int
+
+
+WINDOWS: Final[Mapping[str, Window]] = {
+    "1h": Window(3600, 60),
+    "6h": Window(6 * 3600, 300),
+    "24h": Window(24 * 3600, 900),
+    "7d": Window(7 * 86400, 3600),
+}
+"""Those that can be asked for."""
 
 ENOUGH_SECONDS = 10.0
 """A Redis that answers and takes longer than this for everything is not usable."""
@@ -39,6 +51,7 @@ class CacheOverview:
     def __init__(self, cache: Cache, *, read_only: bool = False) -> None:
         self._cache = cache
         self._read_only = read_only
+        self._histories: dict[str, tuple[CacheHistory, SeriesMaker]] = {}
 
     async def collect(self, window: str) -> Overview:
         """See `OverviewSource`."""
@@ -56,17 +69,24 @@ class CacheOverview:
         wall, cpu = time.perf_counter(), time.process_time()
         await require_answer(self._cache)
         server, problem = await self._cache.usability()
-        report = await self._cache.report(window_seconds=WINDOWS[window])
+        history, maker = self._history(window)
+        try:
+            steps, numbers = await history.read(), True
+        except CacheError:  # Redis answers, and only the counters did not come in time
+            steps, numbers = history.nothing(), False
+        report = _report(steps, WINDOWS[window].seconds)
         keys = await census(self._cache, server.database_keys)
         pending = self._cache.pending_invalidations
         document = self._head(window, "degraded" if problem or pending else "healthy", str(problem or ""))
         types = self._types(report, keys)
         total = summary_of(report.total)
-        total["saved_seconds"] = _saved(types.values())
-        document["numbers"] = True
-        document["total"], document["previous"] = total, None
-        document["findings"] = findings_of(total, types, server, problem)
-        document["series"] = _one_step(document["now"], document["window_seconds"], report)
+        total["saved_seconds"] = saved_seconds(types.values())
+        document["numbers"] = numbers
+        document["total"], document["previous"] = total, await _previous(history) if numbers else None
+        document["findings"] = findings_of(
+            total, types, server, problem, started_in_window=_started_in(steps, server)
+        )
+        document["series"] = maker.series(steps)
         document["types"], document["keyspace"] = types, keys.keyspace()
         document["server"], document["events"] = _server(server), []
         document["hot"], document["biggest"] = [], keys.biggest()
@@ -75,6 +95,16 @@ class CacheOverview:
             cpu_ms=round(1000 * (time.process_time() - cpu), 1),
         )
         return document
+
+    def _history(self, window: str) -> tuple[CacheHistory, SeriesMaker]:
+        if window not in self._histories:
+            history = CacheHistory(
+                self._cache,
+                window_seconds=WINDOWS[window].seconds,
+                step_seconds=WINDOWS[window].step_seconds,
+            )
+            self._histories[window] = history, SeriesMaker()
+        return self._histories[window]
 
     def _head(self, window: str, status: Status, error: str) -> Overview:
         settings = self._cache.settings
@@ -87,8 +117,8 @@ class CacheOverview:
             read_only=self._read_only,
             windows=list(WINDOWS),
             window=window,
-            window_seconds=WINDOWS[window],
-            step_seconds=WINDOWS[window],
+            window_seconds=WINDOWS[window].seconds,
+            step_seconds=WINDOWS[window].step_seconds,
             refresh_seconds=max(5.0, settings.stats_flush_seconds),
             status=status,
             error=error,
@@ -103,78 +133,36 @@ class CacheOverview:
                 **summary_of(numbers.get(name, Numbers({}))),
                 **keys.of_type(name),
                 ttl_seconds=known.of_name_or_prefix(name).ttl_seconds,
-                functions=_functions(report, name),
+                functions=functions_of(report, name),
             )
             for name in names
         }
         for one in types.values():
-            one["saved_seconds"] = _saved(one["functions"])
+            one["saved_seconds"] = saved_seconds(one["functions"])
         return types
 
 
-def _saved(parts: Iterable[Summary]) -> float:
-    """Of several together: what a load takes differs from function to function."""
-    return round(sum(part["saved_seconds"] for part in parts), 3)
-
-
-def summary_of(numbers: Numbers) -> Summary:
-    """The numbers of one function, one type or everything."""
-    hits, misses, bypassed = numbers["hits"], numbers["misses"], numbers["bypassed"]
-    calls = hits + misses + bypassed
-    hit_ms, load_ms = numbers.percentile_ms("hit", 50), numbers.percentile_ms("load", 50)
-    spared = max(0.0, (load_ms or 0.0) - (hit_ms or 0.0)) * numbers.loads_avoided
-    return Summary(
-        calls=calls,
-        hits=hits,
-        stale=numbers["stale"],
-        joined=numbers["joined"],
-        misses=misses,
-        bypassed=bypassed,
-        load_errors=numbers["load_errors"],
-        hit_ratio=numbers.hit_rate,
-        answered_ratio=hits / calls if calls else None,
-        hit_p50_ms=hit_ms,
-        hit_p95_ms=numbers.percentile_ms("hit", 95),
-        load_p50_ms=load_ms,
-        load_p95_ms=numbers.percentile_ms("load", 95),
-        saved_seconds=round(spared / 1000, 3),
+def _started_in(steps: Steps, server: ServerReport) -> bool:
+    """True if Redis was started after the first step, and nothing was counted before."""
+    started_at = time.time() - server.uptime_seconds
+    return started_at > steps.at[1] and not any(
+        steps.counts.get(start) for start in steps.at if start + steps.at[1] - steps.at[0] < started_at
     )
 
 
-def _functions(report: CacheReport, type_name: str) -> list[FunctionSummary]:
-    found = [
-        FunctionSummary(**summary_of(numbers), name=_name(label))
-        for label, numbers in report.functions.items()
-        if label != OUTBOX and label.type == type_name
-    ]
-    return sorted(found, key=lambda function: -function["calls"])
-
-
-def _name(label: Label) -> str:
-    return f"{label.prefix}:{label.function}"
-
-
-def _one_step(now: float, window_seconds: int, report: CacheReport) -> Series:
-    """The whole window as one step: the counters do not say more."""
-    types = {}
-    for name, numbers in report.types.items():
-        counts = summary_of(numbers)
-        types[name] = TypeSeries(
-            hits=[counts["hits"]],
-            stale=[counts["stale"]],
-            joined=[counts["joined"]],
-            misses=[counts["misses"]],
-            bypassed=[counts["bypassed"]],
-            load_errors=[counts["load_errors"]],
-        )
-    total = summary_of(report.total)
-    latency = LatencySeries(
-        hit_p50_ms=[total["hit_p50_ms"]],
-        hit_p95_ms=[total["hit_p95_ms"]],
-        load_p50_ms=[total["load_p50_ms"]],
-        load_p95_ms=[total["load_p95_ms"]],
+def _report(steps: Steps, window_seconds: int) -> CacheReport:
+    return CacheReport(
+        window_seconds, {label: Numbers(dict(counts)) for label, counts in steps.total.items()}
     )
-    return Series(at=[int(now) - window_seconds], types=types, latency=latency)
+
+
+async def _previous(history: CacheHistory) -> Previous | None:
+    before = await history.before()
+    if before is None:
+        return None
+    total = before.total
+    calls = total["hits"] + total["misses"] + total["bypassed"]
+    return Previous(calls=calls, hit_ratio=total.hit_rate)
 
 
 def _server(report: ServerReport) -> Server:

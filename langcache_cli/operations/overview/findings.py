@@ -14,9 +14,22 @@ NEARLY_FULL = 0.9
 
 
 def findings_of(
-    total: Summary, types: Mapping[str, TypeSummary], server: ServerReport, problem: CacheError | None
+    total: Summary,
+    types: Mapping[str, TypeSummary],
+    server: ServerReport,
+    problem: CacheError | None,
+    *,
+    started_in_window: bool,
 ) -> list[Finding]:
-    """At most five."""
+    """At most five.
+
+    Args:
+        total: The numbers of everything.
+        types: The numbers of each type.
+        server: What Redis reports about itself.
+        problem: What keeps Redis from holding the cache; None for nothing.
+        started_in_window: Redis was started in the window, and has no numbers from before.
+    """
     found: list[Finding] = []
     if problem is not None:
         found.append(
@@ -32,6 +45,10 @@ def findings_of(
         text = f"At the limit: {server.eviction_policy}; {server.evicted_keys:,} keys evicted so far."
         title = f"{share:.0f} % of the memory is used"
         found.append(Finding(level="warn", title=title, text=text, command="langcache doctor"))
+    if started_in_window:
+        text = "Numbers from before, if there were any, are lost, and so are the entries."
+        title = f"Redis was started {server.uptime_seconds // 60 or '<1'} min ago"
+        found.append(Finding(level="warn", title=title, text=text, command="langcache redis status"))
     if total["bypassed"]:
         found.append(
             Finding(

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from langcache_cli.caching._front.cache import Cache
-from langcache_cli.caching._runtime.loop_runtime import Runtime
-from langcache_cli.caching._statistics.fleet.history import History, Steps
-from langcache_cli.caching._statistics.fleet.tiers import TIERS
-from langcache_cli.caching._statistics.labels import Label
-from langcache_cli.caching._statistics.report import Numbers
-from langcache_cli.caching._wire.budget import Budget
+from langcache_cli.caching import Cache
+from langcache_cli.caching.tooling import TIERS, CacheReport, History, Numbers, Steps
 
 
 class CacheHistory:
@@ -28,33 +21,37 @@ class CacheHistory:
         self._cache = cache
         self._window = window_seconds
         self._step = step_seconds
-        self._runtime: Runtime | None = None
-        self._history: History | None = None
-        self._before: dict[Label, Numbers] | None = None
+        self._history: tuple[object, History] | None = None
+        """With the runtime of the event loop that it reads on."""
+        self._before: CacheReport | None = None
         self._before_at = 0
 
-    async def read(self, budget: Budget | None = None) -> Steps:
+    async def read(self) -> Steps:
         """The window that ends now; what this process has counted is delivered first.
 
         Raises:
             CacheError: Redis did not answer, or refused.
         """
         runtime = self._cache.runtime()
-        if self._history is None or self._runtime is not runtime:
-            self._runtime, self._before = runtime, None
-            self._history = History(
+        if self._history is None or self._history[0] is not runtime:
+            history = History(
                 runtime.fleet_reader,
                 window_seconds=self._window,
                 step_seconds=self._step,
                 now_ms=runtime.now_ms,
             )
+            self._history = runtime, history
         await runtime.publisher.now()
-        return await self._history.read(budget)
+        return await self._history[1].read()
 
-    async def before(self, budget: Budget | None = None) -> Mapping[Label, Numbers] | None:
-        """The window of the same length before the one of the last `read`; None if it is not kept.
+    def nothing(self) -> Steps:
+        """The same steps without a count."""
+        now = self._cache.runtime().now_ms() // 1000
+        oldest = now - self._window + self._step
+        return Steps(tuple(range(oldest - oldest % self._step, now + 1, self._step)), {}, frozenset(), {})
 
-        Read at most once in each step.
+    async def before(self) -> CacheReport | None:
+        """The window of the same length before this one; None if it is not kept. Read once in each step.
 
         Raises:
             CacheError: Redis did not answer, or refused.
@@ -68,7 +65,8 @@ class CacheHistory:
         if self._before is None or self._before_at != step:
             ends = tier.start(now - self._window)
             starts = range(ends - self._window, ends, tier.seconds)
-            found = await runtime.fleet_reader.read_steps(tier, {0: starts}, budget)
-            self._before = {label: Numbers(counts) for label, counts in found[0].items()}
+            found = await runtime.fleet_reader.read_steps(tier, {0: starts})
+            functions = {label: Numbers(counts) for label, counts in found[0].items()}
+            self._before = CacheReport(self._window, functions)
             self._before_at = step
         return self._before
