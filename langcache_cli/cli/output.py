@@ -85,7 +85,7 @@ class Output:
         from rich import box  # noqa: PLC0415 - only who prints a table pays for it
         from rich.table import Table  # noqa: PLC0415 - as above
 
-        terminal = self._draws()
+        terminal = self.draws
         table = Table(
             title=title if terminal else None,
             title_justify="left",
@@ -111,7 +111,8 @@ class Output:
         console.print(table)
         self._write("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
 
-    def _draws(self) -> bool:
+    @property
+    def draws(self) -> bool:
         """Whether stdout is a terminal that can show more than plain text."""
         return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
@@ -131,15 +132,22 @@ class Output:
                 raise CommandError(ExitCode.BAD_CONFIGURATION, message, reported=True) from error
             self.closed = True
 
+    def console(self) -> Console:
+        """A rich console on stdout itself, for a command that fills the screen."""
+        from rich.console import Console  # noqa: PLC0415 - as above
+
+        color = self._invocation.color and not os.environ.get("NO_COLOR")
+        return Console(color_system="auto" if color else None, highlight=False, markup=False, emoji=False)
+
     def _console(self, file: io.StringIO, *, width: int | None = None) -> Console:
         """A rich console that lays text out for stdout, and follows NO_COLOR, TERM=dumb and --no-color."""
         from rich.console import Console  # noqa: PLC0415 - as above
 
         return Console(
             file=file,
-            force_terminal=self._draws(),
+            force_terminal=self.draws,
             color_system="auto" if self._invocation.color and not os.environ.get("NO_COLOR") else None,
-            width=width if self._draws() else UNLIMITED_WIDTH,
+            width=width if self.draws else UNLIMITED_WIDTH,
             highlight=False,
             markup=False,
             emoji=False,

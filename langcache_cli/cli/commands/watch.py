@@ -1,0 +1,103 @@
+"""The command ``langcache watch``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from langcache_cli.cli.exit_codes import ExitCode
+from langcache_cli.cli.failures import CommandError
+from langcache_cli.cli.invocation import Invocation
+from langcache_cli.cli.output import Output, percent
+from langcache_cli.cli.running import execute
+
+if TYPE_CHECKING:
+    from langcache_cli.caching import Cache
+    from langcache_cli.operations.overview.document import Overview
+
+LINE_EVERY_SECONDS = 60.0
+
+
+def watch(
+    ctx: typer.Context,
+    window: Annotated[str, typer.Option(help="How far back.", metavar="1h|6h|24h|7d")] = "1h",
+    interval: Annotated[
+        float,
+        typer.Option(
+            help="Seconds between two refreshes on a terminal.", metavar="SECONDS", min=0.5, max=3600
+        ),
+    ] = 2.0,
+) -> None:
+    """Show hit rates, calls, latencies and memory, live.
+
+    On a terminal a screen that follows what happens; w, f, k, space and ? change what it shows, q quits.
+    Without a terminal one line a minute. It clears nothing, and what it reads is not counted.
+    """
+    invocation: Invocation = ctx.obj
+    if invocation.json:
+        raise CommandError(ExitCode.USAGE, "watch has no JSON: use langcache stats --json --history")
+    execute(_watch(invocation, window=window, interval=interval))
+
+
+async def _watch(invocation: Invocation, *, window: str, interval: float) -> None:
+    from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.overview.collecting import WINDOWS  # noqa: PLC0415 - see the package
+
+    if window not in WINDOWS:
+        raise CommandError(ExitCode.USAGE, f"--window {window!r}: give one of {', '.join(WINDOWS)}")
+    settings, output = invocation.settings(), Output(invocation)
+    async with open_cache(settings) as cache:
+        if sys.stdin.isatty() and output.draws:
+            await _on_screen(cache, output, window=window, interval=interval)
+        else:
+            output.target(invocation.target(settings))
+            await _by_line(cache, output, window)
+
+
+async def _on_screen(cache: Cache, output: Output, *, window: str, interval: float) -> None:
+    from langcache_cli.cli.watch.screen import Watch  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.overview.collecting import CacheOverview  # noqa: PLC0415 - see the package
+
+    view = Watch(CacheOverview(cache), output.console(), window=window, interval=interval)
+    try:
+        await view.run()
+    finally:
+        if view.known is not None:
+            output.line(_sentence(view.known))
+
+
+async def _by_line(cache: Cache, output: Output, window: str) -> None:
+    from langcache_cli.operations.overview.collecting import CacheOverview  # noqa: PLC0415 - see the package
+
+    source = CacheOverview(cache)
+    while not output.closed:
+        overview = await source.collect(window)
+        at = time.strftime("%H:%M", time.localtime(overview["now"]))
+        output.line(f"{at} {_line(overview)}")
+        await asyncio.sleep(LINE_EVERY_SECONDS)
+
+
+def _sentence(overview: Overview) -> str:
+    from langcache_cli.cli.watch.words import verdict  # noqa: PLC0415 - see the package
+
+    total = overview["total"]
+    return verdict(total["hits"], total["calls"], total["saved_seconds"], overview["window"])
+
+
+def _line(overview: Overview) -> str:
+    from langcache_cli.cli.watch.words import latency, size  # noqa: PLC0415 - see the package
+
+    if "total" not in overview:
+        return overview["error"]
+    total, server = overview["total"], overview["server"]
+    parts = [
+        _sentence(overview),
+        f"hit rate {percent(total['hit_ratio'])}",
+        f"p95 {latency(total['hit_p95_ms'])} a hit, {latency(total['load_p95_ms'])} a load",
+        f"memory {size(server['used_memory_bytes'])}",
+    ]
+    return "; ".join(part.rstrip(".") for part in parts)

@@ -1,0 +1,61 @@
+"""Numbers as people read them at a glance."""
+
+from __future__ import annotations
+
+from langcache_cli.cli.output import percent
+
+WINDOW_WORDS = {"1h": "hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days"}
+
+THREE_DIGITS = 100
+THOUSAND, KIB = 1000, 1024
+MINUTE, TWO_DAYS = 60, 48
+
+
+def short(count: float) -> str:
+    """``812``, ``12.8k``, ``1.3M``."""
+    for unit in ("", "k", "M", "G"):
+        if count < THOUSAND or unit == "G":
+            break
+        count /= THOUSAND
+    return f"{count:.0f}{unit}" if not unit or count >= THREE_DIGITS else f"{count:.1f}{unit}"
+
+
+def size(n_bytes: float) -> str:
+    """``605K``, ``93.2K``, ``4.0G``."""
+    for unit in ("B", "K", "M", "G"):
+        if n_bytes < KIB or unit == "G":
+            break
+        n_bytes /= KIB
+    return f"{n_bytes:.0f}{unit}" if unit == "B" or n_bytes >= THREE_DIGITS else f"{n_bytes:.1f}{unit}"
+
+
+def latency(milliseconds: float | None) -> str:
+    """``0.41 ms``, ``6.2 ms``, ``286 ms``, ``1.4 s``; a dash for none."""
+    if milliseconds is None:
+        return "-"
+    if milliseconds >= THOUSAND:
+        return f"{milliseconds / THOUSAND:.1f} s"
+    if milliseconds >= THREE_DIGITS:
+        return f"{milliseconds:.0f} ms"
+    return f"{milliseconds:.1f} ms" if milliseconds >= 1 else f"{milliseconds:.2f} ms"
+
+
+def duration(seconds: float) -> str:
+    """``48 s``, ``12 min``, ``1 h 43 min``, ``3 days``."""
+    if seconds < MINUTE:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / MINUTE)
+    if minutes < MINUTE:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, MINUTE)
+    if hours >= TWO_DAYS:
+        return f"{round(hours / 24)} days"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def verdict(hits: int, calls: int, saved_seconds: float, window: str) -> str:
+    """The answer in one sentence."""
+    if not calls:
+        return f"No call was counted in the last {WINDOW_WORDS.get(window, window)}."
+    spared = f"; {duration(saved_seconds)} spared" if saved_seconds >= 1 else ""
+    return f"{percent(hits / calls)} of {calls:,} calls from the cache{spared}"
