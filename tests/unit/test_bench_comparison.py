@@ -12,7 +12,7 @@ from langcache_cli.operations.bench.comparison import changes
 from langcache_cli.operations.bench.rank_test import shift
 
 RUNS = json.loads((Path(__file__).parent / "bench_noise.json").read_text("utf-8"))
-"""Medians of the turns, in microseconds, of 40 runs of one version on two busy cores, one run after the other."""
+"""Medians of the turns, in microseconds, of 40 runs of one version on two busy cores, one after another."""
 
 PATHS = {"noop": 2.0, "ping": 35.0, "get": 24.0, "hit": 34.0, "miss": 900.0, "database": 450.0}
 
@@ -57,7 +57,9 @@ def test_what_slows_the_whole_machine_is_no_difference_of_a_path():
     noise = random.Random(3)
     slow = dict.fromkeys(PATHS, 2.0)
     pairs = [(run(noise, **slow), run(noise)) for _ in range(200)]
-    found = [name for pair in pairs for name, outcome in outcomes(*pair).items() if outcome != "no difference"]
+    found = [
+        name for pair in pairs for name, outcome in outcomes(*pair).items() if outcome != "no difference"
+    ]
     assert len(found) <= 10
 
 
