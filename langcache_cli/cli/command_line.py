@@ -18,5 +18,6 @@ def command_line(context: typer.Context) -> str:
             if value is None or value == parameter.get_default(part):
                 continue
             for item in value if isinstance(value, list | tuple) else [value]:
-                words += [parameter.opts[0]] if item is True else [parameter.opts[0], str(item)]
+                text = f"{item:g}" if isinstance(item, float) else str(item)
+                words += [parameter.opts[0]] if item is True else [parameter.opts[0], text]
     return shlex.join(words)

@@ -131,19 +131,36 @@ def test_a_run_is_compared_with_a_document_or_a_report(env, call, tmp_path):
     page, file = tmp_path / "first.html", tmp_path / "first.json"
     first = call(*QUICK, "--report", str(page), "--json", env=env)
     file.write_text(first.stdout)
+    first_document = first.document
+    for path in first_document["paths"].values():
+        del path["slices"]
     found = [call(*QUICK, "--baseline", str(path), "--json", env=env).document for path in (page, file)]
     for document in found:
-        assert document["comparison"]["baseline"] == first.document
+        assert document["comparison"]["baseline"] == first_document
         assert document["comparison"]["differences"] == []
         for change in document["comparison"]["paths"].values():
             assert change["outcome"] in {"no difference", "faster", "slower"}
             assert change["lowest"] <= change["ratio"] <= change["highest"]
-    shown = call(*QUICK, "--baseline", str(page), "--path=ping", "--concurrency=2", env=env)
+    shown = call(*QUICK, "--baseline", str(page), "--duration=0.03", env=env)
     assert shown.code == 0
-    assert "concurrency: 1 then, 2 now" in shown.stdout
-    assert re.search(
-        r"^get +(no difference|faster|slower) +[0-9.]+ +[0-9.]+ to [0-9.]+$", shown.stdout, re.MULTILINE
-    )
+    assert "turn_seconds: 0.02 then, 0.03 now" in shown.stdout
+    row = r"^get +(no difference|faster|slower) +[0-9.]+ +[0-9.]+ to [0-9.]+$"
+    assert re.search(row, shown.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "load"),
+    [
+        ("--repeat=1", "--concurrency=2", "with --concurrency 1"),
+        ("--rate=50", "--repeat=1", "with --rate 50"),
+    ],
+)
+def test_a_baseline_under_another_load_is_refused_before_the_run(before, now, load, env, call, tmp_path):
+    path = tmp_path / "baseline.json"
+    path.write_text(call("bench", "--path=noop", "--duration=0.05", before, "--json", env=env).stdout)
+    ended = call("bench", "--path=noop", "--duration=60", now, "--baseline", str(path), env=env)
+    assert ended.code == 2
+    assert f"it was measured {load};" in complaint(ended)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"schema": "langcache.stats/1"}', "\udcff"])

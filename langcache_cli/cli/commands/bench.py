@@ -108,7 +108,7 @@ async def _bench(
     from langcache_cli.operations.bench.trust import trust_in  # noqa: PLC0415 - see the package
 
     _require_paths(paths, PATHS, needed=thresholds.paths)
-    before = _read(baseline)
+    before = _read(baseline, rate=options["rate"], concurrency=options["concurrency"])
     if file is not None:
         file.require_place()
     settings, output = invocation.settings(), Output(invocation)
@@ -179,15 +179,20 @@ class _Thresholds:
         ]
 
 
-def _read(baseline: Path | None) -> dict[str, Any] | None:
+def _read(baseline: Path | None, *, rate: float | None, concurrency: int) -> dict[str, Any] | None:
     """The document to compare with; None if none is asked for."""
     from langcache_cli.operations.bench.baseline import (  # noqa: PLC0415 - see the package
         BaselineError,
+        OtherLoadError,
         read_baseline,
     )
 
     try:
-        return None if baseline is None else read_baseline(baseline)
+        if baseline is None:
+            return None
+        return read_baseline(baseline, rate=rate, concurrency=concurrency)
+    except OtherLoadError as error:
+        raise CommandError(ExitCode.USAGE, f"--baseline {baseline}: {error}") from None
     except BaselineError as error:
         raise CommandError(ExitCode.BAD_CONFIGURATION, f"--baseline: {error}") from None
 

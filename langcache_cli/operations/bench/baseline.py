@@ -17,10 +17,22 @@ class BaselineError(Exception):
     """The file is no baseline."""
 
 
-def read_baseline(path: Path) -> dict[str, Any]:
+class OtherLoadError(Exception):
+    """The baseline was measured under another load."""
+
+
+def read_baseline(path: Path, *, rate: float | None, concurrency: int) -> dict[str, Any]:
     """The document in a file that ``bench --json`` or ``bench --report`` has written.
 
+    Without what was compared with, and without its course over time: reports would grow from one to the next.
+
+    Args:
+        path: The file.
+        rate: That of the run to compare with it.
+        concurrency: The same.
+
     Raises:
+        OtherLoadError: The load of the two runs differs, so that their latencies cannot be compared.
         BaselineError: The file holds something else, or was written by a version without turns.
         OSError: The file cannot be read.
     """
@@ -39,6 +51,19 @@ def read_baseline(path: Path) -> dict[str, Any]:
     try:
         for item in document["paths"].values():
             [float(value or 0) for value in item["turns"]["p50_ms"]]
+            item.pop("slices", None)
     except (AttributeError, KeyError, TypeError, ValueError):
         raise BaselineError(f"{path} has no turns: an earlier version of langcache wrote it") from None
+    document.pop("comparison", None)
+    _require_load(document, rate, concurrency)
     return document
+
+
+def _require_load(document: dict[str, Any], rate: float | None, concurrency: int) -> None:
+    then_rate, then_workers = document.get("rate_per_second"), document.get("concurrency")
+    if then_rate != rate:
+        asked = "without --rate" if then_rate is None else f"with --rate {then_rate:g}"
+        raise OtherLoadError(f"it was measured {asked}; latencies under another load cannot be compared")
+    if then_workers != concurrency:
+        asked = f"with --concurrency {then_workers}"
+        raise OtherLoadError(f"it was measured {asked}; latencies under another load cannot be compared")

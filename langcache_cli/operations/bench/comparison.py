@@ -119,8 +119,6 @@ def _medians(values: Iterable[float | None]) -> list[float]:
 
 def _other_settings(report: BenchReport, baseline: Mapping[str, Any]) -> tuple[str, ...]:
     pairs = {
-        "concurrency": (baseline.get("concurrency"), report.concurrency),
-        "rate": (baseline.get("rate_per_second"), report.rate),
         "turn_seconds": (baseline.get("turn_seconds"), report.turn_seconds),
         "cpus": (baseline.get("host", {}).get("cpus"), report.host.cpus),
         "system": (baseline.get("host", {}).get("system"), report.host.system),
