@@ -155,7 +155,7 @@ def test_a_run_is_compared_with_a_document_or_a_report(env, call, tmp_path):
         ("--rate=50", "--repeat=1", "with --rate 50"),
     ],
 )
-def test_a_baseline_under_another_load_is_refused_before_the_run(before, now, load, env, call, tmp_path):
+def test_a_baseline_under_another_load_is_refused(before, now, load, env, call, tmp_path):  # noqa: PLR0917
     path = tmp_path / "baseline.json"
     path.write_text(call("bench", "--path=noop", "--duration=0.05", before, "--json", env=env).stdout)
     ended = call("bench", "--path=noop", "--duration=60", now, "--baseline", str(path), env=env)
