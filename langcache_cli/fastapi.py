@@ -1,8 +1,9 @@
-"""The cache in a FastAPI application: start and end with the application, health page, clearing, metrics.
+"""The cache in a FastAPI application: start and end with it, health page, clearing, metrics, dashboard.
 
 ```python
 app = FastAPI(lifespan=cache_lifespan())
 app.include_router(cache_router(admin=[Depends(require_admin)]))
+app.include_router(cache_dashboard(admin=[Depends(require_admin)]), prefix="/admin/cache")
 ```
 """
 
@@ -14,7 +15,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, FastAPI, Query, Response, status
+from fastapi import APIRouter, FastAPI, Query, Request, Response, status
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends
 from fastapi.responses import PlainTextResponse
@@ -23,7 +24,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from langcache_cli.caching import Cache, CacheError, CacheStats, get_default_cache
 from langcache_cli.prometheus import CacheCollector
 
-__all__ = ["Cleared", "Health", "cache_lifespan", "cache_router"]
+__all__ = ["Cleared", "Health", "cache_dashboard", "cache_lifespan", "cache_router"]
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +115,45 @@ def cache_router(
     if admin:
         _add_clearing(router, cache, admin)
     return router
+
+
+def cache_dashboard(
+    *,
+    cache: Cache | None = None,
+    admin: Sequence[Depends],
+    actor: Callable[[Request], str] | None = None,
+    read_only: bool = False,
+    hide_arguments: bool = False,
+) -> APIRouter:
+    """The page of ``langcache dashboard``, and its endpoints: ``include_router(..., prefix="/admin/cache")``.
+
+    The files of the page hold no data and are open to all, since a browser sends no bearer token by itself:
+    the page asks for the token when an endpoint answers 401 or 403. Dependencies on cookies and on Basic
+    authentication work as they are.
+
+    Args:
+        cache: None for the default cache.
+        admin: Dependencies that refuse every request for data but those of admins.
+        actor: Who sends a request, in words; None for the address of the client.
+        read_only: Nothing can be removed; the endpoint does not exist.
+        hide_arguments: Keys are shown without the arguments of calls, and values not at all.
+
+    Raises:
+        ValueError: There is no dependency in ``admin``.
+    """
+    if not admin:
+        raise ValueError("cache_dashboard needs admin=[Depends(...)]: it shows what is cached, and clears it")
+    # an application without a dashboard does not pay for it
+    from langcache_cli.web.endpoints import Endpoints, client_address  # noqa: PLC0415
+    from langcache_cli.web.router import dashboard_router  # noqa: PLC0415
+
+    endpoints = Endpoints(
+        lambda: cache or get_default_cache(),
+        actor=actor or client_address,
+        read_only=read_only,
+        hide_arguments=hide_arguments,
+    )
+    return dashboard_router(endpoints, admin)
 
 
 def _add_health(router: APIRouter, cache: Cache | None, degraded_status: int) -> None:

@@ -15,11 +15,15 @@ from langcache_cli.caching._deployment.sentinel.reply import (
     ask_primary,
     explain_refusal,
 )
+from langcache_cli.caching._errors import UndecodableEntryError
 from langcache_cli.caching._front.default import default_warmers
 from langcache_cli.caching._front.warm import WarmCounts, warm
 from langcache_cli.caching._functions.warmer import Warmer
 from langcache_cli.caching._keys.namespace import Namespace
 from langcache_cli.caching._keys.selection import Selection
+from langcache_cli.caching._protocol.entry import Entry, Placeholder
+from langcache_cli.caching._protocol.entry import parse as parse_entry
+from langcache_cli.caching._protocol.failure import parse_failure
 from langcache_cli.caching._protocol.pace import Pace
 from langcache_cli.caching._protocol.scanning import unlink
 from langcache_cli.caching._protocol.usability import problem_of, trial
@@ -31,6 +35,7 @@ from langcache_cli.caching._statistics.latency_buckets import (
     latency_histogram,
 )
 from langcache_cli.caching._statistics.report import CacheReport, Numbers, ServerReport, readable_bytes
+from langcache_cli.caching._values.compression import first_bytes
 from langcache_cli.caching._wire.connection import RedisConnection, ask
 from langcache_cli.caching._wire.failures import unavailable
 from langcache_cli.caching._wire.handshake import connect
@@ -43,6 +48,7 @@ __all__ = [
     "SLOTS",
     "CacheReport",
     "CounterSpec",
+    "Entry",
     "EnvFileSettings",
     "Label",
     "LatencyHistogram",
@@ -50,6 +56,7 @@ __all__ = [
     "NodeName",
     "Numbers",
     "Pace",
+    "Placeholder",
     "Primary",
     "RedisAddress",
     "RedisConnection",
@@ -57,6 +64,7 @@ __all__ = [
     "Selection",
     "SentinelError",
     "ServerReport",
+    "UndecodableEntryError",
     "WarmCounts",
     "Warmer",
     "all_names",
@@ -66,9 +74,12 @@ __all__ = [
     "default_warmers",
     "explain_refusal",
     "file_values",
+    "first_bytes",
     "latency_histogram",
     "load_settings",
     "misspelt_settings",
+    "parse_entry",
+    "parse_failure",
     "problem_of",
     "readable_bytes",
     "reply_fields",

@@ -11,7 +11,7 @@ import typer
 
 from langcache_cli import __version__
 from langcache_cli.cli.arguments import global_options_first
-from langcache_cli.cli.commands import bench, check, clear, doctor, redis, stats, types, warm
+from langcache_cli.cli.commands import bench, check, clear, dashboard, doctor, redis, stats, types, warm
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, Failure, explain
 from langcache_cli.cli.invocation import Invocation
@@ -35,6 +35,7 @@ app = typer.Typer(
 app.command()(warm.warm)
 app.command()(clear.clear)
 app.command()(stats.stats)
+app.command()(dashboard.dashboard)
 app.command()(check.check)
 app.command()(doctor.doctor)
 app.command()(bench.bench)

@@ -82,6 +82,15 @@ def decompress_short(payload: bytes, compression: str) -> bytes | None:
     return None
 
 
+def first_bytes(payload: bytes, compression: str, n_bytes: int) -> bytes:
+    """The first bytes of the value as JSON, for people to look at; ``payload`` may be cut.
+
+    Raises:
+        UndecodableEntryError: As for `decompress`.
+    """
+    return _some(_decompressor(compression), payload, n_bytes) if compression else payload[:n_bytes]
+
+
 def decompressing(payload: bytes, compression: str, *, max_bytes: int) -> Steps[bytes]:
     """`decompress` in steps."""
     json = (yield from _decompressing(payload, compression, max_bytes)) if compression else payload

@@ -20,7 +20,7 @@ TRY_AGAIN_SECONDS = 0.01
 """Pause before a command is repeated because its slot is on its way."""
 
 
-KEY_PLACES = {"EVAL": 3, "EVALSHA": 3}
+KEY_PLACES = {"EVAL": 3, "EVALSHA": 3, "MEMORY": 2}
 """Where the key of a command stands; second in all others."""
 
 
