@@ -35,7 +35,7 @@ def page_of(document: Mapping[str, Any]) -> str:
         document: As `document.document_of` makes it, with ``target`` and ``command_line``.
     """
     script = _file(*DRAWN_WITH, "charts.js") + _file(*OWN, "page.js").split(IMPORT, 1)[1]
-    style = _file(*DRAWN_WITH, "dashboard.css") + _file(*OWN, "page.css")
+    style = re.sub(r"\n\s+", "\n", _file(*DRAWN_WITH, "dashboard.css") + _file(*OWN, "page.css"))
     data = json.dumps({"schema": SCHEMA, **document}, ensure_ascii=False, separators=(",", ":"), default=str)
     parts = {
         "POLICY": POLICY.format(script=_hash(script), style=_hash(style)),
