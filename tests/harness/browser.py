@@ -112,7 +112,11 @@ class Page:
     def size(self, width: int, height: int = 900, *, scheme: str = "light") -> None:
         """Set the window, and what the system prefers."""
         self.send(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
         )
         preferred = [{"name": "prefers-color-scheme", "value": scheme}]
         self.send("Emulation.setEmulatedMedia", features=preferred)
