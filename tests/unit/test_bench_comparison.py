@@ -23,10 +23,10 @@ def outcomes(now: Turns, then: Turns) -> dict[str, str]:
     return {name: change.outcome for name, change in changes(now, then).items()}
 
 
-def run(noise: random.Random, **slower: float) -> Turns:
+def run(noise: random.Random, turns: int = 5, **slower: float) -> Turns:
     """A run whose turns differ by 3 %, as those of an idle machine."""
     return {
-        name: [median * slower.get(name, 1) * math.exp(noise.gauss(0, 0.03)) for _ in range(5)]
+        name: [median * slower.get(name, 1) * math.exp(noise.gauss(0, 0.03)) for _ in range(turns)]
         for name, median in PATHS.items()
     }
 
@@ -46,10 +46,13 @@ def test_a_against_a_is_no_difference_on_an_idle_machine():
     assert share_without_difference([(run(noise), run(noise)) for _ in range(500)]) >= 0.95
 
 
-@pytest.mark.parametrize(("ratio", "outcome"), [(1.3, "slower"), (1 / 1.3, "faster")])
-def test_a_path_that_takes_30_percent_more_or_less_is_found(ratio, outcome):
+@pytest.mark.parametrize(
+    ("turns", "ratio", "outcome"),
+    [(5, 1.2, "slower"), (5, 1 / 1.2, "faster"), (10, 1.1, "slower"), (10, 1 / 1.1, "faster")],
+)
+def test_a_path_that_takes_more_or_less_is_found(turns, ratio, outcome):
     noise = random.Random(2)
-    found = [outcomes(run(noise, hit=ratio), run(noise))["hit"] for _ in range(200)]
+    found = [outcomes(run(noise, turns, hit=ratio), run(noise, turns))["hit"] for _ in range(200)]
     assert found.count(outcome) >= 190
 
 
