@@ -10,12 +10,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from tests.harness.polling import eventually
 from tests.harness.processes import end, spawn
+
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 START_SECONDS = 60.0
@@ -40,6 +43,8 @@ def missing() -> str:
         import websockets.sync.client  # noqa: F401
     except ImportError:
         return "websockets is not installed"
+    if os.environ.get("CI") and not os.environ.get("LANGCACHE_TEST_BROWSER"):
+        return "takes half a minute; in CI only with LANGCACHE_TEST_BROWSER=1"
     return "" if _program() else "no Chromium on PATH"
 
 
@@ -50,10 +55,8 @@ def _program() -> str | None:
 class Page:
     """One tab. Everything that it has said and asked for is kept."""
 
-    def __init__(self, address: str) -> None:
-        from websockets.sync.client import connect
-
-        self._socket = connect(address, max_size=None, proxy=None)
+    def __init__(self, socket: "ClientConnection") -> None:
+        self._socket = socket
         self._numbers = itertools.count(1)
         self.messages: list[str] = []
         self.requests: list[str] = []
@@ -126,14 +129,12 @@ class Page:
         shot = self.send("Page.captureScreenshot", captureBeyondViewport=True)
         path.write_bytes(base64.b64decode(shot["data"]))
 
-    def close(self) -> None:
-        """End the connection."""
-        self._socket.close()
-
 
 @contextmanager
 def browser() -> Iterator[Page]:
     """A browser with one empty tab and a profile of its own; gone afterwards."""
+    from websockets.sync.client import connect
+
     program = _program()
     assert program is not None
     sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()
@@ -145,11 +146,12 @@ def browser() -> Iterator[Page]:
             eventually(lambda: port_file.exists() and port_file.read_text().count("\n"), within=START_SECONDS)
             port = port_file.read_text().split()[0]
             tabs = httpx.get(f"http://127.0.0.1:{port}/json", trust_env=False).json()
-            page = Page(next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page"))
-            try:
-                yield page
-            finally:
-                page.send("Browser.close")  # ends its other processes, too
-                page.close()
+            address = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
+            with connect(address, max_size=None, proxy=None) as socket:
+                page = Page(socket)
+                try:
+                    yield page
+                finally:
+                    page.send("Browser.close")  # ends its other processes, too
         finally:
             end(process)

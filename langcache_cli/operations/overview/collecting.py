@@ -24,7 +24,7 @@ from langcache_cli.operations.overview.document import (
     TypeSummary,
 )
 from langcache_cli.operations.overview.findings import findings_of
-from langcache_cli.operations.overview.keyspace import Census, census
+from langcache_cli.operations.overview.keyspace import OTHERS, Census, census
 
 WINDOWS: Final[Mapping[str, int]] = {"1h": 3600, "6h": 21600, "24h": 86400, "7d": 604800}
 """Seconds of each window that can be asked for."""
@@ -96,7 +96,7 @@ class CacheOverview:
     def _types(self, report: CacheReport, keys: Census) -> dict[str, TypeSummary]:
         known = self._cache.settings.types
         numbers = report.types
-        names = [*known, *sorted((keys.types.keys() | numbers.keys()) - known.keys())]
+        names = [*known, *sorted((keys.types.keys() | numbers.keys()) - known.keys() - {OTHERS})]
         return {
             name: TypeSummary(
                 **summary_of(numbers.get(name, Numbers({}))),

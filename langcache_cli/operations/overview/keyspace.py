@@ -18,6 +18,9 @@ EXACT_BELOW = 5_000
 
 KEYS_PER_SCAN = 500
 BIGGEST = 10
+OTHERS = ""
+"""In place of a type: keys outside the namespace."""
+
 HALF_OF_95_PERCENT = 1.96
 """Standard deviations."""
 
@@ -96,7 +99,7 @@ class Census:
 
     def keyspace(self) -> Keyspace:
         """As part of the document."""
-        other = self.of_type("")
+        other = self.of_type(OTHERS)
         return Keyspace(
             exact=self.exact,
             sampled=len(self.seen),
@@ -150,7 +153,8 @@ async def census(cache: Cache, database_keys: int) -> Census:
             new = [key for key in dict.fromkeys(keys) if key not in seen]
             seen.update(new)
             left -= len(new)
-            result.add(await _looked_at(cache, node, new, result))
+            if new:
+                result.add(await _looked_at(cache, node, new, result))
             if cursor == b"0":
                 break
         result.exact = result.exact and cursor == b"0"
@@ -160,7 +164,6 @@ async def census(cache: Cache, database_keys: int) -> Census:
 
 
 async def _looked_at(cache: Cache, node: Any, keys: Sequence[bytes], result: Census) -> Iterator[SeenKey]:
-    # of a list or set of another application a few elements are looked at
     sizes = await node.call_many([("MEMORY", "USAGE", key) for key in keys])
     ends = await node.call_many([("PTTL", key) for key in keys])
     refused = next((reply for reply in sizes if isinstance(reply, CacheError)), None)
@@ -177,7 +180,7 @@ def type_of(cache: Cache, key: bytes) -> str:
     """The cache type of a key; empty if it is outside the namespace."""
     start = f"{cache.settings.namespace}:".encode()
     if not key.startswith(start):
-        return ""
+        return OTHERS
     prefix = key[len(start) :].split(b":", 1)[0].decode("utf-8", "backslashreplace")
     return cache.settings.types.of_prefix(prefix).name
 

@@ -8,7 +8,7 @@ export const state = {
   status: null, // the latest answer: an overview, or {status: "gone"}
   open: new Set(), // types whose functions are shown
   hidden: new Set(), // layers of the first chart that are switched off
-  tab: "hot",
+  tab: null, // of the top keys; null until one is chosen
   failures: 0,
 };
 

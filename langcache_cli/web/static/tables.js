@@ -110,13 +110,13 @@ function ranked(k, top, isHot) {
 
 export function ranks() {
   const { hot, biggest, keyspace } = state.data;
-  const isHot = state.tab === "hot";
+  const isHot = (state.tab ?? (hot.length || !biggest.length ? "hot" : "big")) === "hot";
   const choose = (name) => {
     state.tab = name;
     ranks();
   };
   const tab = (name, text) =>
-    el("button", { "aria-pressed": String(state.tab === name), "data-name": name, onclick: () => choose(name) }, text);
+    el("button", { "aria-pressed": String(isHot === (name === "hot")), "data-name": name, onclick: () => choose(name) }, text);
   const tabs = el("div", { class: "tabs", role: "group", "aria-label": "Order" }, tab("hot", "Asked most"), tab("big", "Biggest"));
   const sampled = keyspace.exact ? "" : `of ${number.format(keyspace.sampled)} looked at`;
   const top = Math.max(1, ...(isHot ? hot.map((k) => k.calls) : biggest.map((k) => k.bytes)));
