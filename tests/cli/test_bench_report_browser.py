@@ -1,64 +1,86 @@
-"""The report of ``bench`` in a real browser: it draws, and has nothing to complain of."""
+"""The report of ``bench`` in a real browser: drawn at every width, without a request or a complaint."""
 
-import os
-import re
-import shutil
-import subprocess
-from html import unescape
+import json
+from pathlib import Path
 
 import pytest
 
+from langcache_cli.cli.main import run
 from tests.cli.cli_support import url_of
-from tests.cli.report_page import Page
+from tests.harness.browser import browser, missing
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM, reason="no chromium on the PATH: apt-get install chromium"),
-    pytest.mark.skipif("CI" in os.environ, reason="browsers take too long for CI"),
-]
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "there is a browser")
 
 
-def opened(path, tmp_path) -> tuple[str, str]:
-    """The page after its script ran, and what the browser said about it."""
-    options = (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--enable-logging=stderr",
-        "--v=0",
-        "--dump-dom",
-    )
-    profile = f"--user-data-dir={tmp_path / 'profile'}"
-    line = [CHROMIUM, *options, profile, path.as_uri()]
-    ended = subprocess.run(line, capture_output=True, text=True, encoding="utf-8", timeout=60, check=True)
-    return ended.stdout, "\n".join(line for line in ended.stderr.splitlines() if "CONSOLE" in line)
+@pytest.fixture(scope="module")
+def tab():
+    with browser() as page:
+        yield page
 
 
-def test_it_draws_from_a_file_without_a_word_on_the_console(secured_redis, three_words, call, tmp_path):
-    env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": three_words}
-    first, path = tmp_path / "first.html", tmp_path / "second.html"
+@pytest.fixture(scope="module")
+def reports(_secured_redis, three_words, tmp_path_factory):
+    """A report, and one that is compared with it; both of an open loop."""
+    folder = tmp_path_factory.mktemp("reports")
+    first, second = str(folder / "first.html"), str(folder / "second.html")
     line = ("bench", "--duration=0.02", "--rate=200", "--report")
-    assert call(*line, str(first), env=env).code in {0, 1}
-    assert call(*line, str(path), "--baseline", str(first), env=env).code in {0, 1}
-    drawn, console = opened(path, tmp_path)
-    assert not console
-    assert re.search(r"A hit takes [0-9.]+ .s, a miss [0-9.]+ .s: [0-9.]+ times as long", unescape(drawn))
-    for name in ("ladder", "curve", "over"):
-        assert re.search(f'id="{name}"[^>]*><svg', drawn), name
-    for name in ("compared", "schedule"):
-        assert f'id="{name}">' in drawn, "not hidden"
-    assert len(re.findall("<tr>", drawn)) == 4 * 7, "four tables of a head and six paths"
-    assert 'download="bench.json"' in drawn
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setenv("REDIS_URL", url_of(_secured_redis))
+        changed.setenv("DATABASE_URL", three_words)
+        assert run([*line, first]) in {0, 1}
+        assert run([*line, second, "--baseline", first]) in {0, 1}
+    return Path(first), Path(second)
 
 
-def test_a_script_that_is_not_the_page_s_own_does_not_run(secured_redis, call, tmp_path):
-    path = tmp_path / "report.html"
-    env = {"REDIS_URL": url_of(secured_redis)}
-    assert call("bench", "--path=get", "--duration=0.02", "--report", str(path), env=env).code == 0
-    page = path.read_text("utf-8")
-    assert len([tag for tag, _ in Page(page).tags if tag == "script"]) == 2
-    path.write_text(page.replace("</main>", "</main><script>document.title = 'foreign'</script>"))
-    drawn, console = opened(path, tmp_path)
-    assert "<title>langcache bench</title>" in drawn
-    assert "Content Security Policy" in console
+def test_it_draws_from_a_file_without_a_request_or_a_word_on_the_console(tab, reports):
+    for path in reports:
+        tab.open(path.as_uri())
+        for scheme in ("light", "dark"):
+            for width in (400, 768, 1280):
+                tab.size(width, scheme=scheme)
+                tab.run("new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)))")
+                assert tab.run("document.documentElement.scrollWidth") == width
+                assert tab.run("document.documentElement.dataset.theme") == scheme
+                for chart in ("ladder", "curve", "over"):
+                    assert (
+                        tab.run(f"document.querySelector('#{chart} svg').getBoundingClientRect().width") > 250
+                    )
+        asked = [url for url in tab.requests if not url.startswith(("data:", "file:"))]
+        assert (asked, tab.messages) == ([], [])
+    assert tab.run("document.querySelectorAll('#compared tbody tr').length") == 6
+    assert tab.run("document.querySelectorAll('#schedule tbody tr').length") == 6
+    assert " times as long" in tab.run("document.querySelector('h1').textContent")
+
+
+def test_the_link_gives_back_the_document(tab, reports):
+    tab.open(reports[1].as_uri())
+    link = tab.run("document.getElementById('download').href")
+    shown = tab.run("document.getElementById('data').textContent")
+    content = tab.run(f"decodeURIComponent({json.dumps(link)}.split(',').slice(1).join(','))")
+    assert json.loads(content) == json.loads(shown)
+    assert json.loads(content)["schema"] == "langcache.bench/1"
+
+
+def test_arrow_keys_read_the_run_step_by_step_and_a_button_changes_the_path(tab, reports):
+    tab.open(reports[0].as_uri())
+    tab.run("document.getElementById('over').focus()")
+    press = "document.getElementById('over').dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowLeft'}))"
+    tab.run(press)
+    assert "turn 5" in tab.run("document.getElementById('tip').textContent")
+    tab.run(
+        "[...document.querySelectorAll('#over-paths button')].find((b) => b.textContent === 'miss').click()"
+    )
+    assert tab.run("document.querySelector('#over-paths [aria-pressed=true]').textContent") == "miss"
+    assert "miss" in tab.run("document.getElementById('over').getAttribute('aria-label')")
+    assert not tab.messages
+
+
+def test_markup_cannot_be_made_from_text_and_a_foreign_script_does_not_run(tab, reports, tmp_path):
+    path = tmp_path / "changed.html"
+    text = reports[0].read_text("utf-8")
+    path.write_text(text.replace("</main>", "</main><script>document.title = 'foreign'</script>"))
+    tab.open(path.as_uri())
+    assert tab.run("document.title") == "langcache bench"
+    assert any("Content Security Policy" in message for message in tab.messages)
+    refused = "(() => { try { document.body.innerHTML = '<b>'; return ''; } catch (e) { return e.name; } })()"
+    assert tab.run(refused) == "TypeError"

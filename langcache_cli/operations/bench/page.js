@@ -291,3 +291,4 @@ facts();
 if (measured.length) choice();
 draw();
 addEventListener("resize", draw);
+document.body.dataset.ready = "1";
