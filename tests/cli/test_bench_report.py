@@ -16,7 +16,7 @@ from tests.harness.cli import finish, start_cli
 from tests.harness.polling import eventually
 
 QUICK = ("bench", "--path=noop", "--path=get", "--duration=0.02", "--repeat=5")
-HOSTILE = "</script><script>alert(1)</script>@SCRIPT@.html"
+HOSTILE = "</script><script>alert(1)</script>@SCRIPT@\u202e\u2028\udcff.html"
 
 
 @pytest.fixture

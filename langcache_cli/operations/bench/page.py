@@ -41,9 +41,14 @@ def page_of(document: Mapping[str, Any]) -> str:
         "POLICY": POLICY.format(script=_hash(script), style=_hash(style)),
         "STYLE": style,
         "SCRIPT": script,
-        "DATA": DATA_BEGINS + data.replace("<", "\\u003c") + DATA_ENDS,
+        "DATA": DATA_BEGINS + _harmless(data) + DATA_ENDS,
     }
     return re.sub("@([A-Z]+)@", lambda place: parts[place[1]], _file(*OWN, "page.html"))
+
+
+def _harmless(data: str) -> str:
+    """JSON that ends no script, and has lone surrogates (names of files that are no UTF-8) as escapes."""
+    return data.replace("<", "\\u003c").encode("utf-8", "backslashreplace").decode()
 
 
 def _file(*path: str) -> str:
