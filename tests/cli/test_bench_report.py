@@ -205,7 +205,7 @@ def test_a_stall_of_500_ms_shows_in_the_p99_9_of_an_open_loop(env, secured_redis
     assert ended.code in {0, 1}, ended  # 1: a busy machine may miss the rate
     measured = ended.document["paths"]["get"]
     assert measured["p99.9_ms"] > 450
-    assert 80 <= sum(count for count, slowest in slices_of(measured) if slowest > 100) <= 200
+    assert sum(count for count, slowest in slices_of(measured) if slowest > 100) >= 60, "of 100 in the stall"
     assert json.loads(Page(path.read_text("utf-8")).texts["application/json"]) == ended.document
 
 

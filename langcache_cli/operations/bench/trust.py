@@ -20,7 +20,7 @@ class Trust:
 
     Attributes:
         status: ``invalid``: the numbers say nothing about the paths. ``noisy``: they were disturbed.
-        reasons: One sentence each, the worst first.
+        reasons: One sentence each, for the status.
     """
 
     status: Literal["valid", "noisy", "invalid"]
@@ -49,5 +49,5 @@ def trust_in(report: BenchReport) -> Trust:
         if low and high / low > MOST_BETWEEN_TURNS:
             noisy.append(f"{name}: the medians of its turns differ by {high / low:.1f} times")
     if invalid:
-        return Trust("invalid", (*invalid, *noisy))
+        return Trust("invalid", tuple(invalid))
     return Trust("noisy" if noisy else "valid", tuple(noisy))
