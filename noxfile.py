@@ -51,6 +51,9 @@ OLDEST_TESTS = (
     "tests/cli/test_redis_commands.py",
     *CORE_TESTS,
     *integration("vocabulary"),
+    "tests/web/test_access.py",
+    "tests/web/test_data.py",
+    "tests/web/test_mounted.py",
 )
 # Without those that measure time, such as test_patience.py: tracing makes the core about half as fast.
 COVERAGE_TESTS = (
@@ -281,6 +284,16 @@ def oldest(session: nox.Session) -> None:
     # -p no:anyio: the plugin of an old anyio uses what this pytest deprecates; no test needs it
     options = ("-p", "no:anyio", "-m", "not hypothesis", "--deselect", NEEDS_NEW_TYPER)
     session.run("python", "-m", "pytest", *AGAIN, *options, *(session.posargs or OLDEST_TESTS))
+
+
+@nox.session
+def accessibility(session: nox.Session) -> None:
+    """Check the dashboard with axe-core, in a Chromium of this machine: needs npm, and is not part of CI."""
+    session.install("--editable", ".[test]")
+    session.run("npm", "install", "--prefix", session.create_tmp(), "axe-core@4", external=True)
+    axe = Path(session.create_tmp()) / "node_modules" / "axe-core" / "axe.min.js"
+    asked = {"LANGCACHE_TEST_AXE": str(axe.resolve()), "LANGCACHE_TEST_BROWSER": "1"}
+    session.run("python", "-m", "pytest", "-q", "tests/web/test_accessibility.py", env=asked)
 
 
 @nox.session

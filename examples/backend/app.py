@@ -11,7 +11,7 @@ from examples.backend.admin import require_admin
 from examples.backend.database import make_engine, prepare
 from examples.backend.settings import BackendSettings
 from examples.backend.translator import TooManyTranslationsError, Translator
-from langcache_cli.fastapi import cache_lifespan, cache_router
+from langcache_cli.fastapi import cache_dashboard, cache_lifespan, cache_router
 
 
 @asynccontextmanager
@@ -41,5 +41,6 @@ app = FastAPI(
     exception_handlers={TooManyTranslationsError: too_many},
 )
 app.include_router(cache_router(admin=[Depends(require_admin)]))
+app.include_router(cache_dashboard(admin=[Depends(require_admin)]), prefix="/admin/cache")
 for service in (vocabulary, translation, progress, videos, subtitles):
     app.include_router(service.router)

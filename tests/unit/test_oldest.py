@@ -13,7 +13,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 def declared() -> dict[str, str]:
     """The lower bound of each requirement of the package and of its extras for the web."""
     extras = PROJECT["optional-dependencies"]
-    requirements = map(Requirement, PROJECT["dependencies"] + extras["fastapi"] + extras["prometheus"])
+    requirements = map(
+        Requirement,
+        [*PROJECT["dependencies"], *extras["fastapi"], *extras["prometheus"], *extras["dashboard"]],
+    )
     return {
         canonicalize_name(requirement.name): bound.version
         for requirement in requirements

@@ -1,4 +1,4 @@
-"""What the endpoints say: numbers, keys whatever their bytes, entries, and what becomes of them without Redis."""
+"""What the endpoints say: numbers, keys whatever their bytes, entries; and without Redis."""
 
 import asyncio
 import json

@@ -1,7 +1,7 @@
 """What the tests of the dashboard share: a cache with numbers, hostile keys, and a client with the token."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -63,7 +63,5 @@ async def use(cache: Cache) -> None:
 
     for word in (1, 1, 1, 2, 2):
         await get_word(word)
-    try:
+    with suppress(LookupError):
         await get_word(-1)
-    except LookupError:
-        pass

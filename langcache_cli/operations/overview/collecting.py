@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from langcache_cli.caching import Cache, CacheError
@@ -60,8 +60,9 @@ class CacheOverview:
         keys = await census(self._cache, server.database_keys)
         pending = self._cache.pending_invalidations
         document = self._head(window, "degraded" if problem or pending else "healthy", str(problem or ""))
-        total = summary_of(report.total)
         types = self._types(report, keys)
+        total = summary_of(report.total)
+        total["saved_seconds"] = _saved(types.values())
         document["numbers"] = True
         document["total"], document["previous"] = total, None
         document["findings"] = findings_of(total, types, server, problem)
@@ -97,7 +98,7 @@ class CacheOverview:
         known = self._cache.settings.types
         numbers = report.types
         names = [*known, *sorted((keys.types.keys() | numbers.keys()) - known.keys() - {OTHERS})]
-        return {
+        types = {
             name: TypeSummary(
                 **summary_of(numbers.get(name, Numbers({}))),
                 **keys.of_type(name),
@@ -106,6 +107,14 @@ class CacheOverview:
             )
             for name in names
         }
+        for one in types.values():
+            one["saved_seconds"] = _saved(one["functions"])
+        return types
+
+
+def _saved(parts: Iterable[Summary]) -> float:
+    """Of several together: what a load takes differs from function to function."""
+    return round(sum(part["saved_seconds"] for part in parts), 3)
 
 
 def summary_of(numbers: Numbers) -> Summary:

@@ -34,6 +34,10 @@ function opinion(now, d) {
     const text = "REDIS_ENABLED=false: every call goes straight to its function. Nothing is cached.";
     return { kind: "idle", shape: SHAPES.off, title: "The cache is switched off", text };
   }
+  if (now.status === "unreachable" && now.error.includes("NOPERM")) {
+    const text = `${now.error}. This page tries again by itself.`;
+    return { ...UNREACHABLE, title: "Redis does not allow it", text, ways: ["langcache check"] };
+  }
   if (now.status === "unreachable") {
     const text = "Calls go straight to their functions meanwhile; nothing is lost but speed.";
     return { ...UNREACHABLE, text: `${now.error}. ${text} This page tries again by itself.` };
