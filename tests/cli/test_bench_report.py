@@ -50,9 +50,10 @@ def test_the_document_has_what_the_charts_need(env, call):
     document = call(*QUICK, "--json", env=env).document
     assert document["status"] in {"valid", "noisy"}
     assert document["command_line"] == "langcache bench --path noop --path get --duration 0.02 --json"
-    assert document["settings"]["operation_timeout"] == 2.0
-    assert "redis_url" not in document["settings"]
-    assert set(document["host"]) == {"system", "cpus", "load_before", "load_after"}
+    assert document["settings"]["LANGCACHE_OPERATION_TIMEOUT"] == "2.0"
+    assert set(document["settings"]) >= {"REDIS_ENABLED", "REDIS_TTL_DEFAULT", "LANGCACHE_NAMESPACE"}
+    assert "REDIS_URL" not in document["settings"]
+    assert set(document["host"]) == {"system", "cpus", "load_before_processes", "load_after_processes"}
     assert len(document["quantile_percents"]) == 200
     for path in document["paths"].values():
         assert len(path["quantiles_ms"]) == 200

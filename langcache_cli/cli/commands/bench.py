@@ -118,7 +118,7 @@ async def _bench(
     document = {
         "target": invocation.target(settings),
         "command_line": command,
-        "settings": _plain(settings),
+        "settings": _variables(settings),
         **document_of(report, trust, comparison),
     }
     if invocation.json:
@@ -243,10 +243,13 @@ def _print_comparison(output: Output, comparison: Comparison) -> None:
         output.line(difference)
 
 
-def _plain(settings: CacheSettings) -> dict[str, Any]:
-    """The settings that are single values; secrets are not."""
-    kinds = (bool, int, float, str)
-    return {name: value for name, value in settings if value is None or isinstance(value, kinds)}
+def _variables(settings: CacheSettings) -> dict[str, str]:
+    """The settings that are single values, under the names of their variables; secrets are left out."""
+    return {
+        (name if name.startswith("redis_") else f"langcache_{name}").upper(): str(value)
+        for name, value in settings
+        if isinstance(value, bool | int | float | str)
+    }
 
 
 def _judge(report: BenchReport, trust: Trust, thresholds: _Thresholds) -> None:

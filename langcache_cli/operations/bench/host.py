@@ -21,14 +21,14 @@ class Host:
     Attributes:
         system: Operating system and architecture.
         cpus: Processors.
-        load_before: Before the run; None where the system does not say.
-        load_after: After the run.
+        load_before_processes: Before the run; None where the system does not say.
+        load_after_processes: After the run.
     """
 
     system: str
     cpus: int
-    load_before: Load | None
-    load_after: Load | None
+    load_before_processes: Load | None
+    load_after_processes: Load | None
 
     @classmethod
     def now(cls, load_before: Load | None) -> Self:

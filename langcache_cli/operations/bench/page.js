@@ -261,9 +261,9 @@ function facts() {
     ["command", data.command_line],
     ...Object.entries(data.versions),
     ["machine", `${host.system}, ${host.cpus} CPUs`],
-    ["load before (1, 5, 15 min)", load(host.load_before)],
-    ["load after", load(host.load_after)],
-    ...Object.entries(data.settings).map(([name, value]) => [name, String(value)]),
+    ["load before (1, 5, 15 min)", load(host.load_before_processes)],
+    ["load after", load(host.load_after_processes)],
+    ...Object.entries(data.settings),
   ];
   $("facts").replaceChildren(...pairs.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 }
