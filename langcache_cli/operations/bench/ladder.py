@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -20,6 +21,8 @@ from langcache_cli.vocabulary import (
 )
 
 PREFIX = "langcache_bench"
+"""Begins the prefix of the keys of each run."""
+
 KEY_TTL_SECONDS = 300
 """Should the benchmark be killed, its keys are gone after this."""
 
@@ -66,10 +69,16 @@ async def word_ids(database: Database) -> list[int]:
 
 
 class Ladder(ABC):
-    """Something to run for each path."""
+    """Something to run for each path.
+
+    Attributes:
+        prefix: Of all its keys. Another run at the same time has another, and removes only its own.
+        runs: By path.
+    """
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
+        self.prefix = f"{PREFIX}_{secrets.token_hex(4)}"
         self.runs: dict[str, Callable[[], Awaitable[object]]] = {
             "noop": lambda: asyncio.sleep(0),
             "ping": cache.ping,
@@ -89,7 +98,7 @@ class PlainLadder(Ladder):
 
     def __init__(self, cache: Cache) -> None:
         super().__init__(cache)
-        keys = [f"{cache.settings.namespace}:{PREFIX}:plain:{number}" for number in range(WORDS)]
+        keys = [f"{cache.settings.namespace}:{self.prefix}:plain:{number}" for number in range(WORDS)]
         self._keys = keys
         order = itertools.cycle(keys)
         self.runs["get"] = lambda: self._get(next(order))
@@ -114,7 +123,7 @@ class WordLadder(Ladder):
         self._fresh = itertools.count(1)
         self._loads = 0
         self._word: CachedFunction[[int, int], VocabularyWord | None] = cache.cached(
-            key_prefix=PREFIX, ttl=KEY_TTL_SECONDS
+            key_prefix=self.prefix, ttl=KEY_TTL_SECONDS
         )(self.look_up)
         self.runs |= {
             "get": lambda: self._get(self._word.key_for(next(self._ids), 0)),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from langcache_cli.caching import Cache
 from langcache_cli.operations.bench.host import Host, load_average, versions_of
-from langcache_cli.operations.bench.ladder import PATHS, PREFIX, Ladder, PlainLadder, WordLadder, word_ids
+from langcache_cli.operations.bench.ladder import PATHS, Ladder, PlainLadder, WordLadder, word_ids
 from langcache_cli.operations.bench.latencies import Latencies, Repeat, summarize
 from langcache_cli.operations.bench.loops import closed_loop, open_loop
 from langcache_cli.operations.opening import require_answer
@@ -97,7 +97,7 @@ async def bench(
         await ladder.prepare()
         repeated = await _in_turns(order, repeats, seconds, turn, on_progress)
     finally:
-        await cache.invalidate(f"{cache.settings.namespace}:{PREFIX}:*")
+        await cache.invalidate(f"{cache.settings.namespace}:{ladder.prefix}:*")
     found = {name: summarize(items) for name, items in repeated.items()}
     versions, host = versions_of(await cache.server_report()), Host.now(load_before)
     return BenchReport(found, concurrency, repeats, seconds, rate, versions, host, begun_at)
