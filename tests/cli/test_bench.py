@@ -71,6 +71,17 @@ def test_ctrl_c_removes_the_keys_of_the_benchmark(secured_redis, three_words):
     assert not keys_of(secured_redis)
 
 
+def test_a_run_that_ends_does_not_disturb_another(secured_redis, three_words):
+    env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": three_words}
+    line = ("bench", "--path=hit", "--repeat=1", "--json")
+    long = start_cli(*line, "--duration=2", env=env)
+    eventually(lambda: secured_redis.command("DBSIZE"), within=30)
+    assert run_cli(*line, "--duration=0.02", env=env).code == 0
+    ended = finish(long)
+    assert (ended.code, ended.document["paths"]["hit"]["errors"]) == (0, 0)
+    assert not keys_of(secured_redis)
+
+
 def test_what_needs_no_database_is_measured_without_one(secured_redis, call):
     env = {"REDIS_URL": url_of(secured_redis)}
     ended = call("bench", *QUICK, "--path=noop", "--path=ping", "--path=get", "--json", env=env)

@@ -91,7 +91,7 @@ def test_json_is_one_document_with_a_schema_whatever_the_command(secured_redis, 
 def test_measures_in_documents_carry_their_unit(secured_redis, three_words, call):
     env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": three_words}
     lines = [("stats",), ("bench", "--duration", "0.01", "--repeat", "1"), ("warm",), ("types",), ("check",)]
-    units = ("_ms", "_seconds", "_bytes", "_ratio", "_per_second")
+    units = ("_ms", "_seconds", "_bytes", "_ratio", "_per_second", "_percents", "_processes")
     for ended in [call(*line, "--json", env=env) for line in lines]:
         measures = {name for name, value in _leaves(ended.document) if isinstance(value, float)}
         assert all(name.endswith(units) or name == "seconds" for name in measures), measures

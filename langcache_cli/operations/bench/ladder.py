@@ -1,22 +1,17 @@
-"""Measure a ladder of paths in one run, from doing nothing to asking the database."""
+"""What is measured: a ladder of paths, from doing nothing to asking the database."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import platform
-import random
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
 
 from sqlalchemy import select
 
 from langcache_cli.caching import Cache, CachedFunction
 from langcache_cli.caching.tooling import warm
-from langcache_cli.operations.latencies import Latencies, Repeat, measure, summarize
-from langcache_cli.operations.opening import require_answer
 from langcache_cli.vocabulary import (
     Database,
     VocabularyWord,
@@ -26,6 +21,8 @@ from langcache_cli.vocabulary import (
 )
 
 PREFIX = "langcache_bench"
+"""Begins the prefix of the keys of each run."""
+
 KEY_TTL_SECONDS = 300
 """Should the benchmark be killed, its keys are gone after this."""
 
@@ -49,31 +46,6 @@ PLAIN_BYTES = 300
 """About the size of a cached word."""
 
 
-@dataclass(frozen=True, slots=True)
-class BenchReport:
-    """The latencies of each path, measured in turns, and what they were measured with.
-
-    Attributes:
-        paths: By name, in the order of `PATHS`.
-        concurrency: Workers at a time.
-        repeats: Turns of each path.
-        versions: Of what took part.
-    """
-
-    paths: dict[str, Latencies]
-    concurrency: int
-    repeats: int
-    versions: dict[str, str]
-
-    @property
-    def speedup(self) -> float | None:
-        """How many times faster the median hit is than the median miss; None if either was not measured."""
-        hit, miss = self.paths.get("hit"), self.paths.get("miss")
-        if hit is None or miss is None or not hit.count or not miss.count:
-            return None
-        return miss.percentiles_ms[50.0] / hit.percentiles_ms[50.0]
-
-
 class EmptyVocabularyError(Exception):
     """There is no word to look up."""
 
@@ -82,68 +54,31 @@ class NotCachedError(Exception):
     """What was to be a hit was none."""
 
 
-async def bench(
-    cache: Cache,
-    database: Database | None,
-    *,
-    paths: Sequence[str] = tuple(PATHS),
-    seconds: float = 0.3,
-    concurrency: int = 1,
-    repeats: int = 5,
-    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
-) -> BenchReport:
-    """Measure the paths, each for ``seconds`` in each of ``repeats`` turns, in random order.
-
-    The database may be None if all paths are among `WITHOUT_DATABASE`. The keys are its own and are removed
-    at the end; nothing is counted in the application's statistics.
+async def word_ids(database: Database) -> list[int]:
+    """The words to ask for, at most `WORDS`.
 
     Raises:
-        CacheError: Redis could not be used.
         DatabaseError: The database could not be read.
         EmptyVocabularyError: It holds no words.
     """
-    await require_answer(cache)
-    order = [name for name in PATHS if name in paths]
-    if database is None:
-        ladder: _Ladder = _PlainLadder(cache)
-    else:
-        await database.keep_statements()
-        ladder = _WordLadder(cache, database, await _word_ids(database))
-    repeated: dict[str, list[Repeat]] = {name: [] for name in order}
-    turns = [name for _ in range(repeats) for name in random.sample(order, len(order))]
-    try:
-        await ladder.prepare()
-        for name in order:  # connections, pools and caches of the operating system, not timed
-            await measure(ladder.runs[name], seconds=min(seconds, 0.1), concurrency=concurrency)
-        for done, name in enumerate(turns):
-            on_progress(done, len(turns))
-            repeated[name].append(await measure(ladder.runs[name], seconds=seconds, concurrency=concurrency))
-        on_progress(len(turns), len(turns))
-    finally:
-        await cache.invalidate(f"{cache.settings.namespace}:{PREFIX}:*")
-    server = await cache.server_report()
-    versions = {
-        "python": platform.python_version(),
-        "redis_server": server.version,
-        **{name: version(name) for name in ("langcache-cli", "redis", "sqlalchemy")},
-    }
-    latencies = {name: summarize(items) for name, items in repeated.items()}
-    return BenchReport(latencies, concurrency, repeats, versions)
-
-
-async def _word_ids(database: Database) -> list[int]:
     async with database.session() as session:
-        word_ids = list(await session.scalars(select(vocabulary_words.c.id).limit(WORDS)))
-    if not word_ids:
+        found = list(await session.scalars(select(vocabulary_words.c.id).limit(WORDS)))
+    if not found:
         raise EmptyVocabularyError(f"vocabulary_words is empty ({database.target})")
-    return word_ids
+    return found
 
 
-class _Ladder(ABC):
-    """Something to run for each path."""
+class Ladder(ABC):
+    """Something to run for each path.
+
+    Attributes:
+        prefix: Of all its keys. Another run at the same time has another, and removes only its own.
+        runs: By path.
+    """
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
+        self.prefix = f"{PREFIX}_{secrets.token_hex(4)}"
         self.runs: dict[str, Callable[[], Awaitable[object]]] = {
             "noop": lambda: asyncio.sleep(0),
             "ping": cache.ping,
@@ -158,12 +93,12 @@ class _Ladder(ABC):
         return stored
 
 
-class _PlainLadder(_Ladder):
+class PlainLadder(Ladder):
     """The paths that need no database."""
 
     def __init__(self, cache: Cache) -> None:
         super().__init__(cache)
-        keys = [f"{cache.settings.namespace}:{PREFIX}:plain:{number}" for number in range(WORDS)]
+        keys = [f"{cache.settings.namespace}:{self.prefix}:plain:{number}" for number in range(WORDS)]
         self._keys = keys
         order = itertools.cycle(keys)
         self.runs["get"] = lambda: self._get(next(order))
@@ -177,7 +112,7 @@ class _PlainLadder(_Ladder):
                 raise reply
 
 
-class _WordLadder(_Ladder):
+class WordLadder(Ladder):
     """All paths, about the same words."""
 
     def __init__(self, cache: Cache, database: Database, word_ids: Sequence[int]) -> None:
@@ -188,7 +123,7 @@ class _WordLadder(_Ladder):
         self._fresh = itertools.count(1)
         self._loads = 0
         self._word: CachedFunction[[int, int], VocabularyWord | None] = cache.cached(
-            key_prefix=PREFIX, ttl=KEY_TTL_SECONDS
+            key_prefix=self.prefix, ttl=KEY_TTL_SECONDS
         )(self.look_up)
         self.runs |= {
             "get": lambda: self._get(self._word.key_for(next(self._ids), 0)),
@@ -209,6 +144,7 @@ class _WordLadder(_Ladder):
         return [words.get(word_id) for word_id in word_ids]
 
     async def look_up(self, word_id: int, fresh: int) -> VocabularyWord | None:  # noqa: ARG002 - makes keys differ
+        """The word from the database."""
         self._loads += 1
         async with self._database.session() as session:
             return await get_vocabulary_word.uncached(word_id, session)
