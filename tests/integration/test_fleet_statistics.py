@@ -5,8 +5,6 @@ import time
 import pytest
 
 from langcache_cli.caching import CacheUnavailableError
-from langcache_cli.caching._statistics.fleet import label_ids
-from langcache_cli.caching._statistics.fleet.field_names import id_of
 from langcache_cli.caching._statistics.fleet.history import History
 from langcache_cli.caching._statistics.fleet.tiers import MINUTES
 from langcache_cli.caching.tooling import Label
@@ -149,21 +147,6 @@ async def test_after_redis_has_lost_everything_the_numbers_are_shown_again(one_c
     assert await hits(one_cache) == 0
     count(one_cache, 4)
     assert await hits(one_cache) == 4
-
-
-async def test_labels_with_the_same_id_are_told_apart(open_cache, one_redis, monkeypatch):
-    other = Label("vocabulary", "vocabulary", "other")
-    monkeypatch.setattr(
-        label_ids, "id_of", lambda label, attempt=0: id_of(WORD if attempt == 0 else label, attempt)
-    )
-    first, second = open_cache(one_redis.url), open_cache(one_redis.url)
-    count(first, 1)
-    await first.runtime().publisher.now()
-    count(second, 10, other)
-    await second.runtime().publisher.now()
-    count(first, 100, other)
-    report = await first.report()
-    assert {label: numbers["hits"] for label, numbers in report.functions.items()} == {WORD: 1, other: 110}
 
 
 async def test_hashes_stay_in_the_compact_form(one_cache, one_redis):

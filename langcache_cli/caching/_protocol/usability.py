@@ -29,7 +29,6 @@ _TRIED: Final = (
     ("HINCRBY", "{stats}", "absent", "nothing"),
     ("EXPIRE", "{stats}", "1"),
     ("HGETALL", "{stats}"),
-    ("HMGET", "{stats}", "absent"),
 )
 """Commands of the cache, on absent keys, or with a wrong argument: none of them changes anything."""
 

@@ -49,8 +49,7 @@ class MemoryServer:
             b"SCAN": lambda *arguments: [b"0", self._matching(arguments[2])],
             b"DBSIZE": lambda: len(self._matching(b"*")),
             b"INFO": lambda: b"redis_version:memory\r\nmaxmemory_policy:noeviction\r\n",
-            b"HSETNX": self._set_field,
-            b"HMGET": lambda key, *names: [self._hash(key).get(name) for name in names],
+            b"HINCRBY": self._increase,
             b"PTTL": self._time_to_live,
             b"PEXPIRE": lambda key, ttl_ms: self._expire(key, int(ttl_ms)),
             b"EXPIRE": lambda key, seconds: self._expire(key, 1000 * int(seconds)),
@@ -131,11 +130,10 @@ class MemoryServer:
             self._items[key] = _Item({})
         return self._hash(key)
 
-    def _set_field(self, key: bytes, name: bytes, value: bytes) -> int:
+    def _increase(self, key: bytes, name: bytes, amount: bytes) -> int:
         fields = self._new_hash(key)
-        is_new = name not in fields
-        fields.setdefault(name, value)
-        return int(is_new)
+        fields[name] = b"%d" % (int(fields.get(name, b"0")) + int(amount))
+        return int(fields[name])
 
     def _fields(self, key: bytes) -> list[bytes]:
         return [part for item in self._hash(key).items() for part in item]
@@ -169,9 +167,8 @@ class MemoryServer:
 
     def _add(self, key: bytes, seconds: int, words: Sequence[bytes]) -> None:
         if seconds > 0:
-            fields = self._new_hash(key)
             for name, amount in zip(words[::2], words[1::2], strict=True):
-                fields[name] = str(int(fields.get(name, b"0")) + int(amount)).encode()
+                self._increase(key, name, amount)
             self._expire(key, 1000 * seconds)
 
     def _acquire(

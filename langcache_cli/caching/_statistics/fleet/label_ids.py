@@ -1,4 +1,4 @@
-"""The ids of labels, in the hash ``cache@stats:labels``: every process uses the same."""
+"""The labels of all counters, in the hash ``cache@stats:labels``: its fields are ``<id>:<label>``."""
 
 from __future__ import annotations
 
@@ -14,12 +14,9 @@ from langcache_cli.caching._wire.budget import Budget
 WRITTEN_AGAIN_SECONDS = 60
 """Redis may lose the hash alone; the numbers of its labels are shown again after so long."""
 
-ATTEMPTS = 8
-"""Two labels in 16 million have the same id; so many times another is tried."""
-
 
 class LabelIds:
-    """Gives labels their ids, and reads them back."""
+    """Writes labels, so that other processes know what their ids stand for, and reads those of all."""
 
     def __init__(self, server: Server, stem: str) -> None:
         self._server = server
@@ -38,13 +35,12 @@ class LabelIds:
         Raises:
             CacheError: Redis did not confirm it.
         """
-        wanted = [label for label in labels if label not in self._ids]
+        ids = {label: id_of(label) for label in labels if label not in self._ids}
         if now - self._written_at >= WRITTEN_AGAIN_SECONDS:
-            wanted = list(dict.fromkeys([*self._ids, *wanted]))
-        for attempt in range(ATTEMPTS):
-            if not wanted:
-                break
-            wanted = await self._write(wanted, attempt, budget)
+            ids |= self._ids
+        if ids:
+            await self._write(ids, budget)
+            self._ids |= ids
             self._written_at = now
         return self._ids
 
@@ -52,28 +48,17 @@ class LabelIds:
         """Redis has lost its data: write all labels the next time."""
         self._written_at = float("-inf")
 
-    async def _write(self, labels: list[Label], attempt: int, budget: Budget) -> list[Label]:
-        """Write labels whose ids are free; returns those whose ids are another label's."""
-        ids = [id_of(label, attempt) for label in labels]
-        new = [("HSETNX", self._key, own, str(label)) for own, label in zip(ids, labels, strict=True)]
-        *replies, _, found = await self._server.call_many(
-            [*new, ("EXPIRE", self._key, HOURS.kept_seconds), ("HMGET", self._key, *ids)], budget=budget
-        )
-        if isinstance(found, ServerReplyError):
-            if found.code != "WRONGTYPE":
-                raise found
-            await self._server.call("UNLINK", self._key, budget=budget)
-            raise CacheUnavailableError("the labels of the statistics were damaged", target=self._key)
-        for reply in replies:
+    async def _write(self, ids: dict[Label, str], budget: Budget) -> None:
+        # HINCRBY: a user that may count needs no further right
+        new = [("HINCRBY", self._key, f"{own}:{label}", 0) for label, own in ids.items()]
+        for reply in await self._server.call_many(
+            [*new, ("EXPIRE", self._key, HOURS.kept_seconds)], budget=budget
+        ):
             if isinstance(reply, ServerReplyError):
-                raise reply
-        taken = []
-        for label, own, text in zip(labels, ids, found, strict=True):
-            if text == str(label).encode():
-                self._ids[label] = own
-            else:
-                taken.append(label)
-        return taken
+                if reply.code != "WRONGTYPE":
+                    raise reply
+                await self._server.call("UNLINK", self._key, budget=budget)
+                raise CacheUnavailableError("the labels of the statistics were damaged", target=self._key)
 
     async def read(self, budget: Budget | None) -> dict[bytes, Label] | None:
         """The label of each id; None if the hash is damaged.
@@ -81,15 +66,14 @@ class LabelIds:
         Raises:
             CacheError: Redis did not answer, or refused.
         """
-        reply = await self._server.call_many([("HGETALL", self._key)], budget=budget)
-        (found,) = reply
+        (found,) = await self._server.call_many([("HGETALL", self._key)], budget=budget)
         if isinstance(found, ServerReplyError):
             if found.code != "WRONGTYPE":
                 raise found
             return None
         labels = {}
-        words = iter(found)
-        for own, text in zip(words, words, strict=True):
+        for field in found[::2]:
+            own, _, text = field.partition(b":")
             try:
                 labels[own] = Label.parse(text.decode("utf-8", "replace"))
             except TypeError:  # too few parts
