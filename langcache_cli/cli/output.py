@@ -7,7 +7,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from langcache_cli.cli.exit_codes import ExitCode
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 UNLIMITED_WIDTH = 100_000
 """A pipe has no width: nothing is cut or wrapped for it."""
+
+COMMON_WIDTH = 80
 
 NARROWEST_TEXT = 6
 BETWEEN_COLUMNS = 3
@@ -66,6 +68,12 @@ class Output:
 
         document = {"schema": f"langcache.{schema}/1", **content}
         self.line(json.dumps(document, ensure_ascii=False, default=str))
+
+    def overview(self, overview: Mapping[str, Any]) -> None:
+        """Print the document of the overview, which has a schema of its own."""
+        import json  # noqa: PLC0415 - see `running`
+
+        self.line(json.dumps(overview, ensure_ascii=False))
 
     def line(self, text: str) -> None:
         """Print one line of the result."""
@@ -131,6 +139,16 @@ class Output:
                 message = f"the result cannot be written: {error.strerror}"
                 raise CommandError(ExitCode.BAD_CONFIGURATION, message, reported=True) from error
             self.closed = True
+
+    @property
+    def width(self) -> int:
+        """The columns of stdout; those of a common terminal where it is none."""
+        return self.console().width if self.draws else COMMON_WIDTH
+
+    @property
+    def unicode(self) -> bool:
+        """Whether stdout can show more than ASCII."""
+        return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
     def console(self) -> Console:
         """A rich console on stdout itself, for a command that fills the screen."""

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -118,6 +119,16 @@ class Terminal:
     def press(self, text: str) -> None:
         """Press keys; `\\x03` is Ctrl-C, `\\x04` is Ctrl-D."""
         os.write(self._keyboard, text.encode())
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the command."""
+        self._process.send_signal(number)
+
+    @property
+    def is_as_before(self) -> bool:
+        """True if the terminal shows what is typed, and gives it by line."""
+        modes: int = termios.tcgetattr(self._keyboard)[3]
+        return modes & termios.ECHO != 0 and modes & termios.ICANON != 0
 
     def expect(self, text: str) -> None:
         """Read until `text` is on the screen."""

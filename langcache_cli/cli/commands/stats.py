@@ -31,13 +31,19 @@ def stats(
         float | None,
         typer.Option(help="Exit with 1 if the hit rate is lower.", metavar="PERCENT", min=0, max=HUNDRED),
     ] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Show the course of the window: 1h, 6h, 24h or 7d.")
+    ] = False,
 ) -> None:
     """Show hit rates and latencies.
 
     For each cache type, and what the server reports. The numbers are those of all processes of the
     application; reads by this command are not counted.
     """
-    execute(_stats(ctx.obj, window=window, min_hit_rate=min_hit_rate))
+    if history:
+        execute(_history(ctx.obj, window=window, min_hit_rate=min_hit_rate))
+    else:
+        execute(_stats(ctx.obj, window=window, min_hit_rate=min_hit_rate))
 
 
 async def _stats(invocation: Invocation, *, window: str, min_hit_rate: float | None) -> None:
@@ -55,7 +61,29 @@ async def _stats(invocation: Invocation, *, window: str, min_hit_rate: float | N
     else:
         _print(output, report, window)
     if min_hit_rate is not None:
-        _judge(report.total, min_hit_rate, window)
+        _judge(report.total.hit_rate, min_hit_rate, window)
+
+
+async def _history(invocation: Invocation, *, window: str, min_hit_rate: float | None) -> None:
+    from langcache_cli.cli.watch.frame import history_lines  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.overview.collecting import WINDOWS, CacheOverview  # noqa: PLC0415 - see the package
+
+    if window not in WINDOWS:
+        raise CommandError(ExitCode.USAGE, f"--window {window!r}: with --history one of {', '.join(WINDOWS)}")
+    settings, output = invocation.settings(), Output(invocation)
+    output.target(invocation.target(settings))
+    async with open_cache(settings) as cache:
+        overview = await CacheOverview(cache).collect(window)
+        if "total" not in overview:
+            await cache.report()  # raises what is wrong
+    if invocation.json:
+        output.overview(overview)
+    else:
+        for line in history_lines(overview, width=output.width, unicode=output.unicode):
+            output.line(line)
+    if min_hit_rate is not None:
+        _judge(overview["total"]["hit_ratio"], min_hit_rate, window)
 
 
 def window_seconds(window: str) -> int:
@@ -73,12 +101,12 @@ def window_seconds(window: str) -> int:
     return seconds
 
 
-def _judge(total: Numbers, min_hit_rate: float, window: str) -> None:
+def _judge(hit_rate: float | None, min_hit_rate: float, window: str) -> None:
     message = ""
-    if total.hit_rate is None:
+    if hit_rate is None:
         message = f"no call was counted in the last {window}: the hit rate is unknown"
-    elif HUNDRED * total.hit_rate < min_hit_rate:
-        message = f"the hit rate is {percent(total.hit_rate)}, lower than {min_hit_rate:g} %"
+    elif HUNDRED * hit_rate < min_hit_rate:
+        message = f"the hit rate is {percent(hit_rate)}, lower than {min_hit_rate:g} %"
     if message:
         raise CommandError(ExitCode.CHECK_FAILED, message, reported=True)
 

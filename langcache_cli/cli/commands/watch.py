@@ -62,7 +62,9 @@ async def _on_screen(cache: Cache, output: Output, *, window: str, interval: flo
     from langcache_cli.cli.watch.screen import Watch  # noqa: PLC0415 - see the package
     from langcache_cli.operations.overview.collecting import CacheOverview  # noqa: PLC0415 - see the package
 
-    view = Watch(CacheOverview(cache), output.console(), window=window, interval=interval)
+    view = Watch(
+        CacheOverview(cache), output.console(), window=window, interval=interval, unicode=output.unicode
+    )
     try:
         await view.run()
     finally:

@@ -31,8 +31,11 @@ HELP = (
 NARROW = 72
 """Narrower terminals get no sparkline in the table."""
 
-TABLE_SPARK = 14
-NAME_LEAST = 12
+NARROWEST_WITH_LOADS = 66
+"""Narrower ones do not get the latency of loads, either."""
+
+TABLE_SPARK, WIDEST_SPARK = 14, 60
+NAME_LEAST, NAME_MOST = 12, 40
 BAR = 8
 LOW_HIT_RATE = 0.6
 DAY = 86400
@@ -89,6 +92,17 @@ def frame(latest: Overview, known: Overview | None, look: Look) -> list[Text]:
     for line in lines:
         line.truncate(look.width, overflow="ellipsis" if look.unicode else "crop")
     return lines
+
+
+def history_lines(overview: Overview, *, width: int, unicode: bool) -> Iterator[str]:
+    """The verdict, the course of the whole, and the types, without colours."""
+    look = Look(width, 0, unicode, "types", paused=False)
+    total = overview["total"]
+    yield verdict(total["hits"], total["calls"], total["saved_seconds"], overview["window"])
+    for finding in overview["findings"]:
+        yield f"! {finding['title']}"
+    for text in (Text(""), *_sparklines(overview, look), Text(""), *_table(overview, look)):
+        yield text.plain.rstrip()
 
 
 def _bar(latest: Overview, look: Look) -> Text:
@@ -157,41 +171,61 @@ def _table(overview: Overview, look: Look) -> Iterator[Text]:
     if look.view == "keys":
         yield from _hot(overview)
         return
-    wide = look.width >= NARROW
-    spark = "" if not wide else " " * (TABLE_SPARK + 1)
-    numbers = f"{'Calls':>7}  {'Hit rate':>8} {spark}{'Hit p95':>8} {'Load p95':>9}"
-    rest = f" {'Keys':>6} {'Memory':>7}" if look.view == "types" else ""
-    room = max(look.width - len(numbers) - len(" 000000 0000000") - 1, NAME_LEAST)
-    title = "Type" if look.view == "types" else "Function"
-    yield Text(f"{title:<{room}} {numbers}{rest}", style="bold")
-    if look.view == "functions":
-        found = [function for one in overview["types"].values() for function in one["functions"]]
-        for function in sorted(found, key=lambda one: -one["calls"]):
-            yield _row(function["name"], function, room, "", look)
+    columns = _Columns(look)
+    yield columns.heading()
+    if look.view == "types":
+        for name, one in overview["types"].items():
+            rates = _rates(overview["series"]["types"].get(name), columns.spark, look)
+            text = columns.row(name, one, rates)
+            about = "~" if one["keys_error"] else ""
+            text.append(f" {about + short(one['keys']):>6} {size(one['bytes']):>7}")
+            yield text
         return
-    for name, one in overview["types"].items():
-        text = _row(name, one, room, _rates(overview["series"]["types"].get(name), look), look)
-        about = "~" if one["keys_error"] else ""
-        text.append(f" {about + short(one['keys']):>6} {size(one['bytes']):>7}")
-        yield text
+    found = [function for one in overview["types"].values() for function in one["functions"]]
+    for function in sorted(found, key=lambda one: -one["calls"]):
+        yield columns.row(function["name"], function, "")
 
 
-def _row(name: str, one: Summary, room: int, rates: str, look: Look) -> Text:
-    low = one["hit_ratio"] is not None and one["hit_ratio"] < LOW_HIT_RATE
-    text = Text(f"{visible(name)[:room]:<{room}} {short(one['calls']):>7}  ")
-    text.append(f"{percent(one['hit_ratio']):>8} ", style="yellow" if low else "")
-    if look.width >= NARROW:
-        text.append(f"{rates:<{TABLE_SPARK}} ", style="cyan")
-    text.append(f"{latency(one['hit_p95_ms']):>8} {latency(one['load_p95_ms']):>9}")
-    return text
+class _Columns:
+    """The widths of the table's columns: where there is little room, some are left out."""
+
+    def __init__(self, look: Look) -> None:
+        has_spark = look.width >= NARROW and look.view == "types"
+        self.spark = (
+            min(max(look.width - NARROWEST_WITH_LOADS, TABLE_SPARK), WIDEST_SPARK) if has_spark else 0
+        )
+        self._loads = look.width >= NARROWEST_WITH_LOADS
+        self._keys = f" {'Keys':>6} {'Memory':>7}" if look.view == "types" else ""
+        self._first = "Type" if look.view == "types" else "Function"
+        others = len(self._numbers("", "", "", "", "")) + len(self._keys) + 1
+        self._name = min(max(look.width - others, NAME_LEAST), NAME_MOST)
+
+    def heading(self) -> Text:
+        numbers = self._numbers("Calls", "Hit rate", "", "Hit p95", "Load p95")
+        return Text(f"{self._first:<{self._name}} {numbers}{self._keys}", style="bold")
+
+    def row(self, name: str, one: Summary, rates: str) -> Text:
+        rate = percent(one["hit_ratio"])
+        hit, load = latency(one["hit_p95_ms"]), latency(one["load_p95_ms"])
+        numbers = self._numbers(short(one["calls"]), rate, rates, hit, load)
+        text = Text(f"{visible(name)[: self._name]:<{self._name}} {numbers}")
+        if one["hit_ratio"] is not None and one["hit_ratio"] < LOW_HIT_RATE:
+            text.highlight_words([rate], style="yellow")
+        if rates:
+            text.highlight_words([rates], style="cyan")
+        return text
+
+    def _numbers(self, calls: str, rate: str, rates: str, hit: str, load: str) -> str:
+        spark = f"{rates:<{self.spark}} " if self.spark else ""
+        return f"{calls:>7} {rate:>8} {spark}{hit:>8}" + (f" {load:>8}" if self._loads else "")
 
 
-def _rates(series: TypeSeries | None, look: Look) -> str:
-    if series is None:
+def _rates(series: TypeSeries | None, width: int, look: Look) -> str:
+    if series is None or not width:
         return ""
     pairs = zip(series["hits"], series["misses"], strict=True)
     rates = [hits / (hits + misses) if hits + misses else None for hits, misses in pairs]
-    return sparkline(rates, width=TABLE_SPARK, unicode=look.unicode, low=0.0, high=1.0)
+    return sparkline(rates, width=width, unicode=look.unicode, low=0.0, high=1.0)
 
 
 def _hot(overview: Overview) -> Iterator[Text]:

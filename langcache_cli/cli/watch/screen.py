@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import sys
 from collections.abc import Iterator
 
 from rich.console import Console, Group
@@ -21,7 +20,9 @@ from langcache_cli.operations.overview.source import OverviewSource
 class Watch:
     """A live view on one terminal."""
 
-    def __init__(self, source: OverviewSource, console: Console, *, window: str, interval: float) -> None:
+    def __init__(
+        self, source: OverviewSource, console: Console, *, window: str, interval: float, unicode: bool
+    ) -> None:
         """Prepare.
 
         Args:
@@ -29,10 +30,12 @@ class Watch:
             console: The terminal.
             window: The first window to show.
             interval: Seconds from an answer to the next question.
+            unicode: False where only ASCII can be shown.
         """
         self._source = source
         self._console = console
         self._interval = interval
+        self._unicode = unicode
         self._window = window
         self._view: View = "types"
         self._paused = False
@@ -81,7 +84,7 @@ class Watch:
             return
         known = self.known if self.known is not None and self.known["window"] == self._window else None
         size = self._console.size
-        look = Look(size.width, size.height, _is_utf8(self._console), self._view, self._paused)
+        look = Look(size.width, size.height, self._unicode, self._view, self._paused)
         self._live.update(Group(*frame(self._latest, known, look)), refresh=True)
 
     def _press(self, key: str) -> None:
@@ -114,7 +117,3 @@ class Watch:
             yield
         finally:
             loop.remove_signal_handler(signal.SIGWINCH)
-
-
-def _is_utf8(console: Console) -> bool:
-    return (console.encoding or sys.stdout.encoding).lower().replace("-", "") == "utf8"
