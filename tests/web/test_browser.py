@@ -160,6 +160,19 @@ def test_a_type_is_cleared_only_after_a_second_click(page, url, server):
     page.until(f"{BUTTON}.disabled")
 
 
+def test_a_rare_key_among_many_is_found_by_one_search(page, url, server):
+    server.flush()
+    script = "for i = 1, 200000 do redis.call('SET', 'cache:vocabulary:w:' .. i, 'v') end"
+    server.command("EVAL", script, 0, timeout=30)
+    page.size(1280)
+    page.open(url)
+    page.run("document.getElementById('find-text').value = 'w:177777'")
+    page.run("document.getElementById('find').requestSubmit()")
+    page.until("document.getElementById('keys-note').textContent.startsWith('all 1 that match')")
+    assert text_of(page, "#keys-list td.key") == "cache:vocabulary:w:177777"
+    server.flush()
+
+
 @pytest.mark.usefixtures("numbers")
 def test_the_keyboard_reads_a_chart_and_keeps_its_place_over_a_refresh(page, url):
     page.size(1280)
