@@ -130,7 +130,8 @@ def test_the_document_reads_what_another_version_counted(secured_redis, call):
     minute = int(time.time()) // 60 * 60
     label = "vocabulary:vocabulary:get_word"
     for name, count in {"hits": 9, "near": 4, "misses": 1, "invalidated": 2, "bytes_read": 7}.items():
-        secured_redis.command("HSET", f"cache@stats:m:{minute}", f"{label}:{name}", count)
+        for key in (f"cache@stats:m:{minute}", f"cache@stats:h:{minute // 3600 * 3600}"):
+            secured_redis.command("HSET", key, f"{label}:{name}", count)
     secured_redis.command("HSET", f"cache@stats:m:{minute}", "(outbox):::deferred", 3)
     document = call("stats", "--json", env={"REDIS_URL": url_of(secured_redis)}).document
     names = ("hits", "near", "misses", "invalidated", "read_bytes", "hit_ratio")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from langcache_cli.caching._statistics import fleet_totals
+from langcache_cli.caching._statistics.fleet import writer
 from tests.harness.redis_server import RedisServer
 from tests.integration.cache_support import Database, cache_at
 
@@ -33,10 +33,10 @@ class Hung(NamedTuple):
 
 @pytest.fixture
 async def hung(own_redis, monkeypatch):
-    monkeypatch.setattr(fleet_totals, "WRITE_TIMEOUT_SECONDS", 10 * ENOUGH_SECONDS)
+    monkeypatch.setattr(writer, "WRITE_TIMEOUT_SECONDS", 10 * ENOUGH_SECONDS)
     server = own_redis()
     database = Database(cache_at(server.url, operation_timeout=0.25))
-    totals, tried = database.cache.runtime().fleet_totals, []
+    totals, tried = database.cache.runtime().publisher.writer, []
     add = totals.add
 
     def adding(counts, **options):

@@ -11,8 +11,8 @@ from langcache_cli.caching import cached_many
 from langcache_cli.caching._protocol.lease import new_leases
 from tests.integration.cluster_support import ITEMS, Words
 
-LEASE_SECONDS = 1.5
-BLOCKED_SECONDS = 4.0
+LEASE_SECONDS = 3.0
+BLOCKED_SECONDS = 7.0
 
 
 def blocking(words: Words, block):

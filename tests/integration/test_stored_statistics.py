@@ -1,12 +1,12 @@
 """Statistics as Redis holds them: of other versions, damaged, out of reach of clearing, and ending."""
 
-import re
 import time
 from collections import Counter
 
 import pytest
 
-from langcache_cli.caching.tooling import CacheReport
+from langcache_cli.caching._statistics.fleet.field_names import id_of
+from langcache_cli.caching.tooling import CacheReport, Label
 from tests.integration.cache_support import Database
 
 MINUTE, HOUR = 60, 3600
@@ -16,26 +16,38 @@ def numbers(report: CacheReport, *names: str) -> list[int]:
     return [report.total[name] for name in names]
 
 
+def hashes(redis_server) -> list[bytes]:
+    """The keys of the counters."""
+    return redis_server.command("KEYS", "cache@stats:*:[15][mh]:*")
+
+
+OWN = id_of(Label("vocabulary", "vocabulary", "read")).encode()
+
+
 @pytest.mark.parametrize(
     ("field", "amount"),
     [
-        (b"vocabulary:vocabulary:read:hits", b"many"),
-        (b"vocabulary:vocabulary:read:hits", b"9" * 400),
-        (b"vocabulary:vocabulary:read:hits", b"-5"),
-        (b"vocabulary:vocabulary:read:hits", b""),
-        (b"vocabulary:vocabulary:read:hit_us.x", b"1"),
-        (b"vocabulary:vocabulary:read:hit_us.99999999", b"1"),
-        (b"vocabulary:vocabulary:read:tomorrow", b"1"),
-        (b"\xff\xfe:a:b:hits", b"x"),
-        (b"hits", b"1"),
+        (OWN + b"H", b"many"),
+        (OWN + b"H", b"9" * 400),
+        (OWN + b"H", b"-5"),
+        (OWN + b"H", b""),
+        (OWN + b"hx", b"1"),
+        (OWN + b"h999", b"1"),
+        (OWN + b"h99999999", b"1"),
+        (OWN + b"?", b"1"),
+        (OWN, b"1"),
+        (b"\xff\xfe:aH", b"x"),
+        (b"H", b"1"),
         (b"", b"1"),
+        (b"~", b"1"),
+        (b"~x", b"1"),
     ],
 )
 async def test_damaged_statistics_are_left_out(cache, redis_server, field, amount):
     database = Database(cache)
     await database.read(1)
     await cache.stats()
-    for key in redis_server.command("KEYS", "cache@stats:*"):
+    for key in hashes(redis_server):
         redis_server.command("HSET", key, field, amount)
     await database.read(2)
     stats = await cache.stats()
@@ -61,7 +73,7 @@ async def test_nothing_can_clear_the_statistics(cache, redis_server):
         await database.read(1)
     await cache.report()
     statistics = redis_server.command("KEYS", "cache@stats:*")
-    assert len(statistics) == 2
+    assert len(hashes(redis_server)) == 3
     await cache.invalidate("cache:*")
     for name in cache.settings.types:
         await cache.invalidate_type(name)
@@ -72,27 +84,32 @@ async def test_nothing_can_clear_the_statistics(cache, redis_server):
 async def test_statistics_end_by_themselves(cache, redis_server):
     await Database(cache).read(1)
     await cache.report()
-    for key in redis_server.command("KEYS", "cache@stats:*"):
-        assert 0 < redis_server.command("TTL", key) <= 8 * 24 * HOUR
+    ends = {
+        key.split(b":")[-2]: redis_server.command("TTL", key)
+        for key in redis_server.command("KEYS", "cache@stats:*")
+    }
+    for name, seconds in ((b"1m", 2 * HOUR), (b"5m", 25 * HOUR), (b"1h", 8 * 24 * HOUR)):
+        assert seconds <= ends.pop(name) <= seconds + HOUR
+    assert all(0 < left <= 8 * 24 * HOUR for left in ends.values())
 
 
-async def test_a_window_holds_what_happened_in_it_and_nothing_older(cache, monkeypatch):
-    database = Database(cache)
-    fleet_totals = cache.runtime().fleet_totals
-    now = time.time() // HOUR * HOUR + 30 * MINUTE
-    for minutes_ago, calls in ((0, 1), (2, 10), (90, 100), (36 * 60, 1000)):
-        moment = round((now - minutes_ago * MINUTE) * 1000)
-        monkeypatch.setattr(fleet_totals, "_now_ms", lambda moment=moment: moment)
-        cache.statistics.add(cache.label(database.read.spec), "hits", calls)
-        await cache.runtime().publisher.now()
-    monkeypatch.setattr(fleet_totals, "_now_ms", lambda: round(now * 1000))
+async def test_a_window_holds_what_happened_in_it_and_nothing_older(one_cache, monkeypatch):
+    runtime, label = one_cache.runtime(), Label("vocabulary", "vocabulary", "read")
+    now = int(time.time()) // HOUR * HOUR + 30 * MINUTE
+    runtime.publisher.writer._now_ms = runtime.fleet_reader._now_ms = lambda: 1000 * now
+    counts = {
+        now - minutes_ago * MINUTE: {label: {"hits": calls}}
+        for minutes_ago, calls in ((0, 1), (2, 10), (90, 100), (36 * 60, 1000))
+    }
+    await runtime.publisher.writer.add(counts)
+    assert counts == {}
     hits = Counter()
     for window in (MINUTE, 5 * MINUTE, HOUR, 2 * HOUR, 24 * HOUR, 7 * 24 * HOUR):
-        hits[window] = (await cache.report(window_seconds=window)).total["hits"]
+        hits[window] = (await one_cache.report(window_seconds=window)).total["hits"]
     assert list(hits.values()) == [1, 11, 11, 111, 111, 1111]
 
 
-OF_THE_VERSION_BEFORE = {
+OF_VERSION_0_1 = {
     "vocabulary:vocabulary:get_word:hits": 30,
     "vocabulary:vocabulary:get_word:near": 10,
     "vocabulary:vocabulary:get_word:misses": 10,
@@ -107,11 +124,12 @@ OF_THE_VERSION_BEFORE = {
 }
 
 
-async def test_statistics_that_another_version_wrote_are_read(one_cache, one_redis):
+async def test_statistics_that_version_0_1_wrote_are_read(one_cache, one_redis):
     now = int(time.time())
     for minute in (now // MINUTE * MINUTE, (now - 120) // MINUTE * MINUTE):
-        for name, count in OF_THE_VERSION_BEFORE.items():
+        for name, count in OF_VERSION_0_1.items():
             one_redis.command("HSET", f"cache@stats:m:{minute}", name, count)
+            one_redis.command("HINCRBY", f"cache@stats:h:{minute // HOUR * HOUR}", name, count)
     report = await one_cache.report()
     word = report.types["vocabulary"]
     assert [word[name] for name in ("hits", "near", "misses", "loads", "bytes_read")] == [60, 20, 20, 4, 8192]
@@ -124,21 +142,3 @@ async def test_statistics_that_another_version_wrote_are_read(one_cache, one_red
     assert (stats["hits"], stats["misses"], stats["hit_rate"]) == (60, 22, round(60 / 82, 4))
     assert stats["counters"]["near"] == stats["types"]["vocabulary"]["counters"]["near"] == 20
     assert "of_a_newer_version" not in stats["counters"]
-
-
-async def test_statistics_are_written_as_the_version_before_wrote_them(one_cache, one_redis):
-    database = Database(one_cache)
-    for _ in range(2):
-        await database.read(1)
-    minutes = {int(time.time()) // MINUTE * MINUTE}
-    await one_cache.report()
-    minutes.add(int(time.time()) // MINUTE * MINUTE)
-    hashes = [one_redis.command("HGETALL", f"cache@stats:m:{minute}") for minute in minutes]
-    (written,) = [dict(zip(found[::2], found[1::2], strict=True)) for found in hashes if found]
-    label = b"vocabulary:vocabulary:read:"
-    counts = {name.removeprefix(label): int(count) for name, count in written.items()}
-    latencies = {name for name in counts if re.fullmatch(rb"(hit|load)_us\.[0-9]+", name)}
-    assert sum(counts[name] for name in latencies) == 2
-    assert {name: count for name, count in counts.items() if name not in latencies} == {
-        b"hits": 1, b"misses": 1, b"loads": 1, b"bytes_read": 5, b"bytes_written": 5,
-    }  # fmt: skip

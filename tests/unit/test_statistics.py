@@ -3,13 +3,12 @@
 import math
 import sys
 import threading
-from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langcache_cli.caching._statistics.counters import Statistics
+from langcache_cli.caching._statistics.counters import Counts, Statistics, add_counts
 from langcache_cli.caching._statistics.latency_buckets import (
     HISTOGRAM_ENDS_SECONDS,
     bucket_of,
@@ -28,6 +27,17 @@ counts = st.dictionaries(st.sampled_from([*COUNTERS, "hit_us.3"]), st.integers(1
 counted = st.dictionaries(st.sampled_from([WORD, LEVEL]), counts)
 
 
+MINUTE = 1_800_000_000
+
+
+def take(statistics: Statistics) -> dict[Label, Counts]:
+    """What is taken, of all minutes together."""
+    total: dict[Label, Counts] = {}
+    for counts in statistics.take(MINUTE).values():
+        add_counts(total, counts)
+    return total
+
+
 @given(st.builds(Label, NAME, NAME, st.text("ab:é")))
 def test_a_label_is_read_back_from_its_text(label):
     assert Label.parse(str(label)) == label
@@ -42,7 +52,7 @@ def test_counters_add_up(added):
     statistics = Statistics()
     for label, counter, amount in added:
         statistics.add(label, counter, amount)
-    taken = statistics.take()
+    taken = take(statistics)
     for label in (WORD, LEVEL):
         for counter in COUNTERS:
             total = sum(amount for *where, amount in added if where == [label, counter])
@@ -52,33 +62,45 @@ def test_counters_add_up(added):
 def test_taking_starts_again_from_nothing():
     statistics = Statistics()
     statistics.add(WORD, "hits")
-    taken = statistics.take()
+    taken = take(statistics)
     statistics.add(WORD, "hits", 5)
     assert taken == {WORD: {"hits": 1}}
-    assert statistics.take() == {WORD: {"hits": 5}}
-    assert statistics.take() == {}
+    assert take(statistics) == {WORD: {"hits": 5}}
+    assert take(statistics) == {}
 
 
-@given(st.lists(counted), counted)
-def test_what_is_taken_and_merged_back_is_not_lost(parts, kept):
-    statistics, expected = Statistics(), {label: Counter(items) for label, items in kept.items()}
-    statistics.merge(kept)
-    for part in parts:
-        taken = statistics.take()
-        statistics.merge(part)
-        statistics.merge(taken)
+@given(st.lists(st.tuples(st.integers(0, 5), counted)))
+def test_what_is_given_back_is_taken_again_with_its_minutes(parts):
+    statistics, expected = Statistics(), {}
+    for number, part in parts:
+        minute = MINUTE + 60 * number
         for label, items in part.items():
-            expected.setdefault(label, Counter()).update(items)
-    found = {label: items for label, items in statistics.take().items() if items}
-    assert found == {label: dict(items) for label, items in expected.items() if items}
+            for counter, amount in items.items():
+                statistics.add(label, counter, amount)
+        statistics.give_back(statistics.take(minute))
+        add_counts(expected.setdefault(minute, {}), part)
+    assert statistics.take(0) == {minute: counts for minute, counts in expected.items() if counts}
 
 
-def test_merging_does_not_change_what_was_merged():
-    delivered = {WORD: {"hits": 1}}
+def test_each_minute_keeps_its_counts_until_it_is_taken():
     statistics = Statistics()
-    statistics.merge(delivered)
     statistics.add(WORD, "hits")
-    assert delivered == {WORD: {"hits": 1}}
+    statistics.close_minute(MINUTE)
+    statistics.add(WORD, "hits", 5)
+    assert statistics.of(WORD) == {"hits": 6}
+    assert statistics.take(MINUTE + 60) == {MINUTE: {WORD: {"hits": 1}}, MINUTE + 60: {WORD: {"hits": 5}}}
+    assert statistics.since_start() == {WORD: {"hits": 6}}
+
+
+def test_minutes_of_a_long_outage_are_kept_by_the_hour():
+    statistics = Statistics()
+    for number in range(10_000):
+        statistics.add(WORD, "bypassed")
+        statistics.close_minute(MINUTE + 60 * number)
+    kept = statistics.take(0)
+    assert len(kept) < 60 + 10_000 / 60 + 2
+    assert sum(counts[WORD]["bypassed"] for counts in kept.values()) == 10_000
+    assert sum(minute % 3600 == 0 for minute in kept) >= 10_000 // 60 - 1
 
 
 @given(st.floats(1e-3, 1e12))
@@ -99,7 +121,7 @@ def test_a_percentile_is_within_19_percent_of_the_truth(latencies, percent):
     for latency in latencies:
         statistics.time(WORD, "load", latency)
     true = sorted(latencies)[math.ceil(percent / 100 * len(latencies)) - 1] * 1000
-    found = percentile_ms(statistics.take()[WORD], "load", percent)
+    found = percentile_ms(take(statistics)[WORD], "load", percent)
     assert true / 1.1893 <= found <= true * 1.1893
 
 
@@ -110,10 +132,10 @@ def test_percentiles_of_a_sum_are_those_of_all_latencies(here, there):
         for latency in latencies:
             statistics.time(WORD, "hit", latency)
             together.time(WORD, "hit", latency)
-    total = Statistics()
+    total: dict[Label, Counts] = {}
     for statistics in apart:
-        total.merge(statistics.take())
-    merged, whole = total.take()[WORD], together.take()[WORD]
+        add_counts(total, take(statistics))
+    merged, whole = total[WORD], take(together)[WORD]
     assert percentile_ms(merged, "hit", 95) == percentile_ms(whole, "hit", 95)
 
 
@@ -122,7 +144,7 @@ def test_a_higher_percentile_is_never_lower(latencies, one, other):
     statistics = Statistics()
     for latency in latencies:
         statistics.time(WORD, "hit", latency)
-    taken = statistics.take()[WORD]
+    taken = take(statistics)[WORD]
     low, high = (percentile_ms(taken, "hit", percent) for percent in sorted((one, other)))
     assert low <= high
 
@@ -132,7 +154,7 @@ def test_a_tally_is_part_of_the_statistics_once_and_until_it_is_retired():
     tally = statistics.tally(WORD)
     tally.count_hit(100, 0.001)
     assert statistics.of(WORD) == {"hits": 1, "bytes_read": 100, f"hit_us.{bucket_of(1000)}": 1}
-    taken = statistics.take()
+    taken = statistics.take(MINUTE)
     assert statistics.of(WORD) == {}
     tally.count_hit(1, 0.001)
     assert statistics.of(WORD)["bytes_read"] == 1
@@ -140,11 +162,11 @@ def test_a_tally_is_part_of_the_statistics_once_and_until_it_is_retired():
     statistics.retire(tally)
     tally.count_hit(10**6, 0.001)
     assert statistics.since_start()[WORD]["bytes_read"] == 101
-    assert statistics.take()[WORD]["hits"] == 2
+    assert take(statistics)[WORD]["hits"] == 2
 
 
 def test_a_tally_that_counts_while_it_is_taken_loses_nothing():
-    statistics, total = Statistics(), Statistics()
+    statistics, total = Statistics(), dict[Label, Counts]()
     tally = statistics.tally(WORD)
 
     def count() -> None:
@@ -154,16 +176,16 @@ def test_a_tally_that_counts_while_it_is_taken_loses_nothing():
     thread = threading.Thread(target=count)
     thread.start()
     while thread.is_alive():
-        total.merge(statistics.take())
-    total.merge(statistics.take())
-    assert total.of(WORD) == {"hits": 20_000, "bytes_read": 20_000, f"hit_us.{bucket_of(1000)}": 20_000}
+        add_counts(total, take(statistics))
+    add_counts(total, take(statistics))
+    assert total[WORD] == {"hits": 20_000, "bytes_read": 20_000, f"hit_us.{bucket_of(1000)}": 20_000}
 
 
 def test_hits_and_loads_are_timed_apart():
     statistics = Statistics()
     statistics.time(WORD, "hit", 0.001)
     statistics.time(WORD, "load", 1.0)
-    taken = statistics.take()[WORD]
+    taken = take(statistics)[WORD]
     assert percentile_ms(taken, "hit", 95) == pytest.approx(1, rel=0.19)
     assert percentile_ms(taken, "load", 95) == pytest.approx(1000, rel=0.19)
 
@@ -177,7 +199,7 @@ def test_a_histogram_has_every_latency_at_its_end_and_beyond(buckets):
     statistics = Statistics()
     for bucket in buckets:
         statistics.time(WORD, "hit", 2 ** (bucket / 4) / 1e6)
-    histogram = latency_histogram(statistics.take()[WORD], "hit")
+    histogram = latency_histogram(take(statistics)[WORD], "hit")
     ends = [round(1e6 * end) for end in HISTOGRAM_ENDS_SECONDS]
     assert histogram.below == tuple(sum(2 ** (bucket / 4) <= end for bucket in buckets) for end in ends)
     assert histogram.count == len(buckets)
@@ -188,7 +210,7 @@ def test_a_histogram_counts_all_latencies_and_its_sum_is_within_10_percent(laten
     statistics = Statistics()
     for latency in latencies:
         statistics.time(WORD, "load", latency)
-    histogram = latency_histogram(statistics.take()[WORD], "load")
+    histogram = latency_histogram(take(statistics)[WORD], "load")
     assert histogram.count == len(latencies)
     assert list(histogram.below) == sorted(histogram.below)
     assert histogram.below[-1] <= histogram.count
@@ -202,25 +224,25 @@ def test_without_latencies_there_is_no_histogram():
 def test_what_is_given_back_is_taken_again_once_and_stays_part_of_the_whole():
     statistics = Statistics()
     statistics.add(WORD, "loads", 3)
-    taken = statistics.take()
+    taken = statistics.take(MINUTE)
     statistics.add(WORD, "loads", 4)
     assert statistics.since_start() == {WORD: {"loads": 7}}
     statistics.give_back(taken)
     assert statistics.since_start()[WORD] == {"loads": 7}
-    assert statistics.take() == {WORD: {"loads": 7}}
+    assert take(statistics) == {WORD: {"loads": 7}}
     assert statistics.since_start()[WORD] == {"loads": 7}
-    assert statistics.take() == {}
+    assert take(statistics) == {}
 
 
 def test_threads_lose_no_count():
-    statistics, total = Statistics(), Statistics()
+    statistics, taken = Statistics(), []
     label = Label("t", "p", "f")
 
     def count():
         for number in range(3000):
             statistics.add(label, "hits")
             if number % 100 == 0:
-                total.merge(statistics.take())
+                taken.append(take(statistics))
 
     switch = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -232,8 +254,8 @@ def test_threads_lose_no_count():
             thread.join()
     finally:
         sys.setswitchinterval(switch)
-    total.merge(statistics.take())
-    assert total.of(label) == {"hits": 12_000}
+    taken.append(take(statistics))
+    assert sum(counts.get(label, {}).get("hits", 0) for counts in taken) == 12_000
 
 
 async def test_the_record_says_what_is_wrong_with_redis_and_the_rate_in_percent():

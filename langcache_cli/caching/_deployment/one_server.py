@@ -100,10 +100,6 @@ class OneServer(Server):
         """See `Server`."""
         return await self.node.call_many(commands, budget=budget)
 
-    async def transaction(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
-        """See `Server`."""
-        return await self.node.call_many([("MULTI",), *commands, ("EXEC",)], budget=budget)
-
     async def remove(self, keys: Sequence[str | bytes], *, budget: Budget | None = None) -> int:
         """See `Server`."""
         removed: int = await self.node.call("UNLINK", *keys, budget=budget)

@@ -142,10 +142,6 @@ class Server(ABC):
         return await self.call_many(commands, budget=budget)
 
     @abstractmethod
-    async def transaction(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
-        """Send commands about keys of one slot, to be executed all or none; error replies in their place."""
-
-    @abstractmethod
     async def remove(self, keys: Sequence[str | bytes], *, budget: Budget | None = None) -> int:
         """Remove keys; returns how many there were.
 

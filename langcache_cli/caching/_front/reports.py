@@ -10,6 +10,7 @@ from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._front.context import Context
 from langcache_cli.caching._protocol.scanning import scan
 from langcache_cli.caching._protocol.usability import problem_of, trial
+from langcache_cli.caching._statistics.fleet.tiers import FIVE_MINUTES, Tier
 from langcache_cli.caching._statistics.report import (
     CacheReport,
     CacheStats,
@@ -55,9 +56,13 @@ class Reports:
         return runtime.loop.time() - started
 
     async def report(
-        self, window_seconds: int = DEFAULT_WINDOW_SECONDS, budget: Budget | None = None
+        self,
+        window_seconds: int = DEFAULT_WINDOW_SECONDS,
+        budget: Budget | None = None,
+        *,
+        tier: Tier | None = None,
     ) -> CacheReport:
-        """See `Cache.report`; ``budget`` is an upper bound for the time."""
+        """See `Cache.report`; ``budget`` is an upper bound for the time, ``tier`` says what to read."""
         runtime = self._context.enabled_runtime()
         if budget is None:
             await runtime.publisher.now()
@@ -67,7 +72,7 @@ class Reports:
                 async with asyncio.timeout(budget.left):
                     await runtime.publisher.now()
             budget.left = ends - runtime.loop.time()
-        counts = await runtime.fleet_totals.read(window_seconds, budget)
+        counts = await runtime.fleet_reader.read(window_seconds, budget, tier=tier)
         return CacheReport(window_seconds, {label: Numbers(items) for label, items in counts.items()})
 
     async def server_report(self) -> ServerReport:
@@ -113,7 +118,7 @@ class Reports:
             budget = Budget(self._context.settings.operation_timeout)
             try:
                 server, problem = await self._server(self._trial(), budget)
-                report = await self.report(budget=budget)
+                report = await self.report(budget=budget, tier=FIVE_MINUTES)  # a tenth of the work
             except CacheError as failure:
                 error = str(failure)
         return cache_stats(

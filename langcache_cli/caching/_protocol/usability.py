@@ -29,8 +29,7 @@ _TRIED: Final = (
     ("HINCRBY", "{stats}", "absent", "nothing"),
     ("EXPIRE", "{stats}", "1"),
     ("HGETALL", "{stats}"),
-    ("MULTI",),
-    ("EXEC",),
+    ("HMGET", "{stats}", "absent"),
 )
 """Commands of the cache, on absent keys, or with a wrong argument: none of them changes anything."""
 

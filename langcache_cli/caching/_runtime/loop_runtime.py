@@ -31,7 +31,8 @@ from langcache_cli.caching._single_flight.running_loads import RunningLoads
 from langcache_cli.caching._single_flight.uncacheable_keys import UncacheableKeys
 from langcache_cli.caching._statistics.counters import Statistics
 from langcache_cli.caching._statistics.events import CacheEvent, Events
-from langcache_cli.caching._statistics.fleet_totals import FleetTotals
+from langcache_cli.caching._statistics.fleet.reader import FleetReader
+from langcache_cli.caching._statistics.fleet.writer import FleetWriter
 from langcache_cli.caching._statistics.labels import OUTBOX, Label
 from langcache_cli.caching._statistics.publisher import Publisher
 from langcache_cli.caching._tasks import close_left
@@ -80,12 +81,13 @@ class Runtime:
         self._open_servers(externals, outages if defer_invalidations else None)  # a tool gets the errors
         self.store = Store(self.server, lease_seconds=settings.lease_seconds, now_ms=self.now_ms)
         self.bulk_store = Store(self.bulk_server, lease_seconds=settings.lease_seconds, now_ms=self.now_ms)
-        self.fleet_totals = FleetTotals(self.bulk_server, settings.namespace, now_ms=self.now_ms)
+        self.fleet_reader = FleetReader(self.bulk_server, settings.namespace, now_ms=self.now_ms)
         self.publisher = Publisher(
             statistics,
-            self.fleet_totals,
+            FleetWriter(self.bulk_server, settings.namespace, now_ms=self.now_ms),
             every_seconds=settings.stats_flush_seconds if publish_statistics else None,
             spawn=self.spawn,
+            now_ms=self.now_ms,
         )
         self._open_side_connections(enabled=externals.connect is connect)
         self._delivery = self._new_delivery()
@@ -241,6 +243,7 @@ class Runtime:
     def abandon(self) -> None:
         """Drop the connections of a loop that has closed."""
         self._end_readers()
+        self.publisher.end()
         if self._client is not None:
             abandon_client(self._client)
         close_left(self._abandon_connections())
@@ -262,8 +265,8 @@ class Runtime:
             await self._end()
 
     def _abandon_connections(self) -> list[asyncio.Task[Any]]:
-        connected = [*self.server.abandon(), *self.bulk_server.abandon(), *self.key_watch.abandon()]
-        return [*connected, *self._route.abandon()]
+        connected = self.server, self.bulk_server, self.key_watch, self._route
+        return [task for one in connected for task in one.abandon()]
 
     def _connected(self, connection: BatchedConnection) -> None:
         """Start over: the server may be another one than before, or have lost its data."""
@@ -286,11 +289,11 @@ class Runtime:
         self._end_readers()
         self._delivery.stop()
         self.publisher.stop()
-        ending = [*self._abandon_connections(), *self.background.tasks()]
-        for task in ending:
-            task.cancel()
-        if ending:
+        if ending := [*self._abandon_connections(), *self.background.tasks()]:
+            for task in ending:
+                task.cancel()
             await asyncio.wait(ending)
+        self.publisher.end()
         await self._loop_end.forget()
         if self._client is not None:
             await close_client(self._client)

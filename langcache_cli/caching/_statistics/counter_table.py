@@ -14,8 +14,9 @@ class CounterSpec:
     """One counter.
 
     Attributes:
-        name: The name it is counted under, also in Redis. It must not change: the numbers of processes that
-            run an older version are read under it.
+        name: The name it is counted under.
+        code: The letter that stands for it in Redis. It must not change: the numbers of processes that run
+            another version are read by it.
         meaning: What it counts, as part of a sentence: lower case, no full stop.
         unit: What one count is: ``calls``, ``loads``, ``values``, ``entries``, ``keys``, ``invalidations``
             or ``bytes``.
@@ -24,6 +25,7 @@ class CounterSpec:
     """
 
     name: str
+    code: str
     meaning: str
     unit: str
     per_function: bool = True
@@ -43,48 +45,60 @@ class CounterSpec:
 COUNTERS = {
     spec.name: spec
     for spec in (
-        CounterSpec("hits", "calls answered from the cache", "calls"),
-        CounterSpec("near", "hits from the memory of the process", "calls"),
+        CounterSpec("hits", "H", "calls answered from the cache", "calls"),
+        CounterSpec("near", "N", "hits from the memory of the process", "calls"),
         CounterSpec(
             "stale",
+            "S",
             "hits served after their TTL, while one call loads the next value or has failed to",
             "calls",
         ),
-        CounterSpec("misses", "calls that found nothing usable in the cache", "calls"),
-        CounterSpec("joined", "misses answered by a load that another call had begun", "calls"),
-        CounterSpec("loads", "runs of the function behind the cache", "loads"),
-        CounterSpec("load_errors", "runs of the function that raised", "loads"),
-        CounterSpec("refused", "loaded values not stored, because of an invalidation meanwhile", "values"),
+        CounterSpec("misses", "M", "calls that found nothing usable in the cache", "calls"),
+        CounterSpec("joined", "J", "misses answered by a load that another call had begun", "calls"),
+        CounterSpec("loads", "L", "runs of the function behind the cache", "loads"),
+        CounterSpec("load_errors", "E", "runs of the function that raised", "loads"),
         CounterSpec(
-            "bypassed", "calls that went straight to the function, because Redis could not be used", "calls"
+            "refused", "R", "loaded values not stored, because of an invalidation meanwhile", "values"
         ),
-        CounterSpec("unstored", "values not stored, because Redis did not confirm it", "values"),
+        CounterSpec(
+            "bypassed",
+            "B",
+            "calls that went straight to the function, because Redis could not be used",
+            "calls",
+        ),
+        CounterSpec("unstored", "U", "values not stored, because Redis did not confirm it", "values"),
         CounterSpec(
             "undecodable",
+            "D",
             "entries found but not usable: an older schema, foreign or damaged data",
             "entries",
         ),
         CounterSpec(
             "oversized",
+            "O",
             "entries found but not decoded, because of LANGCACHE_MAX_DECOMPRESSED_BYTES",
             "entries",
         ),
-        CounterSpec("uncacheable", "values not stored, because they would not come back the same", "values"),
-        CounterSpec("invalidated", "keys removed", "keys"),
+        CounterSpec(
+            "uncacheable", "C", "values not stored, because they would not come back the same", "values"
+        ),
+        CounterSpec("invalidated", "I", "keys removed", "keys"),
         CounterSpec(
             "deferred",
+            "Q",
             "invalidations kept in an outbox, because Redis did not confirm them",
             "invalidations",
             per_function=False,
         ),
         CounterSpec(
             "delivered",
+            "V",
             "deferred invalidations that Redis has confirmed since",
             "invalidations",
             per_function=False,
         ),
-        CounterSpec("bytes_read", "bytes of entries read", "bytes"),
-        CounterSpec("bytes_written", "bytes of entries stored", "bytes"),
+        CounterSpec("bytes_read", "G", "bytes of entries read", "bytes"),
+        CounterSpec("bytes_written", "W", "bytes of entries stored", "bytes"),
     )
 }
 """Every counter by name, in the order in which it is shown."""

@@ -7,7 +7,7 @@ loops and minutes can be added up without an error.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -19,16 +19,25 @@ from langcache_cli.caching._statistics.latency_buckets import bucket_of, timing_
 Counts = dict[str, int]
 """Counters by name; latencies are counters too, named ``hit_us.{bucket}`` and ``load_us.{bucket}``."""
 
+ByMinute = dict[int, dict[Label, Counts]]
+"""Counters by the minute in which they were counted: its start, in seconds since 1970."""
+
+MINUTES_KEPT_SECONDS = 3600
+"""Undelivered counters that are older than the newest by more than this are kept by the hour."""
+
+HOUR = 3600
+
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class Statistics:
     """The counters of one process, shared by its threads.
 
-    Every number is in one of two places: *pending* until the next delivery to Redis, then *taken*. A delivery
-    calls `take`, which moves everything that is pending to taken, and sends the result. If Redis does not
-    confirm it, `give_back` moves these numbers to pending again, and the next delivery sends them together
-    with what was counted meanwhile. Pending and taken together are therefore always the counts since the
-    start of the process, which `since_start` returns for ``/metrics``.
+    Every number is in one of three places: *pending* in the minute in which it is counted, *dated* until the
+    next delivery to Redis, then *taken*. `close_minute` moves what is pending to dated; a delivery
+    calls `take`, which moves everything to taken, and sends the result. If Redis does not confirm it,
+    `give_back` makes these numbers dated again, and the next delivery sends them with their minutes. All
+    three together are therefore always the counts since the start of the process, which `since_start` returns
+    for ``/metrics``.
 
     One lock guards all of it: several threads, each with an event loop, may share a cache, and ``count += 1``
     from two threads loses counts. Hits are too frequent for a lock and go to a `HitTally` of each loop, which
@@ -36,7 +45,8 @@ class Statistics:
     """
 
     _pending: defaultdict[Label, Counts] = field(default_factory=lambda: defaultdict(dict))
-    _taken: defaultdict[Label, Counts] = field(default_factory=lambda: defaultdict(dict))
+    _dated: ByMinute = field(default_factory=dict)
+    _taken: dict[Label, Counts] = field(default_factory=dict)
     _tallies: dict[HitTally, tuple[Label, Counts]] = field(default_factory=dict)
     """Each tally with its label and its numbers at the last `_collect`."""
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
@@ -49,6 +59,7 @@ class Statistics:
         self._lock = Lock()
         self._collect()
         self._pending.clear()
+        self._dated.clear()
         self._taken.clear()
 
     def add(self, label: Label, counter: str, amount: int = 1) -> None:
@@ -79,54 +90,76 @@ class Statistics:
         for tally, (label, before) in self._tallies.items():
             counts = tally.counts()
             grown = {name: count - before.get(name, 0) for name, count in counts.items()}
-            _add(self._pending, {label: {name: count for name, count in grown.items() if count}})
+            add_counts(self._pending, {label: {name: count for name, count in grown.items() if count}})
             self._tallies[tally] = label, counts
 
     def of(self, label: Label) -> Counts:
-        """The pending counters of one label."""
+        """The counters of one label that are not yet delivered."""
+        total: dict[Label, Counts] = {}
         with self._lock:
             self._collect()
-            return dict(self._pending.get(label, {}))
+            for counts in (self._pending, *self._dated.values()):
+                add_counts(total, {label: counts.get(label, {})})
+        return total.get(label, {})
 
-    def take(self) -> dict[Label, Counts]:
-        """Move everything pending to taken, and return it.
+    def close_minute(self, minute: int) -> None:
+        """Date everything pending: it was counted in this minute, given as its start."""
+        with self._lock:
+            self._date(minute)
+
+    def take(self, minute: int) -> ByMinute:
+        """Move everything to taken, and return it.
 
         The caller delivers the result, or calls `give_back` with it, once.
+
+        Args:
+            minute: In which the pending numbers were counted: its start, in seconds since 1970.
         """
         with self._lock:
-            self._collect()
-            taken, self._pending = dict(self._pending), defaultdict(dict)
-            _add(self._taken, taken)
+            self._date(minute)
+            taken, self._dated = self._dated, {}
+            for counts in taken.values():
+                add_counts(self._taken, counts)
         return taken
 
-    def give_back(self, taken: Mapping[Label, Counts]) -> None:
-        """Move the result of one `take` back to pending, because Redis did not confirm it.
-
-        If Redis added it all the same and only the confirmation was lost, it is added twice.
-        """
+    def give_back(self, taken: Mapping[int, Mapping[Label, Counts]]) -> None:
+        """Make the result of one `take`, or a part of it, dated again: Redis did not confirm it."""
         with self._lock:
-            _add(self._taken, taken, sign=-1)
-            _add(self._pending, taken)
+            for minute, counts in taken.items():
+                add_counts(self._taken, counts, sign=-1)
+                add_counts(self._dated.setdefault(minute, {}), counts)
+            self._merge_old_minutes()
 
     def since_start(self) -> dict[Label, Counts]:
         """All counters since the start of the process, delivered or not."""
+        total: dict[Label, Counts] = {}
         with self._lock:
             self._collect()
-            total: defaultdict[Label, Counts] = defaultdict(dict)
-            _add(total, self._taken)
-            _add(total, self._pending)
-        return dict(total)
+            for counts in (self._taken, self._pending, *self._dated.values()):
+                add_counts(total, counts)
+        return total
 
-    def merge(self, counts: Mapping[Label, Mapping[str, int]]) -> None:
-        """Add counters that were counted elsewhere."""
-        with self._lock:
-            _add(self._pending, counts)
+    def _date(self, minute: int) -> None:
+        self._collect()
+        if self._pending:
+            add_counts(self._dated.setdefault(minute, {}), self._pending)
+            self._pending = defaultdict(dict)
+            self._merge_old_minutes()
+
+    def _merge_old_minutes(self) -> None:
+        """Bound the memory that a long outage takes: some 60 minutes, then hours."""
+        oldest = max(self._dated, default=0) - MINUTES_KEPT_SECONDS
+        for minute in [minute for minute in self._dated if minute < oldest and minute % HOUR]:
+            add_counts(self._dated.setdefault(minute - minute % HOUR, {}), self._dated.pop(minute))
 
 
-def _add(to: defaultdict[Label, Counts], counts: Mapping[Label, Mapping[str, int]], *, sign: int = 1) -> None:
+def add_counts(
+    to: MutableMapping[Label, Counts], counts: Mapping[Label, Mapping[str, int]], *, sign: int = 1
+) -> None:
+    """Add counters to others, or subtract them with a ``sign`` of -1."""
     for label, items in counts.items():
         if not items:
             continue
-        into = to[label]
+        into = to.setdefault(label, {})
         for counter, amount in items.items():
             into[counter] = into.get(counter, 0) + sign * amount

@@ -8,7 +8,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from langcache_cli.caching._statistics.counters import Statistics
-from langcache_cli.caching._statistics.fleet_totals import FleetTotals
+from langcache_cli.caching._statistics.fleet.tiers import MINUTES
+from langcache_cli.caching._statistics.fleet.writer import FleetWriter
+
+CLOCK_STEP_SECONDS = 0.01
+"""The clock and the event loop may differ by so much; a minute ends at most so much late."""
 
 
 class Publisher:
@@ -20,37 +24,45 @@ class Publisher:
     def __init__(
         self,
         statistics: Statistics,
-        fleet_totals: FleetTotals,
+        writer: FleetWriter,
         *,
         every_seconds: float | None,
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        now_ms: Callable[[], int],
     ) -> None:
         """Start nothing yet.
 
         Args:
             statistics: The counters of the process.
-            fleet_totals: Where they are added.
+            writer: Where they are added.
             every_seconds: Seconds between a count and its delivery; None delivers nothing.
             spawn: Runs a coroutine as a background task.
+            now_ms: The time, in milliseconds since 1970.
         """
         self.timer: asyncio.TimerHandle | None = None
         """Set while there is something to deliver. A timer, so that an idle process runs no task."""
         self._statistics = statistics
-        self._fleet_totals = fleet_totals
+        self.writer = writer
         self._every_seconds = every_seconds
         self._spawn = spawn
+        self._now_ms = now_ms
         self._loop = asyncio.get_running_loop()
+        self._due = 0.0
+        self._minute = 0
+        """The minute of what is pending, while `timer` is set."""
+        self._turn = asyncio.Lock()
 
     def soon(self) -> None:
         """Deliver after ``every_seconds``, unless a delivery is scheduled already."""
         if self.timer is None and self._every_seconds is not None:
-            self.timer = self._loop.call_later(self._every_seconds, self._begin)
+            self._due = self._loop.time() + self._every_seconds
+            self._minute = self._current_minute()
+            self._set_timer()
 
     async def now(self, *, within: float | None = None) -> None:
         """Deliver now, in at most ``within`` seconds. What Redis does not confirm is kept for later.
 
-        When the caller is cancelled the delivery goes on in the background: one that stopped half-way could
-        have added its counts, and giving them back would count them twice.
+        When the caller is cancelled the delivery goes on in the background.
 
         Raises:
             CacheError: The counters may not have been delivered.
@@ -64,17 +76,51 @@ class Publisher:
         if self.timer is not None:
             self.timer.cancel()
 
-    def _begin(self) -> None:
-        self.timer = None
-        self._spawn(self._deliver())
+    def end(self) -> None:
+        """Leave to another loop what no delivery of this one, which has ended, has been confirmed for.
+
+        If Redis added it all the same and only the confirmation was lost, it is added twice.
+        """
+        self._statistics.give_back(self.writer.unconfirmed())
+
+    def _set_timer(self) -> None:
+        """For the delivery or for the end of the minute, whichever comes first."""
+        minute_left = self._minute + MINUTES.seconds - self._now_ms() / 1000
+        wait = min(self._due - self._loop.time(), minute_left)
+        self.timer = self._loop.call_later(max(wait, CLOCK_STEP_SECONDS), self._fire)
+
+    def _fire(self) -> None:
+        if self._loop.time() < self._due:
+            self._statistics.close_minute(self._minute)
+            self._minute = self._current_minute()
+            self._set_timer()
+        else:
+            self.timer = None
+            self._spawn(self._deliver())
+
+    def _current_minute(self) -> int:
+        return MINUTES.start(self._now_ms() // 1000)
 
     async def _deliver(self, within: float | None = None) -> None:
-        counts = self._statistics.take() if self._every_seconds is not None else {}
-        if not counts:
+        if self._every_seconds is None:
+            return
+        try:
+            async with asyncio.timeout(within):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise self.writer.too_slow() from None
+        try:
+            await self._deliver_in_turn(within)
+        finally:
+            self._turn.release()
+
+    async def _deliver_in_turn(self, within: float | None) -> None:
+        counts = self._statistics.take(self._current_minute() if self.timer is None else self._minute)
+        if not counts and not self.writer.has_unconfirmed:
             return
         pid = os.getpid()
         try:
-            await self._fleet_totals.add(counts, within=within)
+            await self.writer.add(counts, within=within)
         except BaseException:  # cancelled at the close, too: the counts are delivered later
             if pid == os.getpid():  # in a child these counts are the parent's
                 self._statistics.give_back(counts)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import hiredis
-
 from langcache_cli.caching._clock import new_id
 from langcache_cli.caching._config.redis_address import RedisAddress
-from langcache_cli.caching._errors import ConnectionLostError, ServerReplyError
+from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._protocol import header
 from langcache_cli.caching._protocol.entry import Entry, Placeholder, parse
 from langcache_cli.caching._protocol.scripts import STEPS, script
-from langcache_cli.caching._wire.connection import Receiver
 from langcache_cli.caching._wire.server_identity import ServerIdentity
 from langcache_cli.caching.testing._glob import glob
+from langcache_cli.caching.testing._memory_connection import MemoryConnection
 
-Hash = dict[bytes, int]
+Hash = dict[bytes, bytes]
 
 
 @dataclass(slots=True)
@@ -40,6 +37,7 @@ class MemoryServer:
         self._scripts: dict[bytes, Callable[..., Any]] = {
             script(step).digest.encode(): getattr(self, f"_{step}") for step in STEPS
         }
+        self._count_digest = script("count").digest.encode()
         self._commands: dict[bytes, Callable[..., Any]] = {
             b"PING": lambda: b"PONG",
             b"GET": self._get,
@@ -51,9 +49,8 @@ class MemoryServer:
             b"SCAN": lambda *arguments: [b"0", self._matching(arguments[2])],
             b"DBSIZE": lambda: len(self._matching(b"*")),
             b"INFO": lambda: b"redis_version:memory\r\nmaxmemory_policy:noeviction\r\n",
-            b"MULTI": lambda: b"OK",
-            b"EXEC": list,
-            b"HINCRBY": self._add,
+            b"HSETNX": self._set_field,
+            b"HMGET": lambda key, *names: [self._hash(key).get(name) for name in names],
             b"PTTL": self._time_to_live,
             b"PEXPIRE": lambda key, ttl_ms: self._expire(key, int(ttl_ms)),
             b"EXPIRE": lambda key, seconds: self._expire(key, 1000 * int(seconds)),
@@ -62,7 +59,7 @@ class MemoryServer:
 
     async def connect(self, _: RedisAddress) -> MemoryConnection:
         """A connection to this server; the address is ignored."""
-        return MemoryConnection(self)
+        return MemoryConnection(self.execute, self.identity)
 
     def execute(self, command: list[bytes]) -> Any:
         """The reply to one command; errors are returned, not raised."""
@@ -123,30 +120,59 @@ class MemoryServer:
         if item is not None and (item.expires_at_ms or 0) < self._now_ms() + ttl_ms:
             item.expires_at_ms = self._now_ms() + ttl_ms
 
-    def _add(self, key: bytes, name: bytes, amount: bytes) -> int | ServerReplyError:
-        if not amount.removeprefix(b"-").isdigit():
-            return ServerReplyError("ERR value is not an integer or out of range")
+    def _hash(self, key: bytes) -> Hash:
+        """The fields of a hash; changes to those of an absent one are lost."""
         item = self._live(key)
-        if item is None:
-            item = self._items[key] = _Item({})
-        assert isinstance(item.value, dict)  # noqa: S101 - only the statistics use hashes
-        item.value[name] = item.value.get(name, 0) + int(amount)
-        return item.value[name]
+        return item.value if item is not None and isinstance(item.value, dict) else {}
+
+    def _new_hash(self, key: bytes) -> Hash:
+        """The fields of a hash that exists from now on."""
+        if self._live(key) is None:
+            self._items[key] = _Item({})
+        return self._hash(key)
+
+    def _set_field(self, key: bytes, name: bytes, value: bytes) -> int:
+        fields = self._new_hash(key)
+        is_new = name not in fields
+        fields.setdefault(name, value)
+        return int(is_new)
 
     def _fields(self, key: bytes) -> list[bytes]:
-        item = self._live(key)
-        fields = item.value if item is not None and isinstance(item.value, dict) else {}
-        return [part for name, amount in fields.items() for part in (name, str(amount).encode())]
+        return [part for item in self._hash(key).items() for part in item]
 
     # -- scripts; the .lua files document them --
 
     def _run(self, digest: bytes, n_keys: bytes, *rest: bytes) -> Any:
+        keys, arguments = rest[: int(n_keys)], rest[int(n_keys) :]
+        if digest == self._count_digest:
+            return self._count(keys, arguments)
         work = self._scripts.get(digest)
         if work is None:
             return ServerReplyError("NOSCRIPT No matching script")
-        keys, arguments = rest[: int(n_keys)], rest[int(n_keys) :]
         each = len(arguments) // len(keys)
         return [work(key, *arguments[at * each : (at + 1) * each]) for at, key in enumerate(keys)]
+
+    def _count(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> int:
+        delivery, kept, minute, five_minutes, hour, now_kept, late, n_words, *words = arguments
+        latest = self._get(keys[0])
+        if latest is not None and int(latest) >= int(delivery):
+            return 0
+        self._set(keys[0], delivery, 1000 * int(kept))
+        fine, coarse = words[: int(n_words)], words[int(n_words) :]
+        for key, seconds, some in zip(
+            keys[1:], (minute, five_minutes, hour), (fine, coarse, coarse), strict=False
+        ):
+            self._add(key, int(seconds), some)
+        if late:
+            self._add(keys[4], int(now_kept), (late, b"1"))
+        return 2 if latest is None else 1
+
+    def _add(self, key: bytes, seconds: int, words: Sequence[bytes]) -> None:
+        if seconds > 0:
+            fields = self._new_hash(key)
+            for name, amount in zip(words[::2], words[1::2], strict=True):
+                fields[name] = str(int(fields.get(name, b"0")) + int(amount)).encode()
+            self._expire(key, 1000 * seconds)
 
     def _acquire(
         self, key: bytes, placeholder: bytes, lease_ms: bytes, rejected: bytes, last: bytes
@@ -229,46 +255,3 @@ class MemoryServer:
         leased = f"{header.LEASED}{self._now_ms() + lease_ms:0{header.LEASED_DIGITS}d}".encode("ascii")
         self._items[key].value = data[: header.ID_START] + token + leased + data[header.LEASED_END :]
         self._expire_at_least(key, lease_ms)
-
-
-class MemoryConnection:
-    """A connection to a `MemoryServer`; it replies in the next iteration of the event loop."""
-
-    def __init__(self, server: MemoryServer) -> None:
-        self._server = server
-        self.server: ServerIdentity | None = server.identity
-        self._reader = hiredis.Reader()
-        self._on_end: list[Callable[[], object]] = []
-        self._loop = asyncio.get_running_loop()
-        self._open = True
-
-    @property
-    def alive(self) -> bool:
-        """False once the connection was closed."""
-        return self._open
-
-    def send(self, encoded: bytes, receivers: Sequence[Receiver]) -> None:
-        """Execute encoded commands.
-
-        Raises:
-            ConnectionLostError: The connection was closed.
-        """
-        if not self._open:
-            raise ConnectionLostError("the connection has ended")
-        self._reader.feed(encoded)
-        for receive in receivers:
-            self._loop.call_soon(receive, self._server.execute(self._reader.gets()))
-
-    def listen(self, on_push: Callable[[list[Any]], object], on_end: Callable[[], object]) -> None:
-        """Do nothing: this server does not push, because it does not support ``CLIENT TRACKING``."""
-
-    def call_at_end(self, on_end: Callable[[], object]) -> None:
-        """Call ``on_end`` once when the connection is closed."""
-        self._on_end.append(on_end)
-
-    def abort(self) -> None:
-        """Close the connection."""
-        self._open = False
-        ending, self._on_end = self._on_end, []
-        for on_end in ending:
-            on_end()

@@ -177,12 +177,6 @@ class Cluster(Server):
         replies = [one.reply[0] if isinstance(one.reply, list) else one.reply or silent for one in items]
         return some_of(replies)
 
-    async def transaction(self, commands: Sequence[Command], *, budget: Budget | None = None) -> list[Any]:
-        """Send commands about one key as one transaction; see `Node.transaction`."""
-        whole = [("MULTI",), *commands, ("EXEC",)]
-        (replies,) = await self._exchanged([Item(key_of(commands[0]), whole)], budget)
-        return replies
-
     async def remove(self, keys: Sequence[str | bytes], *, budget: Budget | None = None) -> int:
         """Remove keys; returns how many there were.
 
