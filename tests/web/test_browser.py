@@ -49,6 +49,7 @@ def numbers(server):
             await use(cache)
 
     asyncio.run(ask())
+    server.command("DEL", "cache:vocabulary:get_word:-1")  # the sign of a load that failed: ends in a second
 
 
 def click(page, selector):
@@ -120,8 +121,7 @@ def test_what_stands_in_keys_and_values_is_shown_and_never_run(page, url, server
     while page.run("document.querySelectorAll('#keys-list td.key button').length"):
         click(page, "#keys-list td.key button")
         page.until("document.querySelector('#dialog dl') !== null")
-        if page.run("document.querySelector('#dialog pre') !== null"):
-            assert ATTACK in text_of(page, "#dialog pre") or "word" in text_of(page, "#dialog pre")
+        assert ATTACK in text_of(page, "#dialog pre") or '"word ' in text_of(page, "#dialog pre")
         assert page.run("document.querySelector('#dialog').scrollWidth <= 620")
         click(page, "#dialog .danger")
         before = len(held(server))
@@ -152,7 +152,7 @@ def test_a_type_is_cleared_only_after_a_second_click(page, url, server):
     click(page, "[data-name='clear vocabulary']")
     page.send("Input.dispatchKeyEvent", type="keyDown", key="Escape", windowsVirtualKeyCode=27)
     page.until("!document.querySelector('#dialog').open")
-    assert held(server) >= before - {b"cache:vocabulary:get_word:-1"}
+    assert held(server) == before
     click(page, "[data-name='clear vocabulary']")
     click(page, "#dialog .danger.go")
     page.until("document.querySelector('#note').textContent.includes('Removed')")
