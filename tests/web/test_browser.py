@@ -1,4 +1,4 @@
-"""The page in a real browser: whole at every width, deaf to what keys say, back when Redis is."""
+"""The page in a real browser: at every width, with hostile keys, with other sites, and without Redis."""
 
 import asyncio
 import http.server

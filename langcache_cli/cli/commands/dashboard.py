@@ -124,7 +124,7 @@ def _listening(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
-        listener.listen()  # from now on: who follows the printed address at once has to wait, no more
+        listener.listen()  # a browser that follows the printed address at once has to wait for an answer, and gets one
     except OSError as error:
         listener.close()
         message = f"--port {port} cannot be listened on: {error.strerror}"
