@@ -58,6 +58,16 @@ def click(page, selector):
     page.run(f"document.querySelector({json.dumps(selector)}).click()")
 
 
+def opened(page, url, *, width=1280, scheme="light"):
+    """Open the page and wait for numbers: at first they may be those of the test before, from 2 s ago."""
+    page.size(width, scheme=scheme)
+    page.open(url)
+    page.until(
+        "document.querySelector('#answers svg') && !document.querySelector('main.no-calls')", within=20
+    )
+    page.until(f"!{BUTTON}.disabled", within=20)
+
+
 def refreshed(page):
     """Pause and go on: the page asks at once."""
     click(page, "#live")
@@ -69,8 +79,7 @@ def test_it_fits_every_width_says_nothing_and_asks_no_other_host(page, url):
     own = url.split("#")[0]
     for scheme in ("light", "dark"):
         for width in (400, 768, 1280):
-            page.size(width, scheme=scheme)
-            page.open(url)
+            opened(page, url, width=width, scheme=scheme)
             page.until("document.querySelectorAll('#keys-list tr').length > 3")
             click(page, ".open")
             page.run("document.querySelectorAll('details').forEach((one) => (one.open = true))")
@@ -91,8 +100,7 @@ def text_of(page, selector):
 
 @pytest.mark.usefixtures("numbers")
 def test_the_numbers_are_those_of_the_command(page, url, server):
-    page.size(1280)
-    page.open(url)
+    opened(page, url)
     run = run_cli("stats", "--json", env={"REDIS_URL": server.url})
     total, words = run.document["total"], run.document["types"]["vocabulary"]
     assert f"{100 * total['hit_ratio']:.1f} %" in text_of(page, "#tiles")
@@ -108,8 +116,7 @@ def test_the_numbers_are_those_of_the_command(page, url, server):
 
 @pytest.mark.usefixtures("numbers")
 def test_what_stands_in_keys_and_values_is_shown_and_never_run(page, url, server):
-    page.size(1280)
-    page.open(url)
+    opened(page, url)
     page.until(f"document.querySelectorAll('#keys-list td.key button').length >= {len(HOSTILE_KEYS)}")
     shown = page.run("[...document.querySelectorAll('#keys-list td.key')].map((cell) => cell.textContent)")
     assert any(ATTACK in text for text in shown)
@@ -142,10 +149,8 @@ def test_what_stands_in_keys_and_values_is_shown_and_never_run(page, url, server
 
 @pytest.mark.usefixtures("numbers")
 def test_a_type_is_cleared_only_after_a_second_click(page, url, server):
-    page.size(1280)
-    page.open(url)
+    opened(page, url)
     before = held(server)
-    page.until(f"!{BUTTON}.disabled", within=20)  # the numbers may be those of 2 s ago
     click(page, "[data-name='clear vocabulary']")
     assert page.run("document.activeElement.textContent") == "Keep"
     click(page, "#dialog .quiet")
@@ -175,8 +180,7 @@ def test_a_rare_key_among_many_is_found_by_one_search(page, url, server):
 
 @pytest.mark.usefixtures("numbers")
 def test_the_keyboard_reads_a_chart_and_keeps_its_place_over_a_refresh(page, url):
-    page.size(1280)
-    page.open(url)
+    opened(page, url)
     page.run("document.querySelector('#answers').focus()")
     page.send("Input.dispatchKeyEvent", type="keyDown", key="ArrowLeft", windowsVirtualKeyCode=37)
     page.until("!document.querySelector('#tip').hidden")
@@ -191,8 +195,7 @@ def test_the_keyboard_reads_a_chart_and_keeps_its_place_over_a_refresh(page, url
 
 @pytest.mark.usefixtures("numbers")
 def test_a_redis_that_goes_and_comes_back_is_shown_and_does_not_pile_up_requests(page, url, server):
-    page.size(1280)
-    page.open(url)
+    opened(page, url)
     page.until("document.querySelectorAll('#keys-list tr').length > 3")
     server.kill()
     try:
