@@ -17,6 +17,10 @@ from tests.harness.web import uvicorn
 from tests.web.web_support import ATTACK, FOREIGN, HOSTILE_KEYS, fill, held, use
 
 BUTTON = "document.querySelector(\"[data-name='clear vocabulary']\")"
+HAS_NUMBERS = (
+    "document.querySelector('#answers svg') !== null && "
+    f"document.querySelector('main.no-calls') === null && !{BUTTON}.disabled"
+)
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -62,10 +66,7 @@ def opened(page, url, *, width=1280, scheme="light"):
     """Open the page and wait for numbers: at first they may be those of the test before, from 2 s ago."""
     page.size(width, scheme=scheme)
     page.open(url)
-    page.until(
-        "document.querySelector('#answers svg') && !document.querySelector('main.no-calls')", within=20
-    )
-    page.until(f"!{BUTTON}.disabled", within=20)
+    eventually(lambda: page.run(HAS_NUMBERS) or refreshed(page), within=20, every=0.3)
 
 
 def refreshed(page):
