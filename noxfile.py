@@ -264,7 +264,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types: the package and its public surface with mypy, the surface with pyright as well."""
-    session.install("--editable", ".[fastapi,types]")
+    session.install("--editable", ".[fastapi,dashboard,types]")
     session.run("mypy", "--strict", "langcache_cli", "tests/typing")
     session.run("basedpyright", "tests/typing")
 

@@ -160,7 +160,7 @@ class Endpoints:
             case _:
                 raise RequestError(422, "give one of type, key and address, as text")
         self._overviews().forget()
-        logger.warning("%s removed %s: %d keys", self._actor(request), what, removed.removed)
+        logger.info("%s removed %s: %d keys", self._actor(request), what, removed.removed)
         return 202 if removed.deferred else 200, asdict(removed)
 
     async def _clear_type(self, name: str) -> Removed:

@@ -121,6 +121,7 @@ async def test_production_may_clear_where_there_is_a_dependency(open_cache, one_
 
 async def test_the_log_says_who_removed_what(cache, one_redis, caplog):
     fill(one_redis)
+    caplog.set_level("INFO", "langcache_cli.web")
 
     def who(request: Request) -> str:
         return f"admin {request.cookies['session']}"

@@ -124,7 +124,7 @@ def _listening(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
-        listener.listen()  # from now on: who follows the printed address at once has to wait, no more
+        listener.listen()  # before the address is printed, so that a browser is never refused
     except OSError as error:
         listener.close()
         message = f"--port {port} cannot be listened on: {error.strerror}"

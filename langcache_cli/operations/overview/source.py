@@ -1,4 +1,4 @@
-"""Who fills the overview, and how often: one collection at a time, however many pages are open."""
+"""Where overviews come from; one collection at a time, however many pages are open."""
 
 from __future__ import annotations
 

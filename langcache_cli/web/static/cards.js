@@ -40,7 +40,8 @@ function opinion(now, d) {
   }
   if (now.status === "unreachable") {
     const text = "Calls go straight to their functions meanwhile; nothing is lost but speed.";
-    return { ...UNREACHABLE, text: `${now.error}. ${text} This page tries again by itself.` };
+    const error = now.error.replace(/^Redis cannot be reached: /, "");
+    return { ...UNREACHABLE, text: `${error}. ${text} This page tries again by itself.` };
   }
   if (d.numbers === false) {
     const text = "Redis answers, and the counters did not come in time: they are unknown, not 0.";

@@ -11,6 +11,7 @@ const LONGEST_PAUSE_SECONDS = 60;
 let timer = null;
 let turn = 0;
 let isAsking = false;
+let isGated = false;
 
 // -- asking --
 
@@ -27,6 +28,7 @@ async function refresh() {
     state.failures++;
     answer = { status: "gone" };
   }
+  if (isGated) return location.reload(); // the login came after the page
   if (mine !== turn) return; // another window was chosen meanwhile
   isAsking = false;
   state.status = answer;
@@ -70,6 +72,7 @@ function choose(window) {
 // -- who may: a token is asked for where the address had none --
 
 function gate(error) {
+  isGated = true;
   const input = el("input", { type: "password", placeholder: "token", "aria-label": "token", autocomplete: "off" });
   const open = (event) => {
     event.preventDefault();

@@ -6,13 +6,14 @@ import { ask, state } from "./state.js";
 
 const FIRST = 10; // rows before "More" is pressed
 const MOST = 500;
+const ROUNDS = 200; // requests of one search that finds little; each takes a quarter of a second
 
 const found = { rows: [], cursor: "", searched: 0, room: FIRST, turn: 0, isKnown: false };
 
 // True until a search has been answered: at first, and after an error.
 export const areKeysUnknown = () => !found.isKnown;
 
-export async function findKeys(more = false) {
+export async function findKeys(more = false, round = 1) {
   const turn = ++found.turn;
   if (!more) Object.assign(found, { rows: [], cursor: "", searched: 0, room: FIRST });
   const asked = { find: $("find-text").value, type: $("find-type").value, cursor: found.cursor };
@@ -31,6 +32,7 @@ export async function findKeys(more = false) {
   found.cursor = page.cursor;
   found.searched += page.searched;
   draw();
+  if (found.cursor && found.rows.length < FIRST && round < ROUNDS && !document.hidden) findKeys(true, round + 1);
 }
 
 function draw() {
