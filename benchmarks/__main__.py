@@ -21,6 +21,7 @@ from benchmarks import (
     batches,
     bulk,
     comparison,
+    counters,
     growth,
     memory,
     misses,
@@ -102,6 +103,11 @@ async def _values(rounds: int) -> Tables:
         }
 
 
+async def _counters(_rounds: int) -> Tables:
+    with RedisServer() as server:
+        return {"Counters of busy functions": await counters.by_functions(server.url)}
+
+
 SECTIONS: dict[str, Callable[[int], Awaitable[Tables]]] = {
     "reads": _reads,
     "batches": _batches,
@@ -110,6 +116,7 @@ SECTIONS: dict[str, Callable[[int], Awaitable[Tables]]] = {
     "startup": _startup,
     "growth": _growth,
     "values": _values,
+    "counters": _counters,
 }
 
 

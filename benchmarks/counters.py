@@ -24,33 +24,45 @@ CALLS = 1000
 WINDOWS = {"1 h": 3600, "6 h": 6 * 3600, "24 h": 24 * 3600, "7 d": 7 * 86400}
 MIB = 2**20
 
+FUNCTIONS = (20, 100)
+
 Table = dict[str, dict[str, float]]
+"""A row for each measurement, a column for each number of functions."""
 
 
-async def week(url: str, functions: int) -> Table:
-    """Memory and costs; see the names of the rows and columns."""
+async def by_functions(url: str) -> Table:
+    """Memory and costs; see the names of the rows."""
+    columns = {f"{functions} functions": await week(url, functions) for functions in FUNCTIONS}
+    return {
+        row: {name: column[row] for name, column in columns.items()} for row in next(iter(columns.values()))
+    }
+
+
+async def week(url: str, functions: int) -> dict[str, float]:
+    """The measurements of so many functions."""
     labels = [Label("vocabulary", "vocabulary", f"get_word_{number}") for number in range(functions)]
     settings = CacheSettings.load(env_file=None, redis_url=url, operation_timeout=10.0)
     async with Cache(settings) as cache, redis.asyncio.from_url(url) as client:
         await client.flushall()
-        before = (await client.info("memory"))["used_memory"]
         writer, now = cache.runtime().publisher.writer, int(time.time())
         for minute in _minutes(now):
             await writer.add({minute: {label: _counts() for label in labels}})
-        used = (await client.info("memory"))["used_memory"] - before
+        sizes = [await client.memory_usage(key) async for key in client.scan_iter(count=1000)]
         await client.config_resetstat()
         started = time.process_time()
         for _ in range(20):
             await writer.add({now - now % 60: {label: _counts(CALLS // 12) for label in labels}})
         cpu = (time.process_time() - started) / 20
         calls = (await client.info("commandstats"))["cmdstat_evalsha"]["usec"] / 20
-        table: Table = {
-            "a week": {"MiB": used / MIB},
-            "a delivery": {"CPU ms": 1000 * cpu, "Redis ms": calls / 1000},
+        found = {
+            "a week in Redis, MiB": sum(sizes) / MIB,
+            "a week in Redis, keys": len(sizes),
+            "a delivery, CPU ms": 1000 * cpu,
+            "a delivery, ms of Redis": calls / 1000,
         }
         for name, seconds in WINDOWS.items():
-            table[f"reading {name}"] = await _reading(cache, seconds)
-        return table
+            found |= await _reading(cache, name, seconds)
+        return found
 
 
 def _minutes(now: int) -> Iterator[int]:
@@ -71,7 +83,7 @@ def _counts(calls: int = CALLS) -> Counts:
     return counts
 
 
-async def _reading(cache: Cache, window_seconds: int) -> dict[str, float]:
+async def _reading(cache: Cache, name: str, window_seconds: int) -> dict[str, float]:
     """The median of some reads, and the longest time for which nothing else could run."""
     loop, longest, reading = asyncio.get_running_loop(), 0.0, True
 
@@ -91,4 +103,7 @@ async def _reading(cache: Cache, window_seconds: int) -> dict[str, float]:
         started = time.process_time()
         await cache.runtime().fleet_reader.read(window_seconds)
         costs.append(time.process_time() - started)
-    return {"CPU ms": 1000 * sorted(costs)[2], "loop held ms": 1000 * longest}
+    return {
+        f"reading {name}, CPU ms": 1000 * sorted(costs)[2],
+        f"reading {name}, event loop held, ms": 1000 * longest,
+    }

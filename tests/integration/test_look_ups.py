@@ -127,3 +127,7 @@ async def test_a_look_up_that_hangs_counts_as_one_failure_however_many_wait_for_
     assert {str(result) for result in results} == {str(results[0])}
     assert "did not answer in time" in str(results[0])
     assert not server.node.breaker.open
+
+
+async def test_no_command_is_answered_at_once(cache):
+    assert await cache.runtime().server.call_many([]) == []

@@ -101,6 +101,8 @@ class Node:
         Raises:
             CacheUnavailableError: Not all replies came within the budget, or the breaker is open.
         """
+        if not commands:  # nothing would be answered
+            return []
         replies: list[Any] = await self.exchange(
             lambda connection: connection.request(commands).future, budget
         )
