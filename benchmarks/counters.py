@@ -96,12 +96,12 @@ async def _reading(cache: Cache, name: str, window_seconds: int) -> dict[str, fl
 
     watching, costs = asyncio.create_task(watch()), []
     for _ in range(3):
-        await cache.runtime().fleet_reader.read(window_seconds)
+        await cache.runtime().fleet.reader.read(window_seconds)
     reading = False
     await watching
     for _ in range(5):
         started = time.process_time()
-        await cache.runtime().fleet_reader.read(window_seconds)
+        await cache.runtime().fleet.reader.read(window_seconds)
         costs.append(time.process_time() - started)
     return {
         f"reading {name}, CPU ms": 1000 * sorted(costs)[2],

@@ -22,6 +22,7 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from langcache_cli.caching import Cache, CacheError, CacheStats, get_default_cache
+from langcache_cli.caching.tooling import acting_as
 from langcache_cli.prometheus import CacheCollector
 
 __all__ = ["Cleared", "Health", "cache_dashboard", "cache_lifespan", "cache_router"]
@@ -98,6 +99,7 @@ def cache_router(
     *,
     cache: Cache | None = None,
     admin: Sequence[Depends] = (),
+    actor: Callable[[Request], str] | None = None,
     degraded_status: int = status.HTTP_200_OK,
 ) -> APIRouter:
     """``GET /health/cache``, ``GET /metrics`` and, for admins, ``POST /admin/cache/clear``.
@@ -106,6 +108,8 @@ def cache_router(
         cache: None for the default cache.
         admin: Dependencies that refuse every request but those of admins. Without any, the route for clearing
             does not exist.
+        actor: Who sends a request to clear, in words, for the list of what happened; None for the address of
+            the client.
         degraded_status: The HTTP status of the health page while Redis cannot be used. 200 keeps this process
             in a load balancer, since it works without Redis; 503 has it taken out.
     """
@@ -113,7 +117,7 @@ def cache_router(
     _add_health(router, cache, degraded_status)
     _add_metrics(router, cache)
     if admin:
-        _add_clearing(router, cache, admin)
+        _add_clearing(router, cache, admin, actor or _client_address)
     return router
 
 
@@ -181,7 +185,13 @@ def _add_metrics(router: APIRouter, cache: Cache | None) -> None:
         return PlainTextResponse(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def _add_clearing(router: APIRouter, cache: Cache | None, admin: Sequence[Depends]) -> None:
+def _client_address(request: Request) -> str:
+    return request.client.host if request.client is not None else "unknown"
+
+
+def _add_clearing(
+    router: APIRouter, cache: Cache | None, admin: Sequence[Depends], actor: Callable[[Request], str]
+) -> None:
     @router.post(
         "/admin/cache/clear",
         dependencies=list(admin),
@@ -190,16 +200,19 @@ def _add_clearing(router: APIRouter, cache: Cache | None, admin: Sequence[Depend
         },
     )
     async def clear_cache(
-        response: Response, cache_type: Annotated[str, Query(description="A cache type, or `all`.")] = ALL
+        request: Request,
+        response: Response,
+        cache_type: Annotated[str, Query(description="A cache type, or `all`.")] = ALL,
     ) -> Cleared:
         """Remove every entry of a cache type, or all."""
         target = cache or get_default_cache()
         _require_known(target, cache_type)
-        removed = await (
-            target.invalidate(f"{target.settings.namespace}:*")
-            if cache_type == ALL
-            else target.invalidate_type(cache_type)
-        )
+        with acting_as(actor(request), via="http"):
+            removed = await (
+                target.invalidate(f"{target.settings.namespace}:*")
+                if cache_type == ALL
+                else target.invalidate_type(cache_type)
+            )
         deferred = target.pending_invalidations > 0
         if deferred:
             response.status_code = status.HTTP_202_ACCEPTED

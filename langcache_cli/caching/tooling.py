@@ -27,7 +27,9 @@ from langcache_cli.caching._protocol.failure import parse_failure
 from langcache_cli.caching._protocol.pace import Pace
 from langcache_cli.caching._protocol.scanning import unlink
 from langcache_cli.caching._protocol.usability import problem_of, trial
+from langcache_cli.caching._statistics.actor import acting_as
 from langcache_cli.caching._statistics.counter_table import COUNTERS, CounterSpec
+from langcache_cli.caching._statistics.fleet.event_log import LoggedEvent
 from langcache_cli.caching._statistics.fleet.history import History, Steps
 from langcache_cli.caching._statistics.fleet.tiers import TIERS
 from langcache_cli.caching._statistics.labels import OUTBOX, Label
@@ -56,6 +58,7 @@ __all__ = [
     "History",
     "Label",
     "LatencyHistogram",
+    "LoggedEvent",
     "Namespace",
     "NodeName",
     "Numbers",
@@ -72,6 +75,7 @@ __all__ = [
     "UndecodableEntryError",
     "WarmCounts",
     "Warmer",
+    "acting_as",
     "all_names",
     "ask",
     "ask_primary",

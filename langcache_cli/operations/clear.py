@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from langcache_cli.caching import Cache, CacheSettings, PatternError
@@ -97,6 +98,17 @@ class Clearing:
             CacheError: Redis could not be used; a pattern outside the namespace; an unknown type.
         """
         await require_answer(self.cache)
+        started = time.monotonic()
+        try:
+            await self._remove()
+        finally:
+            if self._removed and not (self.target.keys or self.target.tags):
+                self.cache.runtime().fleet.events.write_soon(
+                    "clear", str(self.target), count=self._removed, seconds=time.monotonic() - started
+                )
+        return self.report()
+
+    async def _remove(self) -> None:
         if self.target.types:
             for name in self.target.types:
                 await self._remove_all(self._namespace.of_type(name))
@@ -106,7 +118,6 @@ class Clearing:
             self._removed += await self.cache.invalidate_tags(*self.target.tags)
         else:
             await self._remove_all(self._namespace.matching(_pattern(self.cache, self.target)))
-        return self.report()
 
     @property
     def _namespace(self) -> Namespace:

@@ -12,6 +12,7 @@ from langcache_cli.caching import (
     ServerReplyError,
     set_default_cache,
 )
+from langcache_cli.caching.tooling import acting_as
 
 
 @asynccontextmanager
@@ -22,6 +23,13 @@ async def open_cache(settings: CacheSettings) -> AsyncIterator[Cache]:
         ConfigurationError: The cache is switched off.
     """
     require_enabled(settings)
+    with acting_as(via="langcache"):
+        async with _opened(settings) as cache:
+            yield cache
+
+
+@asynccontextmanager
+async def _opened(settings: CacheSettings) -> AsyncIterator[Cache]:
     async with Cache(settings, publish_statistics=False, defer_invalidations=False) as cache:
         before = set_default_cache(cache)
         try:

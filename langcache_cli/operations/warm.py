@@ -160,7 +160,12 @@ class VocabularyWarm:
                 await self._batch(group, "level lists", get_vocabulary_level, [page], self._load_pages)
         if self.verify and not self.dry_run:
             self._verification = await self._verify(found)
-        return self.report()
+        report = self.report()
+        if not self.dry_run:
+            events = self.cache.runtime().fleet.events
+            types = ", ".join(sorted(self.types)) or "the vocabulary"
+            events.write_soon("warm", types, count=report.total.written, seconds=report.seconds)
+        return report
 
     def report(self) -> WarmReport:
         """What has been done so far."""

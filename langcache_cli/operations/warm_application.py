@@ -141,9 +141,15 @@ class ApplicationWarm:
         warmers = [warmer for warmer in warmers if warmer.function.spec.keys.stem in chosen]
         for warmer in warmers:
             _require_no_instance(warmer)
+        started = time.monotonic()
         for warmer in warmers:
             await self._warm(warmer)
-        return self.report()
+        report = self.report()
+        if not self.dry_run:
+            events, seconds = self.cache.runtime().fleet.events, time.monotonic() - started
+            types = ", ".join(sorted(self.types)) or "the application"
+            events.write_soon("warm", types, count=report.total.written, seconds=seconds)
+        return report
 
     def report(self) -> ApplicationReport:
         """What has been done so far."""

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from langcache_cli.caching import Cache, CacheError, PatternError
+from langcache_cli.caching.tooling import acting_as
 from langcache_cli.operations.overview.collecting import WINDOWS, CacheOverview
 from langcache_cli.operations.overview.document import BigKey, HotKey, Overview
 from langcache_cli.operations.overview.entry import entry
@@ -150,18 +151,22 @@ class Endpoints:
         problem = problem_of_post(request.headers)
         if problem:
             raise RequestError(403, problem)
-        match await _posted(request):
-            case {"type": str(name), **rest} if not rest:
-                removed, what = await self._clear_type(name), f"type {name}"
-            case {"key": str(key), **rest} if not rest:
-                removed, what = await self._remove(_encoded(key))
-            case {"address": str(address), **rest} if not rest:
-                removed, what = await self._remove(key_at(address))
-            case _:
-                raise RequestError(422, "give one of type, key and address, as text")
+        with acting_as(self._actor(request), via="http"):
+            removed, what = await self._removed(await _posted(request))
         self._overviews().forget()
         logger.info("%s removed %s: %d keys", self._actor(request), what, removed.removed)
         return 202 if removed.deferred else 200, asdict(removed)
+
+    async def _removed(self, posted: object) -> tuple[Removed, str]:
+        match posted:
+            case {"type": str(name), **rest} if not rest:
+                return await self._clear_type(name), f"type {name}"
+            case {"key": str(key), **rest} if not rest:
+                return await self._remove(_encoded(key))
+            case {"address": str(address), **rest} if not rest:
+                return await self._remove(key_at(address))
+            case _:
+                raise RequestError(422, "give one of type, key and address, as text")
 
     async def _clear_type(self, name: str) -> Removed:
         cache = self._cache()

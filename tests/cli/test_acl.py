@@ -61,11 +61,11 @@ NEEDED_BY = {
 """Commands that cannot do without a right, besides `check`, which tries them all."""
 
 NOT_CHECKED = {
-    "one": {"+hello", "+client|tracking", "+select", "+role"},
-    "cluster": {"+hello", "+client|tracking"},
+    "one": {"+hello", "+client|tracking", "+select", "+role", "+xadd", "+xrevrange"},
+    "cluster": {"+hello", "+client|tracking", "+xadd", "+xrevrange"},
 }
-"""Without the first two nothing is kept in memory; `+select` is for other databases, `+role` for one
-server that sentinels watch."""
+"""Without the first two nothing is kept in memory, without the last two no event is; `+select` is for other
+databases, `+role` for one server that sentinels watch."""
 
 
 class Limited:

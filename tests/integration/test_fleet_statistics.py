@@ -68,10 +68,10 @@ async def test_a_delivery_that_a_hanging_redis_executes_later_is_counted_once(op
 
 async def test_counts_that_come_late_are_those_of_their_minute(one_cache):
     runtime = one_cache.runtime()
-    runtime.publisher._now_ms = runtime.publisher.writer._now_ms = runtime.fleet_reader._now_ms = lambda: (
+    runtime.publisher._now_ms = runtime.publisher.writer._now_ms = runtime.fleet.reader._now_ms = lambda: (
         1000 * NOW
     )
-    writer, reader = runtime.publisher.writer, runtime.fleet_reader
+    writer, reader = runtime.publisher.writer, runtime.fleet.reader
     await writer.add({NOW: {WORD: {"hits": 1}}, NOW - 60: {WORD: {"hits": 2}}})
     assert await reader.late_minutes(NOW) == set()
     await writer.add({NOW - 600: {WORD: {"hits": 4}}, NOW - 3600: {WORD: {"hits": 8}}})
@@ -94,7 +94,7 @@ def shown(steps) -> dict[int, int]:
 async def test_a_history_reads_again_only_what_may_have_changed(one_cache, one_redis, window, step):
     now = first = NOW // 3600 * 3600
     runtime = one_cache.runtime()
-    writer, reader = runtime.publisher.writer, runtime.fleet_reader
+    writer, reader = runtime.publisher.writer, runtime.fleet.reader
     writer._now_ms = reader._now_ms = lambda: 1000 * now
     history = History(reader, window_seconds=window, step_seconds=step, now_ms=lambda: 1000 * now)
     oldest = first - window + step

@@ -25,8 +25,8 @@ def to(port: int, password: str | None = None) -> ServerSpec:
     return ServerSpec(host="127.0.0.1", port=port, password=password)
 
 
-async def test_a_real_server_answers_and_tells_its_version(redis_server):
-    spec = to(redis_server.port)
+async def test_a_real_server_answers_and_tells_its_version(one_redis):
+    spec = to(one_redis.port)
 
     assert await probe(spec) is ProbeResult.ANSWERING
     assert int((await server_info(spec)).version.split(".")[0]) >= 6
@@ -45,8 +45,8 @@ async def test_the_right_password_answers_and_others_do_not(own_redis):
     assert await probe(to(port)) is ProbeResult.WRONG_PASSWORD
 
 
-async def test_a_password_for_a_server_that_has_none_is_not_the_wrong_one(redis_server):
-    assert await probe(to(redis_server.port, SECRET)) is ProbeResult.NO_PASSWORD
+async def test_a_password_for_a_server_that_has_none_is_not_the_wrong_one(one_redis):
+    assert await probe(to(one_redis.port, SECRET)) is ProbeResult.NO_PASSWORD
 
 
 @pytest.mark.parametrize(
@@ -110,20 +110,20 @@ async def test_a_server_at_its_client_limit_is_busy_for_those_with_a_password_to
         connection.call("CONFIG", "SET", "maxclients", 100)
 
 
-async def test_a_probe_names_a_database_that_the_server_does_not_have(redis_server):
-    spec = ServerSpec(host="127.0.0.1", port=redis_server.port, db=9999)
+async def test_a_probe_names_a_database_that_the_server_does_not_have(one_redis):
+    spec = ServerSpec(host="127.0.0.1", port=one_redis.port, db=9999)
 
     assert await probe(spec) is ProbeResult.NO_DATABASE
     assert await server_info(spec) is not None
 
 
-async def test_a_probe_leaves_no_connection_behind(redis_server):
+async def test_a_probe_leaves_no_connection_behind(one_redis):
     def clients() -> int:
-        return redis_server.command("CLIENT", "LIST").count(b"\n")
+        return one_redis.command("CLIENT", "LIST").count(b"\n")
 
     before = clients()
-    await probe(to(redis_server.port))
-    await server_info(to(redis_server.port))
-    await probe(to(redis_server.port, "wrong"))
+    await probe(to(one_redis.port))
+    await server_info(to(one_redis.port))
+    await probe(to(one_redis.port, "wrong"))
 
     await aeventually(lambda: clients() == before)

@@ -37,7 +37,7 @@ class Context:
         self.statistics = Statistics()
         self.events = Events()
         self.outbox = Outbox(self.namespace.everything)
-        self._outages = OutageLog()
+        self._outages = OutageLog(on_end=self._outage_ended)
         self.runtimes = Runtimes(
             lambda: Runtime(
                 settings,
@@ -52,6 +52,9 @@ class Context:
         )
         self._labels: dict[str, Label] = {}
         self._lifetimes: dict[FunctionSpec, Lifetime] = {}
+
+    def _outage_ended(self, server: str, seconds: float, bypassed: int) -> None:
+        self.runtime().fleet.events.write_soon("outage", server, count=bypassed, seconds=seconds)
 
     def runtime(self) -> Runtime:
         """The runtime of the running event loop."""

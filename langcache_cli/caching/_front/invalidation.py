@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as WaitTimeoutError
+from time import monotonic
 from typing import Any
 
 from langcache_cli.caching._front.context import Context
@@ -40,11 +41,11 @@ class CacheInvalidation:
 
     async def pattern(self, pattern: str, keys_per_second: float | None) -> int:
         """See `Cache.invalidate`."""
-        return await self._selection(self._context.namespace.matching(pattern), keys_per_second)
+        return await self._selection(self._context.namespace.matching(pattern), pattern, keys_per_second)
 
     async def type(self, name: str, keys_per_second: float | None) -> int:
         """See `Cache.invalidate_type`."""
-        return await self._selection(self._context.namespace.of_type(name), keys_per_second)
+        return await self._selection(self._context.namespace.of_type(name), name, keys_per_second)
 
     async def tags(self, tags: Sequence[str]) -> int:
         """See `Cache.invalidate_tags`."""
@@ -67,12 +68,13 @@ class CacheInvalidation:
         if self._context.enabled:
             self._commit_hooks.add(session, invalidations)
 
-    async def _selection(self, selection: Selection, keys_per_second: float | None) -> int:
+    async def _selection(self, selection: Selection, name: str, keys_per_second: float | None) -> int:
         if not self._context.enabled:
             return 0
-        invalidator = self._context.runtime().invalidator
-        removed = await invalidator.invalidate_selection(selection, keys_per_second=keys_per_second)
+        runtime, started = self._context.runtime(), monotonic()
+        removed = await runtime.invalidator.invalidate_selection(selection, keys_per_second=keys_per_second)
         self._warn([selection], removed)
+        runtime.fleet.events.write_soon("clear", name, count=removed or 0, seconds=monotonic() - started)
         return removed or 0
 
     def _warn(self, invalidations: Sequence[Invalidation], removed: int | None) -> None:

@@ -72,7 +72,7 @@ class Reports:
                 async with asyncio.timeout(budget.left):
                     await runtime.publisher.now()
             budget.left = ends - runtime.loop.time()
-        counts = await runtime.fleet_reader.read(window_seconds, budget, tier=tier)
+        counts = await runtime.fleet.reader.read(window_seconds, budget, tier=tier)
         return CacheReport(window_seconds, {label: Numbers(items) for label, items in counts.items()})
 
     async def server_report(self) -> ServerReport:

@@ -31,8 +31,7 @@ from langcache_cli.caching._single_flight.running_loads import RunningLoads
 from langcache_cli.caching._single_flight.uncacheable_keys import UncacheableKeys
 from langcache_cli.caching._statistics.counters import Statistics
 from langcache_cli.caching._statistics.events import CacheEvent, Events
-from langcache_cli.caching._statistics.fleet.reader import FleetReader
-from langcache_cli.caching._statistics.fleet.writer import FleetWriter
+from langcache_cli.caching._statistics.fleet.fleet import Fleet
 from langcache_cli.caching._statistics.labels import OUTBOX, Label
 from langcache_cli.caching._statistics.publisher import Publisher
 from langcache_cli.caching._tasks import close_left
@@ -81,10 +80,10 @@ class Runtime:
         self._open_servers(externals, outages if defer_invalidations else None)  # a tool gets the errors
         self.store = Store(self.server, lease_seconds=settings.lease_seconds, now_ms=self.now_ms)
         self.bulk_store = Store(self.bulk_server, lease_seconds=settings.lease_seconds, now_ms=self.now_ms)
-        self.fleet_reader = FleetReader(self.bulk_server, settings.namespace, now_ms=self.now_ms)
+        self.fleet = Fleet(self.bulk_server, settings.namespace, now_ms=self.now_ms, spawn=self.spawn)
         self.publisher = Publisher(
             statistics,
-            FleetWriter(self.bulk_server, settings.namespace, now_ms=self.now_ms),
+            self.fleet.writer,
             every_seconds=settings.stats_flush_seconds if publish_statistics else None,
             spawn=self.spawn,
             now_ms=self.now_ms,

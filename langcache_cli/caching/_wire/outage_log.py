@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
 
@@ -36,11 +37,23 @@ class Outages(Protocol):
 class OutageLog:
     """What one cache logs about its server, for all its event loops together."""
 
-    def __init__(self, name: str = "Redis") -> None:
-        """Start without an outage of the server with this name."""
+    def __init__(
+        self,
+        name: str = "Redis",
+        *,
+        on_end: Callable[[str, float, int], object] = lambda _name, _seconds, _bypassed: None,
+    ) -> None:
+        """Start without an outage of a server.
+
+        Args:
+            name: What to call the server.
+            on_end: Called at the end of an outage, with the name, how many seconds it lasted, and how many
+                calls went without the server.
+        """
         self.lost = False
         """True from the first line to the second."""
         self._name = name
+        self._on_end = on_end
         self._nodes: dict[str, OutageLog] = {}
         self._leads_to_replica = False
         self._since = 0.0
@@ -66,10 +79,11 @@ class OutageLog:
             logger.warning(
                 "%s %s after %.1f s; %d calls went without it", self._name, how, seconds, self._bypassed
             )
+            self._on_end(self._name, seconds, self._bypassed)
 
     def of_node(self, node: str) -> OutageLog:
         """The log of one node of a cluster, by host and port."""
-        return self._nodes.setdefault(node, OutageLog(f"The node {node} of the cluster"))
+        return self._nodes.setdefault(node, OutageLog(f"The node {node} of the cluster", on_end=self._on_end))
 
     def connected(self, server: ServerIdentity | None, target: str) -> None:
         """There is a new connection; says so if it leads to a replica, and when it does no more."""

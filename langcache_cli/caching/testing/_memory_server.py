@@ -130,7 +130,9 @@ class MemoryServer:
             self._items[key] = _Item({})
         return self._hash(key)
 
-    def _increase(self, key: bytes, name: bytes, amount: bytes) -> int:
+    def _increase(self, key: bytes, name: bytes, amount: bytes) -> int | ServerReplyError:
+        if not amount.isdigit():
+            return ServerReplyError("ERR value is not an integer or out of range")
         fields = self._new_hash(key)
         fields[name] = b"%d" % (int(fields.get(name, b"0")) + int(amount))
         return int(fields[name])

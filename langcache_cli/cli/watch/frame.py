@@ -252,7 +252,8 @@ def _server(overview: Overview, look: Look) -> Text:
 def _event(event: Event, now: float) -> Text:
     at = time.strftime("%H:%M" if now - event["at"] < DAY else "%a %H:%M", time.localtime(event["at"]))
     what = f"{at} {event['what']} {visible(event['target'])}"
-    many = f": {event['count']:,} keys" if event["count"] else ""
+    unit = {"warm": "entries", "outage": "calls without it"}.get(event["what"], "keys")
+    many = f": {event['count']:,} {unit}" if event["count"] else ""
     took = f" in {duration(event['seconds'])}" if event["seconds"] >= 1 else ""
     by = f", {visible(event['by'])}" if event["by"] else ""
     return Text(f"{what}{many}{took}{by}")

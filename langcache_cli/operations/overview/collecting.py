@@ -13,6 +13,7 @@ from langcache_cli.operations.opening import require_answer
 from langcache_cli.operations.overview.document import (
     SCHEMA,
     Cost,
+    Event,
     Overview,
     Previous,
     Server,
@@ -40,6 +41,9 @@ WINDOWS: Final[Mapping[str, Window]] = {
     "7d": Window(7 * 86400, 3600),
 }
 """Those that can be asked for."""
+
+EVENTS = 50
+"""So many of the latest."""
 
 ENOUGH_SECONDS = 10.0
 """A Redis that answers and takes longer than this for everything is not usable."""
@@ -88,13 +92,28 @@ class CacheOverview:
         )
         document["series"] = maker.series(steps)
         document["types"], document["keyspace"] = types, keys.keyspace()
-        document["server"], document["events"] = _server(server), []
+        document["server"], document["events"] = _server(server), await self._events()
         document["hot"], document["biggest"] = [], keys.biggest()
         document["cost"] = Cost(
             wall_ms=round(1000 * (time.perf_counter() - wall), 1),
             cpu_ms=round(1000 * (time.process_time() - cpu), 1),
         )
         return document
+
+    async def _events(self) -> list[Event]:
+        logged = await self._cache.runtime().fleet.events.recent(EVENTS)
+        return [
+            Event(
+                at=event.at,
+                what=event.what,
+                target=event.target,
+                count=event.count,
+                seconds=event.seconds,
+                by=event.by,
+                via=event.via,
+            )
+            for event in logged
+        ]
 
     def _history(self, window: str) -> tuple[CacheHistory, SeriesMaker]:
         if window not in self._histories:

@@ -150,10 +150,11 @@ class Server(TypedDict):
 
 
 class Event(TypedDict):
-    """What happened: ``clear``, ``warm``, ``outage``, ``overflow`` or ``start``.
+    """What happened: ``clear``, ``warm`` or ``outage``.
 
-    ``at`` is in seconds since 1970, ``count`` the keys removed or entries stored, ``seconds`` how long it
-    took or lasted, ``by`` who did it and ``via`` with what: ``langcache``, ``http``, ``api``.
+    ``at`` is when it ended, in seconds since 1970, ``count`` the keys removed, entries stored or calls that
+    went past the cache, ``seconds`` how long it took or lasted, ``by`` who did it and ``via`` with what:
+    ``langcache``, ``http``, ``api``.
     """
 
     at: float

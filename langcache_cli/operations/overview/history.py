@@ -35,7 +35,7 @@ class CacheHistory:
         runtime = self._cache.runtime()
         if self._history is None or self._history[0] is not runtime:
             history = History(
-                runtime.fleet_reader,
+                runtime.fleet.reader,
                 window_seconds=self._window,
                 step_seconds=self._step,
                 now_ms=runtime.now_ms,
@@ -65,7 +65,7 @@ class CacheHistory:
         if self._before is None or self._before_at != step:
             ends = tier.start(now - self._window)
             starts = range(ends - self._window, ends, tier.seconds)
-            found = await runtime.fleet_reader.read_steps(tier, {0: starts})
+            found = await runtime.fleet.reader.read_steps(tier, {0: starts})
             functions = {label: Numbers(counts) for label, counts in found[0].items()}
             self._before = CacheReport(self._window, functions)
             self._before_at = step

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from langcache_cli.caching._clock import new_id
 from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._errors import CacheError, CacheUnavailableError
+from langcache_cli.caching._fork import call_in_child
 from langcache_cli.caching._statistics.counters import ByMinute, Counts, add_counts
 from langcache_cli.caching._statistics.fleet.count_script import Portion, deliver
 from langcache_cli.caching._statistics.fleet.field_names import LATE, coarse, encoded, part_of, parts_for
@@ -46,6 +47,13 @@ class FleetWriter:
         self._unconfirmed: dict[int, Portion] = {}
         """By part: what Redis may have added or not. It is sent again, the same, before anything else."""
         self._confirmed_at: dict[int, int] = {}
+        call_in_child(self, "_start_in_child")
+
+    def _start_in_child(self) -> None:
+        """Be another process than the parent, whose deliveries are its own to confirm."""
+        self._process = new_id()
+        self._unconfirmed.clear()
+        self._confirmed_at.clear()
 
     async def add(self, counts: ByMinute, *, within: float | None = None) -> None:
         """Add one process' counters, each to the hashes of its minute, exactly once.

@@ -1,0 +1,36 @@
+"""What all processes know of each other, from one event loop: counters and events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from langcache_cli.caching._deployment.server import Server
+from langcache_cli.caching._statistics.fleet.event_log import EventLog
+from langcache_cli.caching._statistics.fleet.reader import FleetReader
+from langcache_cli.caching._statistics.fleet.writer import FleetWriter
+
+
+class Fleet:
+    """The fleet's statistics in Redis."""
+
+    def __init__(
+        self,
+        server: Server,
+        namespace: str,
+        *,
+        now_ms: Callable[[], int],
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+    ) -> None:
+        """Prepare; nothing is read or written yet.
+
+        Args:
+            server: Where they are.
+            namespace: Of the cache.
+            now_ms: The time, in milliseconds since 1970.
+            spawn: Runs a coroutine as a background task.
+        """
+        self.reader = FleetReader(server, namespace, now_ms=now_ms)
+        self.writer = FleetWriter(server, namespace, now_ms=now_ms)
+        self.events = EventLog(server, namespace, spawn=spawn)
