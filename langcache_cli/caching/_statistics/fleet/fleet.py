@@ -18,6 +18,7 @@ class Fleet:
     def __init__(
         self,
         server: Server,
+        bulk_server: Server,
         namespace: str,
         *,
         now_ms: Callable[[], int],
@@ -27,10 +28,11 @@ class Fleet:
 
         Args:
             server: Where they are.
+            bulk_server: The same, with time for many numbers.
             namespace: Of the cache.
             now_ms: The time, in milliseconds since 1970.
             spawn: Runs a coroutine as a background task.
         """
-        self.reader = FleetReader(server, namespace, now_ms=now_ms)
-        self.writer = FleetWriter(server, namespace, now_ms=now_ms)
+        self.reader = FleetReader(bulk_server, namespace, now_ms=now_ms)
+        self.writer = FleetWriter(bulk_server, namespace, now_ms=now_ms)
         self.events = EventLog(server, namespace, spawn=spawn)
