@@ -43,6 +43,7 @@ from langcache_cli.caching._values.compression import first_bytes
 from langcache_cli.caching._wire.connection import RedisConnection, ask
 from langcache_cli.caching._wire.failures import unavailable
 from langcache_cli.caching._wire.handshake import connect
+from langcache_cli.caching._wire.node import Node
 from langcache_cli.caching._wire.server_identity import fields_of as reply_fields
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "LatencyHistogram",
     "LoggedEvent",
     "Namespace",
+    "Node",
     "NodeName",
     "Numbers",
     "Pace",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from dataclasses import dataclass
 
 from langcache_cli.caching import Cache
 from langcache_cli.caching.tooling import Numbers, ServerReport
 from langcache_cli.operations.opening import require_answer
+from langcache_cli.operations.overview.census import OTHERS, KeyCounts
+from langcache_cli.operations.overview.keyspace import KeyspaceWatch
+
+DRAWS = 5_000
+"""Keys that are drawn at random where there are more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +21,13 @@ class TypeLine:
 
     Attributes:
         name: The cache type, or a prefix that belongs to none.
-        keys: Keys in Redis now.
+        keys: Keys in Redis now, with half of a 95 % interval, and their bytes.
         ttl_seconds: TTL of its entries, unless their function has its own.
         numbers: The counters of the window.
     """
 
     name: str
-    keys: int
+    keys: KeyCounts
     ttl_seconds: int
     numbers: Numbers
 
@@ -36,21 +41,39 @@ class StatsReport:
         types: One line for each cache type, then for each prefix that belongs to none.
         total: The counters of all types together, and those of the outboxes.
         server: What Redis reports about itself.
+        exact: True if every key was counted; else they are estimated from random ones.
+        problem: Why keys or bytes are not known; empty if they are.
     """
 
     window_seconds: int
     types: tuple[TypeLine, ...]
     total: Numbers
     server: ServerReport
+    exact: bool
+    problem: str
 
     @property
-    def keys(self) -> int:
-        """Keys in the namespace."""
-        return sum(line.keys for line in self.types)
+    def keys(self) -> KeyCounts:
+        """Those of the namespace."""
+        counts = [line.keys for line in self.types]
+        return KeyCounts(
+            keys=sum(one["keys"] for one in counts),
+            keys_error=math.ceil(math.hypot(*[one["keys_error"] for one in counts])),
+            bytes=sum(one["bytes"] for one in counts),
+            bytes_error=math.ceil(math.hypot(*[one["bytes_error"] for one in counts])),
+        )
 
 
-async def stats(cache: Cache, *, window_seconds: int) -> StatsReport:
-    """Collect the statistics. Scans all keys of the namespace once.
+async def stats(
+    cache: Cache, *, window_seconds: int, exact: bool = False, sizes: bool = False
+) -> StatsReport:
+    """Collect the statistics.
+
+    Args:
+        cache: The cache.
+        window_seconds: Length of the window of the counters.
+        exact: Look at every key, also where there are many.
+        sizes: Find out how large entries are.
 
     Raises:
         CacheError: Redis did not answer, or refused.
@@ -58,13 +81,26 @@ async def stats(cache: Cache, *, window_seconds: int) -> StatsReport:
     await require_answer(cache)
     report = await cache.report(window_seconds=window_seconds)
     types = cache.settings.types
-    keys: Counter[str] = Counter()
-    async for batch in cache.scan():
-        keys.update(types.of_prefix(key.split(":", 2)[1]).name for key in batch)
+    census = await KeyspaceWatch(cache, first_draws=DRAWS, always_exact=exact, sizes=sizes).look()
+    if not any(sample.seen for sample in census.samples) and census.problem and not exact:
+        # without RANDOMKEY all are walked through
+        census = await KeyspaceWatch(cache, always_exact=True, sizes=sizes).look()
     numbers = report.types
-    names = [*types, *sorted((keys.keys() | numbers.keys()) - types.keys())]
+    names = [*types, *sorted((census.types | numbers.keys()) - types.keys() - {OTHERS})]
     lines = [
-        TypeLine(name, keys[name], types.of_name_or_prefix(name).ttl_seconds, numbers.get(name, Numbers({})))
+        TypeLine(
+            name,
+            census.of_type(name),
+            types.of_name_or_prefix(name).ttl_seconds,
+            numbers.get(name, Numbers({})),
+        )
         for name in names
     ]
-    return StatsReport(window_seconds, tuple(lines), report.total, await cache.server_report())
+    return StatsReport(
+        window_seconds,
+        tuple(lines),
+        report.total,
+        await cache.server_report(),
+        census.exact,
+        census.problem,
+    )

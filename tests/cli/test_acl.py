@@ -60,9 +60,10 @@ NEEDED_BY = {
 }
 """Commands that cannot do without a right, besides `check`, which tries them all."""
 
+COUNTING = {"+randomkey", "+memory|usage"}
 NOT_CHECKED = {
-    "one": {"+hello", "+client|tracking", "+select", "+role", "+xadd", "+xrevrange"},
-    "cluster": {"+hello", "+client|tracking", "+xadd", "+xrevrange"},
+    "one": {"+hello", "+client|tracking", "+select", "+role", "+xadd", "+xrevrange", *COUNTING},
+    "cluster": {"+hello", "+client|tracking", "+xadd", "+xrevrange", *COUNTING},
 }
 """Without the first two nothing is kept in memory, without the last two no event is; `+select` is for other
 databases, `+role` for one server that sentinels watch."""

@@ -119,9 +119,9 @@ def test_the_document_has_every_counter_and_the_names_of_before(used_redis, call
     }  # fmt: skip
     derived = {"hit_ratio", "hit_p50_ms", "hit_p95_ms", "load_p50_ms", "load_p95_ms"}
     assert before | {"near", "invalidated"} <= functions
-    assert set(document["total"]) == functions | derived | {"keys"}
+    assert set(document["total"]) == functions | derived | {"keys", "keys_error"}
     assert {frozenset(line) for line in document["types"].values()} == {
-        frozenset(functions | derived | {"keys", "ttl_seconds"})
+        frozenset(functions | derived | {"keys", "keys_error", "ttl_seconds"})
     }
     assert set(document["outbox"]) == outbox == {"deferred", "delivered"}
 
@@ -231,3 +231,23 @@ def test_documents_hold_no_key_twice_and_plain_numbers(used_redis, call):
 def _no_duplicates(pairs):
     assert len(dict(pairs)) == len(pairs)
     return dict(pairs)
+
+
+def test_of_many_keys_some_are_looked_at_and_exact_looks_at_all(secured_redis, call):
+    fill(secured_redis, "cache:vocabulary:f:%d", 6000)
+    env = {"REDIS_URL": url_of(secured_redis)}
+    shown = run_cli("stats", "--memory", env=env)
+    assert shown.code == 0
+    row = next(line for line in shown.stdout.splitlines() if line.startswith("vocabulary"))
+    assert "≈ 6,000" in row
+    assert "±" in row
+    estimated = call("stats", "--json", "--memory", env=env).document
+    assert not estimated["keys_exact"]
+    assert estimated["types"]["vocabulary"]["keys_error"] == 0  # nothing else is in this database
+    assert estimated["types"]["vocabulary"]["bytes_error"] > 0
+    counted = call("stats", "--json", "--memory", "--exact", env=env).document
+    assert counted["keys_exact"]
+    assert counted["total"]["keys"] == 6000
+    assert counted["total"]["bytes_error"] == 0
+    assert abs(counted["total"]["bytes"] - estimated["total"]["bytes"]) < 0.05 * counted["total"]["bytes"]
+    assert "bytes" not in call("stats", "--json", env=env).document["total"]

@@ -191,6 +191,9 @@ async def test_all_pages_share_one_collection():
             await go_on.wait()
             return {"types": {"vocabulary": {}}}
 
+        def forget(self):
+            pass
+
     shared = SharedOverview(Source(), clock=lambda: clock[0])
     waiting = [asyncio.create_task(shared.collect("1h")) for _ in range(10)]
     gone = asyncio.create_task(shared.collect("1h"))

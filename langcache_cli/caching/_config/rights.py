@@ -15,7 +15,7 @@ Kind = Literal["one", "cluster", "sentinel"]
 """A user of one server (also of one that Sentinel watches), of each node of a cluster, of each sentinel."""
 
 _ENTRIES: Final = "+get +set +setrange +getrange +unlink +exists +pexpire +pttl +eval +evalsha +time +scan"
-_STATISTICS: Final = "+hincrby +hgetall +expire +xadd +xrevrange"
+_STATISTICS: Final = "+hincrby +hgetall +expire +xadd +xrevrange +randomkey +memory|usage"
 _SERVER: Final = "+ping +info +dbsize"
 _TRACKING: Final = "+hello +client|tracking"
 _DATA: Final = f"{_ENTRIES} {_STATISTICS} {_SERVER} {_TRACKING}"

@@ -15,6 +15,7 @@ from langcache_cli.cli.running import execute
 
 if TYPE_CHECKING:
     from langcache_cli.caching.tooling import Numbers, ServerReport
+    from langcache_cli.operations.overview.census import KeyCounts
     from langcache_cli.operations.stats import StatsReport
 
 UNITS = {"m": 60, "h": 3600, "d": 86400}
@@ -31,6 +32,10 @@ def stats(
         float | None,
         typer.Option(help="Exit with 1 if the hit rate is lower.", metavar="PERCENT", min=0, max=HUNDRED),
     ] = None,
+    memory: Annotated[bool, typer.Option("--memory", help="Show the memory of each type.")] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Look at every key; otherwise at 5,000 where there are more.")
+    ] = False,
     history: Annotated[
         bool, typer.Option("--history", help="Show the course of the window: 1h, 6h, 24h or 7d.")
     ] = False,
@@ -43,10 +48,12 @@ def stats(
     if history:
         execute(_history(ctx.obj, window=window, min_hit_rate=min_hit_rate))
     else:
-        execute(_stats(ctx.obj, window=window, min_hit_rate=min_hit_rate))
+        execute(_stats(ctx.obj, window=window, min_hit_rate=min_hit_rate, memory=memory, exact=exact))
 
 
-async def _stats(invocation: Invocation, *, window: str, min_hit_rate: float | None) -> None:
+async def _stats(
+    invocation: Invocation, *, window: str, min_hit_rate: float | None, memory: bool, exact: bool
+) -> None:
     from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
     from langcache_cli.operations.stats import stats as collect  # noqa: PLC0415 - see the package
 
@@ -55,11 +62,11 @@ async def _stats(invocation: Invocation, *, window: str, min_hit_rate: float | N
     target = invocation.target(settings)
     output.target(target)
     async with open_cache(settings) as cache:
-        report = await collect(cache, window_seconds=seconds)
+        report = await collect(cache, window_seconds=seconds, exact=exact, sizes=memory)
     if invocation.json:
-        output.document("stats", {"target": target, **_document(report)})
+        output.document("stats", {"target": target, **_document(report, memory=memory)})
     else:
-        _print(output, report, window)
+        _print(output, report, window, memory=memory)
     if min_hit_rate is not None:
         _judge(report.total.hit_rate, min_hit_rate, window)
 
@@ -111,13 +118,22 @@ def _judge(hit_rate: float | None, min_hit_rate: float, window: str) -> None:
         raise CommandError(ExitCode.CHECK_FAILED, message, reported=True)
 
 
-def _print(output: Output, report: StatsReport, window: str) -> None:
-    rows = [
-        *((line.name, f"{line.keys:,}", *_cells(line.numbers)) for line in report.types),
-        ("all", f"{report.keys:,}", *_cells(report.total)),
+def _print(output: Output, report: StatsReport, window: str, *, memory: bool) -> None:
+    about = "" if report.exact else "≈ " if output.unicode else "~ "
+    lines = [
+        *((line.name, line.keys, line.numbers) for line in report.types),
+        ("all", report.keys, report.total),
     ]
-    columns = ("Type", "Keys", "Hits", "Misses", "Hit rate", "Hit p95", "Load p95")
+    rows = [
+        (name, f"{about}{keys['keys']:,}", *([_memory(keys)] if memory else []), *_cells(numbers))
+        for name, keys, numbers in lines
+    ]
+    columns = ["Type", "Keys", "Hits", "Misses", "Hit rate", "Hit p95", "Load p95"]
+    if memory:
+        columns.insert(2, "Memory")
     output.table(f"The last {window}", columns, rows)
+    if report.problem and memory:
+        output.line(f"Not all is known: {report.problem}")
     if report.total["deferred"]:
         output.line(
             f"{report.total['deferred']:,} invalidations waited for Redis, "
@@ -126,6 +142,13 @@ def _print(output: Output, report: StatsReport, window: str) -> None:
     server = report.server
     output.line("")
     output.table("", ("Server", ""), _server_rows(server), text_columns=2)
+
+
+def _memory(keys: KeyCounts) -> str:
+    from langcache_cli.caching.tooling import readable_bytes  # noqa: PLC0415 - see the package
+
+    error = f" ± {readable_bytes(keys['bytes_error'])}" if keys["bytes_error"] else ""
+    return f"{readable_bytes(keys['bytes'])}{error}"
 
 
 def _cells(numbers: Numbers) -> tuple[str, ...]:
@@ -157,14 +180,19 @@ def _server_rows(server: ServerReport) -> list[tuple[str, str]]:
     ]
 
 
-def _document(report: StatsReport) -> dict[str, Any]:
+def _document(report: StatsReport, *, memory: bool) -> dict[str, Any]:
     server = report.server
+
+    def of_keys(counts: KeyCounts) -> dict[str, Any]:
+        return {name: count for name, count in counts.items() if memory or not name.startswith("bytes")}
+
     return {
         "window_seconds": report.window_seconds,
-        "total": {"keys": report.keys, **_numbers(report.total)},
+        "keys_exact": report.exact,
+        "total": {**of_keys(report.keys), **_numbers(report.total)},
         "outbox": report.total.exported(per_function=False),
         "types": {
-            line.name: {"keys": line.keys, "ttl_seconds": line.ttl_seconds, **_numbers(line.numbers)}
+            line.name: {**of_keys(line.keys), "ttl_seconds": line.ttl_seconds, **_numbers(line.numbers)}
             for line in report.types
         },
         "server": {name: getattr(server, name) for name in type(server).__slots__},

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from langcache_cli.caching import Cache, CacheError
 from langcache_cli.caching.tooling import CacheReport, Numbers, ServerReport, Steps
 from langcache_cli.operations.opening import require_answer
+from langcache_cli.operations.overview.census import OTHERS, Census
 from langcache_cli.operations.overview.document import (
     SCHEMA,
     Cost,
@@ -22,7 +23,7 @@ from langcache_cli.operations.overview.document import (
 )
 from langcache_cli.operations.overview.findings import findings_of
 from langcache_cli.operations.overview.history import CacheHistory
-from langcache_cli.operations.overview.keyspace import OTHERS, Census, census
+from langcache_cli.operations.overview.keyspace import KeyspaceWatch
 from langcache_cli.operations.overview.series import SeriesMaker
 from langcache_cli.operations.overview.summaries import functions_of, saved_seconds, summary_of
 
@@ -55,6 +56,7 @@ class CacheOverview:
     def __init__(self, cache: Cache, *, read_only: bool = False) -> None:
         self._cache = cache
         self._read_only = read_only
+        self._keys = KeyspaceWatch(cache)
         self._histories: dict[str, tuple[CacheHistory, SeriesMaker]] = {}
 
     async def collect(self, window: str) -> Overview:
@@ -69,6 +71,10 @@ class CacheOverview:
         except TimeoutError:
             return self._head(window, "unreachable", f"Redis took more than {ENOUGH_SECONDS:g} s")
 
+    def forget(self) -> None:
+        """Something was removed: count the keys anew at the next collection."""
+        self._keys.forget()
+
     async def _collected(self, window: str) -> Overview:
         wall, cpu = time.perf_counter(), time.process_time()
         await require_answer(self._cache)
@@ -79,7 +85,7 @@ class CacheOverview:
         except CacheError:  # Redis answers, and only the counters did not come in time
             steps, numbers = history.nothing(), False
         report = _report(steps, WINDOWS[window].seconds)
-        keys = await census(self._cache, server.database_keys)
+        keys = await self._keys.look()
         pending = self._cache.pending_invalidations
         document = self._head(window, "degraded" if problem or pending else "healthy", str(problem or ""))
         types = self._types(report, keys)
@@ -146,7 +152,7 @@ class CacheOverview:
     def _types(self, report: CacheReport, keys: Census) -> dict[str, TypeSummary]:
         known = self._cache.settings.types
         numbers = report.types
-        names = [*known, *sorted((keys.types.keys() | numbers.keys()) - known.keys() - {OTHERS})]
+        names = [*known, *sorted((keys.types | numbers.keys()) - known.keys() - {OTHERS})]
         types = {
             name: TypeSummary(
                 **summary_of(numbers.get(name, Numbers({}))),

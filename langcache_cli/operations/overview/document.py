@@ -50,9 +50,9 @@ class TypeSummary(Summary):
     """One cache type. ``keys_error`` and ``bytes_error`` are half a 95 % interval; 0 if counted."""
 
     keys: int
-    keys_error: float
+    keys_error: int
     bytes: int
-    bytes_error: float
+    bytes_error: int
     ttl_seconds: int
     functions: list[FunctionSummary]
 
@@ -115,7 +115,7 @@ class OtherKeys(TypedDict):
 
     keys: int
     bytes: int
-    bytes_error: float
+    bytes_error: int
 
 
 class Keyspace(TypedDict):

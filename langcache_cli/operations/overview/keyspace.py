@@ -1,179 +1,146 @@
-"""What is in the database: every key while they are few, a sample of many."""
+"""Looking at the keys of a database: at every one while they are few, at random ones of many."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
-
-from typing_extensions import TypedDict
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from langcache_cli.caching import Cache, CacheError, ServerReplyError
-from langcache_cli.operations.overview.document import BigKey, Ending, Keyspace, OtherKeys
-from langcache_cli.operations.overview.key_text import readable
+from langcache_cli.caching.tooling import Node
+from langcache_cli.operations.overview.census import OTHERS, Census, Sample, SeenKey
 
 EXACT_BELOW = 5_000
-"""Databases with fewer keys are counted; of others so many keys are looked at."""
+"""Databases with fewer keys are counted."""
 
-KEYS_PER_SCAN = 500
-BIGGEST = 10
-OTHERS = ""
-"""In place of a type: keys outside the namespace."""
+COUNTED_AGAIN_SECONDS = 30.0
+KEYS_PER_SCAN = 250
 
-HALF_OF_95_PERCENT = 1.96
-"""Standard deviations."""
+DRAWS = 300
+"""Keys that are drawn at each look."""
 
-ENDS: Final = (
-    ("5 min", 300),
-    ("30 min", 1800),
-    ("1 h", 3600),
-    ("6 h", 21600),
-    ("1 day", 86400),
-)
-LATER, NEVER = "later", "never"
+FIRST_DRAWS = 3_000
+"""At the first one, so that it says something."""
 
+KEPT_DRAWS = 20_000
+KEPT_SECONDS = 900.0
+"""Draws are kept for later looks, so many and so long."""
 
-class SeenKey(NamedTuple):
-    """One key that was looked at. ``bytes`` is 0 if it is not known, ``ttl_ms`` -1 for no end."""
-
-    key: bytes
-    type: str
-    ttl_ms: int
-    bytes: int
+ENDED = -2
+"""The reply to ``PTTL`` for a key that is gone."""
 
 
-class _KeyCounts(TypedDict):
-    keys: int
-    keys_error: float
-    bytes: int
-    bytes_error: float
+class _Draw(NamedTuple):
+    at: float
+    key: SeenKey
 
 
-@dataclass(slots=True)
-class Census:
-    """The keys that were looked at, and what follows for all.
+class KeyspaceWatch:
+    """Looks at the keys of one cache's database again and again; what it draws at random adds up."""
 
-    Attributes:
-        database_keys: How many there are.
-        seen: Those that were looked at. ``type`` is empty for keys outside the namespace.
-        exact: True if these are all.
-        problem: Why no sizes are known; empty if they are.
-        types: The sizes seen of each type.
-    """
+    def __init__(
+        self,
+        cache: Cache,
+        *,
+        first_draws: int = FIRST_DRAWS,
+        always_exact: bool = False,
+        sizes: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Look at nothing yet.
 
-    database_keys: int
-    seen: list[SeenKey] = field(default_factory=list)
-    exact: bool = True
-    problem: str = ""
-    types: dict[str, list[int]] = field(default_factory=dict)
+        Args:
+            cache: The cache.
+            first_draws: Keys to draw at the first look at a large database.
+            always_exact: Look at every key, however many there are.
+            sizes: Ask how large they are; otherwise 0.
+            clock: The time in seconds.
+        """
+        self._cache = cache
+        self._first_draws = first_draws
+        self._always_exact = always_exact
+        self._sizes = sizes
+        self._clock = clock
+        self._draws: dict[str, deque[_Draw]] = {}
+        """By node."""
+        self._counted: tuple[float, Census] | None = None
 
-    def add(self, found: Iterator[SeenKey]) -> None:
-        """Take note of some keys."""
-        for one in found:
-            self.seen.append(one)
-            self.types.setdefault(one.type, []).append(one.bytes)
+    async def look(self) -> Census:
+        """What is in the database.
 
-    def of_type(self, name: str) -> _KeyCounts:
-        """Keys and bytes of a type, with half of a 95 % interval."""
-        sizes = self.types.get(name, [])
-        looked_at = len(self.seen)
-        if self.exact or not looked_at:
-            return _KeyCounts(keys=len(sizes), keys_error=0.0, bytes=sum(sizes), bytes_error=0.0)
-        scale = self.database_keys / looked_at
-        share = len(sizes) / looked_at
-        mean = sum(sizes) / looked_at
-        variance = sum(size * size for size in sizes) / looked_at - mean * mean
-        wide = HALF_OF_95_PERCENT * self.database_keys / math.sqrt(looked_at)
-        return _KeyCounts(
-            keys=round(scale * len(sizes)),
-            keys_error=round(wide * math.sqrt(share * (1 - share)), 1),
-            bytes=round(scale * sum(sizes)),
-            bytes_error=round(wide * math.sqrt(max(0.0, variance)), 1),
-        )
+        Raises:
+            CacheError: Redis did not answer.
+        """
+        nodes = await self._cache.runtime().server.nodes()
+        sizes = await asyncio.gather(*[node.call("DBSIZE") for node in nodes])
+        try:
+            if self._always_exact or sum(sizes) < EXACT_BELOW:
+                return await self._exact(nodes)
+            self._counted = None
+            return await self._sampled(nodes, sizes)
+        except ServerReplyError as error:  # a missing right, or a service without the command
+            return Census([Sample(size, []) for size in sizes], exact=False, problem=str(error))
 
-    def biggest(self) -> list[BigKey]:
-        """The largest entries among those that were looked at."""
-        entries = sorted((one for one in self.seen if one.type and one.bytes), key=lambda one: -one.bytes)
-        return [BigKey(key=readable(one.key), type=one.type, bytes=one.bytes) for one in entries[:BIGGEST]]
+    def forget(self) -> None:
+        """Keys were removed: count anew at the next look."""
+        self._counted = None
+        self._draws.clear()
 
-    def keyspace(self) -> Keyspace:
-        """As part of the document."""
-        other = self.of_type(OTHERS)
-        return Keyspace(
-            exact=self.exact,
-            sampled=len(self.seen),
-            database_keys=self.database_keys,
-            other=OtherKeys(keys=other["keys"], bytes=other["bytes"], bytes_error=other["bytes_error"]),
-            ends=self._ends(),
-            problem=self.problem,
-        )
+    async def _exact(self, nodes: Sequence[Node]) -> Census:
+        if self._counted is not None and self._clock() - self._counted[0] < COUNTED_AGAIN_SECONDS:
+            return self._counted[1]
+        problem, samples = "", []
+        for node in nodes:
+            seen, cursor = dict[bytes, SeenKey](), b""
+            while cursor != b"0":
+                cursor, keys = await node.call("SCAN", cursor or b"0", "COUNT", KEYS_PER_SCAN)
+                new = [key for key in dict.fromkeys(keys) if key not in seen]  # SCAN may return a key twice
+                found, refused = await self._looked_at(node, new)
+                seen.update((one.key, one) for one in found)
+                problem = problem or refused
+            samples.append(Sample(len(seen), list(seen.values())))
+        census = Census(samples, exact=True, problem=problem)
+        self._counted = self._clock(), census
+        return census
 
-    def _ends(self) -> list[Ending]:
-        scale = 1.0 if self.exact or not self.seen else self.database_keys / len(self.seen)
-        parts: dict[str, list[SeenKey]] = {label: [] for label in (*dict(ENDS), LATER, NEVER)}
-        for one in self.seen:
-            if one.type:
-                parts[_end_of(one.ttl_ms)].append(one)
-        until = dict[str, int | None](ENDS)
-        return [
-            Ending(
-                label=label,
-                until_seconds=until.get(label),
-                keys=round(scale * len(keys)),
-                bytes=round(scale * sum(one.bytes for one in keys)),
-            )
-            for label, keys in parts.items()
-        ]
+    async def _sampled(self, nodes: Sequence[Node], sizes: Sequence[int]) -> Census:
+        problem, samples, all_keys = "", [], sum(sizes)
+        for node, size in zip(nodes, sizes, strict=True):
+            draws = self._draws.setdefault(str(node.address), deque(maxlen=KEPT_DRAWS))
+            wanted = round((DRAWS if draws else self._first_draws) * size / all_keys)
+            for first in range(0, wanted, DRAWS):
+                found, refused = await self._drawn(node, min(DRAWS, wanted - first))
+                draws.extend(_Draw(self._clock(), one) for one in found)
+                problem = problem or refused
+            while draws and self._clock() - draws[0].at > KEPT_SECONDS:
+                draws.popleft()
+            samples.append(Sample(size, [draw.key for draw in draws]))
+        return Census(samples, exact=False, problem=problem)
 
+    async def _drawn(self, node: Node, count: int) -> tuple[list[SeenKey], str]:
+        replies = await node.call_many([("RANDOMKEY",)] * count)
+        for reply in replies[:1]:
+            if isinstance(reply, ServerReplyError):
+                raise reply
+        return await self._looked_at(node, [key for key in replies if isinstance(key, bytes)])
 
-def _end_of(ttl_ms: int) -> str:
-    if ttl_ms < 0:
-        return NEVER
-    return next((label for label, seconds in ENDS if ttl_ms <= 1000 * seconds), LATER)
+    async def _looked_at(self, node: Node, keys: Sequence[bytes]) -> tuple[list[SeenKey], str]:
+        """The keys, and why the size of some of the cache's own is not known."""
+        questions = [("MEMORY", "USAGE", key) for key in keys] if self._sizes else []
+        replies = await node.call_many([*[("PTTL", key) for key in keys], *questions])
+        ends, sizes = replies[: len(keys)], replies[len(keys) :] or [0] * len(keys)
+        seen = list(self._seen(keys, sizes, ends))
+        own = (size for key, size in zip(keys, sizes, strict=True) if type_of(self._cache, key) != OTHERS)
+        return seen, next((str(size) for size in own if isinstance(size, CacheError)), "")
 
-
-async def census(cache: Cache, database_keys: int) -> Census:
-    """Look at the keys of the database.
-
-    Raises:
-        CacheError: Redis did not answer, or does not allow SCAN.
-    """
-    result = Census(database_keys)
-    nodes = await cache.runtime().server.nodes()
-    for node in nodes:
-        cursor, left = b"0", EXACT_BELOW / len(nodes)
-        seen = set[bytes]()  # SCAN may return a key twice
-        while left > 0:
-            try:
-                cursor, keys = await node.call("SCAN", cursor, "COUNT", KEYS_PER_SCAN)
-            except ServerReplyError as error:
-                result.problem, result.exact = str(error), False
-                return result
-            new = [key for key in dict.fromkeys(keys) if key not in seen]
-            seen.update(new)
-            left -= len(new)
-            if new:
-                result.add(await _looked_at(cache, node, new, result))
-            if cursor == b"0":
-                break
-        result.exact = result.exact and cursor == b"0"
-    if result.exact:
-        result.database_keys = len(result.seen)
-    return result
-
-
-async def _looked_at(cache: Cache, node: Any, keys: Sequence[bytes], result: Census) -> Iterator[SeenKey]:
-    sizes = await node.call_many([("MEMORY", "USAGE", key) for key in keys])
-    ends = await node.call_many([("PTTL", key) for key in keys])
-    refused = next((reply for reply in sizes if isinstance(reply, CacheError)), None)
-    if refused is not None:
-        result.problem = str(refused)
-    return (
-        SeenKey(key, type_of(cache, key), _number(end, -1), _number(size, 0))
-        for key, size, end in zip(keys, sizes, ends, strict=True)
-        if end != -2  # noqa: PLR2004 - it ended meanwhile
-    )
+    def _seen(
+        self, keys: Sequence[bytes], sizes: Sequence[object], ends: Sequence[object]
+    ) -> Iterator[SeenKey]:
+        for key, size, end in zip(keys, sizes, ends, strict=True):
+            if end != ENDED:
+                yield SeenKey(key, type_of(self._cache, key), _number(end, -1), _number(size, 0))
 
 
 def type_of(cache: Cache, key: bytes) -> str:

@@ -23,6 +23,10 @@ class OverviewSource(Protocol):
         """
         ...
 
+    def forget(self) -> None:
+        """Something was removed: keep nothing of what was seen before."""
+        ...
+
 
 class SharedOverview:
     """Answers every caller of a window with one collection, at most every `AT_MOST_EVERY_SECONDS`.
@@ -52,6 +56,7 @@ class SharedOverview:
 
     def forget(self) -> None:
         """Collect anew when asked next: something was changed."""
+        self._source.forget()
         self._latest = {window: kept for window, kept in self._latest.items() if not kept[1].done()}
 
 
