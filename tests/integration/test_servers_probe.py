@@ -75,6 +75,7 @@ async def test_every_reply_has_its_meaning(reply, expected):
         await reader.read(1000)
         writer.write(reply)
         await writer.drain()
+        writer.close()
 
     async with listening(talk) as port:
         assert await probe(to(port)) is expected

@@ -90,8 +90,8 @@ class Publisher:
         self.timer = self._loop.call_later(max(wait, CLOCK_STEP_SECONDS), self._fire)
 
     def _fire(self) -> None:
+        self._statistics.close_minute(self._minute)
         if self._loop.time() < self._due:
-            self._statistics.close_minute(self._minute)
             self._minute = self._current_minute()
             self._set_timer()
         else:
