@@ -12,7 +12,7 @@ import typer
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
-from langcache_cli.cli.output import Output, percent
+from langcache_cli.cli.output import Output, percent, visible
 from langcache_cli.cli.running import execute
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ async def _watch(invocation: Invocation, *, window: str, interval: float) -> Non
 
 async def _on_screen(cache: Cache, output: Output, *, window: str, interval: float) -> None:
     from langcache_cli.cli.watch.screen import Watch  # noqa: PLC0415 - see the package
+    from langcache_cli.cli.watch.words import verdict  # noqa: PLC0415 - see the package
     from langcache_cli.operations.overview.collecting import CacheOverview  # noqa: PLC0415 - see the package
 
     view = Watch(
@@ -69,7 +70,7 @@ async def _on_screen(cache: Cache, output: Output, *, window: str, interval: flo
         await view.run()
     finally:
         if view.known is not None:
-            output.line(_sentence(view.known))
+            output.line(verdict(view.known))
 
 
 async def _by_line(cache: Cache, output: Output, window: str) -> None:
@@ -83,21 +84,14 @@ async def _by_line(cache: Cache, output: Output, window: str) -> None:
         await asyncio.sleep(LINE_EVERY_SECONDS)
 
 
-def _sentence(overview: Overview) -> str:
-    from langcache_cli.cli.watch.words import verdict  # noqa: PLC0415 - see the package
-
-    total = overview["total"]
-    return verdict(total["hits"], total["calls"], total["saved_seconds"], overview["window"])
-
-
 def _line(overview: Overview) -> str:
-    from langcache_cli.cli.watch.words import latency, size  # noqa: PLC0415 - see the package
+    from langcache_cli.cli.watch.words import latency, size, verdict  # noqa: PLC0415 - see the package
 
     if "total" not in overview:
-        return overview["error"]
+        return visible(overview["error"])
     total, server = overview["total"], overview["server"]
     parts = [
-        _sentence(overview),
+        verdict(overview),
         f"hit rate {percent(total['hit_ratio'])}",
         f"p95 {latency(total['hit_p95_ms'])} a hit, {latency(total['load_p95_ms'])} a load",
         f"memory {size(server['used_memory_bytes'])}",

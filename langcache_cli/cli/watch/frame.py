@@ -70,7 +70,7 @@ def frame(latest: Overview, known: Overview | None, look: Look) -> list[Text]:
     """
     lines = [_bar(latest, look)]
     if "total" not in latest:
-        lines.append(Text(latest["error"], style="bold red"))
+        lines.append(Text(visible(latest["error"]), style="bold red"))
         if known is not None:
             since = time.strftime("%H:%M:%S", time.localtime(known["now"]))
             lines.append(Text(f"The numbers of {since}:"))
@@ -97,10 +97,9 @@ def frame(latest: Overview, known: Overview | None, look: Look) -> list[Text]:
 def history_lines(overview: Overview, *, width: int, unicode: bool) -> Iterator[str]:
     """The verdict, the course of the whole, and the types, without colours."""
     look = Look(width, 0, unicode, "types", paused=False)
-    total = overview["total"]
-    yield verdict(total["hits"], total["calls"], total["saved_seconds"], overview["window"])
+    yield verdict(overview)
     for finding in overview["findings"]:
-        yield f"! {finding['title']}"
+        yield f"! {visible(finding['title'])}"
     for text in (Text(""), *_sparklines(overview, look), Text(""), *_table(overview, look)):
         yield text.plain.rstrip()
 
@@ -120,13 +119,10 @@ def _bar(latest: Overview, look: Look) -> Text:
 
 
 def _body(overview: Overview, look: Look, room: int) -> Iterator[Text]:
-    total = overview["total"]
-    yield Text(
-        verdict(total["hits"], total["calls"], total["saved_seconds"], overview["window"]), style="bold"
-    )
+    yield Text(verdict(overview), style="bold")
     findings = overview["findings"][:2]
     for finding in findings:
-        yield Text(f"! {finding['title']}", style="red" if finding["level"] == "bad" else "yellow")
+        yield Text(f"! {visible(finding['title'])}", style="red" if finding["level"] == "bad" else "yellow")
     yield Text("")
     yield from _sparklines(overview, look)
     yield Text("")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from langcache_cli.cli.output import percent
+from langcache_cli.operations.overview.document import Overview
 
 WINDOW_WORDS = {"1h": "hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days"}
 
@@ -53,9 +54,12 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def verdict(hits: int, calls: int, saved_seconds: float, window: str) -> str:
+def verdict(overview: Overview) -> str:
     """The answer in one sentence."""
-    if not calls:
+    if not overview["numbers"]:
+        return "The counters did not come in time: no number below is known."
+    total, window = overview["total"], overview["window"]
+    if not total["calls"]:
         return f"No call was counted in the last {WINDOW_WORDS.get(window, window)}."
-    spared = f"; {duration(saved_seconds)} spared" if saved_seconds >= 1 else ""
-    return f"{percent(hits / calls)} of {calls:,} calls from the cache{spared}"
+    spared = f"; {duration(total['saved_seconds'])} spared" if total["saved_seconds"] >= 1 else ""
+    return f"{percent(total['answered_ratio'])} of {total['calls']:,} calls from the cache{spared}"
