@@ -27,7 +27,7 @@ from langcache_cli.caching._protocol.failure import parse_failure
 from langcache_cli.caching._protocol.pace import Pace
 from langcache_cli.caching._protocol.scanning import unlink
 from langcache_cli.caching._protocol.usability import problem_of, trial
-from langcache_cli.caching._statistics.actor import acting_as
+from langcache_cli.caching._statistics.actor import acting_as, current_actor
 from langcache_cli.caching._statistics.counter_table import COUNTERS, CounterSpec
 from langcache_cli.caching._statistics.fleet.event_log import LoggedEvent
 from langcache_cli.caching._statistics.fleet.history import History, Steps
@@ -82,6 +82,7 @@ __all__ = [
     "ask",
     "ask_primary",
     "connect",
+    "current_actor",
     "default_warmers",
     "explain_refusal",
     "file_values",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import secrets
-import socket
 from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.applications import Starlette
@@ -14,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from langcache_cli.caching import Cache
+from langcache_cli.caching.tooling import current_actor
 from langcache_cli.operations.overview.source import OverviewSource
 from langcache_cli.web import files
 from langcache_cli.web.endpoints import Endpoint, Endpoints, json_response
@@ -46,7 +45,7 @@ def dashboard_app(
         read_only: See `Endpoints`.
         hide_arguments: See `Endpoints`.
     """
-    who = _this_user()
+    who, _ = current_actor()
     endpoints = Endpoints(
         lambda: cache,
         source=source,
@@ -96,11 +95,3 @@ class _OwnHost:
                 await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-
-def _this_user() -> str:
-    try:
-        name = getpass.getuser()
-    except (OSError, KeyError):  # a user id without a name; KeyError before Python 3.13
-        name = "unknown"
-    return f"{name}@{socket.gethostname()}"

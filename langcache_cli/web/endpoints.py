@@ -123,6 +123,10 @@ class Endpoints:
         if self._hide_arguments:
             document["hot"] = [_without_arguments(row) for row in document.get("hot", [])]
             document["biggest"] = [_without_arguments(row) for row in document.get("biggest", [])]
+            document["events"] = [
+                {**event, "target": without_arguments(event["target"])}
+                for event in document.get("events", [])
+            ]
         return 200, document
 
     async def _keys(self, request: Request) -> tuple[int, Any]:

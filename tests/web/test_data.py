@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from langcache_cli.operations.overview.source import SharedOverview
+from tests.harness.polling import aeventually
 from tests.web.web_support import (
     ATTACK,
     FOREIGN,
@@ -137,9 +138,12 @@ async def test_a_long_value_is_shown_from_its_beginning_compressed_or_not(cache,
 
 
 async def test_arguments_can_be_hidden(cache, one_redis):
+    await cache.invalidate("cache:translation:translate_text:xxx*")
+    await aeventually(lambda: one_redis.command("EXISTS", "cache@stats:events"))
     fill(one_redis)
     async with dashboard(cache, hide_arguments=True) as client:
         answers = [await client.get(path) for path in ("/api/overview", "/api/keys")]
+        assert answers[0].json()["events"][0]["target"] == "cache:translation:translate_text:…"
         assert not any("onerror" in answer.text or "xxx" in answer.text for answer in answers)
         assert {row["key"] for row in answers[1].json()["keys"]} == {
             "cache:translation:translate_text:…",
