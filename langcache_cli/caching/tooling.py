@@ -27,7 +27,7 @@ from langcache_cli.caching._protocol.failure import parse_failure
 from langcache_cli.caching._protocol.pace import Pace
 from langcache_cli.caching._protocol.scanning import unlink
 from langcache_cli.caching._protocol.usability import problem_of, trial
-from langcache_cli.caching._statistics.actor import acting_as, current_actor
+from langcache_cli.caching._statistics.actor import acting_as, current_actor, without_events
 from langcache_cli.caching._statistics.counter_table import COUNTERS, CounterSpec
 from langcache_cli.caching._statistics.fleet.event_log import LoggedEvent
 from langcache_cli.caching._statistics.fleet.history import History, Steps
@@ -99,4 +99,5 @@ __all__ = [
     "unavailable",
     "unlink",
     "warm",
+    "without_events",
 ]

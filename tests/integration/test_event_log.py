@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from langcache_cli.caching.tooling import acting_as
+from langcache_cli.caching.tooling import acting_as, without_events
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database
 
@@ -99,3 +99,10 @@ async def test_a_hung_redis_delays_no_clear_by_more_than_its_own_time(open_cache
     await asyncio.sleep(0)
     server.resume()
     await aeventually(lambda: not cache.runtime().background.tasks())
+
+
+async def test_what_concerns_nobody_else_is_not_noted(cache):
+    with without_events():
+        await cache.invalidate("cache:mine:*")
+    await cache.invalidate("cache:*")
+    assert [event.target for event in await events(cache)] == ["cache:*"]

@@ -11,6 +11,9 @@ from contextvars import ContextVar
 from functools import cache
 from typing import NamedTuple
 
+NOT_NOTED = ""
+"""With this nothing is noted."""
+
 
 class Actor(NamedTuple):
     """Who acts.
@@ -40,6 +43,13 @@ def acting_as(by: str | None = None, *, via: str) -> Iterator[None]:
         yield
     finally:
         _actor.reset(token)
+
+
+@contextmanager
+def without_events() -> Iterator[None]:
+    """Note nothing of what is done inside, such as the removal of keys that nobody else uses."""
+    with acting_as(via=NOT_NOTED):
+        yield
 
 
 def current_actor() -> tuple[str, str]:

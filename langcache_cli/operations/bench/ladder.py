@@ -23,8 +23,8 @@ from langcache_cli.vocabulary import (
 PREFIX = "langcache_bench"
 """Begins the prefix of the keys of each run."""
 
-KEY_TTL_SECONDS = 300
-"""Should the benchmark be killed, its keys are gone after this."""
+SPARE_SECONDS = 300
+"""Keys live so much longer than a run is planned to take; should it be killed, they end by themselves."""
 
 WORDS = 200
 """Different words asked for: enough to be no single hot row, few enough to have them all cached."""
@@ -74,10 +74,12 @@ class Ladder(ABC):
     Attributes:
         prefix: Of all its keys. Another run at the same time has another, and removes only its own.
         runs: By path.
+        ttl_seconds: Of its keys.
     """
 
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, cache: Cache, *, planned_seconds: float) -> None:
         self._cache = cache
+        self.ttl_seconds = round(planned_seconds) + SPARE_SECONDS
         self.prefix = f"{PREFIX}_{secrets.token_hex(4)}"
         self.runs: dict[str, Callable[[], Awaitable[object]]] = {
             "noop": lambda: asyncio.sleep(0),
@@ -96,8 +98,8 @@ class Ladder(ABC):
 class PlainLadder(Ladder):
     """The paths that need no database."""
 
-    def __init__(self, cache: Cache) -> None:
-        super().__init__(cache)
+    def __init__(self, cache: Cache, *, planned_seconds: float) -> None:
+        super().__init__(cache, planned_seconds=planned_seconds)
         keys = [f"{cache.settings.namespace}:{self.prefix}:plain:{number}" for number in range(WORDS)]
         self._keys = keys
         order = itertools.cycle(keys)
@@ -105,7 +107,7 @@ class PlainLadder(Ladder):
 
     async def prepare(self) -> None:
         """Store plain values."""
-        value, milliseconds = PLAIN_BYTES * b"x", 1000 * KEY_TTL_SECONDS
+        value, milliseconds = PLAIN_BYTES * b"x", 1000 * self.ttl_seconds
         node = self._cache.runtime().bulk_store.server
         for reply in await node.call_many([("SET", key, value, "PX", milliseconds) for key in self._keys]):
             if isinstance(reply, Exception):
@@ -115,15 +117,17 @@ class PlainLadder(Ladder):
 class WordLadder(Ladder):
     """All paths, about the same words."""
 
-    def __init__(self, cache: Cache, database: Database, word_ids: Sequence[int]) -> None:
-        super().__init__(cache)
+    def __init__(
+        self, cache: Cache, database: Database, word_ids: Sequence[int], *, planned_seconds: float
+    ) -> None:
+        super().__init__(cache, planned_seconds=planned_seconds)
         self._database = database
         self._word_ids = word_ids
         self._ids = itertools.cycle(word_ids)
         self._fresh = itertools.count(1)
         self._loads = 0
         self._word: CachedFunction[[int, int], VocabularyWord | None] = cache.cached(
-            key_prefix=self.prefix, ttl=KEY_TTL_SECONDS
+            key_prefix=self.prefix, ttl=self.ttl_seconds
         )(self.look_up)
         self.runs |= {
             "get": lambda: self._get(self._word.key_for(next(self._ids), 0)),

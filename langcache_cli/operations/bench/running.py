@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from langcache_cli.caching import Cache
+from langcache_cli.caching.tooling import without_events
 from langcache_cli.operations.bench.host import Host, load_average, versions_of
 from langcache_cli.operations.bench.ladder import PATHS, Ladder, PlainLadder, WordLadder, word_ids
 from langcache_cli.operations.bench.latencies import Latencies, Repeat, summarize
@@ -85,7 +86,7 @@ async def bench(
     """
     await require_answer(cache)
     begun_at, load_before = time.time(), load_average()
-    ladder = await _ladder(cache, database)
+    ladder = await _ladder(cache, database, planned_seconds=len(PATHS) * (repeats + 1) * seconds)
     order = [name for name in PATHS if name in paths]
 
     def turn(name: str, length: float) -> Awaitable[Repeat]:
@@ -97,17 +98,18 @@ async def bench(
         await ladder.prepare()
         repeated = await _in_turns(order, repeats, seconds, turn, on_progress)
     finally:
-        await cache.invalidate(f"{cache.settings.namespace}:{ladder.prefix}:*")
+        with without_events():
+            await cache.invalidate(f"{cache.settings.namespace}:{ladder.prefix}:*")
     found = {name: summarize(items) for name, items in repeated.items()}
     versions, host = versions_of(await cache.server_report()), Host.now(load_before)
     return BenchReport(found, concurrency, repeats, seconds, rate, versions, host, begun_at)
 
 
-async def _ladder(cache: Cache, database: Database | None) -> Ladder:
+async def _ladder(cache: Cache, database: Database | None, *, planned_seconds: float) -> Ladder:
     if database is None:
-        return PlainLadder(cache)
+        return PlainLadder(cache, planned_seconds=planned_seconds)
     await database.keep_statements()
-    return WordLadder(cache, database, await word_ids(database))
+    return WordLadder(cache, database, await word_ids(database), planned_seconds=planned_seconds)
 
 
 async def _in_turns(

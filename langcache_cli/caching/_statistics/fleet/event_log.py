@@ -13,7 +13,7 @@ from typing import Any
 
 from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._errors import CacheError, ServerReplyError
-from langcache_cli.caching._statistics.actor import current_actor
+from langcache_cli.caching._statistics.actor import NOT_NOTED, current_actor
 from langcache_cli.caching._statistics.fleet.tiers import HOURS, stats_stem
 from langcache_cli.caching._wire.budget import Budget
 
@@ -63,6 +63,8 @@ class EventLog:
     def write_soon(self, what: str, target: str, *, count: int = 0, seconds: float = 0.0) -> None:
         """Write an event in the background; see `LoggedEvent`."""
         by, via = current_actor()
+        if via == NOT_NOTED:
+            return
         fields = ("what", what, "target", target, "count", count, "s", f"{seconds:.3f}", "by", by, "via", via)
         self._spawn(self._write(fields))
 
