@@ -120,6 +120,12 @@ async def test_a_history_reads_again_only_what_may_have_changed(one_cache, one_r
     steps = await history.read()
     assert shown(steps) == {first: 11, first - step: 122}  # the oldest is no longer in the window
     assert steps.total == {WORD: {"hits": 133}}
+    now = first + 600
+    await writer.add({first - step: {WORD: {"hits": 1000}}})  # late, and not read before its note has ended
+    for key in one_redis.command("KEYS", "cache@stats:*:1m:*"):
+        one_redis.command("UNLINK", key)
+    now = first + 4 * 3600
+    assert shown(await history.read()).get(first - step) == (None if window == 3600 else 1122)
 
 
 async def test_a_minute_ends_on_the_clock(one_cache, monkeypatch):

@@ -65,7 +65,8 @@ class History:
         """
         now = self._now_ms() // 1000
         at = tuple(range(self._start(now - self._window + self._step), now + 1, self._step))
-        for start in [start for start in self._final if start < at[0]]:
+        notes_are_gone = now - self._read_at > MINUTES.kept_seconds
+        for start in [start for start in self._final if start < at[0] or notes_are_gone]:
             self._forget(start)
         if self._final:
             for minute in await self._reader.late_minutes(self._read_at - MINUTES.seconds, budget):
