@@ -1,14 +1,16 @@
 """What one node of a cluster says about itself and the others, and what it is told to do."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.harness.ports import LOCALHOST
 from tests.harness.redis_server import RedisServer
 from tests.harness.resp import RespConnection, RespError
 
 SLOTS = 16384
+MIGRATE_MS = 5000
 
 _ELECTED = re.compile(r"(\d+ \w{3} \d{4} \d\d:\d\d:\d\d\.\d+) # Failover election won")
 
@@ -94,3 +96,13 @@ def was_elected_within(node: RedisServer, seconds: float) -> bool:
     if not won:
         return False
     return datetime.now() - datetime.strptime(won[-1], "%d %b %Y %H:%M:%S.%f") < timedelta(seconds=seconds)  # noqa: DTZ005, DTZ007 - the log has local time, too
+
+
+def move_keys(giving: RespConnection, slot: int, to: RedisServer, pause: Callable[[], object]) -> int:
+    """Move the keys of a slot one by one, with `pause` after each; returns how many there were."""
+    moved = 0
+    while keys := keys_in(giving, slot, 1):
+        giving.call("MIGRATE", LOCALHOST, to.port, keys[0], 0, MIGRATE_MS, "REPLACE")
+        moved += 1
+        pause()
+    return moved
