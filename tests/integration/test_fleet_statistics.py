@@ -66,6 +66,38 @@ async def test_a_delivery_that_a_hanging_redis_executes_later_is_counted_once(op
     assert await hits(cache) == 12
 
 
+async def test_a_cache_that_is_closed_soon_after_an_outage_delivers_its_counts(open_cache, own_redis):
+    """The connection for statistics tries less often than calls do, and may not know that Redis is back."""
+    server = own_redis(appendonly=True)
+    cache, reader = open_cache(server.url, operation_timeout=1.0), open_cache(server.url)
+    await cache.ping()
+    count(cache, 5)
+    server.kill()
+    breaker = cache.runtime().bulk_server.node.breaker
+    await aeventually(lambda: _fails(cache) if not breaker.open else True)
+    server.start()
+    await aeventually(lambda: _pings(cache))
+    breaker._next_probe = float("inf")
+    assert breaker.open
+    await cache.aclose()
+    assert await hits(reader) == 5
+
+
+async def _fails(cache) -> bool:
+    """Deliver in vain; False until the next look."""
+    with pytest.raises(CacheUnavailableError):
+        await cache.runtime().publisher.now(within=0.2)
+    return False
+
+
+async def _pings(cache) -> bool:
+    try:
+        await cache.ping()
+    except CacheUnavailableError:
+        return False
+    return True
+
+
 async def test_counts_that_come_late_are_those_of_their_minute(one_cache):
     runtime = one_cache.runtime()
     runtime.publisher._now_ms = runtime.publisher.writer._now_ms = runtime.fleet.reader._now_ms = lambda: (

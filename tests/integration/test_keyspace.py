@@ -53,7 +53,7 @@ async def test_many_keys_are_drawn_and_the_draws_add_up(cache, redis_server, mon
     assert exact.of_type("vocabulary")["keys"] == 300
 
 
-@pytest.mark.parametrize("right", ["+randomkey", "+memory|usage", "+scan"])
+@pytest.mark.parametrize("right", ["+randomkey", "+memory|usage", "+scan", "+dbsize"])
 async def test_a_missing_right_is_a_problem_and_no_error(open_cache, one_redis, monkeypatch, right):
     fill(one_redis.command, 100, 10)
     grant([one_redis], kind_of(one_redis.url), without=[right])

@@ -41,6 +41,8 @@ async def deliver_the_rest(
         _warn_of(outbox, error)
         if _is_lost(server):
             return  # the counters would only wait for the same server
+    if publisher.writer.is_down and not _is_lost(server):
+        publisher.writer.use(server)  # its own connection does not know yet that the server is back
     with contextlib.suppress(CacheError):
         await publisher.now(within=left())
 

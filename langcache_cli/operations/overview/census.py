@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from typing_extensions import TypedDict
@@ -18,6 +17,11 @@ OTHERS = ""
 
 HALF_OF_95_PERCENT = 1.96
 """Standard deviations."""
+
+RULE_OF_THREE = 3
+"""Of ``n`` draws none has what fewer than three in ``n`` have, in 95 of 100 cases."""
+
+NOTHING = (0, 0, 0)
 
 ENDS: Final = (
     ("5 min", 300),
@@ -59,19 +63,21 @@ class KeyCounts(TypedDict):
     bytes_error: int
 
 
-@dataclass(frozen=True, slots=True)
 class Census:
-    """What is known of the keys of a database.
+    """What is known of the keys of a database."""
 
-    Attributes:
-        samples: One of each node.
-        exact: True if every key was looked at.
-        problem: Why something is not known, such as a missing right; empty for nothing.
-    """
+    def __init__(self, samples: Sequence[Sample], *, exact: bool, problem: str = "") -> None:
+        """Add up what was seen.
 
-    samples: Sequence[Sample]
-    exact: bool
-    problem: str = ""
+        Args:
+            samples: One of each node.
+            exact: True if every key was looked at.
+            problem: Why something is not known, such as a missing right; empty for nothing.
+        """
+        self.samples = samples
+        self.exact = exact
+        self.problem = problem
+        self._sums = [_sums(sample.seen) for sample in samples]
 
     @property
     def database_keys(self) -> int:
@@ -81,17 +87,29 @@ class Census:
     @property
     def types(self) -> set[str]:
         """The types that were seen; empty for keys outside the namespace."""
-        return {one.type for sample in self.samples for one in sample.seen}
+        return {name for sums in self._sums for name in sums}
 
     def of_type(self, name: str) -> KeyCounts:
-        """Keys and bytes of a type."""
-        keys, keys_error = self._total(lambda one: one.type == name)
-        n_bytes, bytes_error = self._total(lambda one: one.bytes if one.type == name else 0)
+        """Keys and bytes of a type. Of one that was not seen among some there may be a few keys."""
+        keys = n_bytes = keys_variance = bytes_variance = unseen = 0.0
+        for sample, sums in zip(self.samples, self._sums, strict=True):
+            n = len(sample.seen)
+            if not n:
+                continue
+            count, total, squares = sums.get(name, NOTHING)
+            keys += sample.keys * count / n
+            n_bytes += sample.keys * total / n
+            keys_variance += sample.keys**2 * (count / n) * (1 - count / n) / n
+            bytes_variance += sample.keys**2 * max(squares / n - (total / n) ** 2, 0.0) / n
+            unseen += RULE_OF_THREE * sample.keys / n
+        if self.exact:
+            keys_variance = bytes_variance = unseen = 0.0
+        keys_error = HALF_OF_95_PERCENT * math.sqrt(keys_variance) if keys else unseen
         return KeyCounts(
             keys=round(keys),
             keys_error=math.ceil(keys_error),
             bytes=round(n_bytes),
-            bytes_error=math.ceil(bytes_error),
+            bytes_error=math.ceil(HALF_OF_95_PERCENT * math.sqrt(bytes_variance)),
         )
 
     def biggest(self) -> list[BigKey]:
@@ -116,21 +134,6 @@ class Census:
         for sample in self.samples:
             yield from sample.seen
 
-    def _total(self, value: Callable[[SeenKey], float]) -> tuple[float, float]:
-        """The sum of a value over all keys, and half of its 95 % interval."""
-        total = variance = 0.0
-        for sample in self.samples:
-            n = len(sample.seen)
-            if not n:
-                continue
-            values = [value(one) for one in sample.seen]
-            mean = sum(values) / n
-            total += sample.keys * mean
-            if not self.exact:
-                spread = max(sum(one * one for one in values) / n - mean * mean, 0.0)
-                variance += sample.keys**2 * spread / n
-        return total, HALF_OF_95_PERCENT * math.sqrt(variance)
-
     def _ends(self) -> list[Ending]:
         totals = dict.fromkeys((*dict(ENDS), LATER, NEVER), (0.0, 0.0))
         for sample in self.samples:
@@ -145,6 +148,15 @@ class Census:
             Ending(label=label, until_seconds=until.get(label), keys=round(keys), bytes=round(n_bytes))
             for label, (keys, n_bytes) in totals.items()
         ]
+
+
+def _sums(seen: Sequence[SeenKey]) -> dict[str, tuple[int, int, int]]:
+    """For each type how many keys there are, their bytes, and the sum of the squares of these."""
+    sums: dict[str, tuple[int, int, int]] = {}
+    for _, name, _, n_bytes in seen:
+        count, total, squares = sums.get(name, NOTHING)
+        sums[name] = count + 1, total + n_bytes, squares + n_bytes * n_bytes
+    return sums
 
 
 def _end_of(ttl_ms: int) -> str:

@@ -24,9 +24,12 @@ DRAWS = 300
 FIRST_DRAWS = 3_000
 """At the first one, so that it says something."""
 
-KEPT_DRAWS = 20_000
+LEAST_DRAWS = 10
+"""From each node, however few keys it has."""
+
+KEPT_DRAWS = 5_000
 KEPT_SECONDS = 900.0
-"""Draws are kept for later looks, so many and so long."""
+"""Draws are kept for later looks, so many in all and so long: adding them up takes a few milliseconds."""
 
 ENDED = -2
 """The reply to ``PTTL`` for a key that is gone."""
@@ -74,8 +77,9 @@ class KeyspaceWatch:
             CacheError: Redis did not answer.
         """
         nodes = await self._cache.runtime().server.nodes()
-        sizes = await asyncio.gather(*[node.call("DBSIZE") for node in nodes])
+        sizes: list[int] = []
         try:
+            sizes = await asyncio.gather(*[node.call("DBSIZE") for node in nodes])
             if self._always_exact or sum(sizes) < EXACT_BELOW:
                 return await self._exact(nodes)
             self._counted = None
@@ -107,9 +111,11 @@ class KeyspaceWatch:
 
     async def _sampled(self, nodes: Sequence[Node], sizes: Sequence[int]) -> Census:
         problem, samples, all_keys = "", [], sum(sizes)
+        names = [str(node.address) for node in nodes]
+        self._draws = {name: draws for name, draws in self._draws.items() if name in names}
         for node, size in zip(nodes, sizes, strict=True):
-            draws = self._draws.setdefault(str(node.address), deque(maxlen=KEPT_DRAWS))
-            wanted = round((DRAWS if draws else self._first_draws) * size / all_keys)
+            draws = self._draws.setdefault(str(node.address), deque(maxlen=KEPT_DRAWS // len(nodes)))
+            wanted = max(round((DRAWS if draws else self._first_draws) * size / all_keys), LEAST_DRAWS)
             for first in range(0, wanted, DRAWS):
                 found, refused = await self._drawn(node, min(DRAWS, wanted - first))
                 draws.extend(_Draw(self._clock(), one) for one in found)

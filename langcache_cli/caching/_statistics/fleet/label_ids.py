@@ -44,6 +44,10 @@ class LabelIds:
             self._written_at = now
         return self._ids
 
+    def use(self, server: Server) -> None:
+        """See `FleetWriter.use`."""
+        self._server = server
+
     def write_again(self) -> None:
         """Redis has lost its data: write all labels the next time."""
         self._written_at = float("-inf")

@@ -55,6 +55,16 @@ class FleetWriter:
         self._unconfirmed.clear()
         self._confirmed_at.clear()
 
+    @property
+    def is_down(self) -> bool:
+        """True while nothing can be delivered, as far as the connection knows."""
+        return self._server.is_down
+
+    def use(self, server: Server) -> None:
+        """Deliver over another connection from now on."""
+        self._server = server
+        self._ids.use(server)
+
     async def add(self, counts: ByMinute, *, within: float | None = None) -> None:
         """Add one process' counters, each to the hashes of its minute, exactly once.
 
