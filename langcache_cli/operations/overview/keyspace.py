@@ -16,6 +16,9 @@ EXACT_BELOW = 5_000
 """Databases with fewer keys are counted."""
 
 COUNTED_AGAIN_SECONDS = 30.0
+KEYS_PER_SECOND = 500
+"""Keys are counted anew after 30 s; sooner if there are more or fewer, but so many a second at most."""
+
 KEYS_PER_SCAN = 250
 
 DRAWS = 300
@@ -68,7 +71,8 @@ class KeyspaceWatch:
         self._clock = clock
         self._draws: dict[str, deque[_Draw]] = {}
         """By node."""
-        self._counted: tuple[float, Census] | None = None
+        self._counted: tuple[float, int, Census] | None = None
+        """When, how many keys there were, and what was seen."""
 
     async def look(self) -> Census:
         """What is in the database.
@@ -81,7 +85,7 @@ class KeyspaceWatch:
         try:
             sizes = await asyncio.gather(*[node.call("DBSIZE") for node in nodes])
             if self._always_exact or sum(sizes) < EXACT_BELOW:
-                return await self._exact(nodes)
+                return await self._exact(nodes, sum(sizes))
             self._counted = None
             return await self._sampled(nodes, sizes)
         except ServerReplyError as error:  # a missing right, or a service without the command
@@ -92,9 +96,12 @@ class KeyspaceWatch:
         self._counted = None
         self._draws.clear()
 
-    async def _exact(self, nodes: Sequence[Node]) -> Census:
-        if self._counted is not None and self._clock() - self._counted[0] < COUNTED_AGAIN_SECONDS:
-            return self._counted[1]
+    async def _exact(self, nodes: Sequence[Node], n_keys: int) -> Census:
+        if self._counted is not None:
+            at, n_before, before = self._counted
+            kept_seconds = min(n_keys / KEYS_PER_SECOND, COUNTED_AGAIN_SECONDS)
+            if self._clock() - at < (COUNTED_AGAIN_SECONDS if n_keys == n_before else kept_seconds):
+                return before
         problem, samples = "", []
         for node in nodes:
             seen, cursor = dict[bytes, SeenKey](), b""
@@ -106,7 +113,7 @@ class KeyspaceWatch:
                 problem = problem or refused
             samples.append(Sample(len(seen), list(seen.values())))
         census = Census(samples, exact=True, problem=problem)
-        self._counted = self._clock(), census
+        self._counted = self._clock(), n_keys, census
         return census
 
     async def _sampled(self, nodes: Sequence[Node], sizes: Sequence[int]) -> Census:
