@@ -268,8 +268,9 @@ class RedisCluster(FormedServers):
         Its epoch would be older than that of the lost primary, and the others would not follow it.
         """
         within = self._votes_count_seconds
-        for replica in self.replicas_of(node) if self.running else []:
-            eventually(lambda replica=replica: not was_elected_within(replica, within), within=2 * within)
+        for other in self.nodes:  # CLUSTER SLOTS does not list a replica at once
+            if other is not node:
+                eventually(lambda other=other: not was_elected_within(other, within), within=2 * within)
 
     def _is_settled(self) -> bool:
         running = self.running
