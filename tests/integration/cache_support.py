@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from langcache_cli.caching import Cache, CachedFunction, CacheSettings
+from langcache_cli.caching import Cache, CachedFunction, CacheSettings, CacheUnavailableError
 from langcache_cli.caching._protocol.entry import parse
 from tests.harness.polling import aeventually
 from tests.harness.shared_redis import Shared
@@ -90,6 +90,14 @@ class Database:
     def again(self, cache: Cache) -> CachedFunction[[int], list[int]]:
         """The same function on another cache."""
         return self._cached(cache, self.read.spec.keys.prefix)
+
+
+async def redis_answers(cache: Cache) -> bool:
+    """True if Redis answers a call of the cache."""
+    try:
+        return await cache.ping() > 0
+    except CacheUnavailableError:
+        return False
 
 
 def make_stale(redis_server: Shared, key: str) -> None:

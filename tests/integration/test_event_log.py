@@ -8,7 +8,7 @@ import pytest
 
 from langcache_cli.caching.tooling import acting_as, without_events
 from tests.harness.polling import aeventually
-from tests.integration.cache_support import Database
+from tests.integration.cache_support import Database, redis_answers
 
 HERE = f"{getpass.getuser()}@{socket.gethostname()}"
 
@@ -62,19 +62,11 @@ async def test_an_outage_is_noted_when_it_has_ended_and_once_for_all_processes(o
         await database.read(1)
     server.start()
     for cache in caches:
-        await aeventually(lambda cache=cache: _answers(cache), within=30)
+        await aeventually(lambda cache=cache: redis_answers(cache), within=30)
     await aeventually(lambda: server.command("XLEN", "cache@stats:events") > 1, within=30)
     (outage,) = await events(caches[0])
     assert (outage.what, outage.target) == ("outage", "Redis")
     assert outage.seconds > 0
-
-
-async def _answers(cache) -> bool:
-    try:
-        await cache.ping()
-    except Exception:  # noqa: BLE001 - not yet
-        return False
-    return not cache.runtime().server.is_down
 
 
 @pytest.mark.parametrize("damage", [("SET", "x"), ("XADD", "*", "what", "clear"), ("XADD", "*", "s", "many")])

@@ -9,6 +9,7 @@ from langcache_cli.caching._statistics.fleet.history import History
 from langcache_cli.caching._statistics.fleet.tiers import MINUTES
 from langcache_cli.caching.tooling import Label
 from tests.harness.polling import aeventually
+from tests.integration.cache_support import redis_answers
 
 WORD = Label("vocabulary", "vocabulary", "read")
 NOW = int(time.time()) // 3600 * 3600 + 1800
@@ -76,7 +77,7 @@ async def test_a_cache_that_is_closed_soon_after_an_outage_delivers_its_counts(o
     breaker = cache.runtime().bulk_server.node.breaker
     await aeventually(lambda: _fails(cache) if not breaker.open else True)
     server.start()
-    await aeventually(lambda: _pings(cache))
+    await aeventually(lambda: redis_answers(cache))
     breaker._next_probe = float("inf")
     assert breaker.open
     await cache.aclose()
@@ -88,14 +89,6 @@ async def _fails(cache) -> bool:
     with pytest.raises(CacheUnavailableError):
         await cache.runtime().publisher.now(within=0.2)
     return False
-
-
-async def _pings(cache) -> bool:
-    try:
-        await cache.ping()
-    except CacheUnavailableError:
-        return False
-    return True
 
 
 async def test_counts_that_come_late_are_those_of_their_minute(one_cache):

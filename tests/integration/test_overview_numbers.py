@@ -4,11 +4,10 @@ import asyncio
 import time
 from collections import Counter
 
-from langcache_cli.caching import CacheUnavailableError
 from langcache_cli.operations.overview.history import CacheHistory
 from langcache_cli.operations.overview.series import SeriesMaker
 from tests.harness.polling import aeventually
-from tests.integration.cache_support import python
+from tests.integration.cache_support import python, redis_answers
 
 AGO = (0, 300, 900, 1500)
 """When the calls of each process are made, in seconds before now."""
@@ -40,14 +39,6 @@ async def calls_by_step(cache, window: int, step: int) -> Counter[int]:
     return found
 
 
-async def is_back(cache) -> bool:
-    try:
-        await cache.ping()
-    except CacheUnavailableError:
-        return False
-    return True
-
-
 async def test_the_sums_of_the_chart_are_the_calls_made(open_cache, own_redis):
     server = own_redis(appendonly=True, config=("appendfsync always",))
     workers = [python("-m", "tests.integration.counting_worker", server.url, str(ago)) for ago in AGO]
@@ -57,7 +48,7 @@ async def test_the_sums_of_the_chart_are_the_calls_made(open_cache, own_redis):
     server.kill()
     await all_make(workers, 20)
     server.start()
-    await aeventually(lambda: is_back(cache))
+    await aeventually(lambda: redis_answers(cache))
     made = await all_make(workers, 25)
     for worker in workers:
         _, errors = await asyncio.to_thread(worker.communicate)

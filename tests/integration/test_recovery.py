@@ -12,7 +12,7 @@ from langcache_cli.caching._wire.budget import Budget
 from tests.harness.polling import aeventually
 from tests.harness.resp import RespError
 from tests.harness.shared_redis import clients_of
-from tests.integration.cache_support import PATIENCE_SECONDS, Database, leftover_tasks
+from tests.integration.cache_support import PATIENCE_SECONDS, Database, leftover_tasks, redis_answers
 from tests.integration.outage import BUDGET, CALLS, MARGIN, is_hit, opens_breaker, timed, url_of
 
 
@@ -91,15 +91,8 @@ async def test_a_connection_made_while_the_breaker_opened_is_not_left_open(open_
     assert server.node.breaker.open
     await aeventually(lambda: server.node.connection is not None and server.node.connection.alive)
     outage.proxy.heal()
-    await aeventually(lambda: _pings(cache), within=10)
+    await aeventually(lambda: redis_answers(cache), within=10)
     await aeventually(lambda: clients_of(outage.server) == 1)
-
-
-async def _pings(cache: Cache) -> bool:
-    try:
-        return await cache.ping() > 0
-    except CacheUnavailableError:
-        return False
 
 
 async def test_recovery_is_found_by_one_connection_at_a_time(open_cache, own_redis):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from dataclasses import asdict
+from typing import Final, NamedTuple, cast
 
 from langcache_cli.caching import Cache, CacheError
 from langcache_cli.caching.tooling import CacheReport, Numbers, ServerReport, Steps
@@ -98,7 +99,7 @@ class CacheOverview:
         )
         document["series"] = maker.series(steps)
         document["types"], document["keyspace"] = types, keys.keyspace()
-        document["server"], document["events"] = _server(server), await self._events()
+        document["server"], document["events"] = cast("Server", asdict(server)), await self._events()
         document["hot"], document["biggest"] = [], keys.biggest()
         document["cost"] = Cost(
             wall_ms=round(1000 * (time.perf_counter() - wall), 1),
@@ -108,18 +109,7 @@ class CacheOverview:
 
     async def _events(self) -> list[Event]:
         logged = await self._cache.runtime().fleet.events.recent(EVENTS)
-        return [
-            Event(
-                at=event.at,
-                what=event.what,
-                target=event.target,
-                count=event.count,
-                seconds=event.seconds,
-                by=event.by,
-                via=event.via,
-            )
-            for event in logged
-        ]
+        return [cast("Event", asdict(event)) for event in logged]
 
     def _history(self, window: str) -> tuple[CacheHistory, SeriesMaker]:
         if window not in self._histories:
@@ -185,22 +175,5 @@ async def _previous(history: CacheHistory) -> Previous | None:
     before = await history.before()
     if before is None:
         return None
-    total = before.total
-    calls = total["hits"] + total["misses"] + total["bypassed"]
-    return Previous(calls=calls, hit_ratio=total.hit_rate)
-
-
-def _server(report: ServerReport) -> Server:
-    return Server(
-        product=report.product,
-        version=report.version,
-        used_memory_bytes=report.used_memory_bytes,
-        max_memory_bytes=report.max_memory_bytes,
-        eviction_policy=report.eviction_policy,
-        connected_clients=report.connected_clients,
-        uptime_seconds=report.uptime_seconds,
-        database_keys=report.database_keys,
-        keyspace_hits=report.keyspace_hits,
-        keyspace_misses=report.keyspace_misses,
-        evicted_keys=report.evicted_keys,
-    )
+    total = summary_of(before.total)
+    return Previous(calls=total["calls"], hit_ratio=total["hit_ratio"])

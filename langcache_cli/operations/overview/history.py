@@ -32,23 +32,12 @@ class CacheHistory:
         Raises:
             CacheError: Redis did not answer, or refused.
         """
-        runtime = self._cache.runtime()
-        if self._history is None or self._history[0] is not runtime:
-            history = History(
-                runtime.fleet.reader,
-                window_seconds=self._window,
-                step_seconds=self._step,
-                now_ms=runtime.now_ms,
-            )
-            self._history = runtime, history
-        await runtime.publisher.now()
-        return await self._history[1].read()
+        await self._cache.runtime().publisher.now()
+        return await self._current().read()
 
     def nothing(self) -> Steps:
         """The same steps without a count."""
-        now = self._cache.runtime().now_ms() // 1000
-        oldest = now - self._window + self._step
-        return Steps(tuple(range(oldest - oldest % self._step, now + 1, self._step)), {}, frozenset(), {})
+        return self._current().nothing()
 
     async def before(self) -> CacheReport | None:
         """The window of the same length before this one; None if it is not kept. Read once in each step.
@@ -70,3 +59,16 @@ class CacheHistory:
             self._before = CacheReport(self._window, functions)
             self._before_at = step
         return self._before
+
+    def _current(self) -> History:
+        """The history that is read on the running event loop."""
+        runtime = self._cache.runtime()
+        if self._history is None or self._history[0] is not runtime:
+            history = History(
+                runtime.fleet.reader,
+                window_seconds=self._window,
+                step_seconds=self._step,
+                now_ms=runtime.now_ms,
+            )
+            self._history = runtime, history
+        return self._history[1]

@@ -145,8 +145,8 @@ class KeyspaceWatch:
         replies = await node.call_many([*[("PTTL", key) for key in keys], *questions])
         ends, sizes = replies[: len(keys)], replies[len(keys) :] or [0] * len(keys)
         seen = list(self._seen(keys, sizes, ends))
-        own = (size for key, size in zip(keys, sizes, strict=True) if type_of(self._cache, key) != OTHERS)
-        return seen, next((str(size) for size in own if isinstance(size, CacheError)), "")
+        refused = [pair for pair in zip(keys, sizes, strict=True) if isinstance(pair[1], CacheError)]
+        return seen, next((str(size) for key, size in refused if type_of(self._cache, key) != OTHERS), "")
 
     def _seen(
         self, keys: Sequence[bytes], sizes: Sequence[object], ends: Sequence[object]

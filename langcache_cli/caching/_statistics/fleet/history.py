@@ -64,7 +64,7 @@ class History:
             CacheError: Redis did not answer, or refused.
         """
         now = self._now_ms() // 1000
-        at = tuple(range(self._start(now - self._window + self._step), now + 1, self._step))
+        at = self._at(now)
         notes_are_gone = now - self._read_at > MINUTES.kept_seconds
         for start in [start for start in self._final if start < at[0] or notes_are_gone]:
             self._forget(start)
@@ -88,6 +88,14 @@ class History:
             if start not in self._final:
                 add_counts(total, counts)
         return Steps(at, {**self._final, **found}, frozenset(self._final), total)
+
+    def nothing(self) -> Steps:
+        """The window that ends now, without a count."""
+        return Steps(self._at(self._now_ms() // 1000), {}, frozenset(), {})
+
+    def _at(self, now: int) -> tuple[int, ...]:
+        """The start of each step."""
+        return tuple(range(self._start(now - self._window + self._step), now + 1, self._step))
 
     def _start(self, moment: int) -> int:
         return moment - moment % self._step
