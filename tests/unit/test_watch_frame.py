@@ -47,7 +47,8 @@ def overview(n_types: int = 3, n_events: int = 2) -> Overview:
             "eviction_policy": "allkeys-lru", "connected_clients": 7, "uptime_seconds": 9, "database_keys": 1,
             "keyspace_hits": 1, "keyspace_misses": 1, "evicted_keys": 0,
         },
-        "events": [event] * n_events, "hot": [{"key": HOSTILE, "type": "t", "calls": 64}], "biggest": [],
+        "events": [event] * n_events, "hot": [{"key": HOSTILE, "type": "t", "calls": 64}],
+        "hot_problem": "", "biggest": [],
     }  # type: ignore[return-value,typeddict-item] # what a frame reads of it  # fmt: skip
 
 

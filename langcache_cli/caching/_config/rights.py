@@ -15,7 +15,11 @@ Kind = Literal["one", "cluster", "sentinel"]
 """A user of one server (also of one that Sentinel watches), of each node of a cluster, of each sentinel."""
 
 _ENTRIES: Final = "+get +set +setrange +getrange +unlink +exists +pexpire +pttl +eval +evalsha +time +scan"
-_STATISTICS: Final = "+hincrby +hgetall +expire +xadd +xrevrange +randomkey +memory|usage"
+_COUNTERS: Final = "+hincrby +hgetall +expire"
+_EVENTS: Final = "+xadd +xrevrange"
+_HOT_KEYS: Final = "+zincrby +zremrangebyrank +zrevrange"
+_KEYS_BY_TYPE: Final = "+randomkey +memory|usage"
+_STATISTICS: Final = f"{_COUNTERS} {_EVENTS} {_HOT_KEYS} {_KEYS_BY_TYPE}"
 _SERVER: Final = "+ping +info +dbsize"
 _TRACKING: Final = "+hello +client|tracking"
 _DATA: Final = f"{_ENTRIES} {_STATISTICS} {_SERVER} {_TRACKING}"

@@ -94,6 +94,8 @@ class CacheSettings(EnvFileSettings):
     """Upper bound for the memory of the near cache, for each event loop; 0 disables near caching."""
     stats_flush_seconds: float = Field(default=5.0, gt=0, le=3600)
     """Interval at which each process adds its counters to those in Redis."""
+    hot_keys: bool = True
+    """Whether each process samples which keys are asked for most often, and adds them to those in Redis."""
     log_values: bool = False
     """Whether log lines may show values and messages of errors: off, they show types and names of fields."""
     extra_types: dict[Name, TypeSettings] = Field(default={}, validation_alias="LANGCACHE_TYPES")

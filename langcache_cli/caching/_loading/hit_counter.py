@@ -19,16 +19,23 @@ class HitCounter:
         self._events = runtime.events
         self._label = label
         self._tally = runtime.statistics.tally(label)
+        self._sampler = runtime.fleet.hot_keys.sampler
+        self._skip = self._sampler.gap()
+        """So many hits are not drawn before the next one that is; see `KeySampler`."""
 
     def count(self, key: str, n_bytes: int, seconds: float) -> None:
         """Count a hit that read ``n_bytes`` from Redis and took ``seconds``."""
         self._tally.count_hit(n_bytes, seconds)
+        self._skip -= 1
+        if self._skip < 0:
+            self._skip = self._sampler.sample(key)
         if self._events.hooks or self._publisher.timer is None:
             self._publish(key, "bytes_read", n_bytes, seconds)
 
     def count_many(self, keys: Sequence[str], sizes: Sequence[int], seconds: float) -> None:
         """Count the hits of one look-up that took ``seconds``: the key of each, and its bytes in Redis."""
         self._tally.count_hits(len(sizes), sum(sizes), seconds)
+        self._skip = self._sampler.sample_some(keys, self._skip)
         if self._publisher.timer is None:
             self._publisher.soon()
         if self._events.hooks:
@@ -38,6 +45,9 @@ class HitCounter:
     def count_near(self, key: str, seconds: float) -> None:
         """Count a hit from the near cache that took ``seconds``."""
         self._tally.count_near_hit(seconds)
+        self._skip -= 1
+        if self._skip < 0:
+            self._skip = self._sampler.sample(key)
         if self._events.hooks or self._publisher.timer is None:
             self._publish(key, "near", 1, seconds)
 
@@ -66,6 +76,8 @@ def count_for_each(
         keys: The keys.
         amounts: How much for each; None for 1.
     """
+    if counter == "misses":
+        runtime.fleet.hot_keys.sampler.pass_by(keys)
     if runtime.events.hooks:
         for key, amount in zip(keys, amounts or [1] * len(keys), strict=True):
             runtime.record(label, counter, amount, key=key)

@@ -194,6 +194,8 @@ class Load:
 
     def count(self, counter: str, amount: int = 1, *, seconds: float | None = None) -> None:
         """Count for the function of this call."""
+        if counter == "misses":
+            self.runtime.fleet.hot_keys.sampler.pass_by((self.key,))
         self.runtime.record(self.label, counter, amount, key=self.key, seconds=seconds)
 
     def count_uncacheable(self) -> None:

@@ -81,10 +81,10 @@ class Runtime:
         self.store = Store(self.server, lease_seconds=settings.lease_seconds, now_ms=self.now_ms)
         self.bulk_store = Store(self.bulk_server, lease_seconds=settings.lease_seconds, now_ms=self.now_ms)
         servers = self.server, self.bulk_server
-        self.fleet = Fleet(*servers, settings.namespace, now_ms=self.now_ms, spawn=self.spawn)
+        self.fleet = Fleet(*servers, settings, now_ms=self.now_ms, spawn=self.spawn)
         self.publisher = Publisher(
             statistics,
-            self.fleet.writer,
+            self.fleet,
             every_seconds=settings.stats_flush_seconds if publish_statistics else None,
             spawn=self.spawn,
             now_ms=self.now_ms,

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
+from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._statistics.counters import Statistics
+from langcache_cli.caching._statistics.fleet.fleet import Fleet
 from langcache_cli.caching._statistics.fleet.tiers import MINUTES
-from langcache_cli.caching._statistics.fleet.writer import FleetWriter
+from langcache_cli.caching._wire.budget import Budget
 
 CLOCK_STEP_SECONDS = 0.01
 """The clock and the event loop may differ by so much; a minute ends at most so much late."""
+
+HOT_KEYS_SECONDS = 1.0
 
 
 class Publisher:
@@ -24,7 +29,7 @@ class Publisher:
     def __init__(
         self,
         statistics: Statistics,
-        writer: FleetWriter,
+        fleet: Fleet,
         *,
         every_seconds: float | None,
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
@@ -34,7 +39,7 @@ class Publisher:
 
         Args:
             statistics: The counters of the process.
-            writer: Where they are added.
+            fleet: Where they are added.
             every_seconds: Seconds between a count and its delivery; None delivers nothing.
             spawn: Runs a coroutine as a background task.
             now_ms: The time, in milliseconds since 1970.
@@ -42,7 +47,8 @@ class Publisher:
         self.timer: asyncio.TimerHandle | None = None
         """Set while there is something to deliver. A timer, so that an idle process runs no task."""
         self._statistics = statistics
-        self.writer = writer
+        self.writer = fleet.writer
+        self._hot_keys = fleet.hot_keys
         self._every_seconds = every_seconds
         self._spawn = spawn
         self._now_ms = now_ms
@@ -118,7 +124,7 @@ class Publisher:
         counts = self._statistics.take(self._current_minute() if self.timer is None else self._minute)
         if not counts and not self.writer.has_unconfirmed:
             return
-        pid = os.getpid()
+        pid, started = os.getpid(), self._loop.time()
         try:
             await self.writer.add(counts, within=within)
         except BaseException:  # cancelled at the close, too: the counts are delivered later
@@ -126,3 +132,6 @@ class Publisher:
                 self._statistics.give_back(counts)
                 self.soon()
             raise
+        left = HOT_KEYS_SECONDS if within is None else within - (self._loop.time() - started)
+        with suppress(CacheError):  # estimates, for which no delivery of counters should fail
+            await self._hot_keys.deliver(Budget(max(left, 0.0)))

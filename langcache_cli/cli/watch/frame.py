@@ -227,7 +227,7 @@ def _rates(series: TypeSeries | None, width: int, look: Look) -> str:
 def _hot(overview: Overview) -> Iterator[Text]:
     yield Text(f"{'Calls':>7}  Key", style="bold")
     if not overview["hot"]:
-        yield Text("No key stands out.")
+        yield Text(visible(overview["hot_problem"]) or "No key stands out.")
     for key in overview["hot"]:
         yield Text(f"{short(key['calls']):>7}  {visible(key['key'])}")
 

@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Final, NamedTuple, cast
 
-from langcache_cli.caching import Cache, CacheError
+from langcache_cli.caching import Cache, CacheError, ServerReplyError
 from langcache_cli.caching.tooling import CacheReport, Numbers, ServerReport, Steps
 from langcache_cli.operations.opening import require_answer
 from langcache_cli.operations.overview.census import OTHERS, Census
@@ -16,6 +17,7 @@ from langcache_cli.operations.overview.document import (
     SCHEMA,
     Cost,
     Event,
+    HotKey,
     Overview,
     Previous,
     Server,
@@ -24,7 +26,8 @@ from langcache_cli.operations.overview.document import (
 )
 from langcache_cli.operations.overview.findings import findings_of
 from langcache_cli.operations.overview.history import CacheHistory
-from langcache_cli.operations.overview.keyspace import KeyspaceWatch
+from langcache_cli.operations.overview.key_text import readable
+from langcache_cli.operations.overview.keyspace import KeyspaceWatch, type_of
 from langcache_cli.operations.overview.series import SeriesMaker
 from langcache_cli.operations.overview.summaries import functions_of, saved_seconds, summary_of
 
@@ -46,6 +49,8 @@ WINDOWS: Final[Mapping[str, Window]] = {
 
 EVENTS = 50
 """So many of the latest."""
+
+HOT_KEYS = 12
 
 ENOUGH_SECONDS = 10.0
 """A Redis that answers and takes longer than this for everything is not usable."""
@@ -100,7 +105,8 @@ class CacheOverview:
         document["series"] = maker.series(steps)
         document["types"], document["keyspace"] = types, keys.keyspace()
         document["server"], document["events"] = cast("Server", asdict(server)), await self._events()
-        document["hot"], document["biggest"] = [], keys.biggest()
+        document["hot"], document["hot_problem"] = await self._hot(WINDOWS[window].seconds)
+        document["biggest"] = keys.biggest()
         document["cost"] = Cost(
             wall_ms=round(1000 * (time.perf_counter() - wall), 1),
             cpu_ms=round(1000 * (time.process_time() - cpu), 1),
@@ -110,6 +116,17 @@ class CacheOverview:
     async def _events(self) -> list[Event]:
         logged = await self._cache.runtime().fleet.events.recent(EVENTS)
         return [cast("Event", asdict(event)) for event in logged]
+
+    async def _hot(self, window_seconds: int) -> tuple[list[HotKey], str]:
+        """The keys asked for most often, and why there may be none."""
+        try:
+            found = await self._cache.runtime().fleet.hot_keys.top(window_seconds, HOT_KEYS)
+        except ServerReplyError as error:
+            return [], str(error)
+        type_of_key = partial(type_of, self._cache)
+        hot = [HotKey(key=readable(key), type=type_of_key(key), calls=calls) for key, calls in found]
+        sampled = self._cache.settings.hot_keys
+        return hot, "" if hot or sampled else "LANGCACHE_HOT_KEYS is false: nothing is sampled"
 
     def _history(self, window: str) -> tuple[CacheHistory, SeriesMaker]:
         if window not in self._histories:

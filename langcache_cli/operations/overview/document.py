@@ -167,7 +167,7 @@ class Event(TypedDict):
 
 
 class HotKey(TypedDict):
-    """A key that is asked for often; ``calls`` is estimated."""
+    """A key that is asked for often; ``calls`` is estimated from one call in 64."""
 
     key: str
     type: str
@@ -208,7 +208,8 @@ class _Head(TypedDict):
 class Overview(_Head, total=False):
     """The whole. Only what `_Head` has is there if ``status`` is ``unreachable`` or ``disabled``.
 
-    ``numbers`` is False if the counters did not come in time: they are 0 then, and unknown.
+    ``numbers`` is False if the counters did not come in time: they are 0 then, and unknown. ``hot`` covers at
+    most the last day; it is empty if no key stands out, or if ``hot_problem`` says why nothing is known.
     """
 
     numbers: bool
@@ -221,5 +222,6 @@ class Overview(_Head, total=False):
     server: Server
     events: list[Event]
     hot: list[HotKey]
+    hot_problem: str
     biggest: list[BigKey]
     cost: Cost

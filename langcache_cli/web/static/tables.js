@@ -109,7 +109,7 @@ function ranked(k, top, isHot) {
 }
 
 export function ranks() {
-  const { hot, biggest, keyspace } = state.data;
+  const { hot, hot_problem: problem, biggest, keyspace } = state.data;
   const isHot = (state.tab ?? (hot.length || !biggest.length ? "hot" : "big")) === "hot";
   const choose = (name) => {
     state.tab = name;
@@ -124,6 +124,6 @@ export function ranks() {
   const heading = [el("h2", { class: "unseen" }, "Top keys"), tabs, el("div", { class: "legend" }, isHot ? "estimated" : sampled)];
   const list = rows.length
     ? table([], rows, isHot ? "Keys asked for most" : "Biggest entries")
-    : empty(isHot ? "No key stands out." : "Nothing yet.");
+    : empty(isHot ? problem || "No key stands out." : "Nothing yet.");
   swap($("ranks"), el("div", { class: "head" }, heading), list);
 }

@@ -1,4 +1,4 @@
-"""What all processes know of each other, from one event loop: counters and events."""
+"""What all processes know of each other, from one event loop: counters, events, hot keys."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._statistics.fleet.event_log import EventLog
+from langcache_cli.caching._statistics.fleet.hot_keys import HotKeys
 from langcache_cli.caching._statistics.fleet.reader import FleetReader
 from langcache_cli.caching._statistics.fleet.writer import FleetWriter
 
@@ -19,7 +21,7 @@ class Fleet:
         self,
         server: Server,
         bulk_server: Server,
-        namespace: str,
+        settings: CacheSettings,
         *,
         now_ms: Callable[[], int],
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
@@ -29,10 +31,12 @@ class Fleet:
         Args:
             server: Where they are.
             bulk_server: The same, with time for many numbers.
-            namespace: Of the cache.
+            settings: Of the cache.
             now_ms: The time, in milliseconds since 1970.
             spawn: Runs a coroutine as a background task.
         """
+        namespace = settings.namespace
         self.reader = FleetReader(bulk_server, namespace, now_ms=now_ms)
         self.writer = FleetWriter(bulk_server, namespace, now_ms=now_ms)
         self.events = EventLog(server, namespace, spawn=spawn)
+        self.hot_keys = HotKeys(bulk_server, namespace, enabled=settings.hot_keys, now_ms=now_ms)
