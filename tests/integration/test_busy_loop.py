@@ -13,12 +13,12 @@ SLICE_SECONDS = 0.15
 
 
 @contextlib.asynccontextmanager
-async def busy_in_slices():
-    """Meanwhile the loop comes round once in `SLICE_SECONDS`."""
+async def busy_in_slices(seconds: float = SLICE_SECONDS):
+    """Meanwhile the loop comes round once in so many seconds."""
 
     async def keep_busy() -> None:
         while True:
-            until = time.monotonic() + SLICE_SECONDS
+            until = time.monotonic() + seconds
             while time.monotonic() < until:
                 pass
             await asyncio.sleep(0)
@@ -75,7 +75,8 @@ async def test_a_call_that_connects_on_a_busy_loop_gives_up_early_too(open_cache
 
 async def test_a_connection_that_comes_late_on_a_busy_loop_is_used(open_cache):
     database = Database(cache := open_cache(operation_timeout=0.25))
-    async with busy_in_slices():
+    # connecting takes some twenty turns of the loop behind Sentinel: four times the budget, and not yet ten
+    async with busy_in_slices(0.05):
         for item in (1, 1):
             assert await database.read(item) == [item, 0]
     assert database.reads == {1: 1}
