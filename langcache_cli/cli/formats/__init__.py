@@ -1,0 +1,1 @@
+"""Output for other programs: monitoring, CI."""
