@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,20 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, Failure
+from langcache_cli.cli.formats.table import Grid, lay_out, wrapped
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.streams import drop_output
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-UNLIMITED_WIDTH = 100_000
-"""A pipe has no width: nothing is cut or wrapped for it."""
-
 COMMON_WIDTH = 80
-
-NARROWEST_TEXT = 6
-BETWEEN_COLUMNS = 3
-"""Columns of the terminal: for a folded text, and between two columns of a table."""
 
 
 class Output:
@@ -80,44 +75,45 @@ class Output:
         self._write(text + "\n")
 
     def table(
-        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, text_columns: int = 1
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[object]],
+        *,
+        text_columns: int = 1,
+        drops: Sequence[str] | None = None,
     ) -> None:
-        """Print a table; without a terminal plain columns, two spaces apart.
+        """Print a table that fits the terminal; without one plain columns, of any width.
+
+        Where there is too little room, texts are wrapped between words, then columns are left out, and a line
+        below the table says which.
 
         Args:
             title: Above the table; only on a terminal.
             columns: Headings.
             rows: Cells; numbers are set to the right.
             text_columns: How many columns, from the left, are text.
+            drops: Headings of the columns that may be left out, least important first; by default all but the
+                first two, from the right.
         """
-        from rich import box  # noqa: PLC0415 - only who prints a table pays for it
-        from rich.table import Table  # noqa: PLC0415 - as above
-
-        terminal = self.draws
-        table = Table(
-            title=title if terminal else None,
-            title_justify="left",
-            title_style="bold",
-            box=box.SIMPLE_HEAD if terminal else None,
-            pad_edge=False,
-            padding=(0, 1) if terminal else (0, 2, 0, 0),
-        )
-        for number, column in enumerate(columns):
-            is_text = number < text_columns
-            table.add_column(
-                column,
-                justify="left" if is_text else "right",
-                no_wrap=not (is_text and terminal),
-                overflow="fold",  # where there is no room for a word: nothing is left out
+        texts = [[" ".join(str(cell).splitlines()) for cell in row] for row in rows]
+        width = self.width if sys.stdout.isatty() else None
+        lines = lay_out(Grid(columns, texts, text_columns, drops), width, dash="─" if self.unicode else "-")
+        if self.draws:
+            above = [*map(self._bold, wrapped(title, self.width)), ""] if title else []
+            heading = [*above, *map(self._bold, lines.heading), lines.rule]
+        else:
+            heading = lines.heading
+        below = []
+        if lines.left_out:
+            below = wrapped(
+                f"Too narrow for {', '.join(lines.left_out)}: widen the terminal, or use --json.", self.width
             )
-        for row in rows:
-            table.add_row(*(str(cell) for cell in row))
-        text = io.StringIO()
-        console = self._console(text)
-        if _width_of_numbers(columns, rows, text_columns) > console.width:  # rich would cut their digits
-            console = self._console(text, width=UNLIMITED_WIDTH)
-        console.print(table)
-        self._write("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
+        self._write("".join(f"{line}\n" for line in (*heading, *lines.rows, *below)))
+
+    def _bold(self, text: str) -> str:
+        color = self._invocation.color and not os.environ.get("NO_COLOR")
+        return f"\x1b[1m{text}\x1b[0m" if color and text else text
 
     @property
     def draws(self) -> bool:
@@ -143,7 +139,7 @@ class Output:
     @property
     def width(self) -> int:
         """The columns of stdout; those of a common terminal where it is none."""
-        return self.console().width if self.draws else COMMON_WIDTH
+        return shutil.get_terminal_size((COMMON_WIDTH, 24)).columns if sys.stdout.isatty() else COMMON_WIDTH
 
     @property
     def unicode(self) -> bool:
@@ -156,20 +152,6 @@ class Output:
 
         color = self._invocation.color and not os.environ.get("NO_COLOR")
         return Console(color_system="auto" if color else None, highlight=False, markup=False, emoji=False)
-
-    def _console(self, file: io.StringIO, *, width: int | None = None) -> Console:
-        """A rich console that lays text out for stdout, and follows NO_COLOR, TERM=dumb and --no-color."""
-        from rich.console import Console  # noqa: PLC0415 - as above
-
-        return Console(
-            file=file,
-            force_terminal=self.draws,
-            color_system="auto" if self._invocation.color and not os.environ.get("NO_COLOR") else None,
-            width=width if self.draws else UNLIMITED_WIDTH,
-            highlight=False,
-            markup=False,
-            emoji=False,
-        )
 
     @contextlib.contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:
@@ -205,13 +187,6 @@ class Output:
         _say(f"langcache: {failure.message}")
         if failure.hint:
             _say(failure.hint)
-
-
-def _width_of_numbers(columns: Sequence[str], rows: Sequence[Sequence[object]], text_columns: int) -> int:
-    """The least width of a table whose texts may be folded and whose numbers may not."""
-    lines = [columns, *([str(cell) for cell in row] for row in rows)]
-    numbers = sum(max(len(line[number]) for line in lines) for number in range(text_columns, len(columns)))
-    return numbers + NARROWEST_TEXT * text_columns + BETWEEN_COLUMNS * len(columns)
 
 
 def _say(text: str) -> None:

@@ -74,4 +74,5 @@ def show_nodes(output: Output, inspection: Inspection) -> None:
         for node in inspection.nodes
     ]
     columns = ("Result", "Node", "Role", "Policy", "Memory", "Limit", "Slots", "Latency")
-    output.table("", columns, rows, text_columns=4)
+    drops = ("Slots", "Policy", "Limit", "Memory", "Latency", "Role")
+    output.table("", columns, rows, text_columns=4, drops=drops)

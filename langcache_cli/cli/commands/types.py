@@ -27,4 +27,5 @@ def types(ctx: typer.Context) -> None:
         (item.name, ", ".join(item.prefixes), item.cleared_when, f"{item.ttl_seconds:,} s")
         for item in settings.types.values()
     ]
-    output.table("", ("Type", "Prefixes", "Cleared when", "TTL"), rows, text_columns=3)
+    columns = ("Type", "Prefixes", "Cleared when", "TTL")
+    output.table("", columns, rows, text_columns=3, drops=("Cleared when", "TTL"))

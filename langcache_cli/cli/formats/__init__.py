@@ -1,1 +1,1 @@
-"""Output for other programs: monitoring, CI."""
+"""How results are laid out: tables for people, formats for monitoring and CI."""
