@@ -25,6 +25,8 @@ from langcache_cli.cli.commands import (
 )
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, Failure, explain
+from langcache_cli.cli.formats.asked import asked_format
+from langcache_cli.cli.formats.nagios_errors import print_failure
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output, never_fail_to_encode
 
@@ -132,12 +134,13 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command with ``arguments`` and return its exit code. Never raises, never shows a secret."""
     ordered = global_options_first(arguments)
     never_fail_to_encode()
-    output = Output(Invocation(json="--json" in ordered))
+    format_ = asked_format(ordered)
+    output = Output(Invocation(json=format_ == "json"))
     debug = "--debug" in ordered
     try:
         code = app(args=ordered, prog_name="langcache", standalone_mode=False)
     except _UsageError as error:
-        return _usage(output, error)
+        return _usage(output, error, format_)
     except typer.Abort:
         output.failure(Failure(ExitCode.INTERRUPTED, "interrupted"))
         return ExitCode.INTERRUPTED
@@ -170,12 +173,15 @@ def _stopped(output: Output, stop: SystemExit) -> int:
     return ExitCode.BAD_CONFIGURATION
 
 
-def _usage(output: Output, error: Exception) -> ExitCode:
+def _usage(output: Output, error: Exception, format_: str) -> int:
     message = getattr(error, "format_message", error.__str__)()
     context = getattr(error, "ctx", None)
     if context is not None and message == context.get_help():  # asked for nothing: no_args_is_help
         output.line(message)
     elif message:  # without one, the help has been printed already
         command = context.command_path if context is not None else "langcache"
-        output.failure(Failure(ExitCode.USAGE, message, f"See '{command} --help'."))
+        failure = Failure(ExitCode.USAGE, message, f"See '{command} --help'.")
+        if format_ == "nagios":
+            return print_failure(output, failure)
+        output.failure(failure)
     return ExitCode.USAGE

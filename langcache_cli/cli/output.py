@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 COMMON_WIDTH = 80
+KIB = 1024
 
 
 class Output:
@@ -239,3 +240,18 @@ def milliseconds(value: float | None) -> str:
 def percent(ratio: float | None) -> str:
     """A ratio for people: ``98.2 %``, or a dash for none."""
     return "-" if ratio is None else f"{100 * ratio:.1f} %"
+
+
+def size(n_bytes: float) -> str:
+    """A size for people: ``812 B``, ``1.5 KB``, ``917 KB``, ``4.0 GB``; 1 KB is 1,024 bytes."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if unit == "GB" or n_bytes < KIB - 0.5:  # 1,023.5 KB would be 1,024 KB
+            break
+        n_bytes /= KIB
+    whole = unit == "B" or n_bytes >= 9.95  # noqa: PLR2004 - from there on two digits before the point
+    return f"{n_bytes:,.0f} {unit}" if whole else f"{n_bytes:.1f} {unit}"
+
+
+def memory_use(used_bytes: int, limit_bytes: int) -> str:
+    """Memory for people: ``917 KB of 256 MB``, or ``917 KB, no limit``."""
+    return f"{size(used_bytes)} of {size(limit_bytes)}" if limit_bytes else f"{size(used_bytes)}, no limit"

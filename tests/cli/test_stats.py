@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import time
@@ -148,7 +149,11 @@ def test_the_table_says_a_zero_as_a_zero_and_a_rate_in_percent(used_redis):
     assert rows["translation"] == ["0", "0", "0", "-", "-", "-"]
     assert rows["all"][:5] == ["5", "16", "5", "76.2", "%"]
     server = ended.stdout.split("\n\n")[1]
-    assert f"keys in this database    {used_redis.command('DBSIZE')}" in server
+    rows = dict(re.split(r" {2,}", line) for line in server.splitlines()[1:])
+    assert rows["keys in this database"] == str(used_redis.command("DBSIZE"))
+    assert re.fullmatch(r"[\d.]+ [KMG]?B, no limit, noeviction", rows["memory"])
+    assert re.fullmatch(r"\d+ s|\d+ min", rows["uptime"])
+    assert "21 of " in rows["server keyspace hits since start (all clients)"]
 
 
 def test_the_hit_rate_can_be_a_threshold(used_redis, call):

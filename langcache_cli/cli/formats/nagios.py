@@ -39,8 +39,13 @@ class Figure:
 
     def __str__(self) -> str:
         label = "'" + self.label.replace("'", "''").replace("=", "_") + "'"
-        value = "U" if self.value is None else f"{self.value:.6g}{self.unit}"
+        value = "U" if self.value is None else f"{_plain(self.value)}{self.unit}"
         return f"{label}={value};{self.warning};{self.critical}".rstrip(";")
+
+
+def _plain(value: float) -> str:
+    """A number without an exponent, which plugins must not use."""
+    return str(value) if isinstance(value, int) else f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def nagios_line(state: NagiosState, sentence: str, figures: Sequence[Figure] = ()) -> str:

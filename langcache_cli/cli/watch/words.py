@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from langcache_cli.cli.output import percent
-from langcache_cli.operations.overview.document import Overview
+
+if TYPE_CHECKING:
+    from langcache_cli.operations.overview.document import Overview
 
 WINDOW_WORDS = {"1h": "hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days"}
 

@@ -1,0 +1,162 @@
+"""The report for people."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from langcache_cli.cli.output import Output, memory_use, milliseconds, percent, size
+from langcache_cli.cli.watch.words import duration
+
+if TYPE_CHECKING:
+    from langcache_cli.caching.tooling import Numbers, ServerReport
+    from langcache_cli.operations.overview.census import KeyCounts
+    from langcache_cli.operations.statistics.reasons import Reason
+    from langcache_cli.operations.statistics.since_last import SinceLast
+    from langcache_cli.operations.stats import StatsReport
+
+COUNTS = ("Hits", "Misses", "Hit rate", "Hit p95", "Load p95")
+DROPS = ("Load p95", "Hit p95", "Memory", "Misses", "Keys")
+"""Columns that may be left out, least important first."""
+
+
+def print_report(output: Output, report: StatsReport, window: str, *, memory: bool, functions: bool) -> None:
+    """Print the tables of types, functions, reasons and the server.
+
+    Args:
+        output: Where to print.
+        report: What was collected.
+        window: How the user wrote the window, such as ``1h``.
+        memory: Show the memory of each type.
+        functions: Show the functions, too.
+    """
+    since = report.since
+    title = f"The last {window}"
+    if since is not None and not since.first_run:
+        title = ""
+        output.line(f"Since the last run, {duration(report.window_seconds)} ago:")
+    for note in notes_of(report, window):
+        output.line(note)
+    _print_types(output, report, title, memory=memory)
+    if report.problem and memory:
+        output.line(f"Not all is known: {report.problem}")
+    if functions:
+        output.line("")
+        _print_functions(output, report)
+    if report.outbox["deferred"]:
+        output.line(
+            f"{report.outbox['deferred']:,} invalidations waited for Redis, "
+            f"{report.outbox['delivered']:,} of them were delivered."
+        )
+    if report.reasons:
+        output.line("")
+        rows = [
+            (
+                reason.title,
+                _meaning(reason),
+                f"{_about(output, exact=not reason.is_estimate)}{reason.count:,}",
+            )
+            for reason in report.reasons
+        ]
+        columns = ("What explains the rate", "Meaning", "Count")
+        output.table("", columns, rows, text_columns=2, drops=("Meaning",))
+    output.line("")
+    print_server(output, report.server)
+
+
+def print_server(output: Output, server: ServerReport) -> None:
+    """Print what Redis reports about itself."""
+    asked = server.keyspace_hits + server.keyspace_misses
+    found = percent(server.keyspace_hits / asked if asked else None)
+    rows = [
+        ("version", f"{server.product} {server.version}"),
+        ("uptime", duration(server.uptime_seconds)),
+        (
+            "memory",
+            f"{memory_use(server.used_memory_bytes, server.max_memory_bytes)}, {server.eviction_policy}",
+        ),
+        ("evicted keys", f"{server.evicted_keys:,}"),
+        ("connections", f"{server.connected_clients:,}"),
+        ("keys in this database", f"{server.database_keys:,}"),
+        (
+            "server keyspace hits since start (all clients)",
+            f"{server.keyspace_hits:,} of {asked:,} look-ups, {found}" if asked else "no look-ups",
+        ),
+    ]
+    output.table("", ("Server", ""), rows, text_columns=2)
+
+
+def notes_of(report: StatsReport, window: str) -> list[str]:
+    """What a reader of the numbers must know; nothing of a window."""
+    return [] if report.since is None else list(_since_notes(report.since, window))
+
+
+def _since_notes(since: SinceLast, window: str) -> Iterator[str]:
+    """What a reader of the numbers since the last run must know."""
+    if since.first_run:
+        yield (
+            f"The state file {since.first_run}: this is the first run, "
+            f"and the numbers are those of the last {window}."
+        )
+    if since.restarted:
+        yield "Redis was restarted or replaced since the last run: counts that it had not saved are missing."
+    if since.lost_hours:
+        hours = ", ".join(time.strftime("%d %b %H:%M", time.localtime(at)) for at in since.lost_hours)
+        yield (
+            f"Redis has lost counters since the last run, of the hours that began at {hours}: "
+            "what was counted in them since is shown, and may be too low."
+        )
+
+
+def _print_types(output: Output, report: StatsReport, title: str, *, memory: bool) -> None:
+    about = _about(output, exact=report.exact)
+    lines = [
+        *((line.name, line.keys, line.numbers) for line in report.types),
+        *([("all", report.keys, report.total)] if len(report.types) != 1 else []),
+    ]
+    rows = [
+        (name, f"{about}{keys['keys']:,}", *([_memory(keys)] if memory else []), *_cells(numbers))
+        for name, keys, numbers in lines
+    ]
+    columns = ("Type", "Keys", *(["Memory"] if memory else []), *COUNTS)
+    output.table(title, columns, rows, drops=DROPS)
+
+
+def _print_functions(output: Output, report: StatsReport) -> None:
+    called = sorted(report.functions.items(), key=lambda item: -item[1]["hits"] - item[1]["misses"])
+    if not called:
+        output.line("No function of these types was called.")
+        return
+    rows = [
+        (f"{label.prefix}:{label.function}", f"{numbers['load_errors']:,}", *_cells(numbers))
+        for label, numbers in called
+    ]
+    columns = ("Function", "Load errors", *COUNTS)
+    output.table("Functions, most called first", columns, rows, drops=(*DROPS, "Load errors"))
+
+
+def _meaning(reason: Reason) -> str:
+    parts = ", ".join(f"{name} {count:,}" for name, count in reason.parts.items())
+    return f"{reason.meaning} ({parts})" if parts else reason.meaning
+
+
+def _about(output: Output, *, exact: bool) -> str:
+    if exact:
+        return ""
+    return "≈ " if output.unicode else "~ "
+
+
+def _memory(keys: KeyCounts) -> str:
+    error = f" ± {size(keys['bytes_error'])}" if keys["bytes_error"] else ""
+    return f"{size(keys['bytes'])}{error}"
+
+
+def _cells(numbers: Numbers) -> tuple[str, ...]:
+    return (
+        f"{numbers['hits']:,}",
+        f"{numbers['misses']:,}",
+        percent(numbers.hit_rate),
+        milliseconds(numbers.percentile_ms("hit", 95)),
+        milliseconds(numbers.percentile_ms("load", 95)),
+    )
