@@ -3,17 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from langcache_cli.caching import Cache, CacheError
+from langcache_cli.operations.check_contents import count_keys, has_entry
 from langcache_cli.operations.diagnosis.inspection import Inspection, inspect_fleet
+from langcache_cli.operations.statistics.limits import HitRateLimits, LatencyLimits, State
 
 if TYPE_CHECKING:
     from langcache_cli.vocabulary import Database
+
+
+Result = Literal["ok", "warning", "failed", "unknown"]
+
+PINGS = 5
+"""The latency is the median of so many round trips."""
+
+HIT_RATE_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRequest:
+    """What to check, beside Redis itself.
+
+    Attributes:
+        roundtrip: Store, read and remove an entry, as a cached function does.
+        require_warm: Cache types that must have an entry.
+        min_keys: Cache types and how many keys each must have.
+        hit_rate: Limits of the hit rate of the last hour.
+        latency: Limits of a round trip to Redis.
+    """
+
+    roundtrip: bool = False
+    require_warm: tuple[str, ...] = ()
+    min_keys: Mapping[str, int] = field(default_factory=dict)
+    hit_rate: HitRateLimits = field(default_factory=HitRateLimits)
+    latency: LatencyLimits = field(default_factory=LatencyLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +57,9 @@ class CheckResult:
         seconds: How long it took.
         error: None when it passed.
         hint: What to type next, if it did not; empty if the explanation of ``error`` says it.
+        result: ``warning`` if it passed and a person should look; ``unknown`` if it failed because there was
+            nothing to measure.
+        measured: Numbers that were looked at, by names that carry their units.
     """
 
     name: str
@@ -33,6 +67,8 @@ class CheckResult:
     seconds: float
     error: Exception | None = None
     hint: str = ""
+    result: Result = "ok"
+    measured: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +92,11 @@ class CheckReport:
         )
 
     @property
+    def warnings(self) -> tuple[CheckResult, ...]:
+        """Those that passed, and that a person should look at."""
+        return tuple(result for result in self.results if result.result == "warning")
+
+    @property
     def failures(self) -> tuple[CheckResult, ...]:
         """Those that did not pass."""
         return tuple(result for result in self.results if result.error is not None)
@@ -65,14 +106,32 @@ class CheckFailedError(Exception):
     """Everything answered, but not what it should."""
 
 
-async def check(cache: Cache, database: Database | None, *, roundtrip: bool) -> CheckReport:
+class _Found(NamedTuple):
+    """What a step found; see `CheckResult`."""
+
+    detail: str
+    result: Result = "ok"
+    hint: str = ""
+    measured: Mapping[str, float | None] = {}
+
+
+Step = Callable[[], Awaitable[_Found]]
+
+RESULTS: Final[Mapping[State, Result]] = {
+    "ok": "ok",
+    "warning": "warning",
+    "critical": "failed",
+    "unknown": "unknown",
+}
+
+
+async def check(cache: Cache, database: Database | None, request: CheckRequest) -> CheckReport:
     """Run the checks; a failing one is in the report, not raised.
 
     Args:
         cache: Pinged, and asked for what the cache needs; nothing is written.
         database: Asked for its words, if there is one.
-        roundtrip: Also store, read and remove an entry, as a cached function does. Left out when Redis
-            does not answer.
+        request: What else is to be checked; all of it is left out if Redis does not answer.
     """
     target, started = cache.settings.target, time.perf_counter()
     usable, fleet = await asyncio.gather(
@@ -82,13 +141,26 @@ async def check(cache: Cache, database: Database | None, *, roundtrip: bool) -> 
     results = [usable]
     if fleet.nodes:
         results.append(_of_fleet(target.kind, fleet, time.perf_counter() - started))
-    if roundtrip and results[0].error is None:
-        results.append(await _run("round trip", lambda: _roundtrip(cache)))
+    if usable.error is None:
+        results += [await _run(name, step) for name, step in _asked_for(cache, request)]
     if database is not None:
         from langcache_cli.vocabulary import DatabaseError  # noqa: PLC0415 - SQLAlchemy takes as long as all else
 
         results.append(await _run("database", lambda: _words(database), DatabaseError))
     return CheckReport(tuple(results), fleet)
+
+
+def _asked_for(cache: Cache, request: CheckRequest) -> Iterator[tuple[str, Step]]:
+    if request.latency.given:
+        yield "latency", lambda: _latency(cache, request.latency)
+    if request.roundtrip:
+        yield "round trip", lambda: _roundtrip(cache)
+    for name in request.require_warm:
+        yield f"warm {name}", partial(_warm, cache, name)
+    for name, least in request.min_keys.items():
+        yield f"keys {name}", partial(_keys, cache, name, least)
+    if request.hit_rate.given:
+        yield "hit rate", lambda: _hit_rate(cache, request.hit_rate)
 
 
 def _of_fleet(kind: str, fleet: Inspection, seconds: float) -> CheckResult:
@@ -98,25 +170,28 @@ def _of_fleet(kind: str, fleet: Inspection, seconds: float) -> CheckResult:
     if not errors:
         roles = Counter(node.role for node in fleet.nodes)
         counts = ", ".join(f"{role} {count}" for role, count in roles.items())
-        return CheckResult(kind, f"{counts}; {detail}" if detail else counts, seconds)
+        result: Result = "warning" if warnings else "ok"
+        return CheckResult(kind, f"{counts}; {detail}" if detail else counts, seconds, result=result)
     worst = next((finding for finding in errors if finding.error is not None), errors[0])
-    return CheckResult(kind, detail, seconds, worst.error or CheckFailedError(detail), worst.mend)
+    error = worst.error or CheckFailedError(detail)
+    return CheckResult(kind, detail, seconds, error, worst.mend, result="failed")
 
 
-async def _run(
-    name: str, step: Callable[[], Awaitable[str]], *also_fails_with: type[Exception]
-) -> CheckResult:
+async def _run(name: str, step: Step, *also_fails_with: type[Exception]) -> CheckResult:
     failures: tuple[type[Exception], ...] = (CacheError, CheckFailedError, *also_fails_with)
     started = time.perf_counter()
-    detail, failure = "", None
+    failure: Exception | None = None
     try:
-        detail = await step()
+        found = await step()
     except failures as error:
-        detail, failure = str(error), error
-    return CheckResult(name, detail, time.perf_counter() - started, failure)
+        found, failure = _Found(str(error), result="failed"), error
+    if failure is None and found.result in ("failed", "unknown"):
+        failure = CheckFailedError(found.detail)
+    seconds = time.perf_counter() - started
+    return CheckResult(name, found.detail, seconds, failure, found.hint, found.result, found.measured)
 
 
-async def _usable(cache: Cache) -> str:
+async def _usable(cache: Cache) -> _Found:
     """Find out whether the cache could work: a server that answers a ping may refuse all else.
 
     Raises:
@@ -126,10 +201,50 @@ async def _usable(cache: Cache) -> str:
     server, problem = await cache.usability()
     if problem is not None:
         raise problem
-    return f"{server.product} {server.version}"
+    return _Found(f"{server.product} {server.version}")
 
 
-async def _roundtrip(cache: Cache) -> str:
+async def _latency(cache: Cache, limits: LatencyLimits) -> _Found:
+    latency_ms = 1000 * statistics.median([await cache.ping() for _ in range(PINGS)])
+    state, reason = limits.judge(latency_ms)
+    detail = reason or f"a round trip to Redis takes {latency_ms:.2f} ms"
+    return _Found(detail, RESULTS[state], measured={"latency_ms": latency_ms})
+
+
+async def _hit_rate(cache: Cache, limits: HitRateLimits) -> _Found:
+    total = (await cache.report(window_seconds=HIT_RATE_SECONDS)).total
+    state, reason = limits.judge(total.hit_rate, "in the last 1h")
+    rate = total.hit_rate or 0.0
+    calls = total["hits"] + total["misses"]
+    return _Found(
+        reason or f"{100 * rate:.1f} % of {calls:,} calls in the last 1h",
+        RESULTS[state],
+        "" if state == "ok" else "Run 'langcache stats': it says what explains the rate.",
+        {"hit_ratio": total.hit_rate},
+    )
+
+
+async def _warm(cache: Cache, name: str) -> _Found:
+    if await has_entry(cache, name):
+        return _Found("has entries")
+    return _Found(f"the cache type {name} has no entry", "failed", _hint_for(cache, name))
+
+
+async def _keys(cache: Cache, name: str, least: int) -> _Found:
+    found = await count_keys(cache, name, least)
+    if found < least:
+        detail = f"the cache type {name} has {found:,} keys, fewer than {least:,}"
+        return _Found(detail, "failed", _hint_for(cache, name), {"keys": found})
+    return _Found(f"at least {least:,} keys", measured={"keys": found})
+
+
+def _hint_for(cache: Cache, name: str) -> str:
+    if name in cache.settings.types:
+        return f"Run 'langcache warm --type {name}'."
+    return f"{name} is no cache type of the settings, so it must be a prefix: see 'langcache types'."
+
+
+async def _roundtrip(cache: Cache) -> _Found:
     loads = 0
 
     @cache.cached(key_prefix="langcache_check", ttl=60)
@@ -144,14 +259,14 @@ async def _roundtrip(cache: Cache) -> str:
         raise CheckFailedError("a value that was stored did not come back: is Redis out of memory?")
     if not await checked.invalidate(number) or await cache.holds(checked.key_for(number)):
         raise CheckFailedError("a value that was removed is still there")
-    return "stored, read and removed an entry"
+    return _Found("stored, read and removed an entry")
 
 
-async def _words(database: Database) -> str:
+async def _words(database: Database) -> _Found:
     from langcache_cli.vocabulary import groups  # noqa: PLC0415 - as above
 
     found = await groups(database)
     words = sum(group.words for group in found)
     if not words:
         raise CheckFailedError(f"vocabulary_words is empty ({database.target})")
-    return f"{words:,} words"
+    return _Found(f"{words:,} words")

@@ -38,7 +38,7 @@ async def run(argv: Sequence[str], environment: Mapping[str, str], *, seconds: f
         async with asyncio.timeout(seconds):
             out, err = await process.communicate()
     except TimeoutError:
-        return Ended(code=TIMED_OUT, stdout="", stderr=f"{argv[0]} did not end within {seconds:g} seconds")
+        return Ended(code=TIMED_OUT, stdout="", stderr=f"{argv[0]} did not end within {seconds:g} s")
     finally:
         await _kill(process)
     return Ended(

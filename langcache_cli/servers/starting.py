@@ -220,7 +220,7 @@ def _not_answering(
 ) -> NotAnsweringError:
     loading = result is ProbeResult.LOADING
     return NotAnsweringError(
-        f"Redis at {spec.host}:{spec.port} did not answer within {seconds:g} seconds ({result}).",
+        f"Redis at {spec.host}:{spec.port} did not answer within {seconds:g} s ({result}).",
         hint="It is still loading its data: wait for it with langcache redis start --wait 300"
         if loading
         else "It was stopped again. Try a longer --wait.",

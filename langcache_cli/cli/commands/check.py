@@ -2,28 +2,58 @@
 
 from __future__ import annotations
 
-import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from langcache_cli.cli.commands.findings import fleet_document, show_nodes
+from langcache_cli.cli.checks.options import Format, least_keys, type_names
+from langcache_cli.cli.checks.run import run_checks
 from langcache_cli.cli.commands.options import Sample
 from langcache_cli.cli.exit_codes import ExitCode
-from langcache_cli.cli.failures import CommandError, explain
+from langcache_cli.cli.failures import CommandError
+from langcache_cli.cli.formats.nagios_errors import nagios_errors
 from langcache_cli.cli.invocation import Invocation
-from langcache_cli.cli.output import Output, milliseconds
+from langcache_cli.cli.output import Output
 from langcache_cli.cli.running import execute
 
 if TYPE_CHECKING:
-    from langcache_cli.operations.check import CheckReport
+    from langcache_cli.operations.check import CheckRequest
+
+HUNDRED = 100
+LONGEST_MS = 60_000
+ROUNDTRIP = typer.Option("--roundtrip", help="Also store, read and remove an entry.")
+REQUIRE_WARM = typer.Option(
+    "--require-warm", metavar="TYPE", help="Fail if this cache type has no entry; repeatable."
+)
+MIN_KEYS = typer.Option(
+    "--min-keys", metavar="TYPE=N", help="Fail if this cache type has fewer keys; repeatable."
+)
+WARN_HIT_RATE = typer.Option(
+    help="Warn if the hit rate of the last hour is lower.", metavar="PERCENT", min=0, max=HUNDRED
+)
+CRIT_HIT_RATE = typer.Option(
+    help="Fail if the hit rate of the last hour is lower.", metavar="PERCENT", min=0, max=HUNDRED
+)
+WARN_LATENCY = typer.Option(
+    help="Warn if a round trip to Redis takes longer.", metavar="MS", min=0, max=LONGEST_MS
+)
+CRIT_LATENCY = typer.Option(
+    help="Fail if a round trip to Redis takes longer.", metavar="MS", min=0, max=LONGEST_MS
+)
+FORMAT = typer.Option("--format", help="How to print the report: text by default; --json is json.")
 
 
 def check(
     ctx: typer.Context,
-    roundtrip: Annotated[
-        bool, typer.Option("--roundtrip", help="Also store, read and remove an entry.")
-    ] = False,
+    roundtrip: Annotated[bool, ROUNDTRIP] = False,
+    require_warm: Annotated[list[str] | None, REQUIRE_WARM] = None,
+    min_keys: Annotated[list[str] | None, MIN_KEYS] = None,
+    warn_hit_rate: Annotated[float | None, WARN_HIT_RATE] = None,
+    crit_hit_rate: Annotated[float | None, CRIT_HIT_RATE] = None,
+    warn_latency: Annotated[float | None, WARN_LATENCY] = None,
+    crit_latency: Annotated[float | None, CRIT_LATENCY] = None,
+    format_: Annotated[Format | None, FORMAT] = None,
     sample: Sample = False,
 ) -> None:
     """Check that Redis and the database answer, and that Redis allows what the cache needs.
@@ -32,73 +62,27 @@ def check(
     and each sentinel. The database is checked if DATABASE_URL is set. Nothing is written.
     Exits with 0 if all is well, 69 if something cannot be reached or takes no changes, 75 if it may work in a
     moment, 77 if a login or a right is refused, 78 if a URL names the wrong server, 1 otherwise.
+    With --format nagios it exits with 0, 1, 2 or 3 as plugins of Nagios do.
     """
-    execute(_check(ctx.obj, roundtrip=roundtrip, sample=sample))
+    from langcache_cli.operations.check import CheckRequest  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.statistics.limits import HitRateLimits, LatencyLimits  # noqa: PLC0415 - as above
 
+    invocation: Invocation = ctx.obj
+    if invocation.json and format_ not in (None, Format.JSON):
+        raise typer.BadParameter("--json asks for another format", param_hint="--format")
+    shown = Format.JSON if invocation.json else format_
 
-async def _check(invocation: Invocation, *, roundtrip: bool, sample: bool) -> None:
-    from langcache_cli.operations.check import check as run  # noqa: PLC0415 - see the package
-    from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
+    def request() -> CheckRequest:
+        limits = HitRateLimits(warn_hit_rate, crit_hit_rate), LatencyLimits(warn_latency, crit_latency)
+        if any(limit.contradict for limit in limits):
+            message = "what is critical must be worse than what is a warning: see --warn-... and --crit-..."
+            raise CommandError(ExitCode.USAGE, message)
+        types = type_names("--require-warm", require_warm or ())
+        return CheckRequest(roundtrip, types, least_keys(min_keys or ()), *limits)
 
-    settings, output = invocation.settings(), Output(invocation)
-    database = invocation.database_if_configured(settings, sample=sample)
-    output.target(invocation.target(settings))
-    if database is not None:
-        output.target(f"from {database.target}")
-    async with database or contextlib.nullcontext(), open_cache(settings) as cache:
-        report = await run(cache, database, roundtrip=roundtrip)
-    _print(output, invocation, report, invocation.target(settings))
-    _judge(report)
-
-
-def _print(output: Output, invocation: Invocation, report: CheckReport, target: str) -> None:
-    if invocation.json:
-        checks = [
-            {
-                "name": result.name,
-                "passed": result.error is None,
-                "detail": result.detail,
-                "duration_ms": 1000 * result.seconds,
-            }
-            for result in report.results
-        ]
-        output.document(
-            "check",
-            {
-                "target": target,
-                "passed": not report.failures,
-                "checks": checks,
-                **fleet_document(report.fleet),
-            },
-        )
-        return
-    if invocation.quiet and not report.failures:
-        return
-    rows = [
-        (
-            "failed" if result.error else "ok",
-            result.name,
-            result.detail,
-            milliseconds(1000 * result.seconds),
-        )
-        for result in report.results
-    ]
-    output.table("", ("Result", "Check", "Found", "Took"), rows, text_columns=3)
-    if report.fleet.nodes:
-        output.line("")
-        show_nodes(output, report.fleet)
-
-
-def _judge(report: CheckReport) -> None:
-    from langcache_cli.operations.check import CheckFailedError  # noqa: PLC0415 - see the package
-
-    worst = report.worst
-    if worst is None or worst.error is None:
-        return
-    message = f"{worst.name}: {worst.detail}"
-    if isinstance(worst.error, CheckFailedError):
-        raise CommandError(ExitCode.CHECK_FAILED, message, worst.hint, reported=True)
-    failure = explain(worst.error)
-    if not worst.hint:
-        message = f"{worst.name}: {failure.message}"
-    raise CommandError(failure.code, message, worst.hint or failure.hint, reported=True)
+    if shown is Format.NAGIOS:
+        invocation = replace(invocation, quiet=True)
+        with nagios_errors(Output(invocation), debug=invocation.debug):
+            raise typer.Exit(execute(run_checks(invocation, request(), sample=sample, format_=shown)))
+    invocation = replace(invocation, json=shown is Format.JSON)
+    execute(run_checks(invocation, request(), sample=sample, format_=shown))

@@ -11,7 +11,7 @@ import typer
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
-from langcache_cli.cli.output import Output
+from langcache_cli.cli.output import Output, memory_use
 from langcache_cli.cli.running import execute
 from langcache_cli.server_options import DEFAULT_MAXMEMORY, DEFAULT_WAIT_SECONDS, Backend
 
@@ -196,8 +196,6 @@ def _names_cluster(invocation: Invocation) -> bool:
 
 
 def _status_rows(report: StatusReport) -> list[tuple[str, str]]:
-    from langcache_cli.caching.tooling import readable_bytes  # noqa: PLC0415 - see the package
-
     rows = [("address", _where(report)), ("state", str(report.result))]
     if report.ours:
         rows.append(("started by", f"langcache ({report.backend}), {report.started_at}"))
@@ -210,8 +208,7 @@ def _status_rows(report: StatusReport) -> list[tuple[str, str]]:
     if report.uptime_seconds is not None:
         rows.append(("uptime", f"{report.uptime_seconds:,} s"))
     if report.used_memory_bytes is not None:
-        limit = readable_bytes(report.maxmemory_bytes) if report.maxmemory_bytes else "no limit"
-        rows.append(("memory", f"{readable_bytes(report.used_memory_bytes)} of {limit}"))
+        rows.append(("memory", memory_use(report.used_memory_bytes, report.maxmemory_bytes or 0)))
     if report.log_file is not None:
         rows.append(("log", str(report.log_file)))
     return rows

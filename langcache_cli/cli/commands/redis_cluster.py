@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
-from langcache_cli.cli.output import Output
+from langcache_cli.cli.output import Output, size
 from langcache_cli.cli.running import execute
 from langcache_cli.server_options import FEWEST_PRIMARIES, Backend
 
@@ -153,8 +153,6 @@ def _show_stop(output: Output, report: ClusterStopReport) -> None:
 
 
 def _status_rows(report: ClusterStatusReport) -> list[tuple[str, str]]:
-    from langcache_cli.caching.tooling import readable_bytes  # noqa: PLC0415 - see the package
-
     rows = [
         ("address", _where(report)),
         ("state", report.state or str(report.result)),
@@ -164,7 +162,7 @@ def _status_rows(report: ClusterStatusReport) -> list[tuple[str, str]]:
     if report.version is not None:
         rows.append(("version", f"{report.product} {report.version}"))
     if report.used_memory_bytes is not None:
-        rows.append(("memory", readable_bytes(report.used_memory_bytes)))
+        rows.append(("memory", size(report.used_memory_bytes)))
     rows.append(("REDIS_URL", report.url))
     return rows
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.formats.atomic_file import AtomicFile
-from langcache_cli.cli.statistics.verdict import HitRateLimits
+
+if TYPE_CHECKING:
+    from langcache_cli.operations.statistics.limits import HitRateLimits
 
 UNITS = {"m": 60, "h": 3600, "d": 86400}
 LONGEST_SECONDS = 7 * 86400
@@ -61,7 +64,6 @@ class StatsOptions:
         Raises:
             CommandError: Two do, or the window is none.
         """
-        warning, critical = self.limits.warning, self.limits.critical
         beside_history = (
             self.types or self.since_last or self.server or self.textfile or self.exact or self.memory
         )
@@ -76,7 +78,7 @@ class StatsOptions:
             ),
             "--server shows no cache types: leave out --type": self.server and bool(self.types),
             "--warn-hit-rate is lower than the hit rate that fails: give a higher one": (
-                warning is not None and critical is not None and warning < critical
+                self.limits.contradict
             ),
         }
         for message, is_so in problems.items():

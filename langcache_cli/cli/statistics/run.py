@@ -107,7 +107,8 @@ async def _history(invocation: Invocation, options: StatsOptions) -> None:
     else:
         for line in history_lines(overview, width=output.width, unicode=output.unicode):
             output.line(line)
-    _enforce(output, *options.limits.judge(overview["total"]["hit_ratio"], f"in the last {window}"))
+    state, reason = options.limits.judge(overview["total"]["hit_ratio"], f"in the last {window}")
+    _enforce(output, NagiosState[state.upper()], reason)
 
 
 def _previous(state: AtomicFile | None) -> State | StateError | None:
@@ -158,7 +159,8 @@ def _metrics(report: StatsReport, namespace: str, options: StatsOptions) -> str:
 
 def _judge(output: Output, report: StatsReport, options: StatsOptions) -> NagiosState:
     span = span_of(report, options.window)
-    state, reason = options.limits.judge(report.total.hit_rate, span)
+    found, reason = options.limits.judge(report.total.hit_rate, span)
+    state = NagiosState[found.upper()]
     if options.format is not Format.NAGIOS:
         _enforce(output, state, reason)
     return state

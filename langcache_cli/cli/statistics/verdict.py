@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from langcache_cli.cli.formats.nagios import Figure, NagiosState, nagios_line
@@ -11,38 +10,10 @@ from langcache_cli.cli.statistics.text import notes_of
 from langcache_cli.cli.watch.words import duration
 
 if TYPE_CHECKING:
+    from langcache_cli.operations.statistics.limits import HitRateLimits
     from langcache_cli.operations.stats import StatsReport
 
 HUNDRED = 100
-
-
-@dataclass(frozen=True, slots=True)
-class HitRateLimits:
-    """The least hit rates, in percent; None for no limit.
-
-    Attributes:
-        warning: Below it a person should look.
-        critical: Below it the command fails.
-    """
-
-    warning: float | None = None
-    critical: float | None = None
-
-    def judge(self, hit_rate: float | None, span: str) -> tuple[NagiosState, str]:
-        """The state, and the reason; empty if all is well.
-
-        Args:
-            hit_rate: From 0 to 1; None if no call was counted.
-            span: The time it is about, such as ``in the last 1h``.
-        """
-        if self.warning is None and self.critical is None:
-            return NagiosState.OK, ""
-        if hit_rate is None:
-            return NagiosState.UNKNOWN, f"no call was counted {span}: the hit rate is unknown"
-        for state, limit in ((NagiosState.CRITICAL, self.critical), (NagiosState.WARNING, self.warning)):
-            if limit is not None and HUNDRED * hit_rate < limit:
-                return state, f"the hit rate is {percent(hit_rate)}, lower than {limit:g} %"
-        return NagiosState.OK, ""
 
 
 def span_of(report: StatsReport, window: str) -> str:
@@ -56,7 +27,8 @@ def nagios_report(report: StatsReport, limits: HitRateLimits, window: str) -> tu
     """The state and the line."""
     total, server, keys = report.total, report.server, report.keys
     span = span_of(report, window)
-    state, reason = limits.judge(total.hit_rate, span)
+    found, reason = limits.judge(total.hit_rate, span)
+    state = NagiosState[found.upper()]
     calls = total["hits"] + total["misses"]
     rate = f"hit rate {percent(total.hit_rate)} of {calls:,} calls {span}" if calls else f"no calls {span}"
     sentence = "; ".join([reason or rate, *notes_of(report, window)])
@@ -66,8 +38,8 @@ def nagios_report(report: StatsReport, limits: HitRateLimits, window: str) -> tu
             "hit_rate",
             None if total.hit_rate is None else HUNDRED * total.hit_rate,
             "%",
-            warning=_at_least(limits.warning),
-            critical=_at_least(limits.critical),
+            warning=at_least(limits.warning),
+            critical=at_least(limits.critical),
         ),
         Figure("hits", total["hits"]),
         Figure("misses", total["misses"]),
@@ -82,5 +54,6 @@ def nagios_report(report: StatsReport, limits: HitRateLimits, window: str) -> tu
     return state, nagios_line(state, sentence, figures)
 
 
-def _at_least(limit: float | None) -> str:
+def at_least(limit: float | None) -> str:
+    """The range of a figure that must not be lower."""
     return "" if limit is None else f"{limit:g}:"

@@ -238,9 +238,9 @@ def _server(overview: Overview, look: Look) -> Text:
     full, empty = ("█", "░") if look.unicode else ("#", ".")
     cells = min(round(BAR * used / limit), BAR) if limit else 0
     bar = f"{full * cells}{empty * (BAR - cells)} " if limit else ""
-    of_limit = f"of {size(limit)}" if limit else "of no limit"
+    of_limit = f" of {size(limit)}" if limit else ", no limit"
     return Text(
-        f"Memory {bar}{size(used)} {of_limit}, {server['evicted_keys']:,} evicted, "
+        f"Memory {bar}{size(used)}{of_limit}, {server['evicted_keys']:,} evicted, "
         f"{server['connected_clients']:,} clients, {server['product']} {server['version']}"
     )
 

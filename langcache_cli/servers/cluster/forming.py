@@ -44,7 +44,7 @@ async def form(nodes: Sequence[ServerSpec], shape: ClusterShape, wait_seconds: f
                 await cluster.make(shape)
             await cluster.wait_ready(shape)
     except TimeoutError:
-        raise _failed(f"The nodes were not one cluster within {wait_seconds:g} seconds.") from None
+        raise _failed(f"The nodes were not one cluster within {wait_seconds:g} s.") from None
     except (OSError, ServerReplyError) as error:
         raise _failed(f"A node left or refused a command: {error}.") from error
 

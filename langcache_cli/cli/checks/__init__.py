@@ -1,0 +1,1 @@
+"""The report of `langcache check` in each format."""
