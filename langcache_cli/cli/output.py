@@ -99,7 +99,8 @@ class Output:
         """
         texts = [[" ".join(str(cell).splitlines()) for cell in row] for row in rows]
         width = self.width if sys.stdout.isatty() else None
-        lines = lay_out(Grid(columns, texts, text_columns, drops), width, dash="─" if self.unicode else "-")
+        grid, dash = Grid(columns, texts, text_columns, drops), "─" if self.unicode else "-"
+        lines = lay_out(grid, width, dash=dash, airy=self.draws)
         if self.draws:
             above = [*map(self._bold, wrapped(title, self.width)), ""] if title else []
             heading = [*above, *map(self._bold, lines.heading), lines.rule]

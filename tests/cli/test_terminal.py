@@ -20,13 +20,14 @@ def lines_of(shown: str) -> list[str]:
     [
         ("types", 80),
         ("stats", 80),
+        ("stats --memory", 60),
         ("warm", 80),
         ("bench --duration 0.01 --repeat 1", 80),
         ("types", 160),
         ("types", 40),
     ],
 )
-def test_tables_fit_the_width_and_leave_nothing_out(line, columns, secured_redis, three_words):
+def test_tables_fit_the_width_and_cut_nothing(line, columns, secured_redis, three_words):
     env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": three_words}
     with Terminal(*line.split(), env=env, columns=columns) as terminal:
         ended = terminal.finish()

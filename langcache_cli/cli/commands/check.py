@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from langcache_cli.cli.checks.options import Format, least_keys, type_names
-from langcache_cli.cli.checks.run import run_checks
 from langcache_cli.cli.commands.options import Sample
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
@@ -64,7 +63,8 @@ def check(
     moment, 77 if a login or a right is refused, 78 if a URL names the wrong server, 1 otherwise.
     With --format nagios it exits with 0, 1, 2 or 3 as plugins of Nagios do.
     """
-    from langcache_cli.operations.check import CheckRequest  # noqa: PLC0415 - see the package
+    from langcache_cli.cli.checks.run import run_checks  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.check import CheckRequest  # noqa: PLC0415 - as above
     from langcache_cli.operations.statistics.limits import HitRateLimits, LatencyLimits  # noqa: PLC0415 - as above
 
     invocation: Invocation = ctx.obj

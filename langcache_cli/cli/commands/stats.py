@@ -11,9 +11,8 @@ import typer
 from langcache_cli.cli.formats.atomic_file import AtomicFile
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.statistics.options import Format, StatsOptions
-from langcache_cli.cli.statistics.run import run
-from langcache_cli.cli.statistics.verdict import HUNDRED
 
+HUNDRED = 100
 TYPE = typer.Option(
     "--type", metavar="TYPE", help="Show this cache type only, with its functions; repeatable."
 )
@@ -58,7 +57,8 @@ def stats(
     For each cache type, with what explains a low rate and what the server reports. The numbers are those of
     all processes of the application; reads by this command are not counted.
     """
-    from langcache_cli.operations.statistics.limits import HitRateLimits  # noqa: PLC0415 - see the package
+    from langcache_cli.cli.statistics.run import run  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.statistics.limits import HitRateLimits  # noqa: PLC0415 - as above
 
     invocation: Invocation = ctx.obj
     if invocation.json and format_ not in (None, Format.JSON):

@@ -51,20 +51,21 @@ class Lines:
     left_out: tuple[str, ...]
 
 
-def lay_out(grid: Grid, width: int | None, *, dash: str = "-") -> Lines:
+def lay_out(grid: Grid, width: int | None, *, dash: str = "-", airy: bool = True) -> Lines:
     """Lay a table out.
 
     Args:
         grid: The table.
         width: Columns of the terminal; None for no limit: nothing is wrapped or left out.
         dash: What the rule is made of.
+        airy: Put more space between columns, where there is room.
     """
     drops = grid.columns[:1:-1] if grid.drops is None else [one for one in grid.drops if one in grid.columns]
     if width is None:
         return _drawn(grid, (), NARROW_GAP, None, dash)
     for count in range(len(drops) + 1):
         left_out = tuple(drops[:count])
-        for gap in (WIDE_GAP, NARROW_GAP):
+        for gap in (WIDE_GAP, NARROW_GAP) if airy else (NARROW_GAP,):
             if sum(_least(grid, left_out)) + _edges(grid, left_out, gap) <= width:
                 return _drawn(grid, left_out, gap, width, dash)
     return _drawn(grid, tuple(drops), NARROW_GAP, width, dash)
