@@ -85,6 +85,16 @@ def test_the_rows_are_in_the_document_with_units(cluster, check):
     assert [one["name"] for one in document["checks"]] == ["redis", "cluster"]
 
 
+def test_what_must_be_warm_is_looked_for_on_every_node(cluster, check):
+    for number in range(30):
+        key = f"cache:vocabulary:f:{number}"
+        cluster.command("SET", key, "lc1 entry id=")
+    ended = check(cluster.url, "--min-keys", "vocabulary=30", "--require-warm", "vocabulary", "--json")
+    assert ended.code == 0
+    assert check(cluster.url, "--min-keys", "vocabulary=31").code == 1
+    assert check(cluster.url, "--require-warm", "translation").code == 1
+
+
 def test_a_single_server_has_no_rows(redis_server, call):
     document = call("check", "--json", env={"REDIS_URL": redis_server.url}).document
     assert document["nodes"] == [] or len(document["nodes"]) > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,12 +14,12 @@ HUNDRED = 100
 
 
 @dataclass(frozen=True, slots=True)
-class HitRateLimits:
-    """The least hit rates, in percent; None for no limit.
+class _Limits:
+    """Two limits; None for none.
 
     Attributes:
-        warning: Below it a person should look.
-        critical: Below it the command fails.
+        warning: Beyond it a person should look.
+        critical: Beyond it the command fails.
     """
 
     warning: float | None = None
@@ -28,6 +29,20 @@ class HitRateLimits:
     def given(self) -> bool:
         """True if there is a limit."""
         return self.warning is not None or self.critical is not None
+
+    def _beyond(self, is_beyond: Callable[[float], bool]) -> tuple[State, float] | None:
+        """The worst limit that is crossed; None if none is."""
+        if self.critical is not None and is_beyond(self.critical):
+            return "critical", self.critical
+        if self.warning is not None and is_beyond(self.warning):
+            return "warning", self.warning
+        return None
+
+
+class HitRateLimits(_Limits):
+    """The least hit rates, in percent."""
+
+    __slots__ = ()
 
     @property
     def contradict(self) -> bool:
@@ -45,32 +60,17 @@ class HitRateLimits:
             return "ok", ""
         if hit_rate is None:
             return "unknown", f"no call was counted {span}: the hit rate is unknown"
-        limits: tuple[tuple[State, float | None], ...] = (
-            ("critical", self.critical),
-            ("warning", self.warning),
-        )
-        for state, limit in limits:
-            if limit is not None and HUNDRED * hit_rate < limit:
-                return state, f"the hit rate is {HUNDRED * hit_rate:.1f} %, lower than {limit:g} %"
-        return "ok", ""
+        found = self._beyond(lambda limit: HUNDRED * hit_rate < limit)
+        if found is None:
+            return "ok", ""
+        state, limit = found
+        return state, f"the hit rate is {HUNDRED * hit_rate:.1f} %, lower than {limit:g} %"
 
 
-@dataclass(frozen=True, slots=True)
-class LatencyLimits:
-    """The longest round trips to Redis, in milliseconds; None for no limit.
+class LatencyLimits(_Limits):
+    """The longest round trips to Redis, in milliseconds."""
 
-    Attributes:
-        warning: Above it a person should look.
-        critical: Above it the command fails.
-    """
-
-    warning: float | None = None
-    critical: float | None = None
-
-    @property
-    def given(self) -> bool:
-        """True if there is a limit."""
-        return self.warning is not None or self.critical is not None
+    __slots__ = ()
 
     @property
     def contradict(self) -> bool:
@@ -79,11 +79,8 @@ class LatencyLimits:
 
     def judge(self, latency_ms: float) -> Verdict:
         """What the limits say."""
-        limits: tuple[tuple[State, float | None], ...] = (
-            ("critical", self.critical),
-            ("warning", self.warning),
-        )
-        for state, limit in limits:
-            if limit is not None and latency_ms > limit:
-                return state, f"a round trip to Redis takes {latency_ms:.2f} ms, longer than {limit:g} ms"
-        return "ok", ""
+        found = self._beyond(lambda limit: latency_ms > limit)
+        if found is None:
+            return "ok", ""
+        state, limit = found
+        return state, f"a round trip to Redis takes {latency_ms:.2f} ms, longer than {limit:g} ms"
