@@ -51,7 +51,8 @@ def test_labels_of_prometheus_hold_any_text():
 @pytest.mark.parametrize(
     ("line", "format_"),
     [
-        ("stats", ""), ("stats --json", "json"), ("stats --format csv", "csv"), ("stats --format=prom", "prom"),
+        ("stats", ""), ("stats --json", "json"), ("stats --format csv", "csv"),
+        ("stats --format=prom", "prom"),
         ("--json stats --format csv", "json"), ("stats --format", ""), ("x -- --format=csv", ""),
     ],
 )  # fmt: skip
