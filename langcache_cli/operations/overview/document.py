@@ -152,11 +152,11 @@ class Server(TypedDict):
 
 
 class Event(TypedDict):
-    """What happened: ``clear``, ``warm`` or ``outage``.
+    """What happened: ``clear``, ``warm``, ``outage``, ``overflow`` or ``start``.
 
-    ``at`` is when it ended, in seconds since 1970, ``count`` the keys removed, entries stored or calls that
-    went past the cache, ``seconds`` how long it took or lasted, ``by`` who did it and ``via`` with what:
-    ``langcache``, ``http``, ``api``.
+    ``at`` is when it ended, in seconds since 1970. ``count`` are keys removed, entries stored, calls that
+    went past the cache, invalidations that an outbox had no room for, or processes. ``seconds`` is how long
+    it took or lasted, ``by`` who did it, and ``via`` with what: ``langcache``, ``http``, ``api``.
     """
 
     at: float

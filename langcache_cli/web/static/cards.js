@@ -371,6 +371,8 @@ function told(event) {
   const counted = (unit) => `${event.target}: ${number.format(event.count)} ${unit} in ${ms(event.seconds * 1000)}`;
   if (event.what === "clear") return counted("keys");
   if (event.what === "warm") return counted("entries");
+  if (event.what === "start") return `${event.target}: ${number.format(event.count)} processes`;
+  if (event.what === "overflow") return `${number.format(event.count)} invalidations became one of all keys`;
   if (event.what === "outage") return `${event.target} for ${span(event.seconds)}`;
   return event.target;
 }
