@@ -9,11 +9,11 @@ import pytest
 import typer.main
 
 from langcache_cli import __version__
-from langcache_cli.cli.arguments import FLAGS
 from langcache_cli.cli.help import without_examples
 from langcache_cli.cli.main import app
 from tests.cli.cli_support import no_noise, url_of
 from tests.harness.cli import finish, run_cli, start_cli
+from tests.harness.cli_lines import parsed
 
 
 def all_commands(command=None, path=()):
@@ -47,8 +47,7 @@ def examples_of(command) -> list[list[str]]:
     """The words of each example of a command, without what is said about it."""
     _, examples = without_examples(command.help or "")
     lines = [re.split(r"  +|\s>+\s", line)[0] for line in examples.splitlines()]
-    typed = [shlex.split(line[line.index("langcache ") :]) for line in lines]
-    return [[word for word in words if word not in FLAGS] for words in typed]
+    return [shlex.split(line[line.index("langcache ") :]) for line in lines]
 
 
 @pytest.mark.parametrize(("path", "command"), [*all_commands()], ids=lambda item: str(item)[:40])
@@ -58,10 +57,7 @@ def test_help_begins_with_examples_that_can_be_typed(path, command, call):
     assert call(*path, "--help").stdout.split("\n")[2] == "Examples:"
     for words in examples:
         assert tuple(words[1 : len(path) + 1]) == path
-        found, rest = typer.main.get_command(app), words[1:]
-        while commands := getattr(found, "commands", None):
-            found, rest = commands[rest[0]], rest[1:]
-        found.make_context(rest[0] if rest else "", list(rest))  # parses, and runs nothing
+        parsed(words)
 
 
 def test_help_is_as_wide_as_the_terminal():
