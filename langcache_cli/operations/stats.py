@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from langcache_cli.caching import Cache, UnknownCacheTypeError
 from langcache_cli.caching.tooling import OUTBOX, CacheReport, Label, Numbers, ServerReport
 from langcache_cli.operations.opening import require_answer
-from langcache_cli.operations.overview.census import OTHERS, Census, KeyCounts
+from langcache_cli.operations.overview.census import Census, KeyCounts
 from langcache_cli.operations.overview.keyspace import KeyspaceWatch
 from langcache_cli.operations.statistics.reasons import OtherKeys, Reason, other_keys, reasons
 from langcache_cli.operations.statistics.since_last import SinceLast, look
@@ -125,7 +125,7 @@ async def stats(cache: Cache, request: StatsRequest) -> StatsReport:
         if label != OUTBOX and label.type in names
     }
     total = CacheReport(0, functions).total
-    others = other_keys(census, cache.settings.namespace)
+    others = other_keys(census)
     evicted = (server.evicted_keys, "since Redis started")
     if since is not None and not since.first_run:
         evicted = (since.evicted_keys, "since the last run")
@@ -159,7 +159,7 @@ async def _census(cache: Cache, request: StatsRequest) -> Census:
 
 def _lines(cache: Cache, report: CacheReport, census: Census, wanted: tuple[str, ...]) -> list[TypeLine]:
     types, numbers = cache.settings.types, report.types
-    names = [*types, *sorted((census.types | numbers.keys()) - types.keys() - {OTHERS})]
+    names = [*types, *sorted((census.types | numbers.keys()) - types.keys())]
     for name in wanted:
         if name not in names:
             raise UnknownCacheTypeError(name, known=tuple(sorted(names)))

@@ -126,7 +126,14 @@ class Page:
 
     def picture(self, path: Path) -> None:
         """The whole page as PNG."""
-        shot = self.send("Page.captureScreenshot", captureBeyondViewport=True)
+        self._shoot(path, beyond=True)
+
+    def first_screen(self, path: Path) -> None:
+        """What the window shows, as PNG."""
+        self._shoot(path, beyond=False)
+
+    def _shoot(self, path: Path, *, beyond: bool) -> None:
+        shot = self.send("Page.captureScreenshot", captureBeyondViewport=beyond)
         path.write_bytes(base64.b64decode(shot["data"]))
 
 
@@ -147,7 +154,7 @@ def browser() -> Iterator[Page]:
             port = port_file.read_text().split()[0]
             tabs = httpx.get(f"http://127.0.0.1:{port}/json", trust_env=False).json()
             address = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
-            with connect(address, max_size=None, proxy=None) as socket:
+            with connect(address, max_size=None, proxy=None, ping_interval=None) as socket:
                 page = Page(socket)
                 try:
                     yield page

@@ -62,6 +62,11 @@ def check(
     Exits with 0 if all is well, 69 if something cannot be reached or takes no changes, 75 if it may work in a
     moment, 77 if a login or a right is refused, 78 if a URL names the wrong server, 1 otherwise.
     With --format nagios it exits with 0, 1, 2 or 3 as plugins of Nagios do.
+
+    Examples:
+        langcache check --roundtrip
+        langcache check --require-warm vocabulary --format github
+        langcache check --warn-latency 20 --crit-latency 100 --format nagios
     """
     from langcache_cli.cli.checks.run import run_checks  # noqa: PLC0415 - see the package
     from langcache_cli.operations.check import CheckRequest  # noqa: PLC0415 - as above

@@ -56,6 +56,12 @@ def stats(
 
     For each cache type, with what explains a low rate and what the server reports. The numbers are those of
     all processes of the application; reads by this command are not counted.
+
+    Examples:
+        langcache stats --window 24h --history
+        langcache stats --type vocabulary
+        langcache stats --window 5m --min-hit-rate 80
+        langcache stats -q --window 5m --textfile langcache.prom
     """
     from langcache_cli.cli.statistics.run import run  # noqa: PLC0415 - see the package
     from langcache_cli.operations.statistics.limits import HitRateLimits  # noqa: PLC0415 - as above

@@ -97,19 +97,18 @@ class OtherKeys:
     is_estimate: bool = False
 
 
-def other_keys(census: Census, namespace: str) -> OtherKeys:
-    """The keys beside the namespace and its bookkeeping (tags, statistics).
+def other_keys(census: Census) -> OtherKeys:
+    """The keys beside the namespace and what it keeps beside its entries (tags, statistics).
 
     A namespace is known by its bookkeeping: a prefix may be that of any application.
     """
-    ours = f"{namespace}@".encode()
     weights: Counter[bytes] = Counter()
     found: set[bytes] = set()
     total = 0.0
     for sample in census.samples:
         weight = sample.keys / len(sample.seen) if sample.seen else 0.0
         for one in sample.seen:
-            if one.type == OTHERS and not one.key.startswith(ours):
+            if one.type == OTHERS:
                 total += weight
                 if match := _BOOKKEEPING.match(one.key):
                     found.add(match[1])
