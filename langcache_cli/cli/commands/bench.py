@@ -216,8 +216,7 @@ def _print(output: Output, report: BenchReport, trust: Trust, comparison: Compar
     ]
     columns = ("Path (ms)", "Runs", "Errors", "p50", "p90", "p95", "p99", "max", "Runs/s")
     asked = f"{report.rate:,g} a second" if report.rate else f"{report.concurrency} at a time"
-    drops = ("max", "p90", "Runs/s", "Runs", "p99")
-    output.table(f"{report.repeats} turns, {asked}", columns, rows, drops=drops)
+    output.table(f"{report.repeats} turns, {asked}", columns, rows)
     for name, item in report.paths.items():
         if (schedule := item.schedule) is not None:
             output.line(
