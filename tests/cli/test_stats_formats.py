@@ -238,7 +238,7 @@ def test_a_type_opens_to_its_functions_and_a_low_rate_is_explained(env, call, se
     ]  # fmt: skip
     assert {*document["types"]} == {"vocabulary"}
     assert document["total"]["misses"] == 5
-    assert document["other_keys"] == {"keys": 10, "namespaces": {"shop": 7}}
+    assert document["other_keys"] == {"keys": 10, "namespaces": {"shop": 7}, "exact": True}
     reasons = {reason["name"]: (reason["count"], reason["parts"]) for reason in document["reasons"]}
     assert reasons == {
         "load_errors": (1, {"vocabulary": 1}),

@@ -40,7 +40,11 @@ def document(report: StatsReport, *, memory: bool, functions: bool) -> dict[str,
             {"name": reason.name, "count": reason.count, "meaning": reason.meaning, "parts": reason.parts}
             for reason in report.reasons
         ],
-        "other_keys": {"keys": report.other_keys.keys, "namespaces": report.other_keys.namespaces},
+        "other_keys": {
+            "keys": report.other_keys.keys,
+            "namespaces": report.other_keys.namespaces,
+            "exact": not report.other_keys.is_estimate,
+        },
         "server": {name: getattr(server, name) for name in type(server).__slots__},
     }
     if functions:

@@ -102,7 +102,7 @@ def other_keys(census: Census) -> OtherKeys:
 
     A namespace is known by its bookkeeping: a prefix may be that of any application.
     """
-    weights: Counter[bytes] = Counter()
+    by_first_word: dict[bytes, float] = {}
     found: set[bytes] = set()
     total = 0.0
     for sample in census.samples:
@@ -113,7 +113,7 @@ def other_keys(census: Census) -> OtherKeys:
                 if match := _BOOKKEEPING.match(one.key):
                     found.add(match[1])
                 else:
-                    weights[one.key.partition(b":")[0]] += 1
-    share = census.database_keys / max(sum(len(sample.seen) for sample in census.samples), 1)
-    namespaces = {name.decode(): round(weights[name] * share) for name in found if weights[name]}
+                    name = one.key.partition(b":")[0]
+                    by_first_word[name] = by_first_word.get(name, 0.0) + weight
+    namespaces = {name.decode(): round(by_first_word[name]) for name in sorted(found & by_first_word.keys())}
     return OtherKeys(round(total), namespaces, not census.exact)
