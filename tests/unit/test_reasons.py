@@ -13,11 +13,9 @@ def test_only_what_is_not_0_is_a_reason():
     assert list(reasons(Numbers({"hits": 9}), {}, evicted=(0, ""), other_keys=OtherKeys())) == []
     words, texts = Numbers({"load_errors": 2, "refused": 1}), Numbers({"load_errors": 5})
     total = Numbers({"load_errors": 7, "refused": 1})
-    found = list(
-        reasons(
-            total, {"a": words, "b": texts}, evicted=(3, "since Redis started"), other_keys=OtherKeys(4, {"x": 1})
-        )
-    )  # fmt: skip
+    others = OtherKeys(4, {"x": 1})
+    evicted = (3, "since Redis started")
+    found = list(reasons(total, {"a": words, "b": texts}, evicted=evicted, other_keys=others))
     assert [(one.name, one.count, dict(one.parts)) for one in found] == [
         ("load_errors", 7, {"b": 5, "a": 2}),
         ("refused", 1, {"a": 1}),
