@@ -25,12 +25,13 @@ from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.entry import parse as parse_entry
 from langcache_cli.caching._protocol.failure import parse_failure
 from langcache_cli.caching._protocol.pace import Pace
-from langcache_cli.caching._protocol.scanning import unlink
+from langcache_cli.caching._protocol.scanning import scan, unlink
 from langcache_cli.caching._protocol.usability import problem_of, trial
 from langcache_cli.caching._statistics.actor import acting_as, current_actor, without_events
 from langcache_cli.caching._statistics.counter_table import COUNTERS, CounterSpec
 from langcache_cli.caching._statistics.fleet.event_log import LoggedEvent
 from langcache_cli.caching._statistics.fleet.history import History, Steps
+from langcache_cli.caching._statistics.fleet.reader import FleetReader
 from langcache_cli.caching._statistics.fleet.tiers import TIERS
 from langcache_cli.caching._statistics.labels import OUTBOX, Label
 from langcache_cli.caching._statistics.latency_buckets import (
@@ -56,6 +57,7 @@ __all__ = [
     "CounterSpec",
     "Entry",
     "EnvFileSettings",
+    "FleetReader",
     "History",
     "Label",
     "LatencyHistogram",
@@ -95,6 +97,7 @@ __all__ = [
     "problem_of",
     "readable_bytes",
     "reply_fields",
+    "scan",
     "trial",
     "unavailable",
     "unlink",

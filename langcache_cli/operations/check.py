@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from langcache_cli.caching import Cache, CacheError
 from langcache_cli.operations.check_contents import count_keys, has_entry
 from langcache_cli.operations.diagnosis.inspection import Inspection, inspect_fleet
+from langcache_cli.operations.statistics.counters import counters
 from langcache_cli.operations.statistics.limits import HitRateLimits, LatencyLimits, State
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ async def _latency(cache: Cache, limits: LatencyLimits) -> _Found:
 
 
 async def _hit_rate(cache: Cache, limits: HitRateLimits) -> _Found:
-    total = (await cache.report(window_seconds=HIT_RATE_SECONDS)).total
+    total = (await counters(cache, HIT_RATE_SECONDS)).total
     state, reason = limits.judge(total.hit_rate, "in the last 1h")
     rate = total.hit_rate or 0.0
     calls = total["hits"] + total["misses"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from langcache_cli.caching import Cache
+from langcache_cli.caching.tooling import Namespace, scan
 
 ENTRY = b"lc1 entry"
 """What an entry begins with; the sign that a load runs begins otherwise."""
@@ -30,7 +31,7 @@ async def count_keys(cache: Cache, type_name: str, enough: int) -> int:
     Raises:
         CacheError: Redis did not answer, or refused.
     """
-    found = set[str]()
+    found = set[bytes]()
     async for keys in _keys(cache, type_name):
         found.update(keys)
         if len(found) >= enough:
@@ -38,7 +39,15 @@ async def count_keys(cache: Cache, type_name: str, enough: int) -> int:
     return len(found)
 
 
-def _keys(cache: Cache, type_name: str) -> AsyncIterator[list[str]]:
-    if type_name in cache.settings.types:
-        return cache.scan(type_name=type_name)
-    return cache.scan(f"{cache.settings.namespace}:{type_name}:*")
+def _keys(cache: Cache, type_name: str) -> AsyncIterator[list[bytes]]:
+    """Batches of the keys of a type, or of a prefix that belongs to none.
+
+    Each answer may take ``LANGCACHE_OPERATION_TIMEOUT``; `Cache.scan` has the patience of bulk work.
+    """
+    settings = cache.settings
+    namespace = Namespace(settings.namespace, settings.types)
+    if type_name in settings.types:
+        selection = namespace.of_type(type_name)
+    else:
+        selection = namespace.matching(f"{settings.namespace}:{type_name}:*")
+    return scan(cache.runtime().server, selection)

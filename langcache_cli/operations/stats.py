@@ -11,6 +11,7 @@ from langcache_cli.caching.tooling import OUTBOX, CacheReport, Label, Numbers, S
 from langcache_cli.operations.opening import require_answer
 from langcache_cli.operations.overview.census import Census, KeyCounts
 from langcache_cli.operations.overview.keyspace import KeyspaceWatch
+from langcache_cli.operations.statistics.counters import counters
 from langcache_cli.operations.statistics.reasons import OtherKeys, Reason, other_keys, reasons
 from langcache_cli.operations.statistics.since_last import SinceLast, look
 from langcache_cli.operations.statistics.state_file import State, StateError
@@ -113,7 +114,7 @@ async def stats(cache: Cache, request: StatsRequest) -> StatsReport:
     if request.previous is not None:
         since, state = await look(cache, server, request.previous)
     if since is None or since.first_run:
-        report = await cache.report(window_seconds=request.window_seconds)
+        report = await counters(cache, request.window_seconds)
     else:
         report = since.report
     census = await _census(cache, request)

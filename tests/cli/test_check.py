@@ -4,6 +4,7 @@ import asyncio
 import re
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -201,6 +202,7 @@ def test_a_type_is_no_pattern(call):
 
 LOADED = """
 import sys
+import time
 sys.argv = ["langcache"]
 from langcache_cli.cli.main import run
 codes = [run(line.split()) for line in (
@@ -220,3 +222,38 @@ def test_without_a_database_neither_sqlalchemy_nor_the_application_is_loaded(env
         cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.splitlines()[-1] == "[0, 0, 0, 0, 0] []"
+
+
+@pytest.fixture
+def hanging(own_redis, monkeypatch):
+    """A Redis that hangs as soon as it has said what it is."""
+    server = own_redis()
+    for name in ("server_report", "usability"):
+        original = getattr(Cache, name)
+
+        async def hang(cache, original=original):
+            found = await original(cache)
+            server.pause()
+            return found
+
+        monkeypatch.setattr(Cache, name, hang)
+    yield {"REDIS_URL": server.url}
+    server.resume()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "stats",
+        "stats --since-last --state state",
+        "check --crit-hit-rate 1",
+        "check --require-warm vocabulary",
+    ],
+)
+def test_a_redis_that_hangs_later_costs_no_more_than_the_timeout(line, hanging, call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    started = time.monotonic()
+    ended = call(*line.split(), "--timeout", "0.2", env=hanging)
+    assert ended.code == 69
+    assert time.monotonic() - started < 9, "bulk work waits for ten seconds"
+    complaint(ended)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from langcache_cli.caching import Cache, ServerReplyError
 from langcache_cli.caching.tooling import TIERS, CacheReport, Label, Numbers, ServerReport
+from langcache_cli.operations.statistics.counters import reader_of
 from langcache_cli.operations.statistics.state_file import Hours, State, StateError
 
 HOURS = TIERS[-1]
@@ -60,8 +61,7 @@ async def look(cache: Cache, server: ServerReport, previous: State | StateError)
         previous = _usable(previous, now, str(settings.target), settings.namespace)
     begin = now if isinstance(previous, StateError) else previous.at
     starts = range(HOURS.start(int(begin) - LATE_SECONDS), int(now) + 1, HOURS.seconds)
-    await runtime.publisher.now()
-    hours = await runtime.fleet.reader.read_steps(HOURS, {start: [start] for start in starts})
+    hours = await reader_of(cache).read_steps(HOURS, {start: [start] for start in starts})
     servers = await _run_ids(cache)
     oldest = HOURS.start(int(now) - LATE_SECONDS)
     state = State(
