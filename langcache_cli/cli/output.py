@@ -42,6 +42,11 @@ class Output:
         if not (self._invocation.json or self._invocation.quiet):
             _say(text)
 
+    def warning(self, text: str) -> None:
+        """Say what should be looked at though it passed, also with ``--quiet``; a document has a field."""
+        if not self._invocation.json:
+            _say(f"langcache: warning: {text}")
+
     def ask(self, question: str) -> bool:
         """Ask on the terminal; anything but yes is no, and so is Ctrl-D.
 

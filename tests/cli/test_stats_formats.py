@@ -283,3 +283,8 @@ def test_a_warning_is_said_and_is_no_failure(env, call):
     ended = call("-q", "stats", "--warn-hit-rate", "70", env=env)
     assert ended.code == 0
     assert complaint(ended) == "langcache: warning: the hit rate is 66.7 %, lower than 70 %"
+    document = call("stats", "--warn-hit-rate", "70", "--json", env=env)
+    assert (document.code, document.stderr) == (0, "")
+    assert document.document["verdict"] == {
+        "state": "warning", "reason": "the hit rate is 66.7 %, lower than 70 %",
+    }  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from langcache_cli.cli.checks.options import Format
 from langcache_cli.cli.commands.findings import fleet_document, show_nodes
 from langcache_cli.cli.exit_codes import ExitCode
-from langcache_cli.cli.failures import CommandError, Failure, explain
+from langcache_cli.cli.failures import CommandError, explain
 from langcache_cli.cli.formats.github import github_lines
 from langcache_cli.cli.formats.nagios import Figure, NagiosState, nagios_line
 from langcache_cli.cli.formats.outcome import Outcome, Outcomes
@@ -52,8 +52,7 @@ async def run_checks(
         _print(output, report)
     for result in report.warnings if format_ not in FOR_PROGRAMS else ():
         if result.measured:  # a threshold that was asked for
-            warning = Failure(ExitCode.DONE, f"warning: {result.name}: {result.detail}")
-            output.failure(warning, reported=True)
+            output.warning(f"{result.name}: {result.detail}")
     _judge(report)
     return NagiosState.OK
 

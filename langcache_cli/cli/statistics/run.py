@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from langcache_cli.cli.exit_codes import ExitCode
-from langcache_cli.cli.failures import CommandError, Failure
+from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.formats.atomic_file import AtomicFile
 from langcache_cli.cli.formats.nagios import NagiosState
 from langcache_cli.cli.formats.nagios_errors import nagios_errors
@@ -135,6 +135,9 @@ def _print(output: Output, report: StatsReport, options: StatsOptions, target: s
     match options.format:
         case Format.JSON:
             fields = document.document(report, memory=memory, functions=functions)
+            if options.limits.given:
+                state, reason = options.limits.judge(report.total.hit_rate, span_of(report, options.window))
+                fields["verdict"] = {"state": state, "reason": reason}
             output.document("stats", {"target": target, **fields})
         case Format.CSV | Format.PROM:
             for note in text.notes_of(report, options.window):
@@ -173,7 +176,7 @@ def _enforce(output: Output, state: NagiosState, reason: str) -> None:
         CommandError: The hit rate is critical, or not known.
     """
     if state is NagiosState.WARNING:
-        output.failure(Failure(ExitCode.DONE, f"warning: {reason}"), reported=True)
+        output.warning(reason)
     elif state is not NagiosState.OK:
         raise CommandError(ExitCode.CHECK_FAILED, reason, reported=True)
 

@@ -116,7 +116,7 @@ def _print_types(output: Output, report: StatsReport, title: str, *, memory: boo
         *([("all", report.keys, report.total)] if len(report.types) != 1 else []),
     ]
     rows = [
-        (name, f"{about}{keys['keys']:,}", *([_memory(keys)] if memory else []), *_cells(numbers))
+        (name, f"{about}{keys['keys']:,}", *([_memory(output, keys)] if memory else []), *_cells(numbers))
         for name, keys, numbers in lines
     ]
     columns = ("Type", "Keys", *(["Memory"] if memory else []), *COUNTS)
@@ -147,8 +147,9 @@ def _about(output: Output, *, exact: bool) -> str:
     return "≈ " if output.unicode else "~ "
 
 
-def _memory(keys: KeyCounts) -> str:
-    error = f" ± {size(keys['bytes_error'])}" if keys["bytes_error"] else ""
+def _memory(output: Output, keys: KeyCounts) -> str:
+    sign = "±" if output.unicode else "+-"
+    error = f" {sign} {size(keys['bytes_error'])}" if keys["bytes_error"] else ""
     return f"{size(keys['bytes'])}{error}"
 
 
