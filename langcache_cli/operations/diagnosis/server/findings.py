@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
-from langcache_cli.caching import ConfigurationError
+from langcache_cli.caching import CacheError, ConfigurationError
 from langcache_cli.caching.tooling import problem_of
 from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.diagnosis.redis_cli import cluster_cli, redis_cli
+from langcache_cli.operations.diagnosis.server.unreachable import url_of
 from langcache_cli.operations.diagnosis.server_facts import INFO, Question, ServerFacts
 
-NO_ANSWER: Final = "The cache cannot be used: every call runs its function."
 LIMIT: Final = "256mb"
 """What `langcache redis start` gives a server."""
 
-
-def unreachable(server: ServerFacts, what: str = "Redis", why: str = NO_ANSWER) -> Iterator[Finding]:
-    """The server does not answer, or refuses the login."""
-    if server.error is not None:
-        reason = getattr(server.error, "reason", str(server.error)).removeprefix("Redis ")
-        where = (server.where,)
-        yield Finding("unreachable", "error", f"{what} {reason}", why, where=where, error=server.error)
+_UNUSABLE: Final = {
+    "NOPERM": ("right-missing", ""),
+    "OOM": ("memory-full", "CONFIG SET maxmemory-policy allkeys-lru"),
+    "MISCONF": ("disk-error", "CONFIG SET stop-writes-on-bgsave-error no"),
+    "NOREPLICAS": ("replicas-wanted", "CONFIG SET min-replicas-to-write 0"),
+    "READONLY": ("replica", ""),
+    "CLUSTERDOWN": ("cluster-down", ""),
+    "MASTERDOWN": ("replica", ""),
+}
+"""The name of the finding and the command that mends it, by the first word of the reply."""
 
 
 def unusable(
@@ -57,14 +61,27 @@ def unusable(
     replies = [server.replies[question] for question in tried if question in server.replies]
     problem = problem_of(info if isinstance(info, bytes) else b"", replies, is_cluster=is_cluster)
     if problem is not None:
-        yield Finding(
-            "right-missing" if getattr(problem, "code", "") == "NOPERM" else "unusable",
-            "error",
-            f"{server.where}: {problem}",
-            "Redis answers, and yet entries cannot be stored or invalidated there.",
-            where=(server.where,),
-            error=problem,
-        )
+        yield _unusable(server, problem, is_cluster=is_cluster)
+
+
+def _unusable(server: ServerFacts, problem: CacheError, *, is_cluster: bool) -> Finding:
+    """What keeps a server that answers from holding the cache."""
+    address, code = server.address, getattr(problem, "code", "")
+    name, command = _UNUSABLE.get(code, ("unusable", ""))
+    text = getattr(problem, "reply", "") or str(problem)
+    if "AOF" in text and name == "disk-error":
+        command = "CONFIG SET appendonly no"
+    command = getattr(problem, "grant", "") or command
+    mend = (
+        (cluster_cli(address, "call", command) if is_cluster else redis_cli(address, command))
+        if command
+        else ""
+    )
+    if server.info.get("role") == "slave" and code in ("", "READONLY"):
+        name, host, port = "replica", server.info.get("master_host", ""), server.number("master_port") or 0
+        mend = f"REDIS_URL={url_of(replace(address, host=host, port=port, path=''))}" if host else ""
+    why = "Redis answers, and yet entries cannot be stored or invalidated there."
+    return Finding(name, "error", f"{server.where}: {text}", why, mend, (server.where,), problem)
 
 
 def memory(servers: Sequence[ServerFacts], *, is_cluster: bool = False) -> Iterator[Finding]:

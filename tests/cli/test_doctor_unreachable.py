@@ -1,0 +1,248 @@
+"""``langcache doctor`` where Redis cannot be used: each cause has a name, and what it says to do works."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from tests.cli.cli_support import no_noise, url_of
+from tests.cli.doctor_support import PATIENT, SOUND, findings, new_settings, type_line, where
+from tests.cli.test_exit_codes import redis_that_says
+from tests.harness.cli import Run
+from tests.harness.polling import eventually
+from tests.harness.redis_server import RedisServer
+from tests.harness.resp import RespConnection, RespError
+from tests.harness.tls import Authority, tls_front
+
+Doctor = Callable[..., Run]
+
+
+@pytest.fixture(scope="module")
+def _sound() -> Iterator[RedisServer]:
+    with RedisServer(config=[*SOUND, "lua-time-limit 10"]) as server:
+        yield server
+
+
+@pytest.fixture
+def server(_sound: RedisServer) -> RedisServer:
+    """A server in which nothing is wrong."""
+    _sound.flush()
+    return _sound
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def doctor(call) -> Doctor:
+    return lambda url, *options: call("doctor", "--json", *(options or PATIENT), env={"REDIS_URL": url})
+
+
+def only(ended: Run, name: str) -> dict[str, str]:
+    """The one finding, which has this name."""
+    no_noise(ended)
+    assert [*findings(ended)] == [name], ended
+    return findings(ended)[name]
+
+
+def test_a_server_that_was_killed_is_started_again(own_redis, doctor):
+    server = own_redis(config=SOUND)
+    server.kill()
+    ended = doctor(server.url)
+    assert ended.code == 69
+    assert "langcache redis start" in only(ended, "connection-refused")["mend"]
+    server.start()
+    assert doctor(server.url).code == 0
+
+
+def test_a_host_without_an_address(doctor):
+    ended = doctor("redis://no-such-host.invalid:1/0")
+    assert ended.code == 69
+    assert "no-such-host.invalid" in only(ended, "host-unknown")["found"]
+
+
+def test_a_socket_that_is_not_there(doctor):
+    ended = doctor("unix:///no/such.sock")
+    assert ended.code == 69
+    assert "path in REDIS_URL" in only(ended, "socket-missing")["mend"]
+
+
+@pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
+def test_tls_that_only_the_server_speaks(scheme, authority, server, doctor):
+    with tls_front(server.port, authority.server("localhost")) as port:
+        ended = doctor(f"{scheme}://localhost:{port}/0")
+        assert ended.code == 69
+        assert "speaks TLS" in only(ended, "tls-missing-in-url")["found"]
+        if scheme == "redis":
+            url = new_settings(only(ended, "tls-missing-in-url")["mend"])["REDIS_URL"]
+            assert doctor(f"{url}?ssl_ca_certs={authority.file}").code == 0
+
+
+def test_tls_that_only_the_url_speaks(server, doctor):
+    ended = doctor(f"rediss://127.0.0.1:{server.port}/0", "--timeout", "1")
+    assert ended.code == 69
+    url = new_settings(only(ended, "tls-only-in-url")["mend"])["REDIS_URL"]
+    assert doctor(url).code == 0
+
+
+TLS = {
+    "certificate-expired": {"expired": True},
+    "certificate-other-host": {"name": "redis.example.org"},
+    "certificate-unknown-authority": {"options": ""},
+    "client-certificate-wanted": {"mutual": True},
+    "tls-file": {"options": "?ssl_ca_certs=/no/such.pem"},
+}
+MENDED = {
+    "certificate-other-host": "{url}&ssl_check_hostname=false",
+    "certificate-unknown-authority": "{url}?ssl_ca_certs={authority.file}",
+    "client-certificate-wanted": "{url}&ssl_certfile={authority.client}&ssl_keyfile={authority.client}",
+    "tls-file": "rediss://localhost:{port}/0?ssl_ca_certs={authority.file}",
+}
+
+
+@pytest.mark.parametrize("name", TLS)
+def test_a_certificate_or_a_file_that_does_not_fit(name, authority, server, doctor):
+    wrong = {"name": "localhost", "expired": False, "mutual": False, **TLS[name]}
+    options = wrong.get("options", f"?ssl_ca_certs={authority.file}")
+    context = authority.server(wrong["name"], expired=wrong["expired"], mutual=wrong["mutual"])
+    with tls_front(server.port, context) as port:
+        url = f"rediss://localhost:{port}/0{options}"
+        found = only(doctor(url), name)
+        assert found["severity"] == "error"
+        if name not in MENDED:
+            assert "Renew the certificate" in found["mend"]
+            return
+        mended = MENDED[name].format(url=url, port=port, authority=authority)
+        for option in re.findall(r"(ssl_\w+)=", mended.removeprefix(url)):
+            assert option in found["mend"]
+        assert doctor(mended).code == 0
+
+
+def test_a_password_where_the_server_has_none(server, doctor):
+    ended = doctor(url_of(server, password="secret"))
+    assert ended.code == 77
+    assert doctor(new_settings(only(ended, "password-not-set")["mend"])["REDIS_URL"]).code == 0
+
+
+def test_no_password_where_the_server_has_one_and_a_wrong_one(own_redis, doctor):
+    server = own_redis(password="right", config=SOUND)
+    none, wrong = doctor(url_of(server, password="")), doctor(url_of(server, password="wrong"))
+    assert none.code == wrong.code == 77
+    assert only(wrong, "login-refused")
+    url = new_settings(only(none, "login-missing")["mend"])["REDIS_URL"]
+    assert doctor(url.replace("PASSWORD", "right")).code == 0
+
+
+def test_a_database_number_that_the_server_does_not_have(server, doctor):
+    ended = doctor(url_of(server, db=99))
+    assert ended.code == 78
+    assert "lower number" in only(ended, "database-number")["mend"]
+
+
+def test_a_server_that_takes_no_more_clients(own_redis, doctor):
+    server = own_redis(config=SOUND)
+    held = [server.connect() for _ in range(3)]
+    server.command("CONFIG", "SET", "maxclients", 3)
+    ended = doctor(server.url)
+    assert ended.code == 75
+    assert "close some" in only(ended, "clients-full")["mend"]
+    for connection in held:
+        connection.close()
+    eventually(lambda: "clients-full" not in findings(doctor(server.url)))
+
+
+def test_nearly_as_many_clients_as_the_server_takes(own_redis, doctor):
+    server = own_redis(config=SOUND)
+    held = [server.connect() for _ in range(20)]
+    server.command("CONFIG", "SET", "maxclients", 22)
+    ended = doctor(server.url)
+    assert ended.code == 1
+    type_line(only(ended, "clients-near-limit")["mend"], [server])
+    assert doctor(server.url).code == 0
+    for connection in held:
+        connection.close()
+
+
+@contextmanager
+def occupied(server: RedisServer, *command: str) -> Iterator[None]:
+    """Have the server work on a command, which has ended when this ends."""
+    connection = RespConnection(server.port, timeout=30)
+    worker = threading.Thread(target=lambda: _call(connection, *command))
+    worker.start()
+    try:
+        yield
+    finally:
+        worker.join(30)
+        connection.close()
+
+
+def _call(connection: RespConnection, *command: str) -> None:
+    with suppress(RespError, OSError):
+        connection.call(*command)
+
+
+def test_a_script_that_does_not_end(server, doctor):
+    with occupied(server, "EVAL", "while true do end", "0"):
+        eventually(lambda: _refusal(server) == "BUSY")
+        ended = doctor(server.url)
+        type_line(findings(ended)["busy"]["mend"], [server])
+    assert ended.code == 75
+    assert only(ended, "busy")["addresses"] == [where(server)]
+    assert doctor(server.url).code == 0
+
+
+def test_a_server_that_loads_its_data(own_redis, doctor):
+    server = own_redis(config=[*SOUND, "key-load-delay 20000", "loading-process-events-interval-bytes 1024"])
+    server.command("DEBUG", "POPULATE", 1000, "loaded", 100)
+    with occupied(server, "DEBUG", "RELOAD"):
+        eventually(lambda: _refusal(server) == "LOADING")
+        ended = doctor(server.url)
+        found = only(ended, "loading")
+        type_line(found["mend"], [server])
+        server.kill()
+    assert ended.code == 75
+    with redis_that_says("LOADING Redis is loading the dataset in memory") as url:
+        assert only(doctor(url), "loading")
+
+
+def _refusal(server: RedisServer) -> str:
+    try:
+        server.command("GET", "absent")
+    except (RespError, OSError) as error:
+        return str(error).split(" ")[0]
+    return ""
+
+
+def test_a_server_that_cannot_write_to_its_disk(own_redis, doctor):
+    server = own_redis(config=[*SOUND, "save 3600 100000"])
+    folder = server.directory / "gone"
+    folder.mkdir()
+    server.command("CONFIG", "SET", "dir", str(folder))
+    folder.rmdir()
+    with suppress(RespError):
+        server.command("BGSAVE")
+    eventually(lambda: b"rdb_last_bgsave_status:err" in server.command("INFO", "persistence"))
+    ended = doctor(server.url)
+    assert ended.code == 69
+    type_line(only(ended, "disk-error")["mend"], [server])
+    stores_again = doctor(server.url)
+    assert stores_again.code == 1
+    folder.mkdir()
+    server.command("CONFIG", "SET", "dir", str(folder))
+    type_line(only(stores_again, "snapshot-failed")["mend"], [server])
+    eventually(lambda: b"rdb_last_bgsave_status:ok" in server.command("INFO", "persistence"))
+    assert doctor(server.url).code == 0
+
+
+def test_nothing_takes_longer_than_the_timeout(server, fault_proxy, doctor):
+    proxy = fault_proxy(server.port)
+    proxy.swallow()
+    ended = doctor(f"redis://127.0.0.1:{proxy.port}/0", "--timeout", "0.3")
+    assert ended.code == 69
+    assert "--timeout" in only(ended, "no-answer")["mend"]
+    proxy.heal()
+    assert doctor(f"redis://127.0.0.1:{proxy.port}/0").code == 0
