@@ -20,8 +20,8 @@ from langcache_cli.operations.diagnosis.node_row import NodeRow, cluster_rows, s
 from langcache_cli.operations.diagnosis.sentinel_facts import sentinel_facts
 from langcache_cli.operations.diagnosis.server import findings as server_findings
 from langcache_cli.operations.diagnosis.server.lesser_rights import lesser_rights, lesser_trial
+from langcache_cli.operations.diagnosis.server.second_look import second_look
 from langcache_cli.operations.diagnosis.server.state import TIME, state
-from langcache_cli.operations.diagnosis.server.tls_probe import with_protocol
 from langcache_cli.operations.diagnosis.server.unreachable import unreachable
 from langcache_cli.operations.diagnosis.server_facts import INFO, Question, ServerFacts, ask_server
 
@@ -30,11 +30,7 @@ FIRST: Final = 0.6
 
 _CLOSED: Final = {"right-missing", "cluster-behind-plain-url"}
 """Findings after which keys and counters cannot be looked at."""
-_FOLLOWS_FROM: Final = {
-    "memory-nearly-full": "memory-full",
-    "snapshot-failed": "disk-error",
-    "append-failed": "disk-error",
-}
+_FOLLOWS_FROM: Final = {"memory-nearly-full": "memory-full"}
 
 
 async def diagnose(settings: CacheSettings, *, within: float) -> Inspection:
@@ -94,7 +90,7 @@ async def _ask(settings: CacheSettings, within: float) -> _Asked:
             found += server_findings.unusable(primary, tried, is_behind_sentinel=True)
         return _Asked(found, primaries, partial(sentinel_rows, service))
     server = await ask_server(target.server, (INFO, *questions), within=within * FIRST)
-    server = await with_protocol(server, within=within * (1 - FIRST))
+    server = await second_look(server, within=within * (1 - FIRST))
     found = [*unreachable(server), *server_findings.unusable(server, tried)]
     return _Asked(found, [server], lambda found: (server_row(server, found),))
 
@@ -104,7 +100,7 @@ async def _ask_cluster(
 ) -> _Asked:
     cluster = await cluster_facts(target, within=within * FIRST, questions=(*QUESTIONS_OF_DOCTOR, *questions))
     if not cluster.nodes:
-        probed = [with_protocol(seed, within=within * (1 - FIRST)) for seed in cluster.seeds]
+        probed = [second_look(seed, within=within * (1 - FIRST)) for seed in cluster.seeds]
         cluster = replace(cluster, seeds=tuple(await asyncio.gather(*probed)))
     found = [*cluster_findings.reachable(cluster), *cluster_findings.refused(cluster)]
     found += [*cluster_findings.state(cluster), *cluster_findings.strangers(cluster)]

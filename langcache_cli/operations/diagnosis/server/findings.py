@@ -17,15 +17,22 @@ LIMIT: Final = "256mb"
 """What `langcache redis start` gives a server."""
 
 _UNUSABLE: Final = {
-    "NOPERM": ("right-missing", ""),
-    "OOM": ("memory-full", "CONFIG SET maxmemory-policy allkeys-lru"),
-    "MISCONF": ("disk-error", "CONFIG SET stop-writes-on-bgsave-error no"),
-    "NOREPLICAS": ("replicas-wanted", "CONFIG SET min-replicas-to-write 0"),
-    "READONLY": ("replica", ""),
-    "CLUSTERDOWN": ("cluster-down", ""),
-    "MASTERDOWN": ("replica", ""),
+    "NOPERM": ("right-missing", "{user} on {where} lacks {rights}", ""),
+    "OOM": (
+        "memory-full",
+        "{where} has no room for another value and evicts nothing",
+        "CONFIG SET maxmemory-policy allkeys-lru",
+    ),
+    "NOREPLICAS": (
+        "replicas-wanted",
+        "{where} has too few replicas (min-replicas-to-write), and so refuses to store values",
+        "CONFIG SET min-replicas-to-write 0",
+    ),
+    "READONLY": ("replica", "", ""),
+    "MASTERDOWN": ("replica", "", ""),
+    "CLUSTERDOWN": ("cluster-down", "", ""),
 }
-"""The name of the finding and the command that mends it, by the first word of the reply."""
+"""Name and sentence of the finding, and the command that mends it, by the first word of the reply."""
 
 
 def unusable(
@@ -67,21 +74,22 @@ def unusable(
 def _unusable(server: ServerFacts, problem: CacheError, *, is_cluster: bool) -> Finding:
     """What keeps a server that answers from holding the cache."""
     address, code = server.address, getattr(problem, "code", "")
-    name, command = _UNUSABLE.get(code, ("unusable", ""))
-    text = getattr(problem, "reply", "") or str(problem)
-    if "AOF" in text and name == "disk-error":
-        command = "CONFIG SET appendonly no"
+    name, found, command = _UNUSABLE.get(code, ("unusable", "", ""))
+    text, rights = getattr(problem, "reply", "") or str(problem), getattr(problem, "rights", ())
+    if code == "NOPERM" and not rights:
+        found = ""  # the reply of a service that names no command
+    user = f"the user {address.acl_user.name}"
+    found = found.format(where=server.where, user=user, rights=" ".join(rights))
     command = getattr(problem, "grant", "") or command
-    mend = (
-        (cluster_cli(address, "call", command) if is_cluster else redis_cli(address, command))
-        if command
-        else ""
-    )
+    mend = cluster_cli(address, "call", command) if is_cluster else redis_cli(address, command)
+    mend = mend if command else ""
     if server.info.get("role") == "slave" and code in ("", "READONLY"):
         name, host, port = "replica", server.info.get("master_host", ""), server.number("master_port") or 0
         mend = f"REDIS_URL={url_of(replace(address, host=host, port=port, path=''))}" if host else ""
+        text = text.removeprefix("READONLY ")
+    found = found or f"{server.where}: {text.rstrip('.')}"
     why = "Redis answers, and yet entries cannot be stored or invalidated there."
-    return Finding(name, "error", f"{server.where}: {text}", why, mend, (server.where,), problem)
+    return Finding(name, "error", found, why, mend, (server.where,), problem)
 
 
 def memory(servers: Sequence[ServerFacts], *, is_cluster: bool = False) -> Iterator[Finding]:

@@ -34,11 +34,13 @@ class _Cause:
 
 _UNKNOWN: Final = _Cause("unreachable")
 _NO_PASSWORD: Final = _Cause("password-not-set", "REDIS_URL has a password, and {what} has none")
+_NO_DISK: Final = "{what} at {where} cannot write to its disk, and so refuses to store values"
 _REPLIES: Final = {
     "LOADING": _Cause(
         "loading", "{what} at {where} is loading its data and answers soon", "INFO persistence"
     ),
     "BUSY": _Cause("busy", "a script occupies {what} at {where}", "SCRIPT KILL"),
+    "MISCONF": _Cause("disk-error", _NO_DISK, "CONFIG SET stop-writes-on-bgsave-error no"),
     "DENIED": _Cause("protected-mode"),
     "MASTERDOWN": _Cause("replica"),
     "NOAUTH": _Cause("login-missing", "{what} at {where} asks for a password, and REDIS_URL has none"),
@@ -51,10 +53,11 @@ _WORDS: Final = {
         "database-number", "{what} has no database of the number in REDIS_URL"
     ),
     "max number of clients reached": _Cause("clients-full", "{what} at {where} takes no more clients"),
+    "writing to the AOF file": _Cause("disk-error", _NO_DISK, "CONFIG SET appendonly no"),
     "without any password": _NO_PASSWORD,
     "no password is set": _NO_PASSWORD,
 }
-"""By words of a reply whose first word is ERR."""
+"""By words of a reply, where its first word does not say enough."""
 
 _CERTIFICATE: Final = {
     "certificate has expired": _Cause(
@@ -104,13 +107,10 @@ def _cause_of(server: ServerFacts) -> _Cause:
             if server.speaks_tls
             else _Cause("tls-only-in-url", "REDIS_URL asks for TLS, and {where} speaks none")
         )
-    error: BaseException | None = server.error
-    for _ in range(5):
-        if error is None:
-            break
-        if cause := _of_error(error, server.address):
+    behind = server.error.__cause__ if server.error is not None else None
+    for error in (behind, behind and behind.__cause__, server.error):  # the first says most
+        if error is not None and (cause := _of_error(error, server.address)):
             return cause
-        error = error.__cause__
     return _UNKNOWN
 
 
@@ -119,7 +119,7 @@ def _of_error(error: BaseException, address: RedisAddress) -> _Cause | None:
     text = str(error)
     if isinstance(error, ServerReplyError):
         by_words = (cause for words, cause in _WORDS.items() if words in text)
-        return _REPLIES.get(error.code) or next(by_words, None)
+        return next(by_words, None) or _REPLIES.get(error.code)
     if isinstance(error, ssl.SSLCertVerificationError):
         by_words = (cause for words, cause in _CERTIFICATE.items() if words in text)
         return next(by_words, _Cause("certificate-unknown-authority"))
