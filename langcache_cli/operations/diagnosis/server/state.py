@@ -18,6 +18,7 @@ NEARLY_FULL: Final = 0.9
 """Of ``maxmemory``, and of ``maxclients``."""
 
 MAX_SKEW_SECONDS: Final = 2.0
+MEBIBYTE: Final = 2**20
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
@@ -127,7 +128,7 @@ def full_memory(
 
 def more_memory(limit: int) -> str:
     """The command that gives a server twice its memory."""
-    return f"CONFIG SET maxmemory {max(2 * limit >> 20, 1)}mb"
+    return f"CONFIG SET maxmemory {-(-2 * limit // MEBIBYTE)}mb"
 
 
 def restarted(uptime_seconds: int) -> Finding:

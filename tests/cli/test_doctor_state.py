@@ -1,0 +1,141 @@
+"""``langcache doctor`` and a server that answers: rights, memory, the clock, settings that nothing reads."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from langcache_cli.operations.diagnosis import server_facts
+from tests.cli.cli_support import no_noise, url_of
+from tests.cli.doctor_support import PATIENT, SOUND, findings, type_line, where
+from tests.harness.acl import OF_THE_OVERVIEW, PASSWORD, USER, grant
+from tests.harness.cli import Run, finish, start_cli
+from tests.harness.redis_server import RedisServer
+
+Doctor = Callable[..., Run]
+
+
+@pytest.fixture(scope="module")
+def _sound() -> Iterator[RedisServer]:
+    with RedisServer(config=SOUND) as server:
+        yield server
+
+
+@pytest.fixture
+def server(_sound: RedisServer) -> RedisServer:
+    """A server in which nothing is wrong."""
+    _sound.flush()
+    for line in SOUND:
+        _sound.command("CONFIG", "SET", *line.split())
+    return _sound
+
+
+@pytest.fixture
+def doctor(call, server) -> Doctor:
+    """`doctor(*options, NAME=...)`: of that server, with these settings."""
+
+    def examine(*options: str, **settings: str) -> Run:
+        return call("doctor", "--json", *PATIENT, *options, env={"REDIS_URL": server.url, **settings})
+
+    return examine
+
+
+def as_user(server: RedisServer) -> str:
+    return url_of(server, user=USER, password=PASSWORD)
+
+
+def test_nothing_is_wrong_for_the_smallest_user(server, doctor):
+    grant([server], "one")
+    ended = doctor(REDIS_URL=as_user(server))
+    assert ended.code == 0, ended
+    assert ended.document["findings"] == []
+
+
+@pytest.mark.parametrize("lacking", [("+unlink",), ("+get", "+mget", "+evalsha"), ("~cache@*",)])
+def test_rights_that_are_missing_are_granted_by_one_line(lacking, server, doctor):
+    grant([server], "one", without=lacking)
+    ended = doctor(REDIS_URL=as_user(server))
+    assert ended.code == 77
+    found = findings(ended)["right-missing"]
+    assert all(right in found["found"] for right in lacking)
+    type_line(found["mend"], [server])
+    ended = doctor(REDIS_URL=as_user(server))
+    assert ended.document["passed"], ended
+
+
+@pytest.mark.parametrize(
+    ("name", "lacking"),
+    [
+        ("near-cache-impossible", {"+client|tracking"}),
+        ("right-missing-statistics", OF_THE_OVERVIEW),
+    ],
+)
+def test_rights_that_only_one_part_needs_are_a_note(name, lacking, server, doctor):
+    grant([server], "one", without=[*lacking])
+    ended = doctor(REDIS_URL=as_user(server))
+    assert ended.code == 0, ended
+    found = findings(ended)
+    assert name in found
+    assert found[name]["severity"] == "note"
+    assert {*found[name]["mend"].split()} >= lacking
+    type_line(found[name]["mend"], [server])
+    assert findings(doctor(REDIS_URL=as_user(server))) == {}
+
+
+def test_memory_that_is_nearly_used_up(server, doctor):
+    server.command("CONFIG", "SET", "maxmemory", "100mb")
+    used = int(server.command("INFO", "memory").split(b"used_memory:")[1].split()[0])
+    server.command("CONFIG", "SET", "maxmemory", int(used * 1.06))
+    ended = doctor()
+    assert ended.code == 1
+    found = findings(ended)
+    assert {*found} & {"memory-nearly-full", "evictions"}
+    type_line(next(iter(found.values()))["mend"], [server])
+    assert doctor().code == 0
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(90, "behind"), (-7300, "ahead of")])
+def test_the_clock_of_this_machine_is_another(seconds, words, server, doctor, monkeypatch):
+    class Skewed:
+        perf_counter = staticmethod(time.perf_counter)
+
+        @staticmethod
+        def time() -> float:
+            return time.time() + seconds
+
+    monkeypatch.setattr(server_facts, "time", Skewed)
+    ended = doctor()
+    assert ended.code == 1
+    found = findings(ended)["clock-skew"]
+    assert f"{where(server)} is {'1.5 min' if seconds > 0 else '2.0 h'} {words}" in found["found"]
+    monkeypatch.undo()
+    assert doctor().code == 0
+
+
+def test_settings_that_nothing_reads(server, doctor, tmp_path, monkeypatch):
+    file = tmp_path / "settings"
+    file.write_text("LANGCACHE_NAMESPCE=app\nLANGCACHE_HOT_KEYS=false\n")
+    monkeypatch.setenv("LANGCACHE_XYZZY", "1")
+    ended = doctor("--env-file", str(file))
+    assert ended.code == 1
+    here, there = [one for one in ended.document["findings"] if one["name"] == "setting-misspelt"]
+    assert here["found"] == f"LANGCACHE_NAMESPCE in the file {file} is no setting of langcache"
+    assert here["mend"] == "Write LANGCACHE_NAMESPACE in its place."
+    assert there["found"].startswith("LANGCACHE_XYZZY in the environment")
+    monkeypatch.delenv("LANGCACHE_XYZZY")
+    file.write_text(file.read_text().replace("LANGCACHE_NAMESPCE", "LANGCACHE_NAMESPACE"))
+    assert doctor("--env-file", str(file)).code == 0
+
+
+def test_without_config_nothing_is_missed_and_without_a_database_nothing_is_imported(server):
+    server.command("ACL", "SETUSER", "managed", "on", ">pw", "~*", "&*", "+@all", "-config", "-acl", "-debug")
+    code = (
+        "import sys; from langcache_cli.cli.main import run; code = run(['doctor']); "
+        "sys.exit(code or any(m in sys.modules for m in ('sqlalchemy', 'fastapi', 'asyncpg')))"
+    )
+    env = {"REDIS_URL": url_of(server, user="managed", password="pw")}
+    ended = finish(start_cli(env=env, command=(sys.executable, "-c", code)))
+    assert ended.code == 0, ended
+    assert ended.stdout.splitlines()[-1] == "Nothing is wrong."
+    no_noise(ended)
