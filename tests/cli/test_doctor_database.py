@@ -1,19 +1,24 @@
 """``langcache doctor`` and the database: what is wrong with it has a name, and what it says to do works."""
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+import asyncpg
 import psutil
 import pytest
 
 from tests.cli.cli_support import HIDDEN, SECRET, TABLE, no_noise, sqlite_database, words
 from tests.cli.doctor_support import PATIENT, SOUND, findings
 from tests.harness.cli import Run
+from tests.harness.polling import eventually
 from tests.harness.ports import LOCALHOST, ReservedPort
+from tests.harness.postgres import PostgresServer
 from tests.harness.redis_server import RedisServer
 
 Doctor = Callable[..., Run]
@@ -64,20 +69,58 @@ def test_a_server_that_does_not_run(doctor):
 
 def test_a_server_that_hangs_costs_no_more_than_the_timeout(postgres_words, postgres_server, doctor):
     assert doctor(postgres_words).code == 0  # all that is imported is there
-    processes = [psutil.Process(postgres_server.pid), *psutil.Process(postgres_server.pid).children()]
+    with suspended(postgres_server):
+        ended, took = timed(lambda: doctor(postgres_words, "--timeout", "1"))
+    assert ended.code == 69
+    assert "did not answer" in only(ended, "database-unreachable")["found"]
+    assert took < 2
+    assert doctor(postgres_words).code == 0
+
+
+def test_a_server_that_hangs_in_the_middle_costs_no_more_than_the_timeout(
+    postgres_words, postgres_server, doctor
+):
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    with locked_table(postgres_words), ThreadPoolExecutor() as pool, ExitStack() as stack:
+        run = pool.submit(timed, lambda: doctor(postgres_words, "--timeout", "1.5"))
+        eventually(lambda: postgres_server.execute(waiting) != "0")
+        stack.enter_context(suspended(postgres_server))
+        ended, took = run.result()
+    assert ended.code == 69
+    assert only(ended, "database-unreachable")
+    assert took < 2.5
+    assert doctor(postgres_words).code == 0
+
+
+def timed(run: Callable[[], Run]) -> tuple[Run, float]:
+    started = time.monotonic()
+    return run(), time.monotonic() - started
+
+
+@contextmanager
+def suspended(server: PostgresServer) -> Iterator[None]:
+    """Hang all its processes."""
+    first = psutil.Process(server.pid)
+    processes = [first, *first.children()]
     for process in processes:
         process.suspend()
-    started = time.monotonic()
     try:
-        ended = doctor(postgres_words, "--timeout", "1")
-        took = time.monotonic() - started
+        yield
     finally:
         for process in processes:
             process.resume()
-    assert ended.code == 69
-    assert "did not answer" in only(ended, "database-unreachable")["found"]
-    assert took < 3
-    assert doctor(postgres_words).code == 0
+
+
+@contextmanager
+def locked_table(url: str) -> Iterator[None]:
+    """Have every reader of the table wait."""
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(url))
+        runner.run(connection.execute("BEGIN; LOCK TABLE vocabulary_words IN ACCESS EXCLUSIVE MODE"))
+        try:
+            yield
+        finally:
+            runner.run(connection.close())
 
 
 def test_a_login_that_is_refused(locked_postgres_url, doctor):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from langcache_cli.vocabulary import Database
 
 WHY: Final = "Values that are not cached cannot be loaded, and nothing can be warmed."
+
+CLOSE_SECONDS: Final = 0.2
+"""A connection to a server that hangs is not closed in good order."""
 
 _NAMES: Final = {
     "no table vocabulary_words": (
@@ -51,15 +55,22 @@ async def database_findings(opened: Callable[[], Database | None], *, within: fl
 
     from langcache_cli.vocabulary import DatabaseError  # noqa: PLC0415 - SQLAlchemy takes as long as all else
 
+    looking = asyncio.create_task(_looked_at(database))
+    await asyncio.wait({looking}, timeout=within)
+    for _ in range(2):  # once to end the query, once to end the wait for a good end of its connection
+        if not looking.done():
+            looking.cancel()
+            await asyncio.wait({looking}, timeout=CLOSE_SECONDS)
     try:
-        async with asyncio.timeout(within):
-            return [*await _looked_at(database)]
+        return [*looking.result()] if looking.done() else [_slow(database, within)]
+    except asyncio.CancelledError:
+        return [_slow(database, within)]
     except DatabaseError as error:
         return [_failed(error, _user(database))]
-    except TimeoutError:
-        return [_slow(database, within)]
     finally:
-        await database.aclose()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await database.aclose()
 
 
 async def _looked_at(database: Database) -> Sequence[Finding]:
