@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from langcache_cli.caching import CacheError
 from langcache_cli.caching.tooling import readable_bytes
 from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.diagnosis.redis_cli import redis_cli
@@ -129,6 +130,11 @@ def full_memory(
 def more_memory(limit: int) -> str:
     """The command that gives a server twice its memory."""
     return f"CONFIG SET maxmemory {-(-2 * limit // MEBIBYTE)}mb"
+
+
+def unusable(problem: CacheError) -> Finding:
+    """Redis answers, and yet cannot hold the cache; `findings.unusable` says it of one server."""
+    return Finding("unusable", "error", "Redis cannot hold the cache", str(problem), error=problem)
 
 
 def restarted(uptime_seconds: int) -> Finding:
