@@ -2,12 +2,17 @@
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
 
+from langcache_cli.operations.diagnosis import diagnose
+from langcache_cli.operations.diagnosis.contents.look import contents
+from langcache_cli.operations.diagnosis.finding import Finding
 from tests.cli.cli_support import no_noise, url_of
 from tests.cli.doctor_support import PATIENT, SOUND, findings, new_settings, type_line, where
 from tests.harness.cli import Run
@@ -239,6 +244,23 @@ def test_a_server_that_cannot_write_to_its_disk(own_redis, doctor):
     type_line(only(stores_again, "snapshot-failed")["mend"], [server])
     eventually(lambda: b"rdb_last_bgsave_status:ok" in server.command("INFO", "persistence"))
     assert doctor(server.url).code == 0
+
+
+def test_a_server_that_hangs_after_its_first_answers(own_redis, doctor, monkeypatch):
+    server = own_redis(config=SOUND)
+
+    async def of_a_hung_server(*args: Any, **options: Any) -> list[Finding]:
+        server.pause()
+        return await contents(*args, **options)
+
+    monkeypatch.setattr(diagnose, "contents", of_a_hung_server)
+    started = time.monotonic()
+    ended = doctor(server.url, "--timeout", "1")
+    took = time.monotonic() - started
+    server.resume()
+    assert ended.code == 0, ended
+    assert only(ended, "not-seen-keys")["severity"] == "note"
+    assert took < 1.5
 
 
 def test_nothing_takes_longer_than_the_timeout(server, fault_proxy, doctor):

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def doctor(ctx: typer.Context) -> None:
     """Find what is wrong, or may soon be, and say what to type next.
 
-    Looks at the server that REDIS_URL names, at all nodes of a cluster, or at the sentinels and their primary;
-    at the entries, and the calls of the last hour; at the database if DATABASE_URL is set; and at settings
-    that nothing reads. Nothing is written.
+    Looks at the server that REDIS_URL names, at all nodes of a cluster, or at the sentinels and their
+    primary; at the entries, and the calls of the last hour; at the database if DATABASE_URL is set; and at
+    settings that nothing reads. Nothing is written.
 
     Exits with 0 if nothing is wrong, with 1 if something should be changed though the cache works, 69 if
     something cannot be reached, 75 if it may work in a moment, 77 if a login or a right is refused, 78 if a
@@ -31,7 +31,7 @@ def doctor(ctx: typer.Context) -> None:
     Examples:
         langcache doctor
         langcache doctor --json
-        langcache --timeout 10 doctor
+        langcache doctor --timeout 10
     """
     execute(_doctor(ctx.obj))
 

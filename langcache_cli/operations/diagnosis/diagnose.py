@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -13,7 +13,7 @@ from langcache_cli.caching import CacheSettings
 from langcache_cli.caching.tooling import RedisTarget, trial
 from langcache_cli.operations.diagnosis import cluster_findings, cluster_settings, sentinel_findings
 from langcache_cli.operations.diagnosis.cluster_facts import QUESTIONS_OF_DOCTOR, cluster_facts
-from langcache_cli.operations.diagnosis.contents.look import contents
+from langcache_cli.operations.diagnosis.contents.look import NOT_SEEN, contents
 from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.diagnosis.inspection import Inspection, sorted_by_severity
 from langcache_cli.operations.diagnosis.node_row import NodeRow, cluster_rows, sentinel_rows, server_row
@@ -30,7 +30,6 @@ FIRST: Final = 0.6
 
 _CLOSED: Final = {"right-missing", "cluster-behind-plain-url"}
 """Findings after which keys and counters cannot be looked at."""
-_FOLLOWS_FROM: Final = {"memory-nearly-full": "memory-full"}
 
 
 async def diagnose(settings: CacheSettings, *, within: float) -> Inspection:
@@ -45,20 +44,14 @@ async def diagnose(settings: CacheSettings, *, within: float) -> Inspection:
     found = list(asked.findings)
     holders = [server for server in asked.holders if server.error is None]
     found += server_findings.memory(asked.holders, is_cluster=settings.target.kind == "cluster")
-    found += _not_said_twice(state(holders), found)
+    full = {one.where for one in found if one.name == "memory-full"}
+    found += [one for one in state(holders) if one.name != "memory-nearly-full" or one.where not in full]
     found += lesser_rights(holders, settings.namespace)
     if holders and not _CLOSED & {one.name for one in found}:
-        found += await contents(settings, holders, within=ends - time.monotonic())
+        seen = await contents(settings, holders, within=ends - time.monotonic())
+        is_broken = any(one.severity == "error" for one in found)  # which says why keys cannot be seen
+        found += [one for one in seen if one.name != NOT_SEEN or not is_broken]
     return Inspection(asked.rows(found), sorted_by_severity(found))
-
-
-def _not_said_twice(more: Iterable[Finding], found: Sequence[Finding]) -> Iterator[Finding]:
-    """Leave out what follows from something worse that was found on the same server."""
-    worse = {(one.name, where) for one in found for where in one.where}
-    for finding in more:
-        follows_from = _FOLLOWS_FROM.get(finding.name)
-        if not any((follows_from, where) in worse for where in finding.where):
-            yield finding
 
 
 @dataclass(frozen=True, slots=True)

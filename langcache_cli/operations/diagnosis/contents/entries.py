@@ -77,7 +77,7 @@ def empty_types(census: Census, types: Mapping[str, Summary], ttls: Mapping[str,
 
 
 def _entries(census: Census) -> Iterator[SeenKey]:
-    return (one for sample in census.samples for one in sample.seen if one.type)
+    return (one for sample in census.samples for one in sample.seen if one.is_entry)
 
 
 def _of_seen(count: int, census: Census) -> str:

@@ -16,13 +16,15 @@ from langcache_cli.operations.diagnosis.redis_cli import redis_cli
 from langcache_cli.operations.diagnosis.server.state import more_memory
 from langcache_cli.operations.diagnosis.server_facts import ServerFacts
 from langcache_cli.operations.opening import open_cache
-from langcache_cli.operations.overview.census import OTHERS, Census
+from langcache_cli.operations.overview.census import OTHERS, OWN, Census
 from langcache_cli.operations.overview.document import Summary
 from langcache_cli.operations.overview.keyspace import KeyspaceWatch
 from langcache_cli.operations.overview.summaries import summary_of
 
 DRAWS: Final = 1_000
 """Keys that are looked at where there are many."""
+
+NOT_SEEN: Final = "not-seen-keys"
 
 LOOK, ANSWER = 0.6, 0.3
 """Of the time: for looking, and for one command of it, which is also what closing may take."""
@@ -46,7 +48,7 @@ async def contents(
         text = str(error) or f"it took more than {LOOK * within:.1f} s"
         return [
             Finding(
-                "not-seen-keys",
+                NOT_SEEN,
                 "note",
                 f"keys and counters were not looked at: {text}",
                 "Entries without a TTL, large ones and types that miss would not be noticed.",
@@ -63,11 +65,12 @@ async def _looked_at(cache: Cache, servers: Sequence[ServerFacts]) -> list[Findi
     except ServerReplyError as error:
         report, problem = CacheReport(0, {}), str(error)
     has_counters = bool(report.functions) or await cache.holds(f"{settings.namespace}@stats:labels")
-    has_entries = bool(census.types - {OTHERS})
+    has_entries = bool(census.types - {OTHERS, OWN})
     found = [*_of_keys(census, settings), *_of_calls(report, census, settings)]
     if has_entries and not has_counters and not problem:
         found += _counters_evicted(servers, settings.namespace)
-    if not has_entries and not has_counters and not problem and servers:
+    is_ours = has_entries or has_counters or OWN in census.types
+    if not is_ours and not problem and servers:
         server = servers[0]
         found += elsewhere(await look_elsewhere(server), server.address, settings.namespace)
     return found

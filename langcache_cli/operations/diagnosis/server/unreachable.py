@@ -34,17 +34,15 @@ class _Cause:
 
 _UNKNOWN: Final = _Cause("unreachable")
 _NO_PASSWORD: Final = _Cause("password-not-set", "REDIS_URL has a password, and {what} has none")
-_NO_DISK: Final = "{what} at {where} cannot write to its disk, and so refuses to store values"
+_NO_DISK: Final = "{what} cannot write to its disk, and so refuses to store values"
 _REPLIES: Final = {
-    "LOADING": _Cause(
-        "loading", "{what} at {where} is loading its data and answers soon", "INFO persistence"
-    ),
-    "BUSY": _Cause("busy", "a script occupies {what} at {where}", "SCRIPT KILL"),
+    "LOADING": _Cause("loading", "{what} is loading its data and answers soon", "INFO persistence"),
+    "BUSY": _Cause("busy", "a script occupies {what}", "SCRIPT KILL"),
     "MISCONF": _Cause("disk-error", _NO_DISK, "CONFIG SET stop-writes-on-bgsave-error no"),
     "DENIED": _Cause("protected-mode"),
     "MASTERDOWN": _Cause("replica"),
-    "NOAUTH": _Cause("login-missing", "{what} at {where} asks for a password, and REDIS_URL has none"),
-    "WRONGPASS": _Cause("login-refused", "{what} at {where} refused the user or password"),
+    "NOAUTH": _Cause("login-missing", "{what} asks for a password, and REDIS_URL has none"),
+    "WRONGPASS": _Cause("login-refused", "{what} refused the user or password"),
 }
 """By the first word of the reply."""
 
@@ -52,7 +50,7 @@ _WORDS: Final = {
     "DB index is out of range": _Cause(
         "database-number", "{what} has no database of the number in REDIS_URL"
     ),
-    "max number of clients reached": _Cause("clients-full", "{what} at {where} takes no more clients"),
+    "max number of clients reached": _Cause("clients-full", "{what} takes no more clients"),
     "writing to the AOF file": _Cause("disk-error", _NO_DISK, "CONFIG SET appendonly no"),
     "without any password": _NO_PASSWORD,
     "no password is set": _NO_PASSWORD,
@@ -60,9 +58,7 @@ _WORDS: Final = {
 """By words of a reply, where its first word does not say enough."""
 
 _CERTIFICATE: Final = {
-    "certificate has expired": _Cause(
-        "certificate-expired", "the certificate that {what} shows at {where} has expired"
-    ),
+    "certificate has expired": _Cause("certificate-expired", "the certificate of {what} has expired"),
     "certificate is not yet valid": _Cause("certificate-not-yet-valid"),
     "Hostname mismatch": _Cause("certificate-other-host"),
     "IP address mismatch": _Cause("certificate-other-host"),
@@ -71,13 +67,13 @@ _CERTIFICATE: Final = {
 
 
 _CLIENT_CERTIFICATE: Final = _Cause(
-    "client-certificate-wanted", "{what} at {where} ends connections after the TLS handshake"
+    "client-certificate-wanted", "{what} ends connections after the TLS handshake"
 )
 _CLASSES: Final[dict[type[BaseException], _Cause]] = {
     TlsFileError: _Cause("tls-file"),
     ConnectionRefusedError: _Cause("connection-refused"),
     socket.gaierror: _Cause("host-unknown", "the host {host} in REDIS_URL has no address"),
-    TimeoutError: _Cause("no-answer", "{what} at {where} did not answer in time"),
+    TimeoutError: _Cause("no-answer", "{what} did not answer in time"),
     AuthenticationFailedError: _Cause("login-refused"),
 }
 """By the class of an error."""
@@ -94,7 +90,8 @@ def unreachable(server: ServerFacts, what: str = "Redis", why: str = NO_ANSWER) 
     if server.error is None:
         return
     cause = _cause_of(server)
-    found = cause.found.format(what=what, where=server.where, host=server.address.host)
+    place = what if server.where in what else f"{what} at {server.where}"
+    found = cause.found.format(what=place, where=server.where, host=server.address.host)
     if not found:
         found = f"{what} {getattr(server.error, 'reason', str(server.error)).removeprefix('Redis ')}"
     yield Finding(cause.name, "error", found, why, _mend(cause, server), (server.where,), server.error)
