@@ -263,6 +263,14 @@ def test_a_server_that_hangs_after_its_first_answers(own_redis, doctor, monkeypa
     assert took < 1.5
 
 
+def test_a_server_that_wants_replicas(own_redis, doctor):
+    server = own_redis(config=[*SOUND, "min-replicas-to-write 1"])
+    ended = doctor(server.url)
+    assert ended.code == 69
+    type_line(only(ended, "replicas-wanted")["mend"], [server])
+    assert doctor(server.url).code == 0
+
+
 def test_nothing_takes_longer_than_the_timeout(server, fault_proxy, doctor):
     proxy = fault_proxy(server.port)
     proxy.swallow()

@@ -37,19 +37,30 @@ _KINDS: Final = {
 }
 
 
-async def database_findings(opened: Callable[[], Database | None], *, within: float) -> list[Finding]:
-    """What is wrong with the database; nothing if none is configured, and then nothing of it is imported.
+def open_database(opened: Callable[[], Database | None]) -> tuple[Database | None, list[Finding]]:
+    """The database, and what is wrong with its URL. All that it needs is imported now, which takes a while.
 
     Args:
         opened: The database that ``DATABASE_URL`` names; None if it is not set.
-        within: Seconds for everything.
     """
     try:
         database = opened()
+        if database is not None:
+            _ = database.engine  # imports the driver
     except Exception as error:
         if type(error).__name__ not in _KINDS:
             raise
-        return [_failed(error, "")]
+        return None, [_failed(error, "")]
+    return database, []
+
+
+async def database_findings(database: Database | None, *, within: float) -> list[Finding]:
+    """What is wrong with the database; nothing if none is configured, and then nothing of it is imported.
+
+    Args:
+        database: The database, which is closed at the end.
+        within: Seconds for everything.
+    """
     if database is None:
         return []
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from langcache_cli.caching import CacheSettings
-from langcache_cli.operations.diagnosis.database_findings import database_findings
+from langcache_cli.operations.diagnosis.database_findings import database_findings, open_database
 from langcache_cli.operations.diagnosis.diagnose import diagnose
 from langcache_cli.operations.diagnosis.inspection import Inspection, sorted_by_severity
 from langcache_cli.operations.diagnosis.settings_findings import misspelt
@@ -36,8 +36,9 @@ async def examine(
         ConfigurationError: The file cannot be read.
     """
     of_settings = list(misspelt(env_file))
+    database, of_url = open_database(opened)  # before Redis is asked: importing blocks the event loop
     redis, of_database = await asyncio.gather(
-        diagnose(settings, within=within), database_findings(opened, within=within)
+        diagnose(settings, within=within), database_findings(database, within=within)
     )
-    findings = (*redis.findings, *of_database, *of_settings)
+    findings = (*redis.findings, *of_url, *of_database, *of_settings)
     return Inspection(redis.nodes, sorted_by_severity(findings))

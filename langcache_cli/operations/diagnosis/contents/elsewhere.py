@@ -58,13 +58,14 @@ async def look_elsewhere(server: ServerFacts) -> Elsewhere:
     return Elsewhere(keys, dict(zip(numbers, found, strict=False)))
 
 
-def elsewhere(found: Elsewhere, address: RedisAddress, namespace: str) -> Iterator[Finding]:
+def elsewhere(found: Elsewhere, address: RedisAddress, namespace: str, *, is_one: bool) -> Iterator[Finding]:
     """Where the entries may be that are not here.
 
     Args:
         found: What a look has found.
         address: What ``REDIS_URL`` names.
         namespace: The namespace, of which nothing is in that database.
+        is_one: True if ``REDIS_URL`` names one server.
     """
     nothing = f"database {address.db} of {address.where} holds nothing of the namespace {namespace}"
     same = [db for db, names in found.namespaces.items() if names[namespace] and db != address.db]
@@ -74,7 +75,7 @@ def elsewhere(found: Elsewhere, address: RedisAddress, namespace: str) -> Iterat
             "warning",
             f"{nothing}; {_databases(same)} {'holds' if len(same) == 1 else 'hold'} keys of it",
             "Another database is warmed or used by the application: here every call is a miss.",
-            f"REDIS_URL={url_of(replace(address, db=same[0]))}",
+            _url(address, same[0]) if is_one else f"End REDIS_URL with /{same[0]}",
             (address.where,),
         )
         return
@@ -87,13 +88,13 @@ def elsewhere(found: Elsewhere, address: RedisAddress, namespace: str) -> Iterat
     if others:
         _, db, name = max(others, key=lambda one: (one[1] == address.db, one[0]))
         place = "it" if db == address.db else f"database {db}"
-        url = "" if db == address.db else f" REDIS_URL={url_of(replace(address, db=db))}"
+        other = _url(address, db) if is_one else f"and end REDIS_URL with /{db}"
         yield Finding(
             "namespace-other",
             "warning",
             f"{nothing}; {place} holds keys of a cache of the namespace {name}",
             "If that is the application, its entries are not those that this command looks at.",
-            f"LANGCACHE_NAMESPACE={name}{url}",
+            f"LANGCACHE_NAMESPACE={name}{'' if db == address.db else f' {other}'}",
             (address.where,),
         )
 
@@ -115,6 +116,10 @@ def _owners(drawn: Iterable[tuple[bytes, object]]) -> Iterator[str]:
         match = _OWNER.match(key)
         if match and (match[2] != b":" or head == _ENTRY):
             yield match[1].decode("ascii")
+
+
+def _url(address: RedisAddress, db: int) -> str:
+    return f"REDIS_URL={url_of(replace(address, db=db))}"
 
 
 def _databases(numbers: list[int]) -> str:

@@ -72,7 +72,12 @@ async def _looked_at(cache: Cache, servers: Sequence[ServerFacts]) -> list[Findi
     is_ours = has_entries or has_counters or OWN in census.types
     if not is_ours and not problem and servers:
         server = servers[0]
-        found += elsewhere(await look_elsewhere(server), server.address, settings.namespace)
+        found += elsewhere(
+            await look_elsewhere(server),
+            server.address,
+            settings.namespace,
+            is_one=settings.target.kind == "one",
+        )
     return found
 
 

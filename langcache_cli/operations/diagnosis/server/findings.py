@@ -68,10 +68,10 @@ def unusable(
     replies = [server.replies[question] for question in tried if question in server.replies]
     problem = problem_of(info if isinstance(info, bytes) else b"", replies, is_cluster=is_cluster)
     if problem is not None:
-        yield _unusable(server, problem, is_cluster=is_cluster)
+        yield _unusable(server, problem, is_cluster=is_cluster, is_one=not (is_cluster or is_behind_sentinel))
 
 
-def _unusable(server: ServerFacts, problem: CacheError, *, is_cluster: bool) -> Finding:
+def _unusable(server: ServerFacts, problem: CacheError, *, is_cluster: bool, is_one: bool) -> Finding:
     """What keeps a server that answers from holding the cache."""
     address, code = server.address, getattr(problem, "code", "")
     name, found, command = _UNUSABLE.get(code, ("unusable", "", ""))
@@ -85,7 +85,9 @@ def _unusable(server: ServerFacts, problem: CacheError, *, is_cluster: bool) -> 
     mend = mend if command else ""
     if server.info.get("role") == "slave" and code in ("", "READONLY"):
         name, host, port = "replica", server.info.get("master_host", ""), server.number("master_port") or 0
-        mend = f"REDIS_URL={url_of(replace(address, host=host, port=port, path=''))}" if host else ""
+        mend = (
+            f"REDIS_URL={url_of(replace(address, host=host, port=port, path=''))}" if host and is_one else ""
+        )
         text = text.removeprefix("READONLY ")
     found = found or f"{server.where}: {text.rstrip('.')}"
     why = "Redis answers, and yet entries cannot be stored or invalidated there."

@@ -23,7 +23,8 @@ class _Cause:
 
     Attributes:
         name: Of the finding.
-        found: The sentence, with ``{what}`` and ``{where}``; empty for that of the error.
+        found: The sentence, with ``{what}`` (a name and a place), ``{name}``, ``{where}`` and ``{host}``;
+            empty for that of the error.
         command: What to send with ``redis-cli``; empty if the explanation of the error says what to do.
     """
 
@@ -39,8 +40,8 @@ _REPLIES: Final = {
     "LOADING": _Cause("loading", "{what} is loading its data and answers soon", "INFO persistence"),
     "BUSY": _Cause("busy", "a script occupies {what}", "SCRIPT KILL"),
     "MISCONF": _Cause("disk-error", _NO_DISK, "CONFIG SET stop-writes-on-bgsave-error no"),
-    "DENIED": _Cause("protected-mode"),
-    "MASTERDOWN": _Cause("replica"),
+    "DENIED": _Cause("protected-mode", "{what} has no password, and takes clients of its own machine only"),
+    "MASTERDOWN": _Cause("replica", "{what} is a replica that has lost its primary"),
     "NOAUTH": _Cause("login-missing", "{what} asks for a password, and REDIS_URL has none"),
     "WRONGPASS": _Cause("login-refused", "{what} refused the user or password"),
 }
@@ -57,11 +58,19 @@ _WORDS: Final = {
 }
 """By words of a reply, where its first word does not say enough."""
 
+_OTHER_HOST: Final = _Cause(
+    "certificate-other-host", "the certificate of {what} is not one for the name {host}"
+)
+_AUTHORITY: Final = _Cause(
+    "certificate-unknown-authority", "nothing here knows the authority that signed the certificate of {what}"
+)
 _CERTIFICATE: Final = {
     "certificate has expired": _Cause("certificate-expired", "the certificate of {what} has expired"),
-    "certificate is not yet valid": _Cause("certificate-not-yet-valid"),
-    "Hostname mismatch": _Cause("certificate-other-host"),
-    "IP address mismatch": _Cause("certificate-other-host"),
+    "certificate is not yet valid": _Cause(
+        "certificate-not-yet-valid", "the certificate of {what} is not valid yet"
+    ),
+    "Hostname mismatch": _OTHER_HOST,
+    "IP address mismatch": _OTHER_HOST,
 }
 """By words of OpenSSL's message; all others are about the authority."""
 
@@ -71,7 +80,9 @@ _CLIENT_CERTIFICATE: Final = _Cause(
 )
 _CLASSES: Final[dict[type[BaseException], _Cause]] = {
     TlsFileError: _Cause("tls-file"),
-    ConnectionRefusedError: _Cause("connection-refused"),
+    ConnectionRefusedError: _Cause(
+        "connection-refused", "nothing listens at {where}, where {name} should be"
+    ),
     socket.gaierror: _Cause("host-unknown", "the host {host} in REDIS_URL has no address"),
     TimeoutError: _Cause("no-answer", "{what} did not answer in time"),
     AuthenticationFailedError: _Cause("login-refused"),
@@ -91,7 +102,7 @@ def unreachable(server: ServerFacts, what: str = "Redis", why: str = NO_ANSWER) 
         return
     cause = _cause_of(server)
     place = what if server.where in what else f"{what} at {server.where}"
-    found = cause.found.format(what=place, where=server.where, host=server.address.host)
+    found = cause.found.format(what=place, name=what, where=server.where, host=server.address.host)
     if not found:
         found = f"{what} {getattr(server.error, 'reason', str(server.error)).removeprefix('Redis ')}"
     yield Finding(cause.name, "error", found, why, _mend(cause, server), (server.where,), server.error)
@@ -119,11 +130,11 @@ def _of_error(error: BaseException, address: RedisAddress) -> _Cause | None:
         return next(by_words, None) or _REPLIES.get(error.code)
     if isinstance(error, ssl.SSLCertVerificationError):
         by_words = (cause for words, cause in _CERTIFICATE.items() if words in text)
-        return next(by_words, _Cause("certificate-unknown-authority"))
+        return next(by_words, _AUTHORITY)
     if address.tls and (isinstance(error, ConnectionLostError) or "CERTIFICATE_REQUIRED" in text):
         return _CLIENT_CERTIFICATE
     if isinstance(error, FileNotFoundError) and address.path:
-        return _Cause("socket-missing")
+        return _Cause("socket-missing", "there is no socket {where}")
     return next((cause for kind, cause in _CLASSES.items() if isinstance(error, kind)), None)
 
 
@@ -135,7 +146,7 @@ def _mend(cause: _Cause, server: ServerFacts) -> str:
     if server.speaks_tls is not None:
         return f"REDIS_URL={url_of(replace(address, tls=server.speaks_tls))}"
     if cause.name == "login-missing" and not address.path:
-        return f"REDIS_URL={url_of(address).replace('://', '://:PASSWORD@')}"
+        return f"REDIS_URL={url_of(replace(address, username=None)).replace('://', '://:PASSWORD@')}"
     if cause is _NO_PASSWORD:
         return f"REDIS_URL={url_of(replace(address, username=None, password=None))}"
     return ""
