@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -81,11 +81,15 @@ def test_a_server_that_hangs_in_the_middle_costs_no_more_than_the_timeout(
     postgres_words, postgres_server, doctor
 ):
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-    with locked_table(postgres_words), ThreadPoolExecutor() as pool, ExitStack() as stack:
-        run = pool.submit(timed, lambda: doctor(postgres_words, "--timeout", "1.5"))
-        eventually(lambda: postgres_server.execute(waiting) != "0")
-        stack.enter_context(suspended(postgres_server))
-        ended, took = run.result()
+
+    def hang_once_it_waits() -> None:
+        eventually(lambda: postgres_server.execute(waiting) != "0", within=30)
+        hung.enter_context(suspended(postgres_server))
+
+    with locked_table(postgres_words), ExitStack() as hung, ThreadPoolExecutor() as other_thread:
+        hanging = other_thread.submit(hang_once_it_waits)
+        ended, took = timed(lambda: doctor(postgres_words, "--timeout", "1.5"))
+        hanging.result()
     assert ended.code == 69
     assert only(ended, "database-unreachable")
     assert took < 2.5
@@ -103,12 +107,14 @@ def suspended(server: PostgresServer) -> Iterator[None]:
     first = psutil.Process(server.pid)
     processes = [first, *first.children()]
     for process in processes:
-        process.suspend()
+        with suppress(psutil.NoSuchProcess):  # that of psql may have just ended
+            process.suspend()
     try:
         yield
     finally:
         for process in processes:
-            process.resume()
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 @contextmanager
