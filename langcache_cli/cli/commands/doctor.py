@@ -62,13 +62,27 @@ async def _doctor(invocation: Invocation) -> None:
 def _show(output: Output, inspection: Inspection) -> None:
     for finding in inspection.findings:
         output.line("")
-        output.line(f"{finding.severity}: {finding.found}")
-        output.line(f"  {finding.why}")
+        for line in _wrapped(output, f"{finding.severity}: {finding.found}", finding.why):
+            output.line(line)
         if mend := mend_of(finding):
-            output.line(f"  {mend}")
+            output.line(f"  {mend}")  # never wrapped: it is copied
     if not inspection.of("error") and not inspection.of("warning"):
         output.line("")
         output.line("Nothing is wrong.")
+
+
+def _wrapped(output: Output, found: str, why: str) -> list[str]:
+    """The lines of a finding; on a terminal no word is cut at its edge."""
+    import textwrap  # noqa: PLC0415 - see the package
+
+    if not output.draws:
+        return [found, f"  {why}"]
+    wrap = textwrap.TextWrapper(
+        output.width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    lines = wrap.wrap(found)
+    wrap.initial_indent = "  "
+    return [*lines, *wrap.wrap(why)]
 
 
 def _judge(inspection: Inspection) -> None:
