@@ -7,7 +7,7 @@ import pytest
 
 from langcache_cli.caching import Cache, CacheSettings
 from tests.cli.cli_support import no_noise, url_of
-from tests.cli.doctor_support import PATIENT, SOUND, findings, langcache_words, new_settings, type_line
+from tests.cli.doctor_support import PATIENT, findings, langcache_words, new_settings, type_line
 from tests.harness.cli import Run
 from tests.harness.redis_server import RedisServer
 
@@ -15,27 +15,12 @@ Doctor = Callable[..., Run]
 MEGABYTE = 2**20
 
 
-@pytest.fixture(scope="module")
-def _sound() -> Iterator[RedisServer]:
-    with RedisServer(config=SOUND) as server:
-        yield server
-
-
 @pytest.fixture
-def server(_sound: RedisServer) -> RedisServer:
-    """A server in which nothing is wrong."""
-    _sound.flush()
-    for line in SOUND:
-        _sound.command("CONFIG", "SET", *line.split())
-    return _sound
-
-
-@pytest.fixture
-def doctor(call, server) -> Doctor:
-    """`doctor(REDIS_URL=...)`: of that server, with these settings."""
+def doctor(call, sound_redis) -> Doctor:
+    """`doctor(REDIS_URL=...)`: of that sound_redis, with these settings."""
 
     def examine(**settings: str) -> Run:
-        ended = call("doctor", "--json", *PATIENT, env={"REDIS_URL": server.url, **settings})
+        ended = call("doctor", "--json", *PATIENT, env={"REDIS_URL": sound_redis.url, **settings})
         no_noise(ended)
         return ended
 
@@ -43,13 +28,13 @@ def doctor(call, server) -> Doctor:
 
 
 @pytest.fixture
-def langcache(call, server) -> Callable[[str], Run]:
+def langcache(call, sound_redis) -> Callable[[str], Run]:
     """`langcache(line)`: type what stands in a line behind `langcache`, and answer yes."""
 
     def type_it(line: str) -> Run:
         words = langcache_words(line)
         yes = ["--yes"] if words[0] == "clear" else []
-        return call(*words, *yes, env={"REDIS_URL": server.url})
+        return call(*words, *yes, env={"REDIS_URL": sound_redis.url})
 
     return type_it
 
@@ -79,18 +64,18 @@ def traffic(
     asyncio.run(run())
 
 
-def test_nothing_is_wrong_with_entries_in_use(server, doctor):
-    traffic(server, hits=300, misses=20)
+def test_nothing_is_wrong_with_entries_in_use(sound_redis, doctor):
+    traffic(sound_redis, hits=300, misses=20)
     ended = doctor()
     assert ended.code == 0, ended
     assert ended.document["findings"] == []
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_entries_without_a_ttl(count, server, doctor, langcache):
-    traffic(server, hits=0, misses=20)
-    for key in sorted(server.command("KEYS", "cache:*"))[:count]:
-        server.command("PERSIST", key)
+def test_entries_without_a_ttl(count, sound_redis, doctor, langcache):
+    traffic(sound_redis, hits=0, misses=20)
+    for key in sorted(sound_redis.command("KEYS", "cache:*"))[:count]:
+        sound_redis.command("PERSIST", key)
     ended = doctor()
     assert ended.code == 1
     found = findings(ended)["keys-without-ttl"]
@@ -100,17 +85,17 @@ def test_entries_without_a_ttl(count, server, doctor, langcache):
     assert doctor().code == 0
 
 
-def test_entries_without_a_ttl_among_many_keys_and_of_a_type_of_no_name(server, doctor, langcache):
+def test_entries_without_a_ttl_among_many_keys_and_of_a_type_of_no_name(sound_redis, doctor, langcache):
     script = "for i = 1, 6000 do redis.call('SET', 'cache:odd prefix:' .. i, 'v') end"
-    server.command("EVAL", script, 0)
+    sound_redis.command("EVAL", script, 0)
     found = findings(doctor())["keys-without-ttl"]
     assert "keys that were looked at have no TTL" in found["found"]
     assert langcache(found["mend"]).code == 0
     assert doctor().code == 0
 
 
-def test_a_large_entry(server, doctor, langcache):
-    server.command("SET", "cache:vocabulary:f:it's large", "x" * 2 * MEGABYTE, "EX", 60)
+def test_a_large_entry(sound_redis, doctor, langcache):
+    sound_redis.command("SET", "cache:vocabulary:f:it's large", "x" * 2 * MEGABYTE, "EX", 60)
     ended = doctor()
     assert ended.code == 1
     found = findings(ended)["keys-big"]
@@ -120,28 +105,28 @@ def test_a_large_entry(server, doctor, langcache):
     assert doctor().code == 0
 
 
-def test_a_type_that_misses_most_calls(server, doctor):
-    traffic(server, hits=10, misses=100)
+def test_a_type_that_misses_most_calls(sound_redis, doctor):
+    traffic(sound_redis, hits=10, misses=100)
     ended = doctor()
     assert ended.code == 1
     found = findings(ended)["type-cold"]
     assert found["found"] == "vocabulary: 9.1 % of 110 calls in the last hour were hits"
-    traffic(server, hits=90, misses=0)
+    traffic(sound_redis, hits=90, misses=0)
     assert doctor().code == 0
 
 
-def test_a_type_of_which_nothing_is_there(server, doctor, langcache):
-    traffic(server, hits=100, misses=20)
-    for key in server.command("KEYS", "cache:*"):
-        server.command("UNLINK", key)
+def test_a_type_of_which_nothing_is_there(sound_redis, doctor, langcache):
+    traffic(sound_redis, hits=100, misses=20)
+    for key in sound_redis.command("KEYS", "cache:*"):
+        sound_redis.command("UNLINK", key)
     found = findings(doctor())["type-empty"]
     assert found["mend"] == "langcache warm --type vocabulary"
     assert langcache(f"{found['mend']} --sample --level A1").code == 0
     assert doctor().code == 0
 
 
-def test_loads_that_fail(server, doctor):
-    traffic(server, hits=50, misses=5, fails=20)
+def test_loads_that_fail(sound_redis, doctor):
+    traffic(sound_redis, hits=50, misses=5, fails=20)
     found = findings(doctor())["load-errors"]
     assert found["found"] == "vocabulary: 20 loads failed"
     assert found["severity"] == "warning"
@@ -151,9 +136,9 @@ def test_loads_that_fail(server, doctor):
     ("name", "db", "namespace"),
     [("database-other", 3, "cache"), ("namespace-other", 0, "staging"), ("namespace-other", 5, "staging")],
 )
-def test_nothing_is_here_and_entries_are_elsewhere(name, db, namespace, server, doctor):
-    traffic(server, hits=1, misses=3, db=db, namespace=namespace)
-    server.command("SET", "other:key", "no entry")
+def test_nothing_is_here_and_entries_are_elsewhere(name, db, namespace, sound_redis, doctor):
+    traffic(sound_redis, hits=1, misses=3, db=db, namespace=namespace)
+    sound_redis.command("SET", "other:key", "no entry")
     ended = doctor()
     assert ended.code == 1
     found = findings(ended)[name]
@@ -161,10 +146,10 @@ def test_nothing_is_here_and_entries_are_elsewhere(name, db, namespace, server, 
     assert doctor(**new_settings(found["mend"])).code == 0
 
 
-def test_a_database_of_others_and_an_empty_one_are_no_finding(server, doctor):
+def test_a_database_of_others_and_an_empty_one_are_no_finding(sound_redis, doctor):
     assert doctor().code == 0
-    server.command("SET", "other:key", "no entry")
-    server.command("SET", "cache", "no entry")
+    sound_redis.command("SET", "other:key", "no entry")
+    sound_redis.command("SET", "cache", "no entry")
     assert doctor().code == 0
 
 
@@ -185,24 +170,24 @@ def _info(server: RedisServer) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def test_keys_are_evicted(server, doctor):
-    evict(server)
+def test_keys_are_evicted(sound_redis, doctor):
+    evict(sound_redis)
     ended = doctor()
     assert ended.code == 1
     found = findings(ended)["evictions"]
     assert "keys were evicted" in found["found"]
-    type_line(found["mend"], [server])
+    type_line(found["mend"], [sound_redis])
     assert doctor().code == 0
 
 
-def test_the_counters_were_evicted(server, doctor):
-    traffic(server, hits=1, misses=5)
-    server.command("UNLINK", *server.command("KEYS", "cache@stats*"))
+def test_the_counters_were_evicted(sound_redis, doctor):
+    traffic(sound_redis, hits=1, misses=5)
+    sound_redis.command("UNLINK", *sound_redis.command("KEYS", "cache@stats*"))
     assert doctor().code == 0  # they may have ended
-    evict(server, "volatile-ttl")  # those of others, which end first
-    server.command("CONFIG", "SET", "maxmemory", "100mb")
+    evict(sound_redis, "volatile-ttl")  # those of others, which end first
+    sound_redis.command("CONFIG", "SET", "maxmemory", "100mb")
     found = findings(doctor())["counters-evicted"]
     assert "cache@stats has no counters" in found["found"]
-    type_line(found["mend"], [server])
-    traffic(server, hits=1, misses=0)
+    type_line(found["mend"], [sound_redis])
+    traffic(sound_redis, hits=1, misses=0)
     assert doctor().code == 0

@@ -14,30 +14,23 @@ import psutil
 import pytest
 
 from tests.cli.cli_support import HIDDEN, SECRET, TABLE, no_noise, sqlite_database, words
-from tests.cli.doctor_support import PATIENT, SOUND, findings
+from tests.cli.doctor_support import PATIENT, findings
 from tests.harness.cli import Run
 from tests.harness.polling import eventually
 from tests.harness.ports import LOCALHOST, ReservedPort
 from tests.harness.postgres import PostgresServer
-from tests.harness.redis_server import RedisServer
 
 Doctor = Callable[..., Run]
 
 LACKS_TWO = TABLE.replace("notes TEXT, frequency_rank INTEGER, ", "")
 
 
-@pytest.fixture(scope="module")
-def _sound() -> Iterator[RedisServer]:
-    with RedisServer(config=SOUND) as server:
-        yield server
-
-
 @pytest.fixture
-def doctor(call, _sound) -> Doctor:
+def doctor(call, sound_redis) -> Doctor:
     """`doctor(DATABASE_URL)`: with a Redis in which nothing is wrong."""
 
     def examine(url: str, *options: str) -> Run:
-        env = {"REDIS_URL": _sound.url, "DATABASE_URL": url}
+        env = {"REDIS_URL": sound_redis.url, "DATABASE_URL": url}
         ended = call("doctor", "--json", *(options or PATIENT), env=env)
         no_noise(ended)
         return ended

@@ -26,19 +26,6 @@ Doctor = Callable[..., Run]
 
 
 @pytest.fixture(scope="module")
-def _sound() -> Iterator[RedisServer]:
-    with RedisServer(config=[*SOUND, "lua-time-limit 10"]) as server:
-        yield server
-
-
-@pytest.fixture
-def server(_sound: RedisServer) -> RedisServer:
-    """A server in which nothing is wrong."""
-    _sound.flush()
-    return _sound
-
-
-@pytest.fixture(scope="module")
 def authority(tmp_path_factory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
 
@@ -87,8 +74,8 @@ def test_a_socket_that_is_not_there(doctor):
 
 
 @pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
-def test_tls_that_only_the_server_speaks(scheme, authority, server, doctor):
-    with tls_front(server.port, authority.server("localhost")) as port:
+def test_tls_that_only_the_server_speaks(scheme, authority, sound_redis, doctor):
+    with tls_front(sound_redis.port, authority.server("localhost")) as port:
         ended = doctor(f"{scheme}://localhost:{port}/0")
         assert ended.code == 69
         assert "speaks TLS" in only(ended, "tls-missing-in-url")["found"]
@@ -97,8 +84,8 @@ def test_tls_that_only_the_server_speaks(scheme, authority, server, doctor):
             assert doctor(f"{url}?ssl_ca_certs={authority.file}").code == 0
 
 
-def test_tls_that_only_the_url_speaks(server, doctor):
-    ended = doctor(f"rediss://127.0.0.1:{server.port}/0", "--timeout", "0.5")
+def test_tls_that_only_the_url_speaks(sound_redis, doctor):
+    ended = doctor(f"rediss://127.0.0.1:{sound_redis.port}/0", "--timeout", "0.5")
     assert ended.code == 69
     url = new_settings(only(ended, "tls-only-in-url")["mend"])["REDIS_URL"]
     assert doctor(url).code == 0
@@ -120,11 +107,11 @@ MENDED = {
 
 
 @pytest.mark.parametrize("name", TLS)
-def test_a_certificate_or_a_file_that_does_not_fit(name, authority, server, doctor):
+def test_a_certificate_or_a_file_that_does_not_fit(name, authority, sound_redis, doctor):
     wrong = {"name": "localhost", "expired": False, "mutual": False, **TLS[name]}
     options = wrong.get("options", f"?ssl_ca_certs={authority.file}")
     context = authority.server(wrong["name"], expired=wrong["expired"], mutual=wrong["mutual"])
-    with tls_front(server.port, context) as port:
+    with tls_front(sound_redis.port, context) as port:
         url = f"rediss://localhost:{port}/0{options}"
         found = only(doctor(url), name)
         assert found["severity"] == "error"
@@ -137,8 +124,8 @@ def test_a_certificate_or_a_file_that_does_not_fit(name, authority, server, doct
         assert doctor(mended).code == 0
 
 
-def test_a_password_where_the_server_has_none(server, doctor):
-    ended = doctor(url_of(server, password="secret"))
+def test_a_password_where_the_server_has_none(sound_redis, doctor):
+    ended = doctor(url_of(sound_redis, password="secret"))
     assert ended.code == 77
     assert doctor(new_settings(only(ended, "password-not-set")["mend"])["REDIS_URL"]).code == 0
 
@@ -152,8 +139,8 @@ def test_no_password_where_the_server_has_one_and_a_wrong_one(own_redis, doctor)
     assert doctor(url.replace("PASSWORD", "right")).code == 0
 
 
-def test_a_database_number_that_the_server_does_not_have(server, doctor):
-    ended = doctor(url_of(server, db=99))
+def test_a_database_number_that_the_server_does_not_have(sound_redis, doctor):
+    ended = doctor(url_of(sound_redis, db=99))
     assert ended.code == 78
     assert "lower number" in only(ended, "database-number")["mend"]
 
@@ -204,14 +191,14 @@ def _call(connection: RespConnection, *command: str) -> None:
         connection.call(*command)
 
 
-def test_a_script_that_does_not_end(server, doctor):
-    with occupied(server, "EVAL", "while true do end", "0"):
-        eventually(lambda: _refusal(server) == "BUSY")
-        ended = doctor(server.url)
-        type_line(findings(ended)["busy"]["mend"], [server])
+def test_a_script_that_does_not_end(sound_redis, doctor):
+    with occupied(sound_redis, "EVAL", "while true do end", "0"):
+        eventually(lambda: _refusal(sound_redis) == "BUSY")
+        ended = doctor(sound_redis.url)
+        type_line(findings(ended)["busy"]["mend"], [sound_redis])
     assert ended.code == 75
-    assert only(ended, "busy")["addresses"] == [where(server)]
-    assert doctor(server.url).code == 0
+    assert only(ended, "busy")["addresses"] == [where(sound_redis)]
+    assert doctor(sound_redis.url).code == 0
 
 
 def test_a_server_that_loads_its_data(own_redis, doctor):
@@ -243,10 +230,8 @@ def _refusal(server: RedisServer) -> str:
 
 def test_a_server_that_cannot_write_to_its_disk(own_redis, doctor):
     server = own_redis(config=[*SOUND, "save 3600 100000"])
-    folder = server.directory / "gone"
-    folder.mkdir()
-    server.command("CONFIG", "SET", "dir", str(folder))
-    folder.rmdir()
+    in_its_place = server.directory / "dump.rdb"
+    in_its_place.mkdir()
     with suppress(RespError):
         server.command("BGSAVE")
     eventually(lambda: b"rdb_last_bgsave_status:err" in server.command("INFO", "persistence"))
@@ -255,8 +240,7 @@ def test_a_server_that_cannot_write_to_its_disk(own_redis, doctor):
     type_line(only(ended, "disk-error")["mend"], [server])
     stores_again = doctor(server.url)
     assert stores_again.code == 1
-    folder.mkdir()
-    server.command("CONFIG", "SET", "dir", str(folder))
+    in_its_place.rmdir()
     type_line(only(stores_again, "snapshot-failed")["mend"], [server])
     eventually(lambda: b"rdb_last_bgsave_status:ok" in server.command("INFO", "persistence"))
     assert doctor(server.url).code == 0
@@ -287,8 +271,8 @@ def test_a_server_that_wants_replicas(own_redis, doctor):
     assert doctor(server.url).code == 0
 
 
-def test_nothing_takes_longer_than_the_timeout(server, fault_proxy, doctor):
-    proxy = fault_proxy(server.port)
+def test_nothing_takes_longer_than_the_timeout(sound_redis, fault_proxy, doctor):
+    proxy = fault_proxy(sound_redis.port)
     proxy.swallow()
     ended = doctor(f"redis://127.0.0.1:{proxy.port}/0", "--timeout", "0.3")
     assert ended.code == 69
