@@ -14,6 +14,9 @@ SOUND = ("maxmemory 100mb", "maxmemory-policy allkeys-lru")
 PATIENT = ("--timeout", "30")
 """For a machine that is busy: nothing is left out for want of time."""
 
+BUSY_SECONDS = 20
+"""What a run with a timeout of a second or two may take on a busy machine; a query may take 60 s."""
+
 Findings = dict[str, dict[str, Any]]
 
 _LINE = re.compile(r"redis-cli (?:--cluster call \S+|-h (\S+) -p (\d+)) (.*)")
