@@ -85,7 +85,7 @@ def test_tls_that_only_the_server_speaks(scheme, authority, sound_redis, doctor)
 
 
 def test_tls_that_only_the_url_speaks(sound_redis, doctor):
-    ended = doctor(f"rediss://127.0.0.1:{sound_redis.port}/0", "--timeout", "0.5")
+    ended = doctor(f"rediss://127.0.0.1:{sound_redis.port}/0", "--timeout", "0.8")
     assert ended.code == 69
     url = new_settings(only(ended, "tls-only-in-url")["mend"])["REDIS_URL"]
     assert doctor(url).code == 0
@@ -255,7 +255,7 @@ def test_a_server_that_hangs_after_its_first_answers(own_redis, doctor, monkeypa
 
     monkeypatch.setattr(diagnose, "contents", of_a_hung_server)
     started = time.monotonic()
-    ended = doctor(server.url, "--timeout", "1")
+    ended = doctor(server.url, "--timeout", "2")
     took = time.monotonic() - started
     server.resume()
     assert ended.code == 0, ended
