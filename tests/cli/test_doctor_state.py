@@ -37,6 +37,15 @@ def test_nothing_is_wrong_for_the_smallest_user(sound_redis, doctor):
     assert ended.document["findings"] == []
 
 
+def test_databases_that_may_not_be_selected_are_left_out(sound_redis, doctor):
+    with sound_redis.connect() as connection:
+        connection.call("SELECT", 4)
+        connection.call("SET", "cache@tag:user:1", "a version")
+    assert "database-other" in findings(doctor())
+    grant([sound_redis], "one", without=["+select"])
+    assert doctor(REDIS_URL=as_user(sound_redis)).document["findings"] == []
+
+
 @pytest.mark.parametrize("lacking", [("+unlink",), ("+get", "+mget", "+evalsha"), ("~cache@*",)])
 def test_rights_that_are_missing_are_granted_by_one_line(lacking, sound_redis, doctor):
     grant([sound_redis], "one", without=lacking)

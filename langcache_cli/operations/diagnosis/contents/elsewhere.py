@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from langcache_cli.caching import ServerReplyError
 from langcache_cli.caching.tooling import RedisAddress, ask, connect
 from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.diagnosis.server.unreachable import url_of
@@ -44,9 +45,10 @@ async def look_elsewhere(server: ServerFacts) -> Elsewhere:
     Args:
         server: Was asked ``INFO``.
 
+    A database that may not be selected is left out.
+
     Raises:
         OSError: The server does not answer any more.
-        ServerReplyError: A database cannot be selected.
     """
     keys = {
         int(match[1]): int(re.sub(r"^keys=([0-9]+).*", r"\1", value))
@@ -101,7 +103,10 @@ def elsewhere(found: Elsewhere, address: RedisAddress, namespace: str, *, is_one
 
 async def _drawn(address: RedisAddress) -> Counter[str]:
     """How many keys of each namespace are among some of a database; only those that are surely of a cache."""
-    connection = await connect(address)
+    try:
+        connection = await connect(address)
+    except ServerReplyError:
+        return Counter()
     try:
         replies = await ask(connection, [("RANDOMKEY",)] * DRAWS)
         keys = list(dict.fromkeys(reply for reply in replies if isinstance(reply, bytes)))
