@@ -8,6 +8,7 @@ from langcache_cli.caching._config.env_file import EnvFileSettings, file_values
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._config.settings import load_settings, misspelt_settings
+from langcache_cli.caching._config.tls import TlsFileError
 from langcache_cli.caching._deployment.cluster.slots import SLOTS, NodeName, all_names
 from langcache_cli.caching._deployment.sentinel.reply import (
     Primary,
@@ -15,7 +16,7 @@ from langcache_cli.caching._deployment.sentinel.reply import (
     ask_primary,
     explain_refusal,
 )
-from langcache_cli.caching._errors import UndecodableEntryError
+from langcache_cli.caching._errors import ConnectionLostError, UndecodableEntryError
 from langcache_cli.caching._front.default import default_warmers
 from langcache_cli.caching._front.warm import WarmCounts, warm
 from langcache_cli.caching._functions.warmer import Warmer
@@ -54,6 +55,7 @@ __all__ = [
     "SLOTS",
     "TIERS",
     "CacheReport",
+    "ConnectionLostError",
     "CounterSpec",
     "Entry",
     "EnvFileSettings",
@@ -76,6 +78,7 @@ __all__ = [
     "SentinelError",
     "ServerReport",
     "Steps",
+    "TlsFileError",
     "UndecodableEntryError",
     "WarmCounts",
     "Warmer",

@@ -129,6 +129,11 @@ class Invocation:
         return self.ask and sys.stdin.isatty() and sys.stderr.isatty()
 
     @property
+    def settings_file(self) -> Path | str:
+        """The file that settings are read from, if it is there."""
+        return self._file
+
+    @property
     def _file(self) -> Path | str:
         return self.env_file or ".env"
 
