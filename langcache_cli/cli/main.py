@@ -25,7 +25,7 @@ from langcache_cli.cli.commands import (
     watch,
 )
 from langcache_cli.cli.exit_codes import ExitCode
-from langcache_cli.cli.failures import CommandError, Failure, explain
+from langcache_cli.cli.failures import Failure, explain
 from langcache_cli.cli.formats.asked import asked_format
 from langcache_cli.cli.formats.nagios_errors import print_failure
 from langcache_cli.cli.help import CONTEXT, HelpfulCommand, HelpfulGroup
@@ -185,7 +185,7 @@ def run(arguments: Sequence[str]) -> int:
             with contextlib.suppress(OSError, ValueError):  # stderr cannot be written to
                 traceback.print_exc()
         failure = explain(error)
-        output.failure(failure, reported=isinstance(error, CommandError) and error.reported)
+        output.failure(failure, error)
         return failure.code
     if code == ExitCode.INTERRUPTED:
         output.failure(Failure(ExitCode.INTERRUPTED, "interrupted"))

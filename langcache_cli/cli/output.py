@@ -140,7 +140,9 @@ class Output:
             drop_output(sys.stdout.fileno())
             if not isinstance(error, BrokenPipeError):
                 message = f"the result cannot be written: {error.strerror}"
-                raise CommandError(ExitCode.BAD_CONFIGURATION, message, reported=True) from error
+                raise CommandError(
+                    ExitCode.BAD_CONFIGURATION, message, reported=True, in_result=False
+                ) from error
             self.closed = True
 
     @property
@@ -180,16 +182,22 @@ class Output:
             task = progress.add_task(what, total=None)
             yield lambda done, total: progress.update(task, completed=done, total=total)
 
-    def failure(self, failure: Failure, *, reported: bool = False) -> None:
+    def failure(self, failure: Failure, error: BaseException | None = None) -> None:
         """Print an error: one line on stderr and what to type next, or one JSON document.
+
+        With ``--json`` nothing is printed if the document of this run has been, and says what is wrong:
+        stdout and stderr together are one document.
 
         Args:
             failure: What to say.
-            reported: The document of this run has been printed already.
+            error: What was raised, if anything.
         """
-        if self._invocation.json and not reported:
-            error = {"message": failure.message, "hint": failure.hint}
-            self.document("error", {"exit_code": int(failure.code), "error": error})
+        result = error if isinstance(error, CommandError) and error.reported else None
+        if self._invocation.json and result is None:
+            fields = {"message": failure.message, "hint": failure.hint}
+            self.document("error", {"exit_code": int(failure.code), "error": fields})
+            return
+        if self._invocation.json and result is not None and result.in_result:
             return
         _say(f"langcache: {failure.message}")
         if failure.hint:

@@ -45,4 +45,4 @@ class ReportFile:
 
     def _error(self, reason: str, *, reported: bool = False) -> CommandError:
         message = f"{self.option} {self.path}: {reason}"
-        return CommandError(ExitCode.BAD_CONFIGURATION, message, reported=reported)
+        return CommandError(ExitCode.BAD_CONFIGURATION, message, reported=reported, in_result=False)

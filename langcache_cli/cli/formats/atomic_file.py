@@ -61,4 +61,4 @@ class AtomicFile:
 
     def _error(self, reason: str, *, reported: bool) -> CommandError:
         message = f"{self.option} {self.path}: {reason}"
-        return CommandError(ExitCode.BAD_CONFIGURATION, message, reported=reported)
+        return CommandError(ExitCode.BAD_CONFIGURATION, message, reported=reported, in_result=False)
