@@ -16,7 +16,7 @@ from langcache_cli.caching._deployment.sentinel.reply import (
     explain_refusal,
 )
 from langcache_cli.caching._errors import UndecodableEntryError
-from langcache_cli.caching._front.default import default_warmers
+from langcache_cli.caching._front.default import default_functions, default_warmers
 from langcache_cli.caching._front.warm import WarmCounts, warm
 from langcache_cli.caching._functions.warmer import Warmer
 from langcache_cli.caching._keys.namespace import Namespace
@@ -83,6 +83,7 @@ __all__ = [
     "ask_primary",
     "connect",
     "current_actor",
+    "default_functions",
     "default_warmers",
     "explain_refusal",
     "file_values",

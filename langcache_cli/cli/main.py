@@ -17,6 +17,7 @@ from langcache_cli.cli.commands import (
     clear,
     dashboard,
     doctor,
+    keys,
     redis,
     stats,
     types,
@@ -51,6 +52,7 @@ app.command()(dashboard.dashboard)
 app.command()(check.check)
 app.command()(doctor.doctor)
 app.command()(bench.bench)
+app.add_typer(keys.app, name="keys")
 app.add_typer(redis.app, name="redis")
 app.command()(types.types)
 
