@@ -4,10 +4,15 @@ The command ``langcache`` is built on these names and on those of `langcache_cli
 a minor version; an application should do without them.
 """
 
-from langcache_cli.caching._config.env_file import EnvFileSettings, file_values
+from langcache_cli.caching._config.env_file import EnvFileSettings, file_values, line_numbers
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
-from langcache_cli.caching._config.settings import load_settings, misspelt_settings
+from langcache_cli.caching._config.settings import (
+    load_settings,
+    misspelt_settings,
+    settings_problems,
+    variables_of,
+)
 from langcache_cli.caching._deployment.cluster.slots import SLOTS, NodeName, all_names
 from langcache_cli.caching._deployment.sentinel.reply import (
     Primary,
@@ -89,6 +94,7 @@ __all__ = [
     "file_values",
     "first_bytes",
     "latency_histogram",
+    "line_numbers",
     "load_settings",
     "misspelt_settings",
     "parse_entry",
@@ -96,9 +102,11 @@ __all__ = [
     "problem_of",
     "readable_bytes",
     "reply_fields",
+    "settings_problems",
     "trial",
     "unavailable",
     "unlink",
+    "variables_of",
     "warm",
     "without_events",
 ]

@@ -15,6 +15,7 @@ from langcache_cli.cli.commands import (
     bench,
     check,
     clear,
+    config,
     dashboard,
     doctor,
     keys,
@@ -53,6 +54,7 @@ app.command()(check.check)
 app.command()(doctor.doctor)
 app.command()(bench.bench)
 app.add_typer(keys.app, name="keys")
+app.add_typer(config.app, name="config")
 app.add_typer(redis.app, name="redis")
 app.command()(types.types)
 
