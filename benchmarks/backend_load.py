@@ -85,9 +85,10 @@ class Result:
 class Users:
     """Simulated users: each does one thing after the other, with a short pause."""
 
-    def __init__(self, url: str, *, count: int, seed: int) -> None:
+    def __init__(self, url: str, *, count: int, seed: int, pause_seconds: float = 0.05) -> None:
         self._url = url
         self._count = count
+        self._longest_pause = pause_seconds
         self._chance = random.Random(seed)
         self._user, self._word, self._text = (Zipf(size, self._chance) for size in (USERS, WORDS, TEXTS))
 
@@ -114,7 +115,7 @@ class Users:
             result.latencies_ms.append(1000 * (time.perf_counter() - started))
             result.answers[status] += 1
             result.asked[kind] += 1
-            await asyncio.sleep(self._chance.random() * 0.05)
+            await asyncio.sleep(self._chance.random() * self._longest_pause)
 
     def _action(self) -> tuple[str, str, str]:
         throw = self._chance.random()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ from langcache_cli.cli.commands import (
 )
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, Failure, explain
+from langcache_cli.cli.help import CONTEXT, HelpfulCommand, HelpfulGroup
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output, never_fail_to_encode
 
@@ -36,32 +38,48 @@ EPILOG = (
     "130 interrupted."
 )
 
+HELP = """Operate the Redis cache of a backend: start it, warm it, clear it, see how it does.
+
+Examples:
+    langcache redis start        start a local Redis, unless one answers already
+    langcache warm --sample      fill it with 1,000 German words
+    langcache stats              hit rates and latencies of the last hour
+    langcache doctor             what is wrong, and what to type next
+"""
+
 app = typer.Typer(
     name="langcache",
-    help="Operate the Redis cache of a backend: start it, warm it, clear it, see how it does.",
+    cls=HelpfulGroup,
+    help=HELP,
     epilog=EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # help is read in pipes and pagers too: no boxes
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
 )
-app.command()(warm.warm)
-app.command()(clear.clear)
-app.command()(stats.stats)
-app.command()(watch.watch)
-app.command()(dashboard.dashboard)
-app.command()(check.check)
-app.command()(doctor.doctor)
-app.command()(bench.bench)
+command = partial(app.command, cls=HelpfulCommand)
+command()(warm.warm)
+command()(clear.clear)
+command()(stats.stats)
+command()(watch.watch)
+command()(dashboard.dashboard)
+command()(check.check)
+command()(doctor.doctor)
+command()(bench.bench)
 app.add_typer(keys.app, name="keys")
 app.add_typer(config.app, name="config")
 app.add_typer(redis.app, name="redis")
-app.command()(types.types)
+command()(types.types)
 
 
-@app.command()
+@command()
 def version(ctx: typer.Context) -> None:
-    """Print the version."""
+    """Print the version.
+
+    Examples:
+        langcache version
+        langcache version --json
+    """
     _show_version(ctx.obj)
 
 
@@ -83,26 +101,40 @@ def _version_and_exit(ctx: typer.Context, wanted: bool) -> None:
 def options(
     ctx: typer.Context,
     url_file: Annotated[
-        Path | None, typer.Option(help="Read the Redis URL from this file.", metavar="FILE")
+        Path | None, typer.Option(help="Read REDIS_URL from this file.", metavar="FILE")
     ] = None,
     env_file: Annotated[
-        Path | None, typer.Option(help="Read settings from this file.", metavar="FILE")
+        Path | None, typer.Option(help="Read settings from this file instead of .env.", metavar="FILE")
     ] = None,
-    namespace: Annotated[str | None, typer.Option(help="First part of every key.", metavar="NAME")] = None,
+    namespace: Annotated[
+        str | None, typer.Option(help="Use this namespace, the first part of every key.", metavar="NAME")
+    ] = None,
     timeout: Annotated[
         float | None,
         typer.Option(
-            help="Wait at most this long for Redis or the database.", metavar="SECONDS", min=0.01, max=60
+            help="Wait at most this long for each answer of Redis or the database.",
+            metavar="SECONDS",
+            min=0.01,
+            max=60,
         ),
     ] = None,
     json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document.", is_eager=True)  # before --version
+        bool,
+        typer.Option(
+            "--json", help="Print one JSON document on stdout, also for errors.", is_eager=True
+        ),  # before --version
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print more.")] = False,
-    no_color: Annotated[bool, typer.Option("--no-color", help="No colours, as NO_COLOR does.")] = False,
-    no_input: Annotated[bool, typer.Option("--no-input", help="Never ask.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print more, and the warnings of libraries.")
+    ] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="Print without colours, as NO_COLOR does.")
+    ] = False,
+    no_input: Annotated[
+        bool, typer.Option("--no-input", help="Never ask; what would need an answer is refused.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     _version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version_and_exit, is_eager=True)
     ] = False,

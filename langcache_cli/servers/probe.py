@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 # The caching core is imported inside the functions: importing this package must not load pydantic.
 
 PROBE_SECONDS: Final = 1.0
+STARVED_FACTOR: Final = 5
+LATE_SECONDS: Final = 0.05
+"""A timer that is so late shows that the process was not running."""
+
 _RETRY_SECONDS: Final = 0.03
 
 
@@ -53,25 +57,34 @@ class ServerInfo:
 
 
 async def probe(spec: ServerSpec, timeout: float = PROBE_SECONDS) -> ProbeResult:  # noqa: ASYNC109 - part of the answer
-    """Connect, authenticate and ping. Takes at most `timeout` seconds and raises nothing.
+    """Connect, authenticate and ping. Takes about `timeout` seconds at most and raises nothing.
 
     BUSY is a Redis that refuses for now (a long script, too many clients, a failing disk). HANGING accepts
-    the connection and does not reply. A user without the right to PING counts as ANSWERING.
+    the connection and does not reply. A user without the right to PING counts as ANSWERING. Where this
+    process got no processor time, which makes all servers look hung, it is tried once more with more time.
     """
+    result, was_starved = await _probe(spec, timeout)
+    return (await _probe(spec, STARVED_FACTOR * timeout))[0] if was_starved else result
+
+
+async def _probe(spec: ServerSpec, seconds: float) -> tuple[ProbeResult, bool]:
+    """What was found, and whether a time-out says nothing about the server."""
     from langcache_cli.caching.tooling import RedisConnection  # noqa: PLC0415 - see above
 
     loop = asyncio.get_running_loop()
+    ends, is_connected = loop.time() + seconds, False
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout_at(ends):
             _, connection = await loop.create_connection(RedisConnection, spec.host, spec.port)
+            is_connected = True
             try:
-                return await _greet(connection, spec)
+                return await _greet(connection, spec), False
             finally:
                 connection.abort()
-    except TimeoutError:
-        return ProbeResult.HANGING
+    except TimeoutError:  # on one machine a connection is accepted or refused at once
+        return ProbeResult.HANGING, not is_connected or loop.time() - ends > LATE_SECONDS
     except OSError:
-        return ProbeResult.NOTHING
+        return ProbeResult.NOTHING, False
 
 
 async def probes(spec: ServerSpec, seconds: float) -> AsyncIterator[ProbeResult]:

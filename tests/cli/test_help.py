@@ -1,15 +1,19 @@
 """Help and version: quick, complete, plain."""
 
 import json
+import re
+import shlex
 import sys
 
 import pytest
 import typer.main
 
 from langcache_cli import __version__
+from langcache_cli.cli.help import without_examples
 from langcache_cli.cli.main import app
 from tests.cli.cli_support import no_noise, url_of
 from tests.harness.cli import finish, run_cli, start_cli
+from tests.harness.cli_lines import parsed
 
 
 def all_commands(command=None, path=()):
@@ -37,6 +41,30 @@ def test_help_names_every_option_and_says_what_it_does(path, command, flag, call
         assert f"\n  {name} " in shown.stdout
     text = shown.stdout.lower()
     assert not any(word in text for word in ("todo", "not implemented", "coming soon"))
+
+
+def examples_of(command) -> list[list[str]]:
+    """The words of each example of a command, without what is said about it."""
+    _, examples = without_examples(command.help or "")
+    lines = [re.split(r"  +|\s>+\s", line)[0] for line in examples.splitlines()]
+    return [shlex.split(line[line.index("langcache ") :]) for line in lines]
+
+
+@pytest.mark.parametrize(("path", "command"), [*all_commands()], ids=lambda item: str(item)[:40])
+def test_help_begins_with_examples_that_can_be_typed(path, command, call):
+    examples = examples_of(command)
+    assert examples
+    assert call(*path, "--help").stdout.split("\n")[2] == "Examples:"
+    for words in examples:
+        assert tuple(words[1 : len(path) + 1]) == path
+        parsed(words)
+
+
+def test_help_is_as_wide_as_the_terminal():
+    for columns, widest in ((60, 60), (100, 100), (200, 120)):
+        shown = finish(start_cli("warm", "--help", env={"COLUMNS": str(columns)})).stdout
+        _, wrapped = shown.split("\n\n  Fill")  # behind the examples, which are lines to type
+        assert widest - 25 < max(map(len, wrapped.splitlines())) <= widest
 
 
 def test_the_version_is_that_of_the_package_however_it_is_asked_for():

@@ -207,7 +207,7 @@ def test_a_summary_counts_few_keys_and_samples_many(secured_redis, call, env):
     assert (found["types"]["vocabulary"]["keys"], found["types"]["vocabulary"]["keys_error"]) == (30, 0)
     assert found["types"]["vocabulary"]["seen_without_ttl"] == 30
     assert 490 < found["types"]["translation"]["ttl_median_seconds"] <= 500
-    assert (found["all"]["keys"], found["outside_namespace"]["keys"]) == (31, 3)
+    assert (found["all"]["keys"], found["own"]["keys"], found["other"]["keys"]) == (31, 1, 2)
     fill(secured_redis, "cache:vocabulary:f:%d", 6_000)
     fill(secured_redis, "others:%d", 6_000)
     found = call("keys", "summary", "--json", env=env).document

@@ -126,7 +126,14 @@ class Page:
 
     def picture(self, path: Path) -> None:
         """The whole page as PNG."""
-        shot = self.send("Page.captureScreenshot", captureBeyondViewport=True)
+        self._shoot(path, beyond=True)
+
+    def first_screen(self, path: Path) -> None:
+        """What the window shows, as PNG."""
+        self._shoot(path, beyond=False)
+
+    def _shoot(self, path: Path, *, beyond: bool) -> None:
+        shot = self.send("Page.captureScreenshot", captureBeyondViewport=beyond)
         path.write_bytes(base64.b64decode(shot["data"]))
 
 

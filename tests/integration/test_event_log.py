@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import socket
+import time
 
 import pytest
 
@@ -67,6 +68,22 @@ async def test_an_outage_is_noted_when_it_has_ended_and_once_for_all_processes(o
     (outage,) = await events(caches[0])
     assert (outage.what, outage.target) == ("outage", "Redis")
     assert outage.seconds > 0
+
+
+async def test_processes_that_start_together_are_one_event_and_a_short_job_is_none(open_cache, redis_url):
+    caches = [open_cache(redis_url) for _ in range(3)]
+    databases = [Database(cache) for cache in caches]
+    for cache, database, lived in zip(caches, databases, (10, 70, 100), strict=True):
+        cache.runtime().statistics.began = time.monotonic() - lived
+        await database.read(1)
+        with acting_as("10.0.0.7", via="http"):  # whoever has asked is not who has started it
+            await cache.report()
+    (start,) = await events(caches[0])
+    assert (start.what, start.count, start.by, start.via) == ("start", 2, HERE, "api")
+    assert abs(time.time() - 70 - start.at) < 30
+    await databases[1].read(2)
+    await caches[1].report()
+    assert (await events(caches[0])) == [start]
 
 
 @pytest.mark.parametrize("damage", [("SET", "x"), ("XADD", "*", "what", "clear"), ("XADD", "*", "s", "many")])

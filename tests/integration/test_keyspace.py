@@ -37,6 +37,19 @@ async def test_few_keys_are_counted_and_counted_again_after_a_while(cache, redis
     assert (await watch.look()).of_type("vocabulary")["keys"] == 39
 
 
+async def test_counters_and_tags_are_neither_entries_nor_keys_of_others(cache, redis_server):
+    fill(redis_server.command, 4, 3)
+    redis_server.command("SET", "cache@tag:word:1", 500 * "v", "PX", 10**7)
+    redis_server.command("SET", "cached:1", "x")
+    census = await KeyspaceWatch(cache).look()
+    document = census.keyspace()
+    assert (document["own"]["keys"], document["other"]["keys"]) == (1, 4)
+    assert document["own"]["bytes"] > 500
+    assert census.types == {"vocabulary"}
+    assert {one["key"] for one in census.biggest()} == {f"cache:vocabulary:f:{number}" for number in range(4)}
+    assert sum(end["keys"] for end in document["ends"]) == 4
+
+
 async def test_many_keys_are_drawn_and_the_draws_add_up(cache, redis_server, monkeypatch):
     monkeypatch.setattr(keyspace, "EXACT_BELOW", 50)
     fill(redis_server.command, 300, 100)

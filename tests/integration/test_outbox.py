@@ -96,7 +96,7 @@ async def test_plain_values_are_not_read_before_the_outbox_is_empty(open_cache, 
 
 async def test_more_than_the_outbox_holds_clears_the_namespace(open_cache, server):
     database = Database(open_cache(server.url, **QUICK))
-    database.cache.runtime().outbox._limit = 100
+    database.cache.runtime().outbox.limit = 100
     for item in range(300):
         await database.read(item)
     server.kill()
@@ -111,6 +111,9 @@ async def test_more_than_the_outbox_holds_clears_the_namespace(open_cache, serve
         assert await database.read(item) == [item, 1]
     total = (await database.cache.report()).total
     assert total["deferred"] == total["delivered"] == 250
+    noted = await database.cache.runtime().fleet.events.recent(10)
+    (overflow,) = [event for event in noted if event.what == "overflow"]
+    assert 100 < overflow.count <= 250
 
 
 async def test_a_cancelled_invalidation_is_not_lost(open_cache, server):

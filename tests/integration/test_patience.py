@@ -178,7 +178,11 @@ async def test_a_delivery_that_was_stopped_does_not_begin_again(cache):
     runtime = cache.runtime()
     runtime.outbox.defer(["cache:vocabulary:1"])
     delivery = Delivery(
-        runtime.outbox, runtime.server, spawn=lambda work: started.append(work.close()), count=print
+        runtime.outbox,
+        runtime.server,
+        spawn=lambda work: started.append(work.close()),
+        count=print,
+        on_overflow=print,
     )
     delivery.stop()
     delivery.soon()

@@ -37,6 +37,21 @@ async def test_a_port_without_a_listener_is_nothing(unused_port):
     assert await server_info(unused_port) is None
 
 
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 4, 5])
+async def test_a_process_without_processor_time_does_not_take_a_server_for_hung(
+    unused_port, one_redis, turns
+):
+    async def found(spec: ServerSpec) -> ProbeResult:
+        probing = asyncio.create_task(probe(spec, 0.05))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        time.sleep(0.2)  # noqa: ASYNC251 - nothing runs meanwhile
+        return await probing
+
+    assert await found(unused_port) is ProbeResult.NOTHING
+    assert await found(to(one_redis.port)) is ProbeResult.ANSWERING
+
+
 async def test_the_right_password_answers_and_others_do_not(own_redis):
     port = own_redis(password=SECRET).port
 

@@ -47,7 +47,7 @@ async def test_the_overview_has_the_numbers_of_the_cache(cache, one_redis):
     assert words["bytes"] > 0
     assert [one["name"] for one in words["functions"]] == ["vocabulary:get_word"]
     assert document["keyspace"]["exact"]
-    assert document["keyspace"]["other"]["keys"] >= 1
+    assert document["keyspace"]["own"]["keys"] >= 1
     assert "" not in document["types"]
     assert sum(document["series"]["types"]["vocabulary"]["hits"]) == 3
     assert any("failed" in finding["title"] for finding in document["findings"])

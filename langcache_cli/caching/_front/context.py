@@ -13,6 +13,7 @@ from langcache_cli.caching._loading.reader import Reader
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._runtime.runtimes import Runtimes
+from langcache_cli.caching._statistics.actor import acting_as
 from langcache_cli.caching._statistics.counters import Statistics
 from langcache_cli.caching._statistics.events import Events
 from langcache_cli.caching._statistics.labels import Label
@@ -54,7 +55,8 @@ class Context:
         self._lifetimes: dict[FunctionSpec, Lifetime] = {}
 
     def _outage_ended(self, server: str, seconds: float, bypassed: int) -> None:
-        self.runtime().fleet.events.write_soon("outage", server, count=bypassed, seconds=seconds)
+        with acting_as(via="api"):  # not whoever has asked when it ended
+            self.runtime().fleet.events.write_soon("outage", server, count=bypassed, seconds=seconds)
 
     def runtime(self) -> Runtime:
         """The runtime of the running event loop."""

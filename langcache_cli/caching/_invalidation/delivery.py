@@ -37,6 +37,7 @@ class Delivery:
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         count: Callable[[str, int], object],
+        on_overflow: Callable[[int], object],
     ) -> None:
         """Prepare.
 
@@ -45,11 +46,14 @@ class Delivery:
             server: Where to.
             spawn: Runs an attempt in the background.
             count: Called with ``deferred`` or ``delivered`` and a number of invalidations.
+            on_overflow: Called with a number of invalidations that were too many for the outbox, once the one
+                that took their place was confirmed.
         """
         self._outbox = outbox
         self._server = server
         self._spawn = spawn
         self._count = count
+        self._on_overflow = on_overflow
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._under_way = False
@@ -177,7 +181,10 @@ class Delivery:
         except CacheError as error:
             return error
         for done, server in swept.confirmed:
-            self._delivered(self._outbox.delivered(selections, server, slots=done))
+            number = self._outbox.delivered(selections, server, slots=done)
+            self._delivered(number)
+            if number > self._outbox.limit and self._outbox.everything in selections:
+                self._on_overflow(number)
         if swept.left and swept.problem is None:
             return self._server.unavailable("no node serves some of the slots")
         return swept.problem

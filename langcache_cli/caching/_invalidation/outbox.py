@@ -29,8 +29,8 @@ class Outbox:
 
     def __init__(self, everything: Selection, *, limit: int = MAX_INVALIDATIONS) -> None:
         """Start empty; ``everything`` takes the place of more than ``limit`` invalidations."""
-        self._everything = everything
-        self._limit = limit
+        self.everything = everything
+        self.limit = limit
         self.unconfirmed: dict[Invalidation, Waiting] = {}
         """The contents, in order. Read-only for others. Readers hold a reference and test it at every hit:
         this dict is never replaced."""
@@ -159,12 +159,12 @@ class Outbox:
     def _put(self, item: Invalidation, count: int, slots: int) -> None:
         self._number += 1
         known = self.unconfirmed.get(item)
-        if known is None and len(self.unconfirmed) >= self._limit:
+        if known is None and len(self.unconfirmed) >= self.limit:
             count += sum(waiting.count for waiting in self.unconfirmed.values())
             places = [(one, waiting.slots) for one, waiting in self.unconfirmed.items()]
             slots = slots_of_all([*places, (item, slots)])
             self.unconfirmed.clear()
-            item = self._everything
+            item = self.everything
         elif known is not None:
             count, slots = count + known.count, slots | known.slots
         self.unconfirmed[item] = Waiting(self._number, count, slots)

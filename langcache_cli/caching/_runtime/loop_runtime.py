@@ -68,7 +68,7 @@ class Runtime:
         publish_statistics: bool,
         defer_invalidations: bool,
     ) -> None:
-        """Prepare; nothing is connected before the first command. See `Cache` for the arguments."""
+        """Prepare; connects at the first command. See `Cache` for the arguments."""
         self.loop = asyncio.get_running_loop()
         self.settings = settings
         self.statistics = statistics
@@ -131,10 +131,10 @@ class Runtime:
 
     def _new_delivery(self) -> Delivery:
         return Delivery(
-            self.outbox,
-            self.server,
+            *(self.outbox, self.server),
             spawn=self.spawn,
             count=lambda counter, number: self.record(OUTBOX, counter, number),
+            on_overflow=self.fleet.events.overflowed,
         )
 
     def _new_invalidator(self, *, defers: bool) -> Invalidator:

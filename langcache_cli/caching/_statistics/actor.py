@@ -5,10 +5,12 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 NOT_NOTED = ""
@@ -56,6 +58,12 @@ def current_actor() -> tuple[str, str]:
     """Who acts now, and with what."""
     actor = _actor.get() or Actor(None, "api")
     return actor.by or _process(), actor.via
+
+
+def program_name() -> str:
+    """What runs in this process, such as ``uvicorn``."""
+    program = Path(sys.argv[0] if sys.argv else "")
+    return (program.parent.name if program.stem == "__main__" else program.stem) or "python"
 
 
 @cache

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from threading import Lock
+from time import monotonic
 
 from langcache_cli.caching._fork import call_in_child
 from langcache_cli.caching._statistics.hit_tally import HitTally
@@ -50,6 +51,10 @@ class Statistics:
     _tallies: dict[HitTally, tuple[Label, Counts]] = field(default_factory=dict)
     """Each tally with its label and its numbers at the last `_collect`."""
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
+    began: float = field(default_factory=monotonic)
+    """When the process began to count; by the monotonic clock."""
+    start_is_noted: bool = False
+    """True once the start of the process was noted as an event."""
 
     def __post_init__(self) -> None:
         call_in_child(self, "_start_in_child")
@@ -57,6 +62,7 @@ class Statistics:
     def _start_in_child(self) -> None:
         """Start at zero: what was counted before the fork is the parent's to deliver."""
         self._lock = Lock()
+        self.began, self.start_is_noted = monotonic(), False
         self._collect()
         self._pending.clear()
         self._dated.clear()

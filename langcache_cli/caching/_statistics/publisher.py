@@ -6,9 +6,11 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 from langcache_cli.caching._errors import CacheError
+from langcache_cli.caching._statistics.actor import acting_as, program_name
 from langcache_cli.caching._statistics.counters import Statistics
 from langcache_cli.caching._statistics.fleet.fleet import Fleet
 from langcache_cli.caching._statistics.fleet.tiers import MINUTES
@@ -18,6 +20,9 @@ CLOCK_STEP_SECONDS = 0.01
 """The clock and the event loop may differ by so much; a minute ends at most so much late."""
 
 HOT_KEYS_SECONDS = 1.0
+
+JOB_SECONDS = 60.0
+"""A process that lives longer is no job of a few seconds, of which there may be thousands a day."""
 
 
 class Publisher:
@@ -49,6 +54,7 @@ class Publisher:
         self._statistics = statistics
         self.writer = fleet.writer
         self._hot_keys = fleet.hot_keys
+        self._event_log = fleet.events
         self._every_seconds = every_seconds
         self._spawn = spawn
         self._now_ms = now_ms
@@ -132,6 +138,16 @@ class Publisher:
                 self._statistics.give_back(counts)
                 self.soon()
             raise
+        self._note_start()
         left = HOT_KEYS_SECONDS if within is None else within - (self._loop.time() - started)
         with suppress(CacheError):  # estimates, for which no delivery of counters should fail
             await self._hot_keys.deliver(Budget(max(left, 0.0)))
+
+    def _note_start(self) -> None:
+        """Note once when the process started, so that a deployment can be seen beside the numbers."""
+        statistics = self._statistics
+        seconds = monotonic() - statistics.began
+        if not statistics.start_is_noted and seconds >= JOB_SECONDS:
+            statistics.start_is_noted = True
+            with acting_as(via="api"):  # the timer may have been set for a request of another actor
+                self._event_log.write_soon("start", program_name(), count=1, seconds=seconds)

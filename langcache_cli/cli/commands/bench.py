@@ -76,6 +76,11 @@ def bench(
 
     All paths in one run, so that the gaps explain themselves. Uses keys of its own, which it removes;
     nothing is counted in the hit rates of the application.
+
+    Examples:
+        langcache bench --sample
+        langcache bench --sample --rate 500 --duration 5 --report bench.html
+        langcache bench --path ping --path get
     """
     if rate is not None and concurrency != 1:
         raise CommandError(ExitCode.USAGE, "--concurrency and --rate: give one of them")

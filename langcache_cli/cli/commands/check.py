@@ -32,6 +32,10 @@ def check(
     and each sentinel. The database is checked if DATABASE_URL is set. Nothing is written.
     Exits with 0 if all is well, 69 if something cannot be reached or takes no changes, 75 if it may work in a
     moment, 77 if a login or a right is refused, 78 if a URL names the wrong server, 1 otherwise.
+
+    Examples:
+        langcache check
+        langcache check --roundtrip --json
     """
     execute(_check(ctx.obj, roundtrip=roundtrip, sample=sample))
 

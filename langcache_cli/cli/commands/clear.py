@@ -43,6 +43,11 @@ def clear(
 
     A load of them that is under way is not stored any more. Only keys of the namespace can be touched.
     Asks first, unless LANGCACHE_ENV is dev.
+
+    Examples:
+        langcache clear --type vocabulary
+        langcache clear --tag user:42 --dry-run
+        langcache clear --pattern 'cache:translation:*:de:*' --yes
     """
     from langcache_cli.operations.clear import Target  # noqa: PLC0415 - see the package
 

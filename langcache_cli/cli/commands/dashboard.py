@@ -25,18 +25,30 @@ GRACE_SECONDS = 2
 
 def dashboard(
     ctx: typer.Context,
-    port: Annotated[int, typer.Option(help="Listen here; 0 takes a free port.", min=0, max=65535)] = 0,
+    port: Annotated[
+        int, typer.Option(help="Listen on this port; 0 takes a free one.", metavar="PORT", min=0, max=65535)
+    ] = 0,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Without anything that removes.")] = False,
-    hide_arguments: Annotated[
-        bool, typer.Option("--hide-arguments", help="Show no arguments in keys, and no values.")
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Leave out everything that removes entries.")
     ] = False,
-    window: Annotated[str, typer.Option(help="What is shown first.", metavar="|".join(WINDOWS))] = "1h",
+    hide_arguments: Annotated[
+        bool, typer.Option("--hide-arguments", help="Show neither arguments in keys nor values.")
+    ] = False,
+    window: Annotated[
+        str, typer.Option(help="How far back to look at first.", metavar="|".join(WINDOWS))
+    ] = "1h",
 ) -> None:
     """Show the cache in a browser.
 
-    What it answers, how fast, what fills the memory, which keys there are. On this machine only, behind a
-    token that is new at each start. Read only where LANGCACHE_ENV is prod. Ctrl-C ends it.
+    Shows hit rates, latencies, what fills the memory, keys and values. It listens on this machine only, and
+    the printed address holds a token that is new at each start. Where LANGCACHE_ENV is prod it removes
+    nothing. Ctrl-C ends it.
+
+    Examples:
+        langcache dashboard --open
+        langcache dashboard --port 8900 --read-only
+        ssh -L 8900:127.0.0.1:8900 host langcache dashboard --port 8900
     """
     if window not in WINDOWS:
         raise CommandError(ExitCode.USAGE, f"--window {window!r}: one of {', '.join(WINDOWS)}")

@@ -24,6 +24,10 @@ def doctor(ctx: typer.Context) -> None:
     names. Nothing is written. Exits with 0 if nothing is wrong, with 1 if something should be changed though
     the cache works, with 69 if something cannot be reached, 75 if it may work in a moment, 77 if a login or a
     right is refused, 78 if REDIS_URL names the wrong server.
+
+    Examples:
+        langcache doctor
+        langcache doctor --json
     """
     execute(_doctor(ctx.obj))
 

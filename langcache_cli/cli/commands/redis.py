@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
+from langcache_cli.cli.help import HelpfulCommand, HelpfulGroup
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output
 from langcache_cli.cli.running import execute
@@ -19,19 +21,38 @@ if TYPE_CHECKING:
     from langcache_cli.caching.tooling import RedisAddress
     from langcache_cli.servers import ServerSpec, StartReport, StatusReport, StopReport
 
-app = typer.Typer(help="Start, stop and look at a local Redis.", no_args_is_help=True, rich_markup_mode=None)
+HELP = """Start, stop and look at a local Redis.
 
-Port = Annotated[int | None, typer.Option(help="Instead of the port in REDIS_URL.", min=1, max=65535)]
-Maxmemory = Annotated[str, typer.Option(help="Memory limit; the least used keys go first.", metavar="SIZE")]
-Wait = Annotated[float, typer.Option(help="How long to wait until it answers.", metavar="SECONDS", min=0.1)]
+Examples:
+    langcache redis start                 with Docker Compose, or what is installed
+    langcache redis start --port 6380     beside another one
+    langcache redis status                does it answer, who started it, how is it
+"""
+
+app = typer.Typer(cls=HelpfulGroup, help=HELP, no_args_is_help=True, rich_markup_mode=None)
+command = partial(app.command, cls=HelpfulCommand)
+
+Port = Annotated[
+    int | None,
+    typer.Option(help="Use this port instead of the one in REDIS_URL.", metavar="PORT", min=1, max=65535),
+]
+Maxmemory = Annotated[
+    str,
+    typer.Option(
+        help="Memory limit, such as 256mb; beyond it Redis removes the keys used least.", metavar="SIZE"
+    ),
+]
+Wait = Annotated[
+    float, typer.Option(help="Wait at most this long for the server to answer.", metavar="SECONDS", min=0.1)
+]
 Cluster = Annotated[
     int | None,
     typer.Option(help="Start a Redis Cluster of N primaries, on consecutive ports.", metavar="N"),
 ]
 Replicas = Annotated[
-    int | None, typer.Option(help="With --cluster: how many replicas each primary has.", metavar="N", min=0)
+    int | None, typer.Option(help="With --cluster: replicas of each primary.", metavar="N", min=0)
 ]
-BackendOption = Annotated[Backend, typer.Option(help="What to start it with.")]
+BackendOption = Annotated[Backend, typer.Option(help="What starts the server.")]
 
 
 def _spec(invocation: Invocation, port: int | None, maxmemory: str = DEFAULT_MAXMEMORY) -> ServerSpec:
@@ -41,7 +62,7 @@ def _spec(invocation: Invocation, port: int | None, maxmemory: str = DEFAULT_MAX
     return ServerSpec.from_url(url, port=port, maxmemory=maxmemory, state_dir=invocation.state_dir())
 
 
-@app.command()
+@command()
 def start(
     ctx: typer.Context,
     backend: BackendOption = Backend.AUTO,
@@ -53,8 +74,14 @@ def start(
 ) -> None:
     """Start the Redis that REDIS_URL names, unless it answers already.
 
-    Takes Docker Compose if an engine runs, else an installed valkey-server or redis-server, else the
-    embedded one. With --cluster, several servers that are one Redis Cluster.
+    Docker Compose starts it if an engine runs, else an installed valkey-server or redis-server does, else the
+    embedded one. It listens on this machine only, and its data survives a restart. With --cluster, several
+    servers form one Redis Cluster.
+
+    Examples:
+        langcache redis start
+        langcache redis start --backend embedded --maxmemory 64mb
+        langcache redis start --cluster 3 --replicas 1
     """
     from langcache_cli.cli.commands import redis_cluster  # noqa: PLC0415 - see the package
     from langcache_cli.servers import start as run  # noqa: PLC0415 - see the package
@@ -91,9 +118,16 @@ def _show_start(output: Output, invocation: Invocation, report: StartReport) -> 
         output.note(f"log: {report.log_file}")
 
 
-@app.command()
+@command()
 def stop(ctx: typer.Context, port: Port = None) -> None:
-    """Stop the server or the cluster that langcache started, and no other. Its data stays."""
+    """Stop the server or cluster that langcache started.
+
+    A server that something else started is never stopped. The data stays on disk.
+
+    Examples:
+        langcache redis stop
+        langcache redis stop --port 6380
+    """
     from langcache_cli.cli.commands import redis_cluster  # noqa: PLC0415 - see the package
     from langcache_cli.servers import stop as run  # noqa: PLC0415 - see the package
     from langcache_cli.servers.cluster import find  # noqa: PLC0415 - see the package
@@ -117,17 +151,24 @@ def _show_stop(output: Output, invocation: Invocation, report: StopReport) -> No
         output.line(f"No Redis was running on {report.host}:{report.port}.")
 
 
-@app.command()
+@command()
 def restart(
     ctx: typer.Context,
     backend: BackendOption = Backend.AUTO,
     port: Port = None,
     maxmemory: Annotated[
-        str | None, typer.Option(help="Another memory limit than the last one.", metavar="SIZE")
+        str | None, typer.Option(help="Memory limit, such as 256mb. [default: the last one]", metavar="SIZE")
     ] = None,
     wait: Wait = DEFAULT_WAIT_SECONDS,
 ) -> None:
-    """Stop the server that langcache started, and start it again: the same program, limit and data."""
+    """Restart the server that langcache started.
+
+    Program, memory limit and data stay the same, unless an option says otherwise.
+
+    Examples:
+        langcache redis restart
+        langcache redis restart --maxmemory 512mb
+    """
     from langcache_cli.cli.commands import redis_cluster  # noqa: PLC0415 - see the package
     from langcache_cli.servers import restart as run  # noqa: PLC0415 - see the package
     from langcache_cli.servers.cluster import find  # noqa: PLC0415 - see the package
@@ -147,9 +188,16 @@ def restart(
     _show_start(output, invocation, report.start)
 
 
-@app.command()
+@command()
 def status(ctx: typer.Context, port: Port = None) -> None:
-    """Say whether it answers, who started it, and how it is. Exits with 69 if it does not answer."""
+    """Show whether Redis answers, and who started it.
+
+    Exits with 69 if it does not answer.
+
+    Examples:
+        langcache redis status
+        langcache redis status --json
+    """
     from langcache_cli.cli.commands import redis_cluster  # noqa: PLC0415 - see the package
     from langcache_cli.servers import status as run  # noqa: PLC0415 - see the package
     from langcache_cli.servers import status_of  # noqa: PLC0415 - see the package
@@ -217,14 +265,25 @@ def _status_rows(report: StatusReport) -> list[tuple[str, str]]:
     return rows
 
 
-@app.command()
+@command()
 def logs(
     ctx: typer.Context,
     port: Port = None,
-    tail: Annotated[int, typer.Option(help="How many lines.", min=1)] = 100,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing what is added.")] = False,
+    tail: Annotated[
+        int, typer.Option(help="Print this many of the last lines.", metavar="LINES", min=1)
+    ] = 100,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Keep printing new lines until Ctrl-C.")
+    ] = False,
 ) -> None:
-    """Print the log of the server that langcache started; of a cluster, that of one node."""
+    """Print the log of the server that langcache started.
+
+    Of a cluster, the log of one node; --port chooses it.
+
+    Examples:
+        langcache redis logs --tail 20
+        langcache redis logs --follow
+    """
     from langcache_cli.servers import log_lines  # noqa: PLC0415 - see the package
     from langcache_cli.servers.cluster import located  # noqa: PLC0415 - see the package
 
@@ -252,9 +311,15 @@ async def _follow(output: Output, spec: ServerSpec, tail: int) -> None:
             return
 
 
-@app.command()
+@command()
 def shell(ctx: typer.Context, port: Port = None) -> None:
-    """Open a redis-cli on the server; the password does not show in the process list."""
+    """Open redis-cli on the server.
+
+    The password does not appear in the process list.
+
+    Examples:
+        langcache redis shell
+    """
     from langcache_cli.servers import shell_command, shell_of  # noqa: PLC0415 - see the package
     from langcache_cli.servers.cluster import located  # noqa: PLC0415 - see the package
 

@@ -44,6 +44,11 @@ def stats(
 
     For each cache type, and what the server reports. The numbers are those of all processes of the
     application; reads by this command are not counted.
+
+    Examples:
+        langcache stats
+        langcache stats --window 24h --history
+        langcache stats --window 5m --min-hit-rate 80
     """
     if history:
         execute(_history(ctx.obj, window=window, min_hit_rate=min_hit_rate))

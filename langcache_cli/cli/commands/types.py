@@ -9,7 +9,14 @@ from langcache_cli.cli.output import Output
 
 
 def types(ctx: typer.Context) -> None:
-    """List the cache types. Needs no Redis."""
+    """List the cache types and their TTLs.
+
+    Needs no Redis: the types are those of the settings.
+
+    Examples:
+        langcache types
+        langcache types --json
+    """
     invocation: Invocation = ctx.obj
     settings, output = invocation.settings(), Output(invocation)
     if invocation.json:

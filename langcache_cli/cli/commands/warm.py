@@ -26,18 +26,24 @@ Types = Annotated[
 ]
 Limit = Annotated[
     int,
-    typer.Option(help="Words on a page of a level list, as the backend asks for them.", min=1, max=2**31 - 1),
+    typer.Option(
+        help="Words per level-list page; must match the backend.", metavar="WORDS", min=1, max=2**31 - 1
+    ),
 ]
-MissingOnly = Annotated[bool, typer.Option("--missing-only", help="Leave entries alone that are there.")]
+MissingOnly = Annotated[bool, typer.Option("--missing-only", help="Skip keys that have an entry.")]
 Application = Annotated[
     str | None,
     typer.Option(
         "--app",
-        help="Run the warmers of this application instead. The attribute opens what they need.",
+        help="Run the warmers of this application instead. ATTRIBUTE is an async context manager that opens "
+        "the database.",
         metavar="MODULE[:ATTRIBUTE]",
     ),
 ]
-Verify = Annotated[int, typer.Option(help="Read back this many entries and compare.", metavar="N", min=0)]
+Verify = Annotated[
+    int,
+    typer.Option(help="Read this many entries back and compare them with the database.", metavar="N", min=0),
+]
 
 
 def warm(
@@ -55,8 +61,13 @@ def warm(
 ) -> None:
     """Fill the cache from the database.
 
-    Takes every word, by its id and by its spelling, and every page of every level list.
-    Entries that are there are replaced, and served until then. An invalidation meanwhile wins.
+    Stores every word by its id and by its spelling, and every page of every level list. Existing entries stay
+    readable until they are replaced. Entries invalidated meanwhile are not brought back.
+
+    Examples:
+        langcache warm                               everything in DATABASE_URL
+        langcache warm --type vocabulary --level A1  only what beginners ask for
+        langcache warm --app backend.warming:database
     """
     invocation: Invocation = ctx.obj
     if app is not None:

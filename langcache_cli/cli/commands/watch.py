@@ -24,18 +24,22 @@ LINE_EVERY_SECONDS = 60.0
 
 def watch(
     ctx: typer.Context,
-    window: Annotated[str, typer.Option(help="How far back.", metavar="1h|6h|24h|7d")] = "1h",
+    window: Annotated[str, typer.Option(help="How far back to look.", metavar="1h|6h|24h|7d")] = "1h",
     interval: Annotated[
         float,
-        typer.Option(
-            help="Seconds between two refreshes on a terminal.", metavar="SECONDS", min=0.5, max=3600
-        ),
+        typer.Option(help="Refresh this often.", metavar="SECONDS", min=0.5, max=3600),
     ] = 2.0,
 ) -> None:
     """Show hit rates, calls, latencies and memory, live.
 
-    On a terminal a screen that follows what happens; w, f, k, space and ? change what it shows, q quits.
-    Without a terminal one line a minute. It clears nothing, and what it reads is not counted.
+    On a terminal the screen refreshes itself: w changes the window, f shows functions, k the keys asked for
+    most, space pauses, ? helps, q quits. Without a terminal it prints one line a minute. It changes nothing,
+    and its own reads are not counted.
+
+    Examples:
+        langcache watch
+        langcache watch --window 24h
+        langcache watch >> cache.log
     """
     invocation: Invocation = ctx.obj
     if invocation.json:

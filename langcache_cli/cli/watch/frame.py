@@ -37,6 +37,12 @@ NARROWEST_WITH_LOADS = 66
 TABLE_SPARK, WIDEST_SPARK = 14, 60
 NAME_LEAST, NAME_MOST = 12, 40
 BAR = 8
+UNITS = {
+    "warm": "entries",
+    "outage": "calls without it",
+    "overflow": "invalidations",
+    "start": "processes",
+}
 LOW_HIT_RATE = 0.6
 DAY = 86400
 
@@ -248,7 +254,7 @@ def _server(overview: Overview, look: Look) -> Text:
 def _event(event: Event, now: float) -> Text:
     at = time.strftime("%H:%M" if now - event["at"] < DAY else "%a %H:%M", time.localtime(event["at"]))
     what = f"{at} {event['what']} {visible(event['target'])}"
-    unit = {"warm": "entries", "outage": "calls without it"}.get(event["what"], "keys")
+    unit = UNITS.get(event["what"], "keys")
     many = f": {event['count']:,} {unit}" if event["count"] else ""
     took = f" in {duration(event['seconds'])}" if event["seconds"] >= 1 else ""
     by = f", {visible(event['by'])}" if event["by"] else ""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from langcache_cli.caching import Cache
-from langcache_cli.operations.overview.census import OTHERS, Census
+from langcache_cli.operations.overview.census import OTHERS, OWN, Census
 from langcache_cli.operations.overview.keyspace import KeyspaceWatch
 
 SHARES = (0.0, 0.5, 1.0)
@@ -18,7 +18,7 @@ class TypeSummary:
     """The keys of one type.
 
     Attributes:
-        name: The type; empty for keys outside the namespace.
+        name: The type; empty for keys of other applications.
         keys: How many.
         keys_error: Half of the 95 % interval; 0 if they were counted.
         bytes: Their size.
@@ -44,7 +44,8 @@ class KeysSummary:
     Attributes:
         types: Those of the settings, then others that were seen.
         all_types: The same together.
-        other: Keys outside the namespace.
+        own: Tags and statistics that langcache keeps beside the entries of the namespace.
+        other: Keys of other applications.
         exact: True if every key was looked at; else random ones were.
         sampled: How many were looked at.
         database_keys: How many there are, of all applications.
@@ -53,6 +54,7 @@ class KeysSummary:
 
     types: tuple[TypeSummary, ...]
     all_types: TypeSummary
+    own: TypeSummary
     other: TypeSummary
     exact: bool
     sampled: int
@@ -71,11 +73,12 @@ async def summarize_keys(cache: Cache, *, exact: bool = False) -> KeysSummary:
         CacheError: Redis did not answer.
     """
     census = await KeyspaceWatch(cache, always_exact=exact).look()
-    names = [*dict.fromkeys((*cache.settings.types, *sorted(census.types - {OTHERS})))]
+    names = [*dict.fromkeys((*cache.settings.types, *sorted(census.types)))]
     types = tuple(_type(census, name, (name,)) for name in names)
     return KeysSummary(
         types=types,
         all_types=_together(census, types, names),
+        own=_type(census, OWN, (OWN,)),
         other=_type(census, OTHERS, (OTHERS,)),
         exact=census.exact,
         sampled=sum(len(sample.seen) for sample in census.samples),

@@ -15,6 +15,9 @@ BIGGEST = 10
 OTHERS = ""
 """In place of a type: keys outside the namespace."""
 
+OWN = "@"
+"""In place of a type: the namespace's counters, tags and events."""
+
 HALF_OF_95_PERCENT = 1.96
 """Standard deviations."""
 
@@ -40,6 +43,11 @@ class SeenKey(NamedTuple):
     type: str
     ttl_ms: int
     bytes: int
+
+    @property
+    def is_entry(self) -> bool:
+        """False for keys of others, and for those that the cache keeps beside the entries."""
+        return self.type not in (OTHERS, OWN)
 
 
 class Sample(NamedTuple):
@@ -86,8 +94,8 @@ class Census:
 
     @property
     def types(self) -> set[str]:
-        """The types that were seen; empty for keys outside the namespace."""
-        return {name for sums in self._sums for name in sums}
+        """The types of the entries that were seen."""
+        return {name for sums in self._sums for name in sums} - {OTHERS, OWN}
 
     def of_type(self, name: str) -> KeyCounts:
         """Keys and bytes of a type. Of one that was not seen among some there may be a few keys."""
@@ -114,21 +122,25 @@ class Census:
 
     def biggest(self) -> list[BigKey]:
         """The largest entries among those that were looked at."""
-        entries = {one.key: one for one in self._seen() if one.type and one.bytes}
+        entries = {one.key: one for one in self._seen() if one.is_entry and one.bytes}
         largest = sorted(entries.values(), key=lambda one: -one.bytes)[:BIGGEST]
         return [BigKey(key=readable(one.key), type=one.type, bytes=one.bytes) for one in largest]
 
     def keyspace(self) -> Keyspace:
         """As part of the document."""
-        other = self.of_type(OTHERS)
         return Keyspace(
             exact=self.exact,
             sampled=sum(len(sample.seen) for sample in self.samples),
             database_keys=self.database_keys,
-            other=OtherKeys(keys=other["keys"], bytes=other["bytes"], bytes_error=other["bytes_error"]),
+            own=self._beside_entries(OWN),
+            other=self._beside_entries(OTHERS),
             ends=self._ends(),
             problem=self.problem,
         )
+
+    def _beside_entries(self, name: str) -> OtherKeys:
+        found = self.of_type(name)
+        return OtherKeys(keys=found["keys"], bytes=found["bytes"], bytes_error=found["bytes_error"])
 
     def _seen(self) -> Iterator[SeenKey]:
         for sample in self.samples:
@@ -139,7 +151,7 @@ class Census:
         for sample in self.samples:
             weight = sample.keys / len(sample.seen) if sample.seen else 0.0
             for one in sample.seen:
-                if one.type:
+                if one.is_entry:
                     label = _end_of(one.ttl_ms)
                     keys, n_bytes = totals[label]
                     totals[label] = keys + weight, n_bytes + weight * one.bytes

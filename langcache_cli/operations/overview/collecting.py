@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, cast
 from langcache_cli.caching import Cache, CacheError, ServerReplyError
 from langcache_cli.caching.tooling import CacheReport, Numbers, ServerReport, Steps
 from langcache_cli.operations.opening import require_answer
-from langcache_cli.operations.overview.census import OTHERS, Census
+from langcache_cli.operations.overview.census import Census
 from langcache_cli.operations.overview.document import (
     SCHEMA,
     Cost,
@@ -159,7 +159,7 @@ class CacheOverview:
     def _types(self, report: CacheReport, keys: Census) -> dict[str, TypeSummary]:
         known = self._cache.settings.types
         numbers = report.types
-        names = [*known, *sorted((keys.types | numbers.keys()) - known.keys() - {OTHERS})]
+        names = [*known, *sorted((keys.types | numbers.keys()) - known.keys())]
         types = {
             name: TypeSummary(
                 **summary_of(numbers.get(name, Numbers({}))),

@@ -111,7 +111,7 @@ class Ending(TypedDict):
 
 
 class OtherKeys(TypedDict):
-    """Keys of the database that are not entries of this namespace."""
+    """Keys of the database that are no entries of this namespace."""
 
     keys: int
     bytes: int
@@ -122,12 +122,14 @@ class Keyspace(TypedDict):
     """What is in the database.
 
     ``exact``: every key was counted; else ``sampled`` keys were looked at and the rest is estimated.
+    ``own`` are counters, tags and events of the namespace, ``other`` the keys of other applications.
     ``problem`` says why nothing is known, such as a missing ACL rule; empty otherwise.
     """
 
     exact: bool
     sampled: int
     database_keys: int
+    own: OtherKeys
     other: OtherKeys
     ends: list[Ending]
     problem: str
@@ -150,11 +152,11 @@ class Server(TypedDict):
 
 
 class Event(TypedDict):
-    """What happened: ``clear``, ``warm`` or ``outage``.
+    """What happened: ``clear``, ``warm``, ``outage``, ``overflow`` or ``start``.
 
-    ``at`` is when it ended, in seconds since 1970, ``count`` the keys removed, entries stored or calls that
-    went past the cache, ``seconds`` how long it took or lasted, ``by`` who did it and ``via`` with what:
-    ``langcache``, ``http``, ``api``.
+    ``at`` is when it ended, in seconds since 1970. ``count`` are keys removed, entries stored, calls that
+    went past the cache, invalidations that an outbox had no room for, or processes. ``seconds`` is how long
+    it took or lasted, ``by`` who did it, and ``via`` with what: ``langcache``, ``http``, ``api``.
     """
 
     at: float

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from langcache_cli.caching import Cache, CacheError, ServerReplyError
 from langcache_cli.caching.tooling import Node
-from langcache_cli.operations.overview.census import OTHERS, Census, Sample, SeenKey
+from langcache_cli.operations.overview.census import OTHERS, OWN, Census, Sample, SeenKey
 
 EXACT_BELOW = 5_000
 """Databases with fewer keys are counted."""
@@ -157,10 +157,11 @@ class KeyspaceWatch:
 
 
 def type_of(cache: Cache, key: bytes) -> str:
-    """The cache type of a key; empty if it is outside the namespace."""
-    start = f"{cache.settings.namespace}:".encode()
+    """The cache type of a key; `OWN` or `OTHERS` if it is no entry of the namespace."""
+    namespace = cache.settings.namespace
+    start = f"{namespace}:".encode()
     if not key.startswith(start):
-        return OTHERS
+        return OWN if key.startswith(f"{namespace}@".encode()) else OTHERS
     prefix = key[len(start) :].split(b":", 1)[0].decode("utf-8", "backslashreplace")
     return cache.settings.types.of_prefix(prefix).name
 

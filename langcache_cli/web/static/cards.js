@@ -126,7 +126,8 @@ function tile(label, value, text, picture, cls = "") {
 
 function change(now, then, unit, isGood) {
   if (then == null || now == null) return WORDS[state.data.window];
-  const diff = unit === "pt" ? (now - then) * 100 : then ? (now / then - 1) * 100 : 0;
+  if (unit === "%" && !then) return `none in ${BEFORE[state.data.window]}`;
+  const diff = unit === "pt" ? (now - then) * 100 : (now / then - 1) * 100;
   const cls = isGood && Math.abs(diff) >= 0.5 ? (diff > 0 ? "up" : "down") : null;
   const text = `${diff >= 0 ? "+" : "−"}${Math.abs(diff).toFixed(1)} ${unit}`;
   return [el("span", { class: cls }, text), ` on ${BEFORE[state.data.window]}`];
@@ -336,8 +337,8 @@ export function memory() {
   const { types, keyspace } = state.data;
   const rows = Object.entries(types).filter(([, t]) => t.keys);
   rows.sort((a, b) => b[1].bytes - a[1].bytes);
-  const other = keyspace.other;
-  const top = Math.max(1, other.bytes + other.bytes_error, ...rows.map(([, t]) => t.bytes + t.bytes_error));
+  const { own, other } = keyspace;
+  const top = Math.max(1, ...[own, other, ...rows.map(([, t]) => t)].map((t) => t.bytes + t.bytes_error));
   $("memory-note").textContent = keyspace.exact
     ? "counted just now"
     : `estimated from ${number.format(keyspace.sampled)} keys; whiskers: 95 %`;
@@ -355,6 +356,7 @@ export function memory() {
       ),
     );
   const bars = rows.map(([name, t]) => row(name, t, colour(name)));
+  if (own.keys) bars.push(row("counters, tags", own, "k5"));
   if (other.keys) bars.push(row("others' keys", other, "k5"));
   const content = bars.length
     ? [el("div", { class: "bars" }, bars), ...endings(keyspace.ends)]
@@ -369,6 +371,8 @@ function told(event) {
   const counted = (unit) => `${event.target}: ${number.format(event.count)} ${unit} in ${ms(event.seconds * 1000)}`;
   if (event.what === "clear") return counted("keys");
   if (event.what === "warm") return counted("entries");
+  if (event.what === "start") return `${event.target}: ${number.format(event.count)} processes`;
+  if (event.what === "overflow") return `${number.format(event.count)} invalidations became one of all keys`;
   if (event.what === "outage") return `${event.target} for ${span(event.seconds)}`;
   return event.target;
 }

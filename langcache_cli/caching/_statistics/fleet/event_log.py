@@ -1,4 +1,4 @@
-"""What happened to the cache of the fleet, in the stream ``cache@stats:events``: clears, warms, outages.
+"""What happened to the cache of the fleet, in the stream ``cache@stats:events``.
 
 Removals of single keys and tags are counted instead: there are thousands a minute.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._errors import CacheError, ServerReplyError
-from langcache_cli.caching._statistics.actor import NOT_NOTED, current_actor
+from langcache_cli.caching._statistics.actor import NOT_NOTED, acting_as, current_actor
 from langcache_cli.caching._statistics.fleet.tiers import HOURS, stats_stem
 from langcache_cli.caching._wire.budget import Budget
 
@@ -22,6 +22,11 @@ KEPT = 1000
 
 WRITE_SECONDS = 1.0
 
+OUTAGE, START = "outage", "start"
+
+ROLLOUT_SECONDS = 120.0
+"""Processes of one program that start with no longer pauses belong together."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
@@ -29,9 +34,10 @@ class LoggedEvent:
 
     Attributes:
         at: When it ended, in seconds since 1970.
-        what: ``clear``, ``warm`` or ``outage``.
-        target: What it was done to: a cache type, a pattern, a server.
-        count: Keys removed, entries stored, or calls that went past the cache.
+        what: ``clear``, ``warm``, ``outage``, ``overflow`` of an outbox, or ``start`` of processes.
+        target: What it was done to: a cache type, a pattern, a server, a program.
+        count: Keys removed, entries stored, calls that went past the cache, invalidations that were merged
+            into one of the whole namespace, or processes.
         seconds: How long it took or lasted.
         by: Who did it, or whose process noticed it.
         via: With what: ``api``, ``http`` or ``langcache``.
@@ -68,8 +74,15 @@ class EventLog:
         fields = ("what", what, "target", target, "count", count, "s", f"{seconds:.3f}", "by", by, "via", via)
         self._spawn(self._write(fields))
 
+    def overflowed(self, number: int) -> None:
+        """Write that so many invalidations were merged into one of the whole namespace."""
+        with acting_as(via="api"):
+            self.write_soon("overflow", "outbox", count=number)
+
     async def recent(self, limit: int, budget: Budget | None = None) -> list[LoggedEvent]:
-        """The latest events, newest first. An outage that several processes have noticed is one event.
+        """The latest events, newest first.
+
+        An outage that several processes have noticed is one event, and so are processes that start together.
 
         Raises:
             CacheError: Redis did not answer, or refused.
@@ -98,12 +111,14 @@ def _parsed(entry_id: bytes, words: list[bytes]) -> LoggedEvent | None:
         name: value.decode("utf-8", "replace") for name, value in zip(words[::2], words[1::2], strict=True)
     }
     try:
+        written, seconds = int(entry_id.partition(b"-")[0]) / 1000, float(fields[b"s"])
+        is_start = fields[b"what"] == START  # it is noted when it is some time ago
         return LoggedEvent(
-            at=int(entry_id.partition(b"-")[0]) / 1000,
+            at=written - seconds if is_start else written,
             what=fields[b"what"],
             target=fields[b"target"],
             count=int(fields[b"count"]),
-            seconds=float(fields[b"s"]),
+            seconds=0.0 if is_start else seconds,
             by=fields[b"by"],
             via=fields[b"via"],
         )
@@ -112,13 +127,10 @@ def _parsed(entry_id: bytes, words: list[bytes]) -> LoggedEvent | None:
 
 
 def _joined(events: list[LoggedEvent]) -> list[LoggedEvent]:
-    """Outages of one server that overlap become one, of all processes."""
+    """Outages of one server that overlap, and starts of one program in a row, become one of all processes."""
     found: list[LoggedEvent] = []
-    for event in events:
-        place = next(
-            (place for place, other in enumerate(found) if event.what == "outage" and _overlap(event, other)),
-            None,
-        )
+    for event in sorted(events, key=lambda event: -event.at):
+        place = next((place for place, other in enumerate(found) if _are_one(event, other)), None)
         if place is None:
             found.append(event)
             continue
@@ -136,6 +148,8 @@ def _joined(events: list[LoggedEvent]) -> list[LoggedEvent]:
     return found
 
 
-def _overlap(event: LoggedEvent, newer: LoggedEvent) -> bool:
-    same = (event.what, event.target) == (newer.what, newer.target)
-    return same and event.at >= newer.at - newer.seconds
+def _are_one(event: LoggedEvent, newer: LoggedEvent) -> bool:
+    if (event.what, event.target) != (newer.what, newer.target) or event.what not in (OUTAGE, START):
+        return False
+    longest_gap = ROLLOUT_SECONDS if event.what == START else 0.0
+    return event.at >= newer.at - newer.seconds - longest_gap

@@ -19,15 +19,14 @@ def show(
     ctx: typer.Context,
     origin: Annotated[bool, typer.Option("--origin", help="Also say where each value comes from.")] = False,
 ) -> None:
-    r"""Print every setting that is in effect.
-
-    \b
-    Examples:
-      langcache config show --origin
-      langcache config show --env-file prod.env --origin | grep REDIS
+    """Print every setting that is in effect.
 
     The command line wins over the environment, that over the settings file, and that over the default.
     Passwords are not shown. In a pipe: NAME=value, and with --origin its origin after a tab.
+
+    Examples:
+        langcache config show --origin
+        langcache config show --env-file prod.env --origin
     """
     from langcache_cli.operations.configuration import settings_in_effect  # noqa: PLC0415 - see the package
 

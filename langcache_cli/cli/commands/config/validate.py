@@ -14,15 +14,14 @@ from langcache_cli.cli.output import Output, visible
 
 
 def validate(ctx: typer.Context) -> None:
-    r"""Check every setting, and exit with 78 if one is wrong.
-
-    \b
-    Examples:
-      langcache config validate
-      langcache config validate --env-file prod.env && systemctl restart backend
+    """Check every setting, and exit with 78 if one is wrong.
 
     Values, and names that begin with LANGCACHE_ and are no setting. Whether Redis answers is for
     'langcache doctor' to say.
+
+    Examples:
+        langcache config validate
+        langcache config validate --env-file prod.env
     """
     from langcache_cli.operations.configuration import problems_of  # noqa: PLC0415 - see the package
 

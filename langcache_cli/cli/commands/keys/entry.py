@@ -41,28 +41,26 @@ def get(
         bool, typer.Option("--raw", help="Print the whole value as it is stored, uncompressed, and no more.")
     ] = False,
 ) -> None:
-    r"""Show one entry: header, tags and value.
-
-    \b
-    Examples:
-      langcache keys get cache:vocabulary:get_vocabulary_word:7
-      langcache keys get 'cache:translation:translate_text:Hello world:en:de' --raw | jq .
+    """Show one entry: header, tags and value.
 
     Without --raw the value is indented and cut after 5,000 characters. Exits with 1 if there is no such key.
+
+    Examples:
+        langcache keys get cache:vocabulary:get_vocabulary_word:7
+        langcache keys get 'cache:translation:translate_text:Hello world:en:de' --raw
     """
     execute(_get(ctx.obj, key, raw=raw))
 
 
 def ttl(ctx: typer.Context, key: Key) -> None:
-    r"""Say how long a key lives on.
-
-    \b
-    Examples:
-      langcache keys ttl cache:vocabulary:get_vocabulary_word:7
-      langcache keys ttl cache:vocabulary:get_vocabulary_word:7 --json
+    """Say how long a key lives on.
 
     It also says what the time means: fresh, stale, or the lease of a load. Exits with 1 if there is no such
     key.
+
+    Examples:
+        langcache keys ttl cache:vocabulary:get_vocabulary_word:7
+        langcache keys ttl cache:vocabulary:get_vocabulary_word:7 --json
     """
     execute(_ttl(ctx.obj, key))
 

@@ -52,16 +52,15 @@ def explain(
         typer.Option(help="Import the application first.", metavar="MODULE[:ATTRIBUTE]"),
     ] = None,
 ) -> None:
-    r"""Say which key a call has, and what is there.
-
-    \b
-    Examples:
-      langcache keys explain langcache_cli.vocabulary:get_vocabulary_word 7
-      langcache keys explain app.services:get_stats user_id=42
-      langcache keys explain --app app.main get_word 7
+    """Say which key a call has, and what is there.
 
     It also says the tags and the TTL. The module is imported, from the working folder too; the function does
     not run. Database sessions are left out. Write -- before arguments that begin with a dash.
+
+    Examples:
+        langcache keys explain langcache_cli.vocabulary:get_vocabulary_word 7
+        langcache keys explain app.services:get_stats user_id=42
+        langcache keys explain --app app.main get_word 7
     """
     execute(_explain(ctx.obj, function, arguments, app))
 

@@ -30,17 +30,16 @@ def list_(
         str, typer.Option(help="Go on where the listing before ended, as it said.", metavar="CURSOR")
     ] = "",
 ) -> None:
-    r"""List keys of the namespace, with type, TTL and size.
-
-    \b
-    Examples:
-      langcache keys list --type vocabulary
-      langcache keys list --find Haus --limit 1000
-      langcache keys list --find user:42 | cut -f1
+    """List keys of the namespace, with type, TTL and size.
 
     In a pipe: one key a line, and its type, seconds left (- for no TTL) and bytes after tabs. A listing ends
     after --limit keys or 5 seconds, and says how to go on. Keys that a terminal cannot show are
     percent-encoded; the other commands take them so.
+
+    Examples:
+        langcache keys list --type vocabulary
+        langcache keys list --find Haus --limit 1000
+        langcache keys list --find user:42
     """
     execute(_list(ctx.obj, type_, find, limit, cursor))
 

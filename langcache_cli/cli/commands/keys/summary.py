@@ -23,15 +23,14 @@ def summary(
         bool, typer.Option("--exact", help="Look at every key, however many there are.")
     ] = False,
 ) -> None:
-    r"""Count keys, bytes and TTLs by cache type.
-
-    \b
-    Examples:
-      langcache keys summary
-      langcache keys summary --exact --json
+    """Count keys, bytes and TTLs by cache type.
 
     A database of fewer than 5,000 keys is counted. Of a larger one 3,000 random keys are looked at; the
     numbers are then estimates, each with half of its 95 % interval.
+
+    Examples:
+        langcache keys summary
+        langcache keys summary --exact --json
     """
     execute(_summary(ctx.obj, exact=exact))
 
@@ -58,7 +57,8 @@ def _document(found: KeysSummary) -> dict[str, Any]:
         "database_keys": found.database_keys,
         "types": {one.name: _fields(one) for one in found.types},
         "all": _fields(found.all_types),
-        "outside_namespace": _fields(found.other),
+        "own": _fields(found.own),
+        "other": _fields(found.other),
         "problem": found.problem,
     }
 
@@ -78,6 +78,8 @@ def _fields(one: TypeSummary) -> dict[str, Any]:
 
 
 def _print(output: Output, found: KeysSummary) -> None:
+    from langcache_cli.cli.watch.words import size  # noqa: PLC0415 - see the package
+
     wide = not output.draws or output.width >= NARROW
     columns = ("Type", "Keys", "Size", *(("TTL least", "median", "most") if wide else ("TTL median",)))
     about, within = ("≈", "±") if output.unicode else ("~", "+-")
@@ -87,11 +89,10 @@ def _print(output: Output, found: KeysSummary) -> None:
         output.line(
             f"Estimated from {found.sampled:,} random keys of {found.database_keys:,}; --exact counts all."
         )
-    if found.other.keys:
-        roughly = "" if found.exact else "About "
-        output.line(
-            f"{roughly}{found.other.keys:,} other keys: tags and statistics of langcache, other programs'."
-        )
+    roughly = "" if found.exact else "About "
+    for one, whose in ((found.own, "tags and statistics of langcache"), (found.other, "other applications")):
+        if one.keys:
+            output.line(f"{roughly}{one.keys:,} more keys belong to {whose}: {size(one.bytes)}.")
     if found.all_types.endless:
         output.line(f"{found.all_types.endless:,} of the keys looked at have no TTL.")
     if found.problem:
