@@ -30,7 +30,7 @@ from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.entry import parse as parse_entry
 from langcache_cli.caching._protocol.failure import parse_failure
 from langcache_cli.caching._protocol.pace import Pace
-from langcache_cli.caching._protocol.scanning import unlink
+from langcache_cli.caching._protocol.scanning import scan, unlink
 from langcache_cli.caching._protocol.usability import problem_of, trial
 from langcache_cli.caching._statistics.actor import acting_as, current_actor, without_events
 from langcache_cli.caching._statistics.counter_table import COUNTERS, CounterSpec
@@ -102,6 +102,7 @@ __all__ = [
     "problem_of",
     "readable_bytes",
     "reply_fields",
+    "scan",
     "settings_problems",
     "trial",
     "unavailable",
