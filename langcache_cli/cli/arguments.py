@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 FLAGS = frozenset({"--json", "-q", "--quiet", "-v", "--verbose", "--no-color", "--no-input", "--debug"})
-WITH_VALUE = frozenset({"--url-file", "--env-file", "--namespace", "--timeout"})
+WITH_VALUE = frozenset({"--url-file", "--env-file", "--namespace", "--timeout", "--log-format"})
 
 
 def global_options_first(arguments: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
+from langcache_cli.cli.log_lines import stderr_line
 from langcache_cli.state_dir import default_state_dir
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ class Invocation:
         for name, nearest in misspelt_settings(self.settings_file).items():
             meant = f"; did you mean {nearest}?" if nearest else ""
             with contextlib.suppress(OSError, ValueError):
-                print(f"{name} is no setting of langcache{meant}", file=sys.stderr)  # noqa: T201 - before any output
+                line = stderr_line(f"{name} is no setting of langcache{meant}", level="warning")
+                print(line, file=sys.stderr)  # noqa: T201 - before any output
 
     def _url_from_file(self, path: Path) -> str:
         from langcache_cli.caching import ConfigurationError  # noqa: PLC0415 - as above

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,6 @@ import typer
 from langcache_cli import __version__
 from langcache_cli.cli.arguments import global_options_first
 from langcache_cli.cli.commands import (
-    bench,
     check,
     clear,
     config,
@@ -26,10 +26,13 @@ from langcache_cli.cli.commands import (
     warm,
     watch,
 )
+from langcache_cli.cli.commands.bench import bench
+from langcache_cli.cli.commands.help import help_
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, Failure, explain
 from langcache_cli.cli.help import CONTEXT, HelpfulCommand, HelpfulGroup
 from langcache_cli.cli.invocation import Invocation
+from langcache_cli.cli.log_lines import LogFormat, choose_log_format, configure_logging, traceback_text
 from langcache_cli.cli.output import Output, never_fail_to_encode
 
 EPILOG = (
@@ -65,11 +68,12 @@ command()(watch.watch)
 command()(dashboard.dashboard)
 command()(check.check)
 command()(doctor.doctor)
-command()(bench.bench)
+command()(bench)
 app.add_typer(keys.app, name="keys")
 app.add_typer(config.app, name="config")
 app.add_typer(redis.app, name="redis")
 command()(types.types)
+command("help")(help_)
 
 
 @command()
@@ -135,15 +139,19 @@ def options(
         bool, typer.Option("--no-input", help="Never ask; what would need an answer is refused.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    _log_format: Annotated[
+        LogFormat,
+        typer.Option(
+            "--log-format",
+            help="Write stderr as text, or as one JSON object a line, the warnings of libraries too.",
+        ),
+    ] = LogFormat.TEXT,
     _version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version_and_exit, is_eager=True)
     ] = False,
 ) -> None:
     """Keep the global options for the subcommand."""
-    import logging  # noqa: PLC0415 - see `running`
-
-    # What libraries warn of is for those who ask; errors are explained in one line of their own.
-    logging.basicConfig(handlers=[logging.StreamHandler() if verbose or debug else logging.NullHandler()])
+    configure_logging(shown=verbose or debug)
     ctx.obj = Invocation(
         url_file=url_file,
         env_file=env_file,
@@ -168,6 +176,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command with ``arguments`` and return its exit code. Never raises, never shows a secret."""
     ordered = global_options_first(arguments)
     never_fail_to_encode()
+    choose_log_format(ordered)
     output = Output(Invocation(json="--json" in ordered))
     debug = "--debug" in ordered
     try:
@@ -181,10 +190,8 @@ def run(arguments: Sequence[str]) -> int:
         return _stopped(output, stop)
     except BaseException as error:  # noqa: BLE001 - the one place that turns errors into exit codes
         if debug:
-            import traceback  # noqa: PLC0415 - as above
-
             with contextlib.suppress(OSError, ValueError):  # stderr cannot be written to
-                traceback.print_exc()
+                print(traceback_text(error), file=sys.stderr)  # noqa: T201 - before the one line that explains it
         failure = explain(error)
         output.failure(failure, reported=isinstance(error, CommandError) and error.reported)
         return failure.code

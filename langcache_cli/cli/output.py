@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, Failure
 from langcache_cli.cli.invocation import Invocation
+from langcache_cli.cli.log_lines import stderr_line
 from langcache_cli.cli.streams import drop_output
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def _width_of_numbers(columns: Sequence[str], rows: Sequence[Sequence[object]], 
 def _say(text: str) -> None:
     """Print to stderr. Where that cannot be written to, nothing is left to say so."""
     try:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 - this module is where printing happens
+        print(stderr_line(text), file=sys.stderr, flush=True)  # noqa: T201 - this module is where printing happens
     except (OSError, ValueError):
         drop_output(2)
 
