@@ -14,6 +14,7 @@ import typer
 from langcache_cli import __version__
 from langcache_cli.cli.arguments import global_options_first
 from langcache_cli.cli.commands import (
+    bench,
     check,
     clear,
     config,
@@ -26,7 +27,6 @@ from langcache_cli.cli.commands import (
     warm,
     watch,
 )
-from langcache_cli.cli.commands.bench import bench
 from langcache_cli.cli.commands.help import help_
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, Failure, explain
@@ -68,7 +68,7 @@ command()(watch.watch)
 command()(dashboard.dashboard)
 command()(check.check)
 command()(doctor.doctor)
-command()(bench)
+app.add_typer(bench.app, name="bench")
 app.add_typer(keys.app, name="keys")
 app.add_typer(config.app, name="config")
 app.add_typer(redis.app, name="redis")

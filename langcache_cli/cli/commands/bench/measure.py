@@ -1,57 +1,51 @@
-"""The command ``langcache bench``."""
+"""The command ``langcache bench``: measure, compare, judge."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from langcache_cli.cli.command_line import command_line
+from langcache_cli.cli.commands.bench.compare import read_result
+from langcache_cli.cli.commands.bench.judging import (
+    Thresholds,
+    exceeded_limits,
+    judge,
+    judge_limits,
+    limits_of,
+    require_paths,
+)
+from langcache_cli.cli.commands.bench.options import Application, Baseline, FailOn, OpenLoopRate, Out, Report
+from langcache_cli.cli.commands.bench.text import print_report
 from langcache_cli.cli.commands.options import Sample
 from langcache_cli.cli.exit_codes import ExitCode
-from langcache_cli.cli.failures import CommandError, explain
+from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output
 from langcache_cli.cli.report_file import ReportFile
 from langcache_cli.cli.running import execute
+from langcache_cli.cli.streams import stdout_as_stderr
 
 if TYPE_CHECKING:
-    from langcache_cli.caching import CacheSettings
-    from langcache_cli.operations.bench.comparison import Comparison
-    from langcache_cli.operations.bench.running import BenchReport
-    from langcache_cli.operations.bench.trust import Trust
-
-P95 = 95.0
-
-
-Rate = Annotated[
-    float | None,
-    typer.Option(
-        help="Begin so many runs a second instead, whether or not earlier ones have ended; each is timed "
-        "from when it should have begun.",
-        metavar="N",
-        min=0.1,
-        max=1_000_000,
-    ),
-]
-Baseline = Annotated[
-    Path | None,
-    typer.Option(help="Compare with an earlier run: a file of --json or --report.", metavar="FILE"),
-]
-Report = Annotated[
-    Path | None,
-    typer.Option(help="Write the result with charts into this HTML file, replacing it.", metavar="FILE"),
-]
+    from langcache_cli.caching import Cache, CacheSettings
+    from langcache_cli.operations.bench.limits import Limit
+    from langcache_cli.operations.bench.running import BenchReport, LadderOf
 
 
 def bench(
     ctx: typer.Context,
     path: Annotated[
-        list[str], typer.Option(help="Only this path. Repeatable.", metavar="noop|ping|get|hit|miss|database")
+        list[str],
+        typer.Option(
+            help="Only this path; with --app noop, ping or PREFIX:FUNCTION. Repeatable.",
+            metavar="noop|ping|get|hit|miss|database",
+        ),
     ] = [],  # noqa: B006 - typer's way to say 'none given'
     duration: Annotated[
         float, typer.Option(help="How long to measure each path in each turn.", metavar="SECONDS", min=0.01)
@@ -60,8 +54,9 @@ def bench(
     concurrency: Annotated[
         int, typer.Option(help="Workers at a time, each waiting for its last run to end.", metavar="N", min=1)
     ] = 1,
-    rate: Rate = None,
+    rate: OpenLoopRate = None,
     sample: Sample = False,
+    app: Application = None,
     min_speedup: Annotated[
         float | None,
         typer.Option(help="Exit with 1 if hits are fewer times faster than misses.", metavar="TIMES"),
@@ -70,182 +65,226 @@ def bench(
         float | None, typer.Option(help="Exit with 1 if the p95 of a hit is higher.", metavar="MS")
     ] = None,
     baseline: Baseline = None,
+    fail_on: FailOn = [],  # noqa: B006 - as above
+    out: Out = None,
     report: Report = None,
 ) -> None:
     """Measure latencies, from a ping to the database.
 
     All paths in one run, so that the gaps explain themselves. Uses keys of its own, which it removes;
-    nothing is counted in the hit rates of the application.
+    nothing is counted in the hit rates of the application. noop, ping and get need no database.
 
     Examples:
         langcache bench --sample
         langcache bench --sample --rate 500 --duration 5 --report bench.html
-        langcache bench --path ping --path get
+        langcache bench --path ping --path get --out before.json
+        langcache bench --app backend.warming:database --baseline before.json --fail-on 'p99>+10%'
     """
+    if ctx.invoked_subcommand is not None:
+        return
     if rate is not None and concurrency != 1:
         raise CommandError(ExitCode.USAGE, "--concurrency and --rate: give one of them")
-    thresholds = _Thresholds(min_speedup, max_p95_ms)
-    options: dict[str, Any] = {
-        "sample": sample,
-        "seconds": duration,
-        "repeats": repeat,
-        "concurrency": concurrency,
-        "rate": rate,
-    }
-    file = None if report is None else ReportFile("--report", report)
-    execute(_bench(ctx.obj, path, thresholds, command_line(ctx), baseline=baseline, file=file, **options))
+    if app is not None and sample:
+        raise CommandError(ExitCode.USAGE, "--app and --sample: give one of them")
+    load = _Load(duration, repeat, concurrency, rate)
+    run = _Run(
+        paths=tuple(path),
+        load=load,
+        sample=sample,
+        app=app,
+        thresholds=Thresholds(min_speedup, max_p95_ms),
+        limits=tuple(limits_of(fail_on, has_baseline=baseline is not None)),
+        before=_before(baseline, load),
+    )
+    files = _Files(
+        None if out is None else ReportFile("--out", out),
+        None if report is None else ReportFile("--report", report),
+    )
+    execute(_bench(ctx.obj, run, files, command_line(ctx)))
 
 
-async def _bench(
-    invocation: Invocation,
-    paths: list[str],
-    thresholds: _Thresholds,
-    command: str,
-    *,
-    baseline: Path | None,
-    file: ReportFile | None,
-    **options: Any,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Load:
+    seconds: float
+    repeats: int
+    concurrency: int
+    rate: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What was asked for."""
+
+    paths: tuple[str, ...]
+    load: _Load
+    sample: bool
+    app: str | None
+    thresholds: Thresholds
+    limits: tuple[Limit, ...]
+    before: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    out: ReportFile | None
+    report: ReportFile | None
+
+    def require_places(self) -> None:
+        for file in (self.out, self.report):
+            if file is not None:
+                file.require_place()
+
+    def write(self, output: Output, document: dict[str, Any]) -> None:
+        import json  # noqa: PLC0415 - see the package
+
+        from langcache_cli.operations.bench.baseline import SCHEMA  # noqa: PLC0415 - as above
+        from langcache_cli.operations.bench.page import page_of  # noqa: PLC0415 - as above
+
+        if self.out is not None:
+            text = json.dumps({"schema": SCHEMA, **document}, ensure_ascii=False, default=str)
+            self.out.write(text + "\n")
+            output.note(f"The result is in {self.out.path}.")
+        if self.report is not None:
+            self.report.write(page_of(document))
+            output.note(f"The report is in {self.report.path}.")
+
+
+async def _bench(invocation: Invocation, run: _Run, files: _Files, command: str) -> None:
     from langcache_cli.operations.bench.comparison import compare  # noqa: PLC0415 - see the package
-    from langcache_cli.operations.bench.document import document_of  # noqa: PLC0415 - see the package
-    from langcache_cli.operations.bench.ladder import PATHS  # noqa: PLC0415 - see the package
-    from langcache_cli.operations.bench.page import page_of  # noqa: PLC0415 - see the package
-    from langcache_cli.operations.bench.trust import trust_in  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.bench.document import document_of  # noqa: PLC0415 - as above
+    from langcache_cli.operations.bench.ladder import PATHS  # noqa: PLC0415 - as above
+    from langcache_cli.operations.bench.trust import trust_in  # noqa: PLC0415 - as above
 
-    _require_paths(paths, PATHS, needed=thresholds.paths)
-    before = _read(baseline, rate=options["rate"], concurrency=options["concurrency"])
-    if file is not None:
-        file.require_place()
+    if run.app is None:
+        require_paths(run.paths, PATHS, needed=run.thresholds.paths)
+        _require_measured(run.limits, run.paths or tuple(PATHS))
+    files.require_places()
     settings, output = invocation.settings(), Output(invocation)
-    report = await _measured(invocation, settings, output, paths, **options)
+    report = await _measured(invocation, settings, output, run)
     trust = trust_in(report)
-    comparison = None if before is None else compare(report, before)
     document = {
         "target": invocation.target(settings),
         "command_line": command,
         "settings": _variables(settings),
-        **document_of(report, trust, comparison),
+        **document_of(report, trust),
     }
+    comparison = None if run.before is None else compare(document, run.before)
+    exceeded = exceeded_limits(run.limits, document, run.before)
+    if comparison is not None:
+        document["comparison"] = asdict(comparison)
+    if run.limits:
+        document["exceeded"] = exceeded
     if invocation.json:
         output.document("bench", document)
     else:
-        _print(output, report, trust, comparison)
-    if file is not None:
-        file.write(page_of(document))
-        output.note(f"The report is in {file.path}.")
-    _judge(report, trust, thresholds)
+        print_report(output, report, trust, comparison)
+        for sentence in exceeded:
+            output.line(f"EXCEEDED: {sentence}")
+    files.write(output, document)
+    judge(report, trust, run.thresholds)
+    judge_limits(exceeded)
 
 
 async def _measured(
-    invocation: Invocation,
-    settings: CacheSettings,
-    output: Output,
-    paths: list[str],
-    *,
-    sample: bool,
-    **options: Any,
+    invocation: Invocation, settings: CacheSettings, output: Output, run: _Run
 ) -> BenchReport:
-    from langcache_cli.operations.bench.ladder import (  # noqa: PLC0415 - see the package
-        PATHS,
-        WITHOUT_DATABASE,
-        EmptyVocabularyError,
+    from langcache_cli.operations.bench.application import (  # noqa: PLC0415 - see the package
+        NothingToMeasureError,
+        UnknownPathError,
     )
-    from langcache_cli.operations.bench.running import bench as measure  # noqa: PLC0415 - see the package
-    from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.bench.ladder import EmptyVocabularyError  # noqa: PLC0415 - as above
+    from langcache_cli.operations.bench.running import bench as measure  # noqa: PLC0415 - as above
 
-    needs_none = bool(paths) and WITHOUT_DATABASE.issuperset(paths) and not sample
-    database = None if needs_none else invocation.database(settings, sample=sample)
+    of_what = _words if run.app is None else _application
+    async with of_what(invocation, settings, output, run) as (cache, ladder_of):
+        with output.progress("measuring") as on_progress:
+            try:
+                return await measure(cache, ladder_of, on_progress=on_progress, **asdict(run.load))
+            except EmptyVocabularyError as error:
+                hint = "Fill the table, or use --sample."
+                raise CommandError(ExitCode.CHECK_FAILED, str(error), hint) from None
+            except UnknownPathError as error:
+                raise CommandError(ExitCode.USAGE, str(error)) from None
+            except NothingToMeasureError as error:
+                message = f"there is nothing to measure: {error}"
+                hint = "Decorate an async generator of arguments with @function.warmer."
+                raise CommandError(ExitCode.CHECK_FAILED, message, hint) from None
+
+
+@asynccontextmanager
+async def _words(
+    invocation: Invocation, settings: CacheSettings, output: Output, run: _Run
+) -> AsyncIterator[tuple[Cache, LadderOf]]:
+    """The paths about the words of the database."""
+    from langcache_cli.operations.bench.ladder import WITHOUT_DATABASE  # noqa: PLC0415 - as above
+    from langcache_cli.operations.bench.running import ladder_about  # noqa: PLC0415 - as above
+    from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - as above
+
+    needs_none = bool(run.paths) and WITHOUT_DATABASE.issuperset(run.paths) and not run.sample
+    database = None if needs_none else invocation.database(settings, sample=run.sample)
     output.target(invocation.target(settings))
     if database is not None:
         output.target(f"from {database.target}")
     async with database or contextlib.nullcontext(), open_cache(settings) as cache:
-        with output.progress("measuring") as on_progress:
-            try:
-                return await measure(
-                    cache, database, paths=paths or [*PATHS], on_progress=on_progress, **options
-                )
-            except EmptyVocabularyError as error:
-                raise CommandError(
-                    ExitCode.CHECK_FAILED, str(error), "Fill the table, or use --sample."
-                ) from None
+        yield cache, ladder_about(database, run.paths)
 
 
-@dataclass(frozen=True, slots=True)
-class _Thresholds:
-    min_speedup: float | None
-    max_p95_ms: float | None
+@asynccontextmanager
+async def _application(
+    invocation: Invocation, settings: CacheSettings, output: Output, run: _Run
+) -> AsyncIterator[tuple[Cache, LadderOf]]:
+    """The paths of the functions of an application."""
+    from langcache_cli.operations.application import opened_application  # noqa: PLC0415 - as above
+    from langcache_cli.operations.bench.application import ApplicationLadder  # noqa: PLC0415 - as above
+    from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - as above
 
-    @property
-    def paths(self) -> list[str]:
-        """Those that must be measured."""
-        return [
-            *(["hit", "miss"] if self.min_speedup is not None else []),
-            *(["hit"] if self.max_p95_ms is not None else []),
-        ]
+    async def made(cache: Cache, planned_seconds: float) -> ApplicationLadder:
+        overlapping = run.load.concurrency > 1 or run.load.rate is not None
+        ladder = await ApplicationLadder.of_warmers(
+            cache, planned_seconds, paths=run.paths, overlapping=overlapping
+        )
+        for sentence in ladder.left_out:
+            output.note(sentence)
+        return ladder
+
+    app = run.app or ""
+    output.target(f"{invocation.target(settings)}\nfrom {app}")
+    with stdout_as_stderr():
+        async with open_cache(settings) as cache, opened_application(app):
+            yield cache, made
 
 
-def _read(baseline: Path | None, *, rate: float | None, concurrency: int) -> dict[str, Any] | None:
-    """The document to compare with; None if none is asked for."""
-    from langcache_cli.operations.bench.baseline import (  # noqa: PLC0415 - see the package
-        BaselineError,
-        OtherLoadError,
-        read_baseline,
-    )
+def _before(baseline: Path | None, load: _Load) -> dict[str, Any] | None:
+    """The document to compare with; None if none is asked for.
 
+    Raises:
+        CommandError: It cannot be compared with.
+    """
+    from langcache_cli.operations.bench.baseline import OtherLoadError, require_load  # noqa: PLC0415 - as above
+
+    if baseline is None:
+        return None
+    document = read_result("--baseline", baseline)
     try:
-        if baseline is None:
-            return None
-        return read_baseline(baseline, rate=rate, concurrency=concurrency)
+        require_load(document, rate=load.rate, concurrency=load.concurrency)
     except OtherLoadError as error:
         raise CommandError(ExitCode.USAGE, f"--baseline {baseline}: {error}") from None
-    except BaselineError as error:
-        raise CommandError(ExitCode.BAD_CONFIGURATION, f"--baseline: {error}") from None
+    return document
 
 
-def _print(output: Output, report: BenchReport, trust: Trust, comparison: Comparison | None) -> None:
-    rows = [
-        (
-            name,
-            f"{item.count:,}",
-            f"{item.errors:,}",
-            *(f"{item.percentiles_ms[percent]:.3f}" for percent in (50.0, 90.0, 95.0, 99.0)),
-            f"{item.max_ms:.2f}",
-            f"{item.per_second:,.0f}",
-        )
-        for name, item in report.paths.items()
-    ]
-    columns = ("Path (ms)", "Runs", "Errors", "p50", "p90", "p95", "p99", "max", "Runs/s")
-    asked = f"{report.rate:,g} a second" if report.rate else f"{report.concurrency} at a time"
-    output.table(f"{report.repeats} turns, {asked}", columns, rows)
-    for name, item in report.paths.items():
-        if (schedule := item.schedule) is not None:
-            output.line(
-                f"{name}: {schedule.reached_per_second:,.0f} runs a second begun, "
-                f"late by {schedule.lag_p50_ms:.3f} ms (median), {schedule.lag_max_ms:.2f} ms at most"
+def _require_measured(limits: Sequence[Limit], paths: Sequence[str]) -> None:
+    """Refuse a limit of a path that is not measured before the work, rather than after it.
+
+    Raises:
+        CommandError: There is one.
+    """
+    for limit in limits:
+        if limit.path and limit.path not in paths:
+            raise CommandError(
+                ExitCode.USAGE,
+                f"--fail-on {limit.text!r}: the path {limit.path!r} is not measured",
+                f"Name one of {', '.join(paths)}.",
             )
-    if report.speedup is not None:
-        output.line(f"A hit is {report.speedup:.1f} times faster than a miss (medians).")
-    for reason in trust.reasons:
-        output.line(f"{trust.status.upper()}: {reason}")
-    if comparison is not None:
-        _print_comparison(output, comparison)
-
-
-def _print_comparison(output: Output, comparison: Comparison) -> None:
-    rows = [
-        (
-            name,
-            change.outcome,
-            f"{change.ratio:.2f}",
-            "-" if change.lowest is None else f"{change.lowest:.2f} to {change.highest:.2f}",
-        )
-        for name, change in comparison.paths.items()
-    ]
-    output.line("")
-    columns = ("Path", "Median against the baseline", "Times", "Interval")
-    output.table("Against the baseline", columns, rows, text_columns=2)
-    for difference in comparison.differences:
-        output.line(difference)
 
 
 def _variables(settings: CacheSettings) -> dict[str, str]:
@@ -255,35 +294,3 @@ def _variables(settings: CacheSettings) -> dict[str, str]:
         for name, value in settings
         if isinstance(value, bool | int | float | str)
     }
-
-
-def _judge(report: BenchReport, trust: Trust, thresholds: _Thresholds) -> None:
-    errors = sum(item.errors for item in report.paths.values())
-    for item in report.paths.values():
-        if item.error is not None and (failure := explain(item.error)).code == ExitCode.NO_PERMISSION:
-            message = f"{errors:,} runs failed: {failure.message}"
-            raise CommandError(failure.code, message, failure.hint, reported=True)
-    if errors:
-        raise CommandError(ExitCode.PARTIAL, f"{errors:,} runs failed", reported=True)
-    message = ""
-    if trust.status == "invalid":
-        message = f"the result is INVALID: {trust.reasons[0]}"
-    elif thresholds.min_speedup is not None and (report.speedup or 0) < thresholds.min_speedup:
-        message = (
-            f"a hit is {report.speedup or 0:.1f} times faster than a miss, not {thresholds.min_speedup:g}"
-        )
-    elif thresholds.max_p95_ms is not None:
-        p95 = report.paths["hit"].percentiles_ms[P95]
-        if p95 > thresholds.max_p95_ms:
-            message = f"the p95 of a hit is {p95:.3f} ms, higher than {thresholds.max_p95_ms:g} ms"
-    if message:
-        raise CommandError(ExitCode.CHECK_FAILED, message, reported=True)
-
-
-def _require_paths(paths: list[str], known: Collection[str], *, needed: Collection[str]) -> None:
-    for path in paths:
-        if path not in known:
-            raise CommandError(ExitCode.USAGE, f"unknown path {path!r}; paths: {', '.join(known)}")
-    for path in needed:
-        if paths and path not in paths:
-            raise CommandError(ExitCode.USAGE, f"the threshold needs --path {path}, too")
