@@ -106,7 +106,7 @@ def test_what_is_left_out_is_said_and_what_it_prints_is_not_the_result(measure, 
 
 
 def test_what_is_not_there_is_said(measure):
-    unknown = measure("--path", "vocabulary:wrod")
+    unknown = measure("--path", "vocabulary:wordd")
     assert unknown.code == 2
-    assert "unknown path 'vocabulary:wrod'; paths: noop, ping, " in unknown.stderr
+    assert "unknown path 'vocabulary:wordd'; paths: noop, ping, " in unknown.stderr
     assert measure(app="no_such_app").code == 78

@@ -54,6 +54,6 @@ def test_help_of_a_command_is_that_of_its_option(call):
             asked.stdout.split("\n", 1)[1].strip() == call(*words, "--help").stdout.split("\n", 1)[1].strip()
         )
     assert call("help", "keys", "--json").document["text"].startswith("Usage: langcache")
-    unknown = call("help", "keys", "lits")
+    unknown = call("help", "keys", "lisst")
     assert unknown.code == 2
-    assert "there is no command 'keys lits'\nType 'langcache help keys list'.\n" in unknown.stderr
+    assert "there is no command 'keys lisst'\nType 'langcache help keys list'.\n" in unknown.stderr

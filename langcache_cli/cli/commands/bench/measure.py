@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -21,7 +21,20 @@ from langcache_cli.cli.commands.bench.judging import (
     limits_of,
     require_paths,
 )
-from langcache_cli.cli.commands.bench.options import Application, Baseline, FailOn, OpenLoopRate, Out, Report
+from langcache_cli.cli.commands.bench.options import (
+    Application,
+    Baseline,
+    Concurrency,
+    Duration,
+    FailOn,
+    MaxP95,
+    MinSpeedup,
+    OpenLoopRate,
+    Out,
+    Paths,
+    Repeats,
+    Report,
+)
 from langcache_cli.cli.commands.bench.text import print_report
 from langcache_cli.cli.commands.options import Sample
 from langcache_cli.cli.exit_codes import ExitCode
@@ -40,30 +53,15 @@ if TYPE_CHECKING:
 
 def bench(
     ctx: typer.Context,
-    path: Annotated[
-        list[str],
-        typer.Option(
-            help="Only this path; with --app noop, ping or PREFIX:FUNCTION. Repeatable.",
-            metavar="noop|ping|get|hit|miss|database",
-        ),
-    ] = [],  # noqa: B006 - typer's way to say 'none given'
-    duration: Annotated[
-        float, typer.Option(help="How long to measure each path in each turn.", metavar="SECONDS", min=0.01)
-    ] = 0.3,
-    repeat: Annotated[int, typer.Option(help="Turns of each path, interleaved.", metavar="N", min=1)] = 5,
-    concurrency: Annotated[
-        int, typer.Option(help="Workers at a time, each waiting for its last run to end.", metavar="N", min=1)
-    ] = 1,
+    path: Paths = [],  # noqa: B006 - typer's way to say 'none given'
+    duration: Duration = 0.3,
+    repeat: Repeats = 5,
+    concurrency: Concurrency = 1,
     rate: OpenLoopRate = None,
     sample: Sample = False,
     app: Application = None,
-    min_speedup: Annotated[
-        float | None,
-        typer.Option(help="Exit with 1 if hits are fewer times faster than misses.", metavar="TIMES"),
-    ] = None,
-    max_p95_ms: Annotated[
-        float | None, typer.Option(help="Exit with 1 if the p95 of a hit is higher.", metavar="MS")
-    ] = None,
+    min_speedup: MinSpeedup = None,
+    max_p95_ms: MaxP95 = None,
     baseline: Baseline = None,
     fail_on: FailOn = [],  # noqa: B006 - as above
     out: Out = None,

@@ -7,6 +7,27 @@ from typing import Annotated
 
 import typer
 
+Paths = Annotated[
+    list[str],
+    typer.Option(
+        help="Only this path; with --app noop, ping or PREFIX:FUNCTION. Repeatable.",
+        metavar="noop|ping|get|hit|miss|database",
+    ),
+]
+Duration = Annotated[
+    float, typer.Option(help="How long to measure each path in each turn.", metavar="SECONDS", min=0.01)
+]
+Repeats = Annotated[int, typer.Option(help="Turns of each path, interleaved.", metavar="N", min=1)]
+Concurrency = Annotated[
+    int, typer.Option(help="Workers at a time, each waiting for its last run to end.", metavar="N", min=1)
+]
+MinSpeedup = Annotated[
+    float | None,
+    typer.Option(help="Exit with 1 if hits are fewer times faster than misses.", metavar="TIMES"),
+]
+MaxP95 = Annotated[
+    float | None, typer.Option(help="Exit with 1 if the p95 of a hit is higher.", metavar="MS")
+]
 OpenLoopRate = Annotated[
     float | None,
     typer.Option(
