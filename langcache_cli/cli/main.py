@@ -28,6 +28,7 @@ from langcache_cli.cli.commands import (
     watch,
 )
 from langcache_cli.cli.commands.help import help_
+from langcache_cli.cli.completion.bash import complete, is_completing
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, Failure, explain
 from langcache_cli.cli.help import CONTEXT, HelpfulCommand, HelpfulGroup
@@ -177,6 +178,8 @@ def run(arguments: Sequence[str]) -> int:
     ordered = global_options_first(arguments)
     never_fail_to_encode()
     choose_log_format(ordered)
+    if is_completing():
+        return complete(lambda: app(args=[], prog_name="langcache", standalone_mode=False))
     output = Output(Invocation(json="--json" in ordered))
     debug = "--debug" in ordered
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from langcache_cli.cli.commands.options import DryRun, Rate
+from langcache_cli.cli.completion.values import cache_types, key_prefixes, patterns
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
@@ -23,15 +24,33 @@ if TYPE_CHECKING:
     from langcache_cli.operations.clear import ClearReport, Target
 
 
+Types = Annotated[
+    list[str],
+    typer.Option(
+        "--type", help="Clear this cache type. Repeatable.", metavar="TYPE", autocompletion=cache_types
+    ),
+]
+Pattern = Annotated[
+    str | None,
+    typer.Option(
+        help="Clear keys that match, such as 'cache:vocabulary:*'.", metavar="GLOB", autocompletion=patterns
+    ),
+]
+Keys = Annotated[
+    list[str],
+    typer.Option(
+        help="Clear exactly this key, as 'keys list' shows it. Repeatable.",
+        metavar="KEY",
+        autocompletion=key_prefixes,
+    ),
+]
+
+
 def clear(
     ctx: typer.Context,
-    type_: Annotated[
-        list[str], typer.Option("--type", help="Clear this cache type. Repeatable.", metavar="TYPE")
-    ] = [],  # noqa: B006 - typer's way to say 'none given'
-    pattern: Annotated[
-        str | None, typer.Option(help="Clear keys that match, such as 'cache:vocabulary:*'.", metavar="GLOB")
-    ] = None,
-    key: Annotated[list[str], typer.Option(help="Clear exactly this key. Repeatable.", metavar="KEY")] = [],  # noqa: B006 - as above
+    type_: Types = [],  # noqa: B006 - typer's way to say 'none given'
+    pattern: Pattern = None,
+    key: Keys = [],  # noqa: B006 - as above
     tag: Annotated[
         list[str], typer.Option(help="Clear what has this tag, such as 'user:42'. Repeatable.", metavar="TAG")
     ] = [],  # noqa: B006 - as above

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from langcache_cli.cli.completion.values import commands
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
@@ -16,7 +17,12 @@ from langcache_cli.cli.output import Output
 def help_(
     ctx: typer.Context,
     command: Annotated[
-        list[str], typer.Argument(help="The words of the command; none for all commands.", metavar="COMMAND")
+        list[str],
+        typer.Argument(
+            help="The words of the command; none for all commands.",
+            metavar="COMMAND",
+            autocompletion=commands,
+        ),
     ] = [],  # noqa: B006 - typer's way to say 'none given'
 ) -> None:
     """Show the help of a command, as its --help does.

@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
+from langcache_cli.cli.completion.values import bench_paths
+
 Paths = Annotated[
     list[str],
     typer.Option(
         help="Only this path; with --app noop, ping or PREFIX:FUNCTION. Repeatable.",
         metavar="noop|ping|get|hit|miss|database",
+        autocompletion=bench_paths,
     ),
 ]
 Duration = Annotated[

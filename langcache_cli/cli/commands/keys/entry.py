@@ -13,6 +13,7 @@ from langcache_cli.cli.commands.keys.words import (
     ttl_words,
     view_fields,
 )
+from langcache_cli.cli.completion.values import key_prefixes
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
@@ -29,7 +30,9 @@ SHOWN = 5_000
 Key = Annotated[
     str,
     typer.Argument(
-        help="A full key, as 'keys list' and 'keys explain' show it; percent-encoded, too.", metavar="KEY"
+        help="A full key, as 'keys list' and 'keys explain' show it; percent-encoded, too.",
+        metavar="KEY",
+        autocompletion=key_prefixes,
     ),
 ]
 

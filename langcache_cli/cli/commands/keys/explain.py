@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from langcache_cli.cli.commands.keys.words import described, view_fields
+from langcache_cli.cli.completion.values import functions
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
@@ -38,6 +39,7 @@ def explain(
         typer.Argument(
             help="MODULE:FUNCTION, or MODULE:CLASS.METHOD; with --app also its plain name.",
             metavar="FUNCTION",
+            autocompletion=functions,
         ),
     ],
     arguments: Annotated[

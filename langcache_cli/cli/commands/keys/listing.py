@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from langcache_cli.cli.completion.values import cache_types
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
 def list_(
     ctx: typer.Context,
     type_: Annotated[
-        str, typer.Option("--type", help="Only keys of this cache type, or prefix.", metavar="TYPE")
+        str,
+        typer.Option(
+            "--type",
+            help="Only keys of this cache type, or prefix.",
+            metavar="TYPE",
+            autocompletion=cache_types,
+        ),
     ] = "",
     find: Annotated[
         str, typer.Option(help="Only keys that contain this text; no character is special.", metavar="TEXT")
