@@ -22,7 +22,7 @@ from langcache_cli.caching.tooling import (
     settings_problems,
     variables_of,
 )
-from langcache_cli.state_dir import default_state_dir
+from langcache_cli.state_dir import NoStateFolderError, default_state_dir
 
 STATE_DIR = "LANGCACHE_STATE_DIR"
 """Read by the command alone; in no class of settings."""
@@ -182,8 +182,11 @@ def _of_names(names: Sequence[str], sources: Sources) -> Origin:
 
 
 def _state_dir(sources: Sources) -> Setting:
-    configured = file_values(sources.env_file).get(STATE_DIR)
-    return Setting(STATE_DIR, str(default_state_dir(configured)), _of_names([STATE_DIR], sources))
+    try:
+        value = str(default_state_dir(file_values(sources.env_file).get(STATE_DIR)))
+    except NoStateFolderError:  # of a user without a home; few commands need the folder
+        value = ""
+    return Setting(STATE_DIR, value, _of_names([STATE_DIR], sources))
 
 
 def _text(field: str, value: Any) -> str:

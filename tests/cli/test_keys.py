@@ -222,6 +222,18 @@ def test_a_summary_counts_few_keys_and_samples_many(secured_redis, call, env):
     assert re.search(r"vocabulary +≈[\d,]+ ±[\d,]+ +≈", shown), shown
 
 
+def test_a_sample_that_may_not_be_drawn_is_no_zero(own_redis, call):
+    server = own_redis()
+    fill(server, "cache:vocabulary:f:%d", 6_000)
+    server.command("ACL", "SETUSER", "app", "on", ">app-secret", "~*", "+@all", "-randomkey")
+    env = {"REDIS_URL": f"redis://app:app-secret@{server.host}:{server.port}/0"}
+    refused = call("keys", "summary", env=env)
+    assert refused.code == 77
+    assert "no key can be looked at: NOPERM" in complaint(refused)
+    exact = call("keys", "summary", "--exact", "--json", env=env).document
+    assert exact["types"]["vocabulary"]["keys"] == 6_000
+
+
 def test_a_narrow_terminal_gets_whole_keys_and_nothing_is_written(secured_redis, env):
     secured_redis.command("SET", "cache:vocabulary:f:1", "1")
     before = keys_of(secured_redis)

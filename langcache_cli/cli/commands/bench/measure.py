@@ -219,7 +219,13 @@ async def _words(
     from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - as above
 
     needs_none = bool(run.paths) and WITHOUT_DATABASE.issuperset(run.paths) and not run.sample
-    database = None if needs_none else invocation.database(settings, sample=run.sample)
+    database = None if needs_none else invocation.database_if_configured(settings, sample=run.sample)
+    if database is None and not needs_none:
+        raise CommandError(
+            ExitCode.BAD_CONFIGURATION,
+            "DATABASE_URL is not set, and 'hit', 'miss' and 'database' need a database",
+            "Set DATABASE_URL, add --sample, or measure what needs none: --path ping --path get.",
+        )
     output.target(invocation.target(settings))
     if database is not None:
         output.target(f"from {database.target}")

@@ -76,11 +76,14 @@ async def _get(invocation: Invocation, text: str, *, raw: bool) -> None:
     output.target(invocation.target(settings))
     async with open_cache(settings) as cache:
         view = await _require_key(cache, text, with_tags=not raw)
-        value, complete = (await _whole(cache, view), True) if raw else await readable_value(cache, view)
+        if raw:
+            value, complete = await _whole(cache, view), True
+        elif invocation.json:
+            value, complete = view.entry["value"], not view.entry["truncated"]
+        else:
+            value, complete = await readable_value(cache, view)
     if invocation.json:
-        shown = {"value": value if raw else view.entry["value"], "truncated": not raw and not complete}
-        if not raw and complete:
-            shown["value"] = value
+        shown = {"value": value, "truncated": not complete}
         output.document("keys.get", {"target": invocation.target(settings), **view_fields(view), **shown})
         return
     if raw:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from langcache_cli.cli.exit_codes import ExitCode
+from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output
 from langcache_cli.cli.running import execute
@@ -44,6 +46,12 @@ async def _summary(invocation: Invocation, *, exact: bool) -> None:
     async with open_cache(settings) as cache:
         await require_answer(cache)
         found = await summarize_keys(cache, exact=exact)
+    if found.database_keys and not found.sampled and found.problem:
+        raise CommandError(
+            ExitCode.NO_PERMISSION,
+            f"no key can be looked at: {found.problem}",
+            "Type 'langcache keys summary --exact', which needs no RANDOMKEY, or grant the right.",
+        )
     if invocation.json:
         output.document("keys.summary", {"target": invocation.target(settings), **_document(found)})
     else:
