@@ -57,20 +57,19 @@ def _join_words() -> str:
     """Put words together again that bash has split; returns what of the last value it leaves in place."""
     words = os.environ.get(WORDS, "").split("\n")
     cursor = int(os.environ.get(CURSOR, "0"))
+    if not 0 <= cursor < len(words):  # an older script, which joins words with spaces
+        return ""
     joined: list[str] = []
-    at = 0
     glued = False
-    for number, word in enumerate(words):
+    for word in words[: cursor + 1]:
         is_break = bool(word) and not word.strip(BREAKS)
         if joined and (is_break or glued):
             joined[-1] += word
         else:
             joined.append(word)
         glued = is_break
-        if number == cursor:
-            at = len(joined) - 1
-            typed = joined[-1]
-    os.environ[WORDS], os.environ[CURSOR] = "\n".join(joined), str(at)
+    os.environ[WORDS], os.environ[CURSOR] = "\n".join(joined), str(len(joined) - 1)
+    typed = joined[-1]
     value = typed.partition("=")[2] if typed.startswith("-") else typed
     was_split = words[cursor] != typed
     return value[: value.rfind(":") + 1] if was_split else ""
