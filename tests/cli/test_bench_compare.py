@@ -33,7 +33,9 @@ def test_two_files_are_compared_and_a_limit_fails_the_run(results, call):
     assert shown.code == 0, shown
     assert "redis_server: " in shown.stdout
     assert "0.0 now" in shown.stdout
-    assert [line.split()[0] for line in shown.stdout.splitlines()[1:3]] == ["noop", "ping"]
+    words = [line.split() for line in shown.stdout.splitlines()]
+    assert [line[0] for line in words[1:3]] == [line[0] for line in words[5:7]] == ["noop", "ping"]
+    assert float(words[2][4]) == pytest.approx(2 * float(words[2][3]), abs=0.002)
     failed = call("bench", "compare", before, after, "--fail-on", "p99>+10%", "--fail-on", "noop:p99>+5%")
     assert failed.code == 1
     assert "a limit is exceeded: ping: p99 is " in complaint(failed)

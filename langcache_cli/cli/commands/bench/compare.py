@@ -57,10 +57,23 @@ def compare(
         fields = {"before": _run(before, then), "after": _run(after, now), **_document(comparison, then, now)}
         output.document("bench.compare", {**fields, "exceeded": exceeded})
     else:
+        _print_latencies(output, comparison, then, now)
         print_comparison(output, comparison)
         for sentence in exceeded:
             output.line(f"EXCEEDED: {sentence}")
     judge_limits(exceeded)
+
+
+def _print_latencies(
+    output: Output, comparison: Comparison, then: Mapping[str, Any], now: Mapping[str, Any]
+) -> None:
+    """The median and the p99 of each path, before and after."""
+    rows = [
+        (name, *(f"{run['paths'][name][field]:.3f}" for field in ("p50_ms", "p99_ms") for run in (then, now)))
+        for name in comparison.paths
+    ]
+    output.table("Latencies in ms", ("Path (ms)", "p50 before", "after", "p99 before", "after"), rows)
+    output.line("")
 
 
 def read_result(name: str, path: Path) -> dict[str, Any]:
