@@ -52,7 +52,10 @@ def test_the_command_line_wins_over_the_environment_over_the_file_over_the_defau
     ],
 )
 def test_no_secret_of_a_database_is_shown(url, value, shown):
-    assert shown(f"LANGPLUG_DATABASE_URL={url}\n")["DATABASE_URL"] == (value, ".env, line 1")
+    assert shown(f"LANGPLUG_DATABASE_URL={url}\n")["DATABASE_URL"] == (
+        value,
+        ".env, line 1 (LANGPLUG_DATABASE_URL)",
+    )
 
 
 def test_every_setting_is_in_the_document(shown, call, tmp_path, monkeypatch):

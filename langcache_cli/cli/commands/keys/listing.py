@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from langcache_cli.caching import CacheSettings
     from langcache_cli.operations.overview.keys import KeyPage, KeyRow
 
+BETWEEN = 3
+"""Columns of the terminal between two columns of a table."""
+
 
 def list_(
     ctx: typer.Context,
@@ -107,12 +110,18 @@ def _print(output: Output, page: KeyPage) -> None:
         (
             _typeable(row),
             row["type"],
-            "none" if (seconds := _seconds(row)) is None else duration(seconds),
+            "no TTL" if (seconds := _seconds(row)) is None else duration(seconds),
             "-" if row["bytes"] is None else size(row["bytes"]),
         )
         for row in page["keys"]
     ]
-    output.table("", ("Key", "Type", "TTL", "Size"), rows)
+    columns = ("Key", "Type", "TTL", "Size")
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    if sum(widths) + BETWEEN * len(widths) <= output.width:
+        output.table("", columns, rows, text_columns=2)
+        return
+    for key, *fields in rows:  # whole keys, to be copied
+        output.line(f"{key}\n    {', '.join(fields)}")
 
 
 def _typeable(row: KeyRow) -> str:
