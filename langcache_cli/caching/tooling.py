@@ -13,6 +13,7 @@ from langcache_cli.caching._config.settings import (
     settings_problems,
     variables_of,
 )
+from langcache_cli.caching._config.tls import TlsFileError
 from langcache_cli.caching._deployment.cluster.slots import SLOTS, NodeName, all_names
 from langcache_cli.caching._deployment.sentinel.reply import (
     Primary,
@@ -20,7 +21,7 @@ from langcache_cli.caching._deployment.sentinel.reply import (
     ask_primary,
     explain_refusal,
 )
-from langcache_cli.caching._errors import UndecodableEntryError
+from langcache_cli.caching._errors import ConnectionLostError, UndecodableEntryError
 from langcache_cli.caching._front.default import default_functions, default_warmers
 from langcache_cli.caching._front.warm import WarmCounts, warm
 from langcache_cli.caching._functions.warmer import Warmer
@@ -58,6 +59,7 @@ __all__ = [
     "SLOTS",
     "TIERS",
     "CacheReport",
+    "ConnectionLostError",
     "CounterSpec",
     "Entry",
     "EnvFileSettings",
@@ -79,6 +81,7 @@ __all__ = [
     "SentinelError",
     "ServerReport",
     "Steps",
+    "TlsFileError",
     "UndecodableEntryError",
     "WarmCounts",
     "Warmer",

@@ -142,7 +142,7 @@ class Invocation:
 
     @property
     def settings_file(self) -> Path | str:
-        """The settings file."""
+        """The file that settings are read from, if it is there."""
         return self.env_file or ".env"
 
     def warn_of_misspelt_settings(self) -> None:

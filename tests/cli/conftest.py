@@ -7,6 +7,7 @@ import pytest
 
 from langcache_cli.cli.main import run
 from tests.cli.cli_support import SECRET, TABLE, insert_statements, sqlite_database, words
+from tests.cli.doctor_support import SOUND
 from tests.harness.cli import Environment, Run
 from tests.harness.polling import eventually
 from tests.harness.postgres import PostgresServer
@@ -43,6 +44,21 @@ def secured_redis(_secured_redis: RedisServer) -> RedisServer:
     """A server with a password, emptied."""
     _secured_redis.flush()
     return _secured_redis
+
+
+@pytest.fixture(scope="session")
+def _sound_redis() -> Iterator[RedisServer]:
+    with RedisServer(config=[*SOUND, "lua-time-limit 10"]) as server:
+        yield server
+
+
+@pytest.fixture
+def sound_redis(_sound_redis: RedisServer) -> RedisServer:
+    """A server in which `doctor` finds nothing wrong, emptied."""
+    _sound_redis.flush()
+    for line in SOUND:
+        _sound_redis.command("CONFIG", "SET", *line.split())
+    return _sound_redis
 
 
 @pytest.fixture(scope="session")

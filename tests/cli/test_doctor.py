@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.cli.cli_support import SECRET, complaint, no_noise, url_of
-from tests.cli.doctor_support import SOUND, findings, type_line, where
+from tests.cli.doctor_support import SOUND, findings, new_settings, type_line, where
 from tests.harness.cli import run_cli
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.tls import Authority, tls_front
@@ -67,9 +67,9 @@ def test_a_server_that_does_not_run(sound, doctor):
     server.kill()
     ended = doctor(server.url)
     assert ended.code == 69
-    found = findings(ended)["unreachable"]
+    found = findings(ended)["connection-refused"]
     assert found["severity"] == "error"
-    assert "cannot be reached" in found["found"]
+    assert found["found"] == f"nothing listens at {where(server)}, where Redis should be"
     assert found["mend"].startswith("Start a local one with 'langcache redis start'")
     assert "secret" not in ended.stdout + ended.stderr
 
@@ -80,14 +80,14 @@ def test_a_server_that_hangs_costs_no_more_than_the_timeout(sound, doctor):
     ended = doctor(server.url, "--timeout", "0.3")
     server.resume()
     assert ended.code == 69
-    assert "did not answer in time" in findings(ended)["unreachable"]["found"]
+    assert "did not answer in time" in findings(ended)["no-answer"]["found"]
     assert ended.document["nodes"][0]["latency_ms"] is None
 
 
 def test_a_password_that_is_wrong(secured_redis, doctor):
     ended = doctor(url_of(secured_redis, password=f"{SECRET}-"))
     assert ended.code == 77
-    found = findings(ended)["unreachable"]
+    found = findings(ended)["login-refused"]
     assert "refused the user or password" in found["found"]
     assert found["mend"] == "Check the user and the password in REDIS_URL."
     no_noise(ended)
@@ -97,8 +97,8 @@ def test_a_certificate_of_an_unknown_authority(tmp_path, redis_server, doctor):
     with tls_front(redis_server.port, Authority(tmp_path).server("localhost")) as port:
         ended = doctor(f"rediss://localhost:{port}/0")
     assert ended.code == 78
-    found = findings(ended)["unreachable"]
-    assert "certificate verify failed" in found["found"]
+    found = findings(ended)["certificate-unknown-authority"]
+    assert "the authority that signed the certificate of Redis at localhost:" in found["found"]
     assert "?ssl_ca_certs=FILE" in found["mend"]
 
 
@@ -107,7 +107,7 @@ def test_a_full_server_that_evicts_nothing(sound, doctor):
     server.command("EVAL", "for i = 1, 3000 do redis.pcall('SET', 'k' .. i, string.rep('x', 1000)) end", 0)
     ended = doctor(server.url)
     assert ended.code == 69
-    assert "OOM" in findings(ended)["unusable"]["found"]
+    assert "evicts nothing" in findings(ended)["memory-full"]["found"]
     assert "eviction-policy" in findings(ended)
 
 
@@ -116,8 +116,9 @@ def test_a_replica(sound, doctor):
     replica = sound(replicaof=primary)
     ended = doctor(replica.url)
     assert ended.code in (69, 78)
-    found = findings(ended)["unusable"]
+    found = findings(ended)["replica"]
     assert f"set it to its primary, 127.0.0.1:{primary.port}" in found["found"]
+    assert doctor(new_settings(found["mend"])["REDIS_URL"]).code == 0
 
 
 def test_a_user_who_lacks_a_right(sound, doctor):

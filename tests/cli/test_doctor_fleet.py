@@ -188,7 +188,7 @@ def test_no_node_of_a_cluster_answers(doctor):
         cluster.kill(cluster.nodes[0])
         ended = doctor(cluster.url)
     assert ended.code == 69
-    assert findings(ended)["unreachable"]["addresses"] == [where(cluster.nodes[0])]
+    assert findings(ended)["connection-refused"]["addresses"] == [where(cluster.nodes[0])]
 
 
 def test_nothing_is_wrong_with_a_sound_sentinel_set(sentinels, doctor):
@@ -247,7 +247,7 @@ def test_a_dead_primary_of_a_service(sentinels, doctor):
     sentinels.kill(sentinels.nodes[0])
     ended = doctor(sentinels.url)
     assert ended.code == 69
-    assert findings(ended)["unreachable"]["addresses"] == [where(sentinels.nodes[0])]
+    assert findings(ended)["connection-refused"]["addresses"] == [where(sentinels.nodes[0])]
 
 
 def test_a_primary_without_a_replica(doctor):

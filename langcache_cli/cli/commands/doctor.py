@@ -18,29 +18,38 @@ if TYPE_CHECKING:
 
 
 def doctor(ctx: typer.Context) -> None:
-    """Find what is wrong with Redis, or may soon be, and say what to type next.
+    """Find what is wrong, or may soon be, and say what to type next.
 
-    Looks at all nodes of a cluster, at the sentinels and their primary, or at the one server that REDIS_URL
-    names. Nothing is written. Exits with 0 if nothing is wrong, with 1 if something should be changed though
-    the cache works, with 69 if something cannot be reached, 75 if it may work in a moment, 77 if a login or a
-    right is refused, 78 if REDIS_URL names the wrong server.
+    Looks at the server that REDIS_URL names, at all nodes of a cluster, or at the sentinels and their
+    primary; at the entries, and the calls of the last hour; at the database if DATABASE_URL is set; and at
+    settings that nothing reads. Nothing is written.
+
+    Exits with 0 if nothing is wrong, with 1 if something should be changed though the cache works, 69 if
+    something cannot be reached, 75 if it may work in a moment, 77 if a login or a right is refused, 78 if a
+    URL or a file is wrong.
 
     Examples:
         langcache doctor
         langcache doctor --json
+        langcache doctor --timeout 10
     """
     execute(_doctor(ctx.obj))
 
 
 async def _doctor(invocation: Invocation) -> None:
-    from langcache_cli.operations.diagnosis.inspection import diagnose  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.diagnosis.doctor import examine  # noqa: PLC0415 - see the package
     from langcache_cli.operations.opening import require_enabled  # noqa: PLC0415 - see the package
 
     settings, output = invocation.settings(), Output(invocation)
     require_enabled(settings)
     target = invocation.target(settings)
     output.target(target)
-    inspection = await diagnose(settings, within=settings.operation_timeout)
+    inspection = await examine(
+        settings,
+        lambda: invocation.database_if_configured(settings, sample=False),
+        env_file=invocation.settings_file,
+        within=settings.operation_timeout,
+    )
     wrong = [*inspection.of("error"), *inspection.of("warning")]
     if invocation.json:
         output.document("doctor", {"target": target, "passed": not wrong, **fleet_document(inspection)})
@@ -53,13 +62,27 @@ async def _doctor(invocation: Invocation) -> None:
 def _show(output: Output, inspection: Inspection) -> None:
     for finding in inspection.findings:
         output.line("")
-        output.line(f"{finding.severity}: {finding.found}")
-        output.line(f"  {finding.why}")
+        for line in _wrapped(output, f"{finding.severity}: {finding.found}", finding.why):
+            output.line(line)
         if mend := mend_of(finding):
-            output.line(f"  {mend}")
+            output.line(f"  {mend}")  # never wrapped: it is copied
     if not inspection.of("error") and not inspection.of("warning"):
         output.line("")
         output.line("Nothing is wrong.")
+
+
+def _wrapped(output: Output, found: str, why: str) -> list[str]:
+    """The lines of a finding; on a terminal no word is cut at its edge."""
+    import textwrap  # noqa: PLC0415 - see the package
+
+    if not output.draws:
+        return [found, f"  {why}"]
+    wrap = textwrap.TextWrapper(
+        output.width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    lines = wrap.wrap(found)
+    wrap.initial_indent = "  "
+    return [*lines, *wrap.wrap(why)]
 
 
 def _judge(inspection: Inspection) -> None:

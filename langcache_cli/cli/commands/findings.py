@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from langcache_cli.operations.diagnosis.finding import Finding
     from langcache_cli.operations.diagnosis.inspection import Inspection
 
+_TEXTS = ("Result", "Node", "Role", "Policy")
+
 _RESULTS = {None: "ok", "note": "ok", "warning": "warning", "error": "failed"}
 
 
@@ -51,7 +53,7 @@ def mend_of(finding: Finding) -> str:
 
 
 def show_nodes(output: Output, inspection: Inspection) -> None:
-    """Print one row for each node; nothing if there is none."""
+    """Print one row for each node, without columns that say nothing; nothing if there is no node."""
     from langcache_cli.caching.tooling import readable_bytes  # noqa: PLC0415 - see the package
 
     if not inspection.nodes:
@@ -60,18 +62,18 @@ def show_nodes(output: Output, inspection: Inspection) -> None:
     def size(n_bytes: int | None) -> str:
         return "-" if n_bytes is None else readable_bytes(n_bytes)
 
-    rows = [
-        (
-            _RESULTS[node.worst],
-            node.where,
-            node.role or "-",
-            node.policy or "-",
-            size(node.used_bytes),
-            "no limit" if node.max_bytes == 0 else size(node.max_bytes),
-            "-" if node.slots is None else f"{node.slots:,}",
-            milliseconds(None if node.seconds is None else 1000 * node.seconds),
-        )
-        for node in inspection.nodes
-    ]
-    columns = ("Result", "Node", "Role", "Policy", "Memory", "Limit", "Slots", "Latency")
-    output.table("", columns, rows, text_columns=4)
+    columns = {
+        "Result": [_RESULTS[node.worst] for node in inspection.nodes],
+        "Node": [node.where for node in inspection.nodes],
+        "Role": [node.role or "-" for node in inspection.nodes],
+        "Policy": [node.policy or "-" for node in inspection.nodes],
+        "Memory": [size(node.used_bytes) for node in inspection.nodes],
+        "Limit": ["no limit" if node.max_bytes == 0 else size(node.max_bytes) for node in inspection.nodes],
+        "Slots": ["-" if node.slots is None else f"{node.slots:,}" for node in inspection.nodes],
+        "Latency": [
+            milliseconds(None if node.seconds is None else 1000 * node.seconds) for node in inspection.nodes
+        ],
+    }
+    shown = {heading: cells for heading, cells in columns.items() if {*cells} != {"-"}}
+    texts = sum(heading in _TEXTS for heading in shown)
+    output.table("", list(shown), list(zip(*shown.values(), strict=True)), text_columns=texts)

@@ -10,7 +10,7 @@ from langcache_cli.caching.tooling import SLOTS
 from langcache_cli.operations.diagnosis.cluster_facts import CLUSTER_NODES, ClusterFacts, ClusterNodeFacts
 from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.diagnosis.redis_cli import cluster_cli, redis_cli
-from langcache_cli.operations.diagnosis.server_findings import unreachable
+from langcache_cli.operations.diagnosis.server.unreachable import unreachable
 
 SHOWN_RANGES: Final = 5
 """So many ranges of slots are named; of more only the number."""

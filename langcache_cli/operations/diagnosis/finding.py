@@ -7,7 +7,7 @@ from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
 """``error``: something does not work, or may return old values. ``warning``: it works, and may not for long.
-``note``: something that could not be looked at."""
+``note``: something that could not be looked at, that a right or a service does not allow, or that is over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from langcache_cli.caching import CacheUnavailableError
 from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.diagnosis.sentinel_facts import SentinelFacts
-from langcache_cli.operations.diagnosis.server_findings import unreachable
+from langcache_cli.operations.diagnosis.server.unreachable import unreachable
 
 
 def state(facts: SentinelFacts) -> Iterator[Finding]:

@@ -33,12 +33,17 @@ class ServerFacts:
         seconds: The round trip of a ``PING``; None if it was not answered.
         replies: The replies by question, error replies included; empty if it cannot be used.
         error: Why it cannot be used; None if it can.
+        asked: When the questions were sent and the last one was answered, in seconds since 1970 by the clock
+            of this machine; None if they were not.
+        speaks_tls: What the port speaks, if it is not what the URL says; None if it is, or is not known.
     """
 
     address: RedisAddress
     seconds: float | None = None
     replies: Mapping[Question, Any] = field(default_factory=dict)
     error: CacheError | None = None
+    asked: tuple[float, float] | None = None
+    speaks_tls: bool | None = None
 
     @property
     def where(self) -> str:
@@ -90,14 +95,16 @@ async def ask_server(address: RedisAddress, questions: Sequence[Question], *, wi
             connection = await connect(address)
             try:
                 seconds = await round_trip(connection)
+                began = time.time()
                 replies = await ask(connection, questions)
+                asked = began, time.time()
             finally:
                 connection.abort()
     except (OSError, UnicodeError, ServerReplyError) as error:
         failure = unavailable(error, address)
         failure.__cause__ = error
         return ServerFacts(address, error=failure)
-    return ServerFacts(address, seconds, dict(zip(questions, replies, strict=True)))
+    return ServerFacts(address, seconds, dict(zip(questions, replies, strict=True)), asked=asked)
 
 
 async def round_trip(connection: RedisConnection) -> float:

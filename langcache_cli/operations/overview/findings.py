@@ -1,4 +1,4 @@
-"""What the overview calls to attention, worst first."""
+"""What the overview calls to attention, worst first: findings of the library that `doctor` has them from."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 
 from langcache_cli.caching import CacheError
 from langcache_cli.caching.tooling import ServerReport
+from langcache_cli.operations.diagnosis.contents import calls
+from langcache_cli.operations.diagnosis.finding import Finding as Found
+from langcache_cli.operations.diagnosis.server import state
 from langcache_cli.operations.overview.document import Finding, Summary, TypeSummary
 
 AT_MOST = 5
-NEARLY_FULL = 0.9
-"""Of ``maxmemory``."""
+EXPLAINS = "langcache doctor"
+"""The command for a finding that is not mended by one of ours."""
 
 
 def findings_of(
@@ -30,34 +33,34 @@ def findings_of(
         problem: What keeps Redis from holding the cache; None for nothing.
         started_in_window: Redis was started in the window, and has no numbers from before.
     """
-    found = [*_of_server(server, problem, started_in_window=started_in_window), *_of_calls(total, types)]
-    return found[:AT_MOST]
+    found = [
+        *_of_server(server, problem, started_in_window=started_in_window),
+        *calls.bypassed(total),
+        *calls.load_errors(types),
+    ]
+    return [_shown(one) for one in found[:AT_MOST]]
 
 
 def _of_server(
     server: ServerReport, problem: CacheError | None, *, started_in_window: bool
-) -> Iterator[Finding]:
+) -> Iterator[Found]:
     if problem is not None:
-        title = "Redis cannot hold the cache"
-        yield Finding(level="bad", title=title, text=str(problem), command="langcache doctor")
-    if server.max_memory_bytes and server.used_memory_bytes > NEARLY_FULL * server.max_memory_bytes:
-        share = 100 * server.used_memory_bytes / server.max_memory_bytes
-        text = f"At the limit: {server.eviction_policy}; {server.evicted_keys:,} keys evicted so far."
-        title = f"{share:.0f} % of the memory is used"
-        yield Finding(level="warn", title=title, text=text, command="langcache doctor")
+        yield state.unusable(problem)
+    yield from state.full_memory(
+        server.used_memory_bytes,
+        server.max_memory_bytes,
+        policy=server.eviction_policy,
+        evicted=server.evicted_keys,
+    )
     if started_in_window:
-        text = "Numbers from before, if there were any, are lost, and so are the entries."
-        title = f"Redis was started {server.uptime_seconds // 60 or '<1'} min ago"
-        yield Finding(level="warn", title=title, text=text, command="langcache redis status")
+        yield state.restarted(server.uptime_seconds)
 
 
-def _of_calls(total: Summary, types: Mapping[str, TypeSummary]) -> Iterator[Finding]:
-    if total["bypassed"]:
-        title = f"{total['bypassed']:,} calls went past the cache"
-        text = "Redis could not be used for a while."
-        yield Finding(level="warn", title=title, text=text, command="langcache check --roundtrip")
-    for name, numbers in sorted(types.items(), key=lambda item: -item[1]["load_errors"]):
-        if numbers["load_errors"]:
-            title = f"{name}: {numbers['load_errors']:,} loads failed"
-            text = "The functions behind the cache raised; old values were served where stale_ttl allows it."
-            yield Finding(level="warn", title=title, text=text, command="langcache stats")
+def _shown(found: Found) -> Finding:
+    """As part of the document."""
+    return Finding(
+        level="bad" if found.severity == "error" else "warn",
+        title=found.found,
+        text=found.why,
+        command=found.mend if found.mend.startswith("langcache ") else EXPLAINS,
+    )

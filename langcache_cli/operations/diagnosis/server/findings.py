@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
-from langcache_cli.caching import ConfigurationError
+from langcache_cli.caching import CacheError, ConfigurationError
 from langcache_cli.caching.tooling import problem_of
 from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.diagnosis.redis_cli import cluster_cli, redis_cli
+from langcache_cli.operations.diagnosis.server.unreachable import url_of
 from langcache_cli.operations.diagnosis.server_facts import INFO, Question, ServerFacts
 
-NO_ANSWER: Final = "The cache cannot be used: every call runs its function."
 LIMIT: Final = "256mb"
 """What `langcache redis start` gives a server."""
 
-
-def unreachable(server: ServerFacts, what: str = "Redis", why: str = NO_ANSWER) -> Iterator[Finding]:
-    """The server does not answer, or refuses the login."""
-    if server.error is not None:
-        reason = getattr(server.error, "reason", str(server.error)).removeprefix("Redis ")
-        where = (server.where,)
-        yield Finding("unreachable", "error", f"{what} {reason}", why, where=where, error=server.error)
+_UNUSABLE: Final = {
+    "NOPERM": ("right-missing", "{user} on {where} lacks {rights}", ""),
+    "OOM": (
+        "memory-full",
+        "{where} has no room for another value and evicts nothing",
+        "CONFIG SET maxmemory-policy allkeys-lru",
+    ),
+    "NOREPLICAS": (
+        "replicas-wanted",
+        "{where} has too few replicas (min-replicas-to-write), and so refuses to store values",
+        "CONFIG SET min-replicas-to-write 0",
+    ),
+    "READONLY": ("replica", "", ""),
+    "MASTERDOWN": ("replica", "", ""),
+    "CLUSTERDOWN": ("cluster-down", "", ""),
+}
+"""Name and sentence of the finding, and the command that mends it, by the first word of the reply."""
 
 
 def unusable(
@@ -57,14 +68,30 @@ def unusable(
     replies = [server.replies[question] for question in tried if question in server.replies]
     problem = problem_of(info if isinstance(info, bytes) else b"", replies, is_cluster=is_cluster)
     if problem is not None:
-        yield Finding(
-            "right-missing" if getattr(problem, "code", "") == "NOPERM" else "unusable",
-            "error",
-            f"{server.where}: {problem}",
-            "Redis answers, and yet entries cannot be stored or invalidated there.",
-            where=(server.where,),
-            error=problem,
+        yield _unusable(server, problem, is_cluster=is_cluster, is_one=not (is_cluster or is_behind_sentinel))
+
+
+def _unusable(server: ServerFacts, problem: CacheError, *, is_cluster: bool, is_one: bool) -> Finding:
+    """What keeps a server that answers from holding the cache."""
+    address, code = server.address, getattr(problem, "code", "")
+    name, found, command = _UNUSABLE.get(code, ("unusable", "", ""))
+    text, rights = getattr(problem, "reply", "") or str(problem), getattr(problem, "rights", ())
+    if code == "NOPERM" and not rights:
+        found = ""  # the reply of a service that names no command
+    user = f"the user {address.acl_user.name}"
+    found = found.format(where=server.where, user=user, rights=" ".join(rights))
+    command = getattr(problem, "grant", "") or command
+    mend = cluster_cli(address, "call", command) if is_cluster else redis_cli(address, command)
+    mend = mend if command else ""
+    if server.info.get("role") == "slave" and code in ("", "READONLY"):
+        name, host, port = "replica", server.info.get("master_host", ""), server.number("master_port") or 0
+        mend = (
+            f"REDIS_URL={url_of(replace(address, host=host, port=port, path=''))}" if host and is_one else ""
         )
+        text = text.removeprefix("READONLY ")
+    found = found or f"{server.where}: {text.rstrip('.')}"
+    why = "Redis answers, and yet entries cannot be stored or invalidated there."
+    return Finding(name, "error", found, why, mend, (server.where,), problem)
 
 
 def memory(servers: Sequence[ServerFacts], *, is_cluster: bool = False) -> Iterator[Finding]:

@@ -1,0 +1,1 @@
+"""What is wrong with one server: it cannot be reached, cannot hold the cache, or soon cannot."""
