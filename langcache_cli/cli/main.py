@@ -6,13 +6,25 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from langcache_cli import __version__
-from langcache_cli.cli.arguments import global_options_first
+from langcache_cli.cli.arguments import (
+    Debug,
+    EnvFile,
+    Json,
+    LogFormatOption,
+    Namespace,
+    NoColor,
+    NoInput,
+    Quiet,
+    Timeout,
+    UrlFile,
+    Verbose,
+    global_options_first,
+)
 from langcache_cli.cli.commands import (
     bench,
     check,
@@ -105,48 +117,17 @@ def _version_and_exit(ctx: typer.Context, wanted: bool) -> None:
 @app.callback()
 def options(
     ctx: typer.Context,
-    url_file: Annotated[
-        Path | None, typer.Option(help="Read REDIS_URL from this file.", metavar="FILE")
-    ] = None,
-    env_file: Annotated[
-        Path | None, typer.Option(help="Read settings from this file instead of .env.", metavar="FILE")
-    ] = None,
-    namespace: Annotated[
-        str | None, typer.Option(help="Use this namespace, the first part of every key.", metavar="NAME")
-    ] = None,
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            help="Wait at most this long for each answer of Redis or the database.",
-            metavar="SECONDS",
-            min=0.01,
-            max=60,
-        ),
-    ] = None,
-    json: Annotated[
-        bool,
-        typer.Option(
-            "--json", help="Print one JSON document on stdout, also for errors.", is_eager=True
-        ),  # before --version
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Print more, and the warnings of libraries.")
-    ] = False,
-    no_color: Annotated[
-        bool, typer.Option("--no-color", help="Print without colours, as NO_COLOR does.")
-    ] = False,
-    no_input: Annotated[
-        bool, typer.Option("--no-input", help="Never ask; what would need an answer is refused.")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    _log_format: Annotated[
-        LogFormat,
-        typer.Option(
-            "--log-format",
-            help="Write stderr as text, or as one JSON object a line, the warnings of libraries too.",
-        ),
-    ] = LogFormat.TEXT,
+    url_file: UrlFile = None,
+    env_file: EnvFile = None,
+    namespace: Namespace = None,
+    timeout: Timeout = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    no_color: NoColor = False,
+    no_input: NoInput = False,
+    debug: Debug = False,
+    _log_format: LogFormatOption = LogFormat.TEXT,
     _version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version_and_exit, is_eager=True)
     ] = False,

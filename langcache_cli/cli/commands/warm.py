@@ -82,9 +82,8 @@ def warm(
     invocation: Invocation = ctx.obj
     if app is not None:
         if level or language or sample or verify:
-            raise CommandError(
-                ExitCode.USAGE, "--app does not go with --level, --language, --sample or --verify"
-            )
+            message = "--app does not go with --level, --language, --sample or --verify"
+            raise CommandError(ExitCode.USAGE, message)
         execute(
             warm_application(
                 invocation, app, types=type_, missing_only=missing_only, rate=rate, dry_run=dry_run
