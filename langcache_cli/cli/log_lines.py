@@ -35,6 +35,11 @@ def choose_log_format(arguments: Sequence[str]) -> None:
     _chosen = LogFormat.JSON if is_json else LogFormat.TEXT
 
 
+def lines_are_json() -> bool:
+    """True if nothing but JSON may be written to stderr."""
+    return _chosen is LogFormat.JSON
+
+
 def stderr_line(text: str, *, level: str = "info") -> str:
     """A line of the command as stderr gets it."""
     if _chosen is LogFormat.TEXT:

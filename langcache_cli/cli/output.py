@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, Failure
 from langcache_cli.cli.invocation import Invocation
-from langcache_cli.cli.log_lines import stderr_line
+from langcache_cli.cli.log_lines import lines_are_json, stderr_line
 from langcache_cli.cli.streams import drop_output
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Output:
         Yields:
             Takes how much is done, and of how much.
         """
-        silent = self._invocation.quiet or self._invocation.json
+        silent = self._invocation.quiet or self._invocation.json or lines_are_json()
         if silent or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             yield lambda _done, _total: None
             return
