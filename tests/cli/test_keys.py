@@ -3,13 +3,14 @@
 import asyncio
 import json
 import re
+import sys
 
 import pytest
 from pydantic import SecretStr
 
 from langcache_cli.caching import Cache, CacheSettings
 from tests.cli.cli_support import complaint, fill, keys_of, url_of
-from tests.harness.cli import Terminal
+from tests.harness.cli import Terminal, finish, start_cli
 
 FOREIGN = {"cache2:vocabulary:f:1", "celery", "cache@stats:x"}
 BINARY = b"cache:vocabulary:f:\xff\x1b[31m"
@@ -242,3 +243,17 @@ def test_a_narrow_terminal_gets_whole_keys_and_nothing_is_written(secured_redis,
     assert shown.code == 0
     assert re.search(r"cache:vocabulary:f:1 +vocabulary +no TTL +\d+B", shown.stdout), shown
     assert keys_of(secured_redis) == before
+
+
+def test_no_database_library_is_loaded(secured_redis, env):
+    secured_redis.command("SET", "cache:vocabulary:f:1", "1")
+    program = """
+import sys
+from langcache_cli.cli.main import run
+for line in ("list", "summary", "get cache:vocabulary:f:1", "ttl cache:vocabulary:f:1"):
+    assert run(["keys", *line.split()]) == 0
+print("sqlalchemy" in sys.modules, "langcache_cli.vocabulary" in sys.modules)
+"""
+    ended = finish(start_cli(env=env, command=(sys.executable, "-c", program)))
+    assert ended.code == 0, ended
+    assert ended.stdout.endswith("\nFalse False\n")
