@@ -4,10 +4,15 @@ The command ``langcache`` is built on these names and on those of `langcache_cli
 a minor version; an application should do without them.
 """
 
-from langcache_cli.caching._config.env_file import EnvFileSettings, file_values
+from langcache_cli.caching._config.env_file import EnvFileSettings, file_values, line_numbers
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
-from langcache_cli.caching._config.settings import load_settings, misspelt_settings
+from langcache_cli.caching._config.settings import (
+    load_settings,
+    misspelt_settings,
+    settings_problems,
+    variables_of,
+)
 from langcache_cli.caching._config.tls import TlsFileError
 from langcache_cli.caching._deployment.cluster.slots import SLOTS, NodeName, all_names
 from langcache_cli.caching._deployment.sentinel.reply import (
@@ -17,7 +22,7 @@ from langcache_cli.caching._deployment.sentinel.reply import (
     explain_refusal,
 )
 from langcache_cli.caching._errors import ConnectionLostError, UndecodableEntryError
-from langcache_cli.caching._front.default import default_warmers
+from langcache_cli.caching._front.default import default_functions, default_warmers
 from langcache_cli.caching._front.warm import WarmCounts, warm
 from langcache_cli.caching._functions.warmer import Warmer
 from langcache_cli.caching._keys.namespace import Namespace
@@ -88,11 +93,13 @@ __all__ = [
     "ask_primary",
     "connect",
     "current_actor",
+    "default_functions",
     "default_warmers",
     "explain_refusal",
     "file_values",
     "first_bytes",
     "latency_histogram",
+    "line_numbers",
     "load_settings",
     "misspelt_settings",
     "parse_entry",
@@ -101,9 +108,11 @@ __all__ = [
     "readable_bytes",
     "reply_fields",
     "scan",
+    "settings_problems",
     "trial",
     "unavailable",
     "unlink",
+    "variables_of",
     "warm",
     "without_events",
 ]

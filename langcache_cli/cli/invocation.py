@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
+from langcache_cli.cli.log_lines import stderr_line
 from langcache_cli.state_dir import default_state_dir
 
 if TYPE_CHECKING:
@@ -58,22 +59,33 @@ class Invocation:
         """
         from langcache_cli.caching import CacheSettings, ConfigurationError  # noqa: PLC0415 - not needed for --help
 
-        _require_no_url("--url-file", self.url_file)
-        _require_no_url("--env-file", self.env_file)
-        given: dict[str, Any] = {"operation_timeout": self.timeout or DEFAULT_TIMEOUT_SECONDS}
-        if self.url_file is not None:
-            given["redis_url"] = self._url_from_file(self.url_file)
-        if self.namespace is not None:
-            given["namespace"] = self.namespace
+        given = {"operation_timeout": DEFAULT_TIMEOUT_SECONDS, **self.given_settings()}
         try:
-            settings = CacheSettings.load(env_file=self._file, **given)
+            settings = CacheSettings.load(env_file=self.settings_file, **given)
         except ConfigurationError as error:
             if self.namespace is not None and error.variable == "LANGCACHE_NAMESPACE":
                 message = f"--namespace {self.namespace!r}: give 1 to 64 letters, digits and _.-"
                 raise CommandError(ExitCode.USAGE, message) from None
             raise
-        self._warn_of_misspelt_settings()
+        self.warn_of_misspelt_settings()
         return settings
+
+    def given_settings(self) -> dict[str, Any]:
+        """The settings that the command line gives, by field.
+
+        Raises:
+            ConfigurationError: A file cannot be read.
+        """
+        _require_no_url("--url-file", self.url_file)
+        _require_no_url("--env-file", self.env_file)
+        given: dict[str, Any] = {}
+        if self.url_file is not None:
+            given["redis_url"] = self._url_from_file(self.url_file)
+        if self.namespace is not None:
+            given["namespace"] = self.namespace
+        if self.timeout is not None:
+            given["operation_timeout"] = self.timeout
+        return given
 
     def state_dir(self) -> Path:
         """The folder for files that are kept between runs; ``LANGCACHE_STATE_DIR`` counts in the file, too.
@@ -84,7 +96,7 @@ class Invocation:
         """
         from langcache_cli.caching.tooling import file_values  # noqa: PLC0415 - as above
 
-        return default_state_dir(file_values(self._file).get("LANGCACHE_STATE_DIR"))
+        return default_state_dir(file_values(self.settings_file).get("LANGCACHE_STATE_DIR"))
 
     def database(self, settings: CacheSettings, *, sample: bool) -> Database:
         """The vocabulary database, or the bundled sample.
@@ -109,7 +121,7 @@ class Invocation:
         """As `database`; None if ``DATABASE_URL`` is not set."""
         from langcache_cli.cli.database_settings import DatabaseSettings  # noqa: PLC0415 - as above
 
-        url = None if sample else DatabaseSettings.load(env_file=self._file).database_url
+        url = None if sample else DatabaseSettings.load(env_file=self.settings_file).database_url
         if url is None and not sample:
             return None
 
@@ -131,19 +143,17 @@ class Invocation:
     @property
     def settings_file(self) -> Path | str:
         """The file that settings are read from, if it is there."""
-        return self._file
-
-    @property
-    def _file(self) -> Path | str:
         return self.env_file or ".env"
 
-    def _warn_of_misspelt_settings(self) -> None:
+    def warn_of_misspelt_settings(self) -> None:
+        """Name variables that begin like ours and are none."""
         from langcache_cli.caching.tooling import misspelt_settings  # noqa: PLC0415 - as above
 
-        for name, nearest in misspelt_settings(self._file).items():
+        for name, nearest in misspelt_settings(self.settings_file).items():
             meant = f"; did you mean {nearest}?" if nearest else ""
             with contextlib.suppress(OSError, ValueError):
-                print(f"{name} is no setting of langcache{meant}", file=sys.stderr)  # noqa: T201 - before any output
+                line = stderr_line(f"{name} is no setting of langcache{meant}", level="warning")
+                print(line, file=sys.stderr)  # noqa: T201 - before any output
 
     def _url_from_file(self, path: Path) -> str:
         from langcache_cli.caching import ConfigurationError  # noqa: PLC0415 - as above

@@ -3,33 +3,51 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from langcache_cli import __version__
-from langcache_cli.cli.arguments import global_options_first
+from langcache_cli.cli.arguments import (
+    Debug,
+    EnvFile,
+    Json,
+    LogFormatOption,
+    Namespace,
+    NoColor,
+    NoInput,
+    Quiet,
+    Timeout,
+    UrlFile,
+    Verbose,
+    global_options_first,
+)
 from langcache_cli.cli.commands import (
     bench,
     check,
     clear,
+    config,
     dashboard,
     doctor,
+    keys,
     redis,
     stats,
     types,
     warm,
     watch,
 )
+from langcache_cli.cli.commands.help import help_
+from langcache_cli.cli.completion.bash import complete, is_completing
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import Failure, explain
 from langcache_cli.cli.formats.asked import asked_format
 from langcache_cli.cli.formats.nagios_errors import print_failure
 from langcache_cli.cli.help import CONTEXT, HelpfulCommand, HelpfulGroup
 from langcache_cli.cli.invocation import Invocation
+from langcache_cli.cli.log_lines import LogFormat, choose_log_format, configure_logging, traceback_text
 from langcache_cli.cli.output import Output, never_fail_to_encode
 
 EPILOG = (
@@ -65,9 +83,12 @@ command()(watch.watch)
 command()(dashboard.dashboard)
 command()(check.check)
 command()(doctor.doctor)
-command()(bench.bench)
+app.add_typer(bench.app, name="bench")
+app.add_typer(keys.app, name="keys")
+app.add_typer(config.app, name="config")
 app.add_typer(redis.app, name="redis")
 command()(types.types)
+command("help")(help_)
 
 
 @command()
@@ -98,50 +119,23 @@ def _version_and_exit(ctx: typer.Context, wanted: bool) -> None:
 @app.callback()
 def options(
     ctx: typer.Context,
-    url_file: Annotated[
-        Path | None, typer.Option(help="Read REDIS_URL from this file.", metavar="FILE")
-    ] = None,
-    env_file: Annotated[
-        Path | None, typer.Option(help="Read settings from this file instead of .env.", metavar="FILE")
-    ] = None,
-    namespace: Annotated[
-        str | None, typer.Option(help="Use this namespace, the first part of every key.", metavar="NAME")
-    ] = None,
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            help="Wait at most this long for each answer of Redis or the database.",
-            metavar="SECONDS",
-            min=0.01,
-            max=60,
-        ),
-    ] = None,
-    json: Annotated[
-        bool,
-        typer.Option(
-            "--json", help="Print one JSON document on stdout, also for errors.", is_eager=True
-        ),  # before --version
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Print more, and the warnings of libraries.")
-    ] = False,
-    no_color: Annotated[
-        bool, typer.Option("--no-color", help="Print without colours, as NO_COLOR does.")
-    ] = False,
-    no_input: Annotated[
-        bool, typer.Option("--no-input", help="Never ask; what would need an answer is refused.")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    url_file: UrlFile = None,
+    env_file: EnvFile = None,
+    namespace: Namespace = None,
+    timeout: Timeout = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    no_color: NoColor = False,
+    no_input: NoInput = False,
+    debug: Debug = False,
+    _log_format: LogFormatOption = LogFormat.TEXT,
     _version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version_and_exit, is_eager=True)
     ] = False,
 ) -> None:
     """Keep the global options for the subcommand."""
-    import logging  # noqa: PLC0415 - see `running`
-
-    # What libraries warn of is for those who ask; errors are explained in one line of their own.
-    logging.basicConfig(handlers=[logging.StreamHandler() if verbose or debug else logging.NullHandler()])
+    configure_logging(shown=verbose or debug)
     ctx.obj = Invocation(
         url_file=url_file,
         env_file=env_file,
@@ -166,6 +160,9 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command with ``arguments`` and return its exit code. Never raises, never shows a secret."""
     ordered = global_options_first(arguments)
     never_fail_to_encode()
+    choose_log_format(ordered)
+    if is_completing():
+        return complete(lambda: app(args=[], prog_name="langcache", standalone_mode=False))
     format_ = asked_format(ordered)
     output = Output(Invocation(json=format_ == "json"))
     debug = "--debug" in ordered
@@ -180,10 +177,8 @@ def run(arguments: Sequence[str]) -> int:
         return _stopped(output, stop)
     except BaseException as error:  # noqa: BLE001 - the one place that turns errors into exit codes
         if debug:
-            import traceback  # noqa: PLC0415 - as above
-
             with contextlib.suppress(OSError, ValueError):  # stderr cannot be written to
-                traceback.print_exc()
+                print(traceback_text(error), file=sys.stderr)  # noqa: T201 - before the one line that explains it
         failure = explain(error)
         output.failure(failure, error)
         return failure.code

@@ -15,6 +15,7 @@ from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, Failure
 from langcache_cli.cli.formats.table import Grid, lay_out, wrapped
 from langcache_cli.cli.invocation import Invocation
+from langcache_cli.cli.log_lines import lines_are_json, stderr_line
 from langcache_cli.cli.streams import drop_output
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class Output:
         Yields:
             Takes how much is done, and of how much.
         """
-        silent = self._invocation.quiet or self._invocation.json
+        silent = self._invocation.quiet or self._invocation.json or lines_are_json()
         if silent or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             yield lambda _done, _total: None
             return
@@ -207,7 +208,7 @@ class Output:
 def _say(text: str) -> None:
     """Print to stderr. Where that cannot be written to, nothing is left to say so."""
     try:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 - this module is where printing happens
+        print(stderr_line(text), file=sys.stderr, flush=True)  # noqa: T201 - this module is where printing happens
     except (OSError, ValueError):
         drop_output(2)
 

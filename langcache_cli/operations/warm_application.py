@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import logging
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from langcache_cli.caching import Cache, ConfigurationError
 from langcache_cli.caching.tooling import Pace, WarmCounts, Warmer, default_warmers, warm
+from langcache_cli.operations.application import takes_nothing
 from langcache_cli.operations.dry_run import would_write
 from langcache_cli.operations.loop_gaps import watched_loop
 from langcache_cli.operations.opening import require_answer
@@ -49,60 +46,6 @@ class ApplicationReport:
     def total(self) -> WarmCounts:
         """All lines together."""
         return sum((line.counts for line in self.lines), WarmCounts())
-
-
-@asynccontextmanager
-async def opened_application(name: str) -> AsyncIterator[None]:
-    """Import ``module`` or ``module:attribute``; the attribute opens what its warmers need, and closes it.
-
-    Raises:
-        ConfigurationError: It cannot be imported, the attribute opens nothing, or the application ends the
-            process.
-    """
-    try:
-        async with _imported_application(name):
-            yield
-    except SystemExit as stop:  # the application's own; with 0 or without a code it would look like success
-        code = "" if stop.code is None else f" with {stop.code!r}"
-        message = f"--app {name}: the application called sys.exit{code}"
-        raise ConfigurationError(message, variable="--app") from stop
-
-
-@asynccontextmanager
-async def _imported_application(name: str) -> AsyncIterator[None]:
-    """As `opened_application`, but the process can end."""
-    module_name, _, attribute = name.partition(":")
-    sys.path.insert(0, str(Path.cwd()))  # as uvicorn does, for an application that is not installed
-    try:
-        module = importlib.import_module(module_name)
-        opening: Callable[[], AbstractAsyncContextManager[Any]] | None = (
-            getattr(module, attribute) if attribute else None
-        )
-    except Exception as error:  # the application's own, whatever it does while it is imported
-        kind = "" if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: "
-        raise ConfigurationError(f"--app {name}: {kind}{error}", variable="--app") from error
-    finally:
-        sys.path.pop(0)
-    if opening is None:
-        yield
-        return
-    context = _opened(opening)
-    if context is None:
-        raise ConfigurationError(
-            f"--app {name}: {attribute!r} must be an @asynccontextmanager function without arguments, "
-            "which opens what the warmers need",
-            variable="--app",
-        )
-    async with context:
-        yield
-
-
-def _opened(opening: Any) -> AbstractAsyncContextManager[Any] | None:
-    """What an attribute of the application opens; None if it opens nothing, or wants to be told something."""
-    if not _takes_nothing(opening):
-        return None
-    context = opening()
-    return context if isinstance(context, AbstractAsyncContextManager) else None
 
 
 @dataclass(slots=True)
@@ -199,7 +142,7 @@ def _require_no_instance(warmer: Warmer[Any]) -> None:
     """
     name = warmer.function.spec.name
     way_out = "set the warmer where there is an instance: instance.function.warmer(calls)"
-    if not _takes_nothing(warmer.calls):
+    if not takes_nothing(warmer.calls):
         raise ConfigurationError(f"the warmer of {name} takes arguments; {way_out}", variable="--app")
     function = warmer.function
     needs_instance = function.spec.keys.instance is not None and not inspect.ismethod(function.uncached)
@@ -207,11 +150,3 @@ def _require_no_instance(warmer: Warmer[Any]) -> None:
         raise ConfigurationError(
             f"{name} is a method, and its warmer has no load=; {way_out}", variable="--app"
         )
-
-
-def _takes_nothing(function: Callable[..., Any]) -> bool:
-    try:
-        inspect.signature(function).bind()
-    except (TypeError, ValueError):
-        return False
-    return True

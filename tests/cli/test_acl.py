@@ -28,6 +28,10 @@ LINES: dict[str, tuple[str, ...]] = {
     "look at all": ("clear", "--all", "--dry-run"),
     "clear all": ("clear", "--all", "--yes"),
     "bench": ("bench", "--duration", "0.02", "--repeat", "1"),
+    "keys list": ("keys", "list", "--find", "word"),
+    "keys summary": ("keys", "summary"),
+    "keys get": ("keys", "get", "cache:vocabulary:get_vocabulary_word:1"),
+    "keys explain": ("keys", "explain", "langcache_cli.vocabulary:get_vocabulary_word", "1"),
 }
 SHOWN = 3
 """So many of the commands that cannot do without a right are run."""

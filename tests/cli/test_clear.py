@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.cli.cli_support import complaint, fill, keys_of, url_of
-from tests.harness.cli import run_cli
+from tests.harness.cli import Terminal, run_cli
 
 OURS = {"cache:vocabulary": 700, "cache:vocabulary_level": 50}
 OTHERS = {
@@ -186,11 +186,49 @@ def test_consent_depends_on_the_environment(case, some_keys, secured_redis, call
 def test_the_document_of_a_clear_says_what_and_how_many(some_keys, secured_redis, call):
     env = {"REDIS_URL": url_of(secured_redis)}
     ended = call("clear", "--type=vocabulary", "--yes", "--json", env=env)
-    assert {name: ended.document[name] for name in ("selection", "keys", "dry_run")} == {
+    fields = ("selection", "keys", "dry_run", "by_type", "samples")
+    assert {name: ended.document[name] for name in fields} == {
         "selection": "type vocabulary",
         "keys": 3,
         "dry_run": False,
+        "by_type": {"vocabulary": 3},
+        "samples": ["cache:vocabulary:f:1", "cache:vocabulary:f:2", "cache:vocabulary_level:g:A1:250:0:de"],
     }
+
+
+def test_a_dry_run_has_the_document_of_the_clear(secured_redis, call):
+    env = {"REDIS_URL": url_of(secured_redis)}
+    fill(secured_redis, "cache:vocabulary:f:%d", 700)
+    fill(secured_redis, "cache:translation:f:%d", 300)
+    secured_redis.command("SET", b"cache:orders:\xff", "1")
+    dry, real = (call("clear", "--all", *options, "--json", env=env).document for options in (["-n"], ["-y"]))
+    assert dry["keys"] == real["keys"] == 1001
+    assert dry["by_type"] == real["by_type"] == {"orders": 1, "translation": 300, "vocabulary": 700}
+    assert [len(document["samples"]) for document in (dry, real)] == [10, 10]
+    assert not keys_of(secured_redis)
+
+
+def test_a_key_is_cleared_as_it_is_listed_whatever_its_bytes(secured_redis, call):
+    env = {"REDIS_URL": url_of(secured_redis)}
+    for key in (b"cache:orders:\xff", b"cache:orders:\n", b"cache:orders:%0A", b"cache:orders:%0B"):
+        secured_redis.command("SET", key, "1")
+    listed = call("keys", "list", env=env).stdout
+    assert "cache:orders:%FF\torders\t" in listed
+    cleared = call("clear", "--key=cache:orders:%FF", "--key=cache:orders:%0B", "-y", "--json", env=env)
+    assert (cleared.document["keys"], cleared.document["by_type"]) == (2, {"orders": 2})
+    # of two keys that it may mean, the one that it spells
+    assert call("clear", "--key=cache:orders:%0A", "-y", env=env).stdout.startswith("Removed 1 key ")
+    assert secured_redis.command("KEYS", "*") == [b"cache:orders:\n"]
+
+
+def test_a_clear_shows_on_a_terminal_how_far_it_is(secured_redis):
+    fill(secured_redis, "cache:vocabulary:f:%d", 2_000)
+    env = {"REDIS_URL": url_of(secured_redis)}
+    with Terminal("clear", "--all", "--yes", "--rate", "4000", env=env) as terminal:
+        terminal.expect("removing")
+        ended = terminal.finish()
+    assert ended.code == 0
+    assert "Removed 2,000 keys" in ended.stdout
 
 
 def test_a_rate_makes_it_take_its_time(secured_redis, call):
@@ -216,7 +254,7 @@ def test_a_foreign_key_cannot_speak_to_the_terminal(secured_redis):
     secured_redis.command("SET", b"cache:\x1b[31mred\n", "1")
     env = {"REDIS_URL": url_of(secured_redis), "LANGCACHE_ENV": "dev"}
     shown = run_cli("clear", "--all", "--dry-run", env=env).stdout
-    assert "cache:\\x1b[31mred\\n" in shown
+    assert "cache:%1B[31mred%0A" in shown
     assert "\x1b" not in shown
 
 

@@ -51,7 +51,7 @@ USAGE = [
     Case("clear --pattern *", 2, "outside the namespace"),
     Case("clear --pattern cache*", 2, "outside the namespace"),
     Case("clear --key cachex:a", 2, "outside the namespace"),
-    Case("clear --key cache:\udcff", 2, "not UTF-8"),
+    Case("clear --tag \udcff", 2, "not UTF-8"),
     Case("redis start --backend magic", 2, "magic"),
     Case("redis status --port 65536", 2, "--port"),
 ]

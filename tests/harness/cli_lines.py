@@ -15,6 +15,8 @@ def parsed(words: Sequence[str]) -> tuple[str, ...]:
         rest = rest[2 if rest[0] in WITH_VALUE else 1 :]
     command, path = typer.main.get_command(app), list[str]()
     while commands := getattr(command, "commands", None):
+        if command.invoke_without_command and (not rest or rest[0] not in commands):
+            break  # a group that is a command itself
         name, *rest = rest
         path.append(name)
         command = commands[name]

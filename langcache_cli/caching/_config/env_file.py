@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from dotenv import dotenv_values
-from dotenv.parser import parse_stream
+from dotenv.parser import Binding, parse_stream
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
 from langcache_cli.caching._errors import ConfigurationError
@@ -80,13 +80,31 @@ def file_values(env_file: Path | str | None) -> dict[str, str]:
         line = binding.original.string
         is_bare = binding.key is not None and binding.value is None
         if (binding.error or is_bare) and (explicit or _OURS.search(line)):
-            before = line[: len(line) - len(line.lstrip())]
-            number = binding.original.line + len(before.split("\n")) - 1
             raise ConfigurationError(
-                f"{env_file}, line {number}: this is not NAME=value, or a quote is not closed",
+                f"{env_file}, line {_line_number(binding)}: this is not NAME=value, or a quote is not closed",
                 variable=str(env_file),
             )
     return {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value}
+
+
+def line_numbers(env_file: Path | str | None) -> dict[str, int]:
+    """The lines of a file that set a name, as `file_values` reads it; the last one counts.
+
+    Raises:
+        ConfigurationError: The file cannot be read.
+    """
+    text = None
+    if env_file is not None:
+        text = _text(Path(env_file).expanduser(), explicit=str(env_file) != IMPLICIT)
+    bindings = parse_stream(io.StringIO(text or ""))
+    return {one.key: _line_number(one) for one in bindings if one.key is not None and one.value}
+
+
+def _line_number(binding: Binding) -> int:
+    """The line that a binding begins in: empty lines before it are part of it."""
+    line = binding.original.string
+    before = line[: len(line) - len(line.lstrip())]
+    return binding.original.line + len(before.split("\n")) - 1
 
 
 def _text(path: Path, *, explicit: bool) -> str | None:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from langcache_cli.caching._config.cache_types import CacheType, CacheTypes, builtin_types
@@ -183,23 +184,49 @@ def load_settings(kind: type[Settings], *, env_file: Path | str | None, **overri
     Raises:
         ConfigurationError: A value is invalid, or the file cannot be read or parsed.
     """
+    _require_known(kind, overrides)
+    values = file_values(env_file)
+    _warn_of_unknown_names(values)
+    found = _settings_or_problems(kind, values, overrides)
+    if isinstance(found, list):
+        raise found[0]
+    return found
+
+
+def settings_problems(
+    kind: type[BaseSettings], *, env_file: Path | str | None, **overrides: Any
+) -> list[ConfigurationError]:
+    """All that is wrong with settings, where `load_settings` raises the first of it.
+
+    Raises:
+        ConfigurationError: The file cannot be read or parsed.
+    """
+    found = _settings_or_problems(kind, file_values(env_file), overrides)
+    return found if isinstance(found, list) else []
+
+
+def _settings_or_problems(
+    kind: type[Settings], values: Mapping[str, str], overrides: Mapping[str, Any]
+) -> Settings | list[ConfigurationError]:
+    try:
+        with offered(values):
+            return kind(_env_file=None, **{_alias(kind, name): value for name, value in overrides.items()})
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False)
+        return [_configuration_error(kind, problem) for problem in problems]
+    except SettingsError as error:
+        field = re.search(r'field "(\w+)"', str(error))
+        variable = variable_of(kind, field[1] if field else "")
+        return [ConfigurationError(f"{variable} is not valid JSON", variable=variable)]
+
+
+def _require_known(kind: type[BaseSettings], overrides: Mapping[str, Any]) -> None:
     known = {name: None for field, item in kind.model_fields.items() for name in (field, *_aliases(item))}
     if unknown := [name for name in overrides if name not in known]:
         raise ConfigurationError(
             f"there is no setting {unknown[0]!r}; there are {', '.join(kind.model_fields)}",
             variable=unknown[0],
         )
-    values = file_values(env_file)
-    _warn_of_unknown_names(values)
-    try:
-        with offered(values):
-            return kind(_env_file=None, **{_alias(kind, name): value for name, value in overrides.items()})
-    except ValidationError as error:
-        raise _configuration_error(kind, error) from None
-    except SettingsError as error:
-        field = re.search(r'field "(\w+)"', str(error))
-        variable = _variable(kind, field[1] if field else "")
-        raise ConfigurationError(f"{variable} is not valid JSON", variable=variable) from None
 
 
 def misspelt_settings(env_file: Path | str | None) -> dict[str, str]:
@@ -216,7 +243,7 @@ def misspelt_settings(env_file: Path | str | None) -> dict[str, str]:
 
 def _known_names() -> set[str]:
     fields = CacheSettings.model_fields
-    return {_variable(CacheSettings, name).upper() for name in fields} | {"LANGCACHE_STATE_DIR"}
+    return {variable_of(CacheSettings, name).upper() for name in fields} | {"LANGCACHE_STATE_DIR"}
 
 
 def _warn_of_unknown_names(values: Mapping[str, str]) -> None:
@@ -229,10 +256,9 @@ def _warn_of_unknown_names(values: Mapping[str, str]) -> None:
             )
 
 
-def _configuration_error(kind: type[BaseSettings], error: ValidationError) -> ConfigurationError:
-    problem = error.errors(include_url=False, include_context=False)[0]
+def _configuration_error(kind: type[BaseSettings], problem: ErrorDetails) -> ConfigurationError:
     name, *inside = (str(part) for part in problem["loc"] or ("settings",))
-    variable = _variable(kind, name)
+    variable = variable_of(kind, name)
     where = f"{variable} at {'.'.join(inside)}" if inside else variable
     shown = "" if _is_secret(kind, name) else f" (got {problem['input']!r})"
     message = problem["msg"].removeprefix("Value error, ")
@@ -248,12 +274,17 @@ def _is_secret(kind: type[BaseSettings], name: str) -> bool:
     )
 
 
-def _variable(kind: type[BaseSettings], name: str) -> str:
+def variable_of(kind: type[BaseSettings], name: str) -> str:
     """The environment variable of a field, given the field's name or one of its aliases."""
     if name not in kind.model_fields:
         return name
     alias = _alias(kind, name)
     return alias if alias != name else f"{kind.model_config.get('env_prefix', '')}{name}".upper()
+
+
+def variables_of(kind: type[BaseSettings], name: str) -> list[str]:
+    """The variables that a field is read from, the first that is set before others."""
+    return _aliases(kind.model_fields[name]) or [variable_of(kind, name)]
 
 
 def _alias(kind: type[BaseSettings], name: str) -> str:

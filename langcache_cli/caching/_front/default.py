@@ -11,6 +11,7 @@ from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.decorator import decorator
 from langcache_cli.caching._front.registry import Registry
 from langcache_cli.caching._functions.options import CachedOptions
+from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._functions.warmer import Warmer
 from langcache_cli.caching._statistics.report import CacheStats
 
@@ -82,6 +83,11 @@ def cached(
 def default_warmers() -> list[Warmer[CachedFunction[Any, Any]]]:
     """The warmers of all functions that use the default cache."""
     return _registry.warmers()
+
+
+def default_functions() -> list[FunctionSpec]:
+    """All functions that use the default cache."""
+    return _registry.specs()
 
 
 async def invalidate_cache(pattern: str) -> int:

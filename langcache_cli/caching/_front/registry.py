@@ -47,6 +47,10 @@ class Registry:
         self._specs[spec.keys.stem] = spec
         _KNOWN[spec.keys.stem] = bool(spec.keys.fields) and spec.keys.compute is None
 
+    def specs(self) -> list[FunctionSpec]:
+        """The functions, in the order in which they were decorated."""
+        return [*self._specs.values()]
+
     def warmers(self) -> list[Warmer[Any]]:
         """The warmers of the functions, in the order in which these were decorated."""
         return [spec.warmer for spec in self._specs.values() if spec.warmer is not None]

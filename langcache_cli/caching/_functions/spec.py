@@ -123,6 +123,11 @@ class FunctionSpec:
         return spec
 
     @property
+    def options(self) -> CachedOptions:
+        """A copy of what `cached` was given."""
+        return CachedOptions(**self._options)
+
+    @property
     def takes_session(self) -> bool:
         """True if it uses its caller's database session, which ends with the call."""
         return bool(self.keys.sessions)

@@ -33,6 +33,9 @@ SCANS_PER_UNLINK = 10
 SHARE = 1 / 2
 """Of the time that is left for all passes over a cluster: so much of it one step may take."""
 
+OnRemoved = Callable[[int, Sequence[bytes]], object]
+"""Takes how many keys were removed, and which were to be; some may have been gone already."""
+
 START = b"0"
 """The cursor that begins a search, and that ends it."""
 
@@ -56,7 +59,7 @@ async def unlink(
     *selections: Selection,
     keys_per_second: float | None = None,
     budget: Budget | None = None,
-    on_removed: Callable[[int], object] = lambda _: None,
+    on_removed: OnRemoved = lambda _, __: None,
 ) -> int:
     """Remove the selected keys in one pass, if their patterns allow it, and return their number.
 
@@ -70,7 +73,7 @@ async def unlink(
         selections: The keys.
         keys_per_second: Upper bound for the rate; None for none.
         budget: Upper bound for the time of all; None lets each command take the server's own.
-        on_removed: Called with the number of keys of each removal that was confirmed.
+        on_removed: Called for each removal that was confirmed.
 
     Raises:
         CacheUnavailableError: The server went away; some keys may have been removed.
@@ -125,7 +128,7 @@ async def sweep(
     """
     await server.nodes()
     begun = {share.node: (share.slots, Confirmation(share.node)) for share in _with_slots(server, slots)}
-    passes = _Passes(server, slots, Pace(keys_per_second), budget, lambda _: None, patience=patience)
+    passes = _Passes(server, slots, Pace(keys_per_second), budget, lambda _, __: None, patience=patience)
     await passes.over(selections)
     done, left = list[tuple[int, ServerIdentity | None]](), slots
     problems = list(passes.failed.values())
@@ -156,7 +159,7 @@ class _Passes:
         slots: int,
         pace: Pace,
         budget: Budget | None,
-        on_removed: Callable[[int], object],
+        on_removed: OnRemoved,
         *,
         patience: float | None = None,
     ) -> None:
@@ -222,12 +225,12 @@ class _Passes:
             )
 
 
-async def _unlink(server: Server, search: _Search, pace: Pace, on_removed: Callable[[int], object]) -> int:
+async def _unlink(server: Server, search: _Search, pace: Pace, on_removed: OnRemoved) -> int:
     """One pass of `unlink` over the keys of one node."""
 
     async def remove(keys: list[bytes]) -> int:
         count = await server.remove(keys, budget=search.for_command())
-        on_removed(count)
+        on_removed(count, keys)
         return count
 
     step, enough = pace.step(KEYS_PER_SCAN), pace.gathered(KEYS_PER_UNLINK)

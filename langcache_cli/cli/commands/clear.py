@@ -3,31 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from langcache_cli.cli.commands.options import DryRun, Rate
+from langcache_cli.cli.completion.values import cache_types, key_prefixes, patterns
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output, visible
 from langcache_cli.cli.running import execute
 
+SHOWN = 5
+"""Keys that a dry run names; its document has a few more."""
+
 if TYPE_CHECKING:
     from langcache_cli.caching import Cache, CacheSettings
     from langcache_cli.operations.clear import ClearReport, Target
 
 
+Types = Annotated[
+    list[str],
+    typer.Option(
+        "--type", help="Clear this cache type. Repeatable.", metavar="TYPE", autocompletion=cache_types
+    ),
+]
+Pattern = Annotated[
+    str | None,
+    typer.Option(
+        help="Clear keys that match, such as 'cache:vocabulary:*'.", metavar="GLOB", autocompletion=patterns
+    ),
+]
+Keys = Annotated[
+    list[str],
+    typer.Option(
+        help="Clear exactly this key, as 'keys list' shows it. Repeatable.",
+        metavar="KEY",
+        autocompletion=key_prefixes,
+    ),
+]
+
+
 def clear(
     ctx: typer.Context,
-    type_: Annotated[
-        list[str], typer.Option("--type", help="Clear this cache type. Repeatable.", metavar="TYPE")
-    ] = [],  # noqa: B006 - typer's way to say 'none given'
-    pattern: Annotated[
-        str | None, typer.Option(help="Clear keys that match, such as 'cache:vocabulary:*'.", metavar="GLOB")
-    ] = None,
-    key: Annotated[list[str], typer.Option(help="Clear exactly this key. Repeatable.", metavar="KEY")] = [],  # noqa: B006 - as above
+    type_: Types = [],  # noqa: B006 - typer's way to say 'none given'
+    pattern: Pattern = None,
+    key: Keys = [],  # noqa: B006 - as above
     tag: Annotated[
         list[str], typer.Option(help="Clear what has this tag, such as 'user:42'. Repeatable.", metavar="TAG")
     ] = [],  # noqa: B006 - as above
@@ -67,20 +90,17 @@ def _clear(
     yes: bool,
     confirm: str | None,
 ) -> None:
-    from langcache_cli.operations.clear import count, require_valid  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.clear import require_valid  # noqa: PLC0415 - see the package
 
     settings, output = invocation.settings(), Output(invocation)
     output.target(invocation.target(settings))
     require_valid(settings, target)
     if not dry_run and _must_ask(invocation, settings, yes=yes, confirm=confirm):
         # between two event loops: inside one, Ctrl-C would not end the question
-        found = execute(_with_cache(settings, count, target))
+        found = _count(output, settings, target)
         if not output.ask(_question(found)):
             raise CommandError(ExitCode.REFUSED, "nothing was removed")
-    if dry_run:
-        report = execute(_with_cache(settings, count, target))
-    else:
-        report = _remove(output, settings, target, rate)
+    report = _count(output, settings, target) if dry_run else _remove(output, settings, target, rate)
     _print(output, invocation, settings, report)
     if target.pattern is not None and not report.count:
         _hint(output, settings, target.pattern)
@@ -94,6 +114,14 @@ def _hint(output: Output, settings: CacheSettings, pattern: str) -> None:
         output.note(f"warning: the pattern matched no key: {mistake}")
 
 
+def _count(output: Output, settings: CacheSettings, target: Target) -> ClearReport:
+    from langcache_cli.operations.clear import count  # noqa: PLC0415 - see the package
+
+    with output.progress("counting") as on_progress:
+        work = partial(count, on_progress=lambda done, _: on_progress(done, 0))
+        return execute(_with_cache(settings, work, target))
+
+
 def _remove(output: Output, settings: CacheSettings, target: Target, rate: float | None) -> ClearReport:
     """Remove; if that fails or is interrupted in the middle, say how much was removed."""
     from langcache_cli.operations.clear import Clearing  # noqa: PLC0415 - see the package
@@ -102,11 +130,12 @@ def _remove(output: Output, settings: CacheSettings, target: Target, rate: float
 
     def begin(cache: Cache, target: Target) -> Awaitable[ClearReport]:
         nonlocal clearing
-        clearing = Clearing(cache, target, rate)
+        clearing = Clearing(cache, target, rate, on_progress=on_progress)
         return clearing.run()
 
     try:
-        return execute(_with_cache(settings, begin, target))
+        with output.progress("removing") as on_progress:
+            return execute(_with_cache(settings, begin, target))
     except BaseException as error:  # an interruption, too: what was removed stays removed
         done = f"{_amount(clearing.report())} had been removed" if clearing is not None else ""
         if isinstance(error, CommandError) and error.failure.code is ExitCode.INTERRUPTED and done:
@@ -169,6 +198,8 @@ def _print(output: Output, invocation: Invocation, settings: CacheSettings, repo
                 "target": invocation.target(settings),
                 "selection": report.target,
                 f"{report.unit}s": report.count,
+                "by_type": dict(report.by_type),
+                "samples": list(report.samples),
                 "dry_run": report.dry_run,
             },
         )
@@ -179,7 +210,8 @@ def _print(output: Output, invocation: Invocation, settings: CacheSettings, repo
         output.line(f"{done} {what}")
         return
     output.line(f"Would {undone} {what}")
-    for example in report.examples:
-        output.line(f"  {visible(example)}")
-    if report.count > len(report.examples):
-        output.line(f"  and {report.count - len(report.examples):,} more")
+    shown = report.samples[:SHOWN]
+    for sample in shown:
+        output.line(f"  {visible(sample)}")
+    if report.count > len(shown):
+        output.line(f"  and {report.count - len(shown):,} more")

@@ -9,6 +9,7 @@ import typer
 from langcache_cli.cli.commands.options import DryRun, Rate, Sample
 from langcache_cli.cli.commands.warm_application import warm_application
 from langcache_cli.cli.commands.warm_counts import COLUMNS, cells, fields, require_stored
+from langcache_cli.cli.completion.values import cache_types, levels
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
@@ -19,10 +20,19 @@ if TYPE_CHECKING:
     from langcache_cli.operations.warm import WarmReport
 
 
-Levels = Annotated[list[str], typer.Option(help="Only this level, A1 to C2. Repeatable.", metavar="LEVEL")]
+Levels = Annotated[
+    list[str],
+    typer.Option(help="Only this level, A1 to C2. Repeatable.", metavar="LEVEL", autocompletion=levels),
+]
 Languages = Annotated[list[str], typer.Option(help="Only this language. Repeatable.", metavar="CODE")]
 Types = Annotated[
-    list[str], typer.Option("--type", help="Only look-ups of this cache type. Repeatable.", metavar="TYPE")
+    list[str],
+    typer.Option(
+        "--type",
+        help="Only look-ups of this cache type. Repeatable.",
+        metavar="TYPE",
+        autocompletion=cache_types,
+    ),
 ]
 Limit = Annotated[
     int,
@@ -72,9 +82,8 @@ def warm(
     invocation: Invocation = ctx.obj
     if app is not None:
         if level or language or sample or verify:
-            raise CommandError(
-                ExitCode.USAGE, "--app does not go with --level, --language, --sample or --verify"
-            )
+            message = "--app does not go with --level, --language, --sample or --verify"
+            raise CommandError(ExitCode.USAGE, message)
         execute(
             warm_application(
                 invocation, app, types=type_, missing_only=missing_only, rate=rate, dry_run=dry_run

@@ -26,11 +26,9 @@ async def warm_application(
     dry_run: bool,
 ) -> None:
     """Warm every function of an application that has a warmer, or those of some cache types."""
-    from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
-    from langcache_cli.operations.warm_application import (  # noqa: PLC0415 - as above
-        ApplicationWarm,
-        opened_application,
-    )
+    from langcache_cli.operations.application import opened_application  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - as above
+    from langcache_cli.operations.warm_application import ApplicationWarm  # noqa: PLC0415 - as above
 
     settings, output = invocation.settings(), Output(invocation)
     output.target(f"{invocation.target(settings)}\nfrom {app}")

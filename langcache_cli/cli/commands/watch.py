@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from langcache_cli.cli.completion.values import watch_windows
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
@@ -24,7 +25,9 @@ LINE_EVERY_SECONDS = 60.0
 
 def watch(
     ctx: typer.Context,
-    window: Annotated[str, typer.Option(help="How far back to look.", metavar="1h|6h|24h|7d")] = "1h",
+    window: Annotated[
+        str, typer.Option(help="How far back to look.", metavar="1h|6h|24h|7d", autocompletion=watch_windows)
+    ] = "1h",
     interval: Annotated[
         float,
         typer.Option(help="Refresh this often.", metavar="SECONDS", min=0.5, max=3600),

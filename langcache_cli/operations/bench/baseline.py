@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,12 @@ class OtherLoadError(Exception):
     """The baseline was measured under another load."""
 
 
-def read_baseline(path: Path, *, rate: float | None, concurrency: int) -> dict[str, Any]:
-    """The document in a file that ``bench --json`` or ``bench --report`` has written.
+def read_document(path: Path) -> dict[str, Any]:
+    """The document in a file that ``bench --out``, ``--json`` or ``--report`` has written.
 
     Without what was compared with, and without its course over time: reports would grow from one to the next.
 
-    Args:
-        path: The file.
-        rate: That of the run to compare with it.
-        concurrency: The same.
-
     Raises:
-        OtherLoadError: The load of the two runs differs, so that their latencies cannot be compared.
         BaselineError: The file holds something else, or was written by a version without turns.
         OSError: The file cannot be read.
     """
@@ -47,7 +42,7 @@ def read_baseline(path: Path, *, rate: float | None, concurrency: int) -> dict[s
     except ValueError:
         document = None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise BaselineError(f"{path} is no result of 'langcache bench': give the file of --json or --report")
+        raise BaselineError(f"{path} is no result of 'langcache bench': give a file of --out or --report")
     try:
         for item in document["paths"].values():
             [float(value or 0) for value in item["turns"]["p50_ms"]]
@@ -55,11 +50,20 @@ def read_baseline(path: Path, *, rate: float | None, concurrency: int) -> dict[s
     except (AttributeError, KeyError, TypeError, ValueError):
         raise BaselineError(f"{path} has no turns: an earlier version of langcache wrote it") from None
     document.pop("comparison", None)
-    _require_load(document, rate, concurrency)
     return document
 
 
-def _require_load(document: dict[str, Any], rate: float | None, concurrency: int) -> None:
+def require_load(document: Mapping[str, Any], *, rate: float | None, concurrency: int) -> None:
+    """Refuse to compare latencies that were measured under another load.
+
+    Args:
+        document: Of the earlier run.
+        rate: That of the run to compare with it.
+        concurrency: The same.
+
+    Raises:
+        OtherLoadError: The load of the two runs differs.
+    """
     then_rate, then_workers = document.get("rate_per_second"), document.get("concurrency")
     if then_rate != rate:
         asked = "without --rate" if then_rate is None else f"with --rate {then_rate:g}"

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from langcache_cli.operations.bench.rank_test import Shift, shift
-from langcache_cli.operations.bench.running import BenchReport
 
 ERROR = 0.05
 """The probability that two runs of the same are found to differ in any path: shared out among the paths."""
@@ -55,16 +54,18 @@ class Comparison:
     baseline: Mapping[str, Any]
 
 
-def compare(report: BenchReport, baseline: Mapping[str, Any]) -> Comparison:
-    """Compare a run with the document of an earlier one.
+def compare(now: Mapping[str, Any], baseline: Mapping[str, Any]) -> Comparison:
+    """Compare the document of a run with that of an earlier one.
 
     Args:
-        report: The run of now.
-        baseline: As `baseline.read_baseline` returns it.
+        now: As `document.document_of` or `baseline.read_document` returns it.
+        baseline: The same of the earlier run.
     """
-    now = {name: _medians(turn.p50_ms for turn in path.turns) for name, path in report.paths.items()}
-    then = {name: _medians(path["turns"]["p50_ms"]) for name, path in baseline["paths"].items()}
-    return Comparison(changes(now, then), _other_settings(report, baseline), baseline)
+    medians = [
+        {name: _medians(path["turns"]["p50_ms"]) for name, path in document["paths"].items()}
+        for document in (now, baseline)
+    ]
+    return Comparison(changes(*medians), _other_settings(now, baseline), baseline)
 
 
 def changes(now: Mapping[str, Sequence[float]], then: Mapping[str, Sequence[float]]) -> dict[str, Change]:
@@ -117,14 +118,15 @@ def _medians(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value]
 
 
-def _other_settings(report: BenchReport, baseline: Mapping[str, Any]) -> tuple[str, ...]:
+def _other_settings(now: Mapping[str, Any], baseline: Mapping[str, Any]) -> tuple[str, ...]:
+    host, host_then = now.get("host", {}), baseline.get("host", {})
+    versions, versions_then = now.get("versions", {}), baseline.get("versions", {})
     pairs = {
-        "turn_seconds": (baseline.get("turn_seconds"), report.turn_seconds),
-        "cpus": (baseline.get("host", {}).get("cpus"), report.host.cpus),
-        "system": (baseline.get("host", {}).get("system"), report.host.system),
-        **{name: (baseline.get("versions", {}).get(name), now) for name, now in report.versions.items()},
+        "turn_seconds": (baseline.get("turn_seconds"), now.get("turn_seconds")),
+        **{name: (host_then.get(name), host.get(name)) for name in ("cpus", "system")},
+        **{name: (versions_then.get(name), version) for name, version in versions.items()},
     }
-    found = [f"{name}: {then} then, {now} now" for name, (then, now) in pairs.items() if then != now]
+    found = [f"{name}: {then} then, {after} now" for name, (then, after) in pairs.items() if then != after]
     if baseline.get("status") == "invalid":
         found.append("the baseline is INVALID")
     return tuple(found)

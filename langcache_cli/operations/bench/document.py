@@ -7,7 +7,6 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from langcache_cli.operations.bench.comparison import Comparison
 from langcache_cli.operations.bench.latencies import QUANTILE_PERCENTS, Latencies, Slice, Turn
 from langcache_cli.operations.bench.running import BenchReport
 from langcache_cli.operations.bench.trust import Trust
@@ -19,9 +18,9 @@ TURN_DIGITS = 6
 """Those of the numbers that comparisons are made with."""
 
 
-def document_of(report: BenchReport, trust: Trust, comparison: Comparison | None = None) -> dict[str, Any]:
+def document_of(report: BenchReport, trust: Trust) -> dict[str, Any]:
     """What a run found, as JSON values. Each name ends in its unit."""
-    document = {
+    return {
         "status": trust.status,
         "reasons": list(trust.reasons),
         "begun_at": datetime.fromtimestamp(report.begun_at, UTC).isoformat(timespec="seconds"),
@@ -35,9 +34,6 @@ def document_of(report: BenchReport, trust: Trust, comparison: Comparison | None
         "quantile_percents": [round(percent, 5) for percent in QUANTILE_PERCENTS],
         "paths": {name: _path(item) for name, item in report.paths.items()},
     }
-    if comparison is not None:
-        document["comparison"] = asdict(comparison)
-    return document
 
 
 def _path(item: Latencies) -> dict[str, Any]:

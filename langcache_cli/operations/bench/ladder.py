@@ -6,7 +6,8 @@ import asyncio
 import itertools
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Self
 
 from sqlalchemy import select
 
@@ -89,6 +90,14 @@ class Ladder(ABC):
     @abstractmethod
     async def prepare(self) -> None:
         """Store what is to be read."""
+
+    def only(self, paths: Collection[str]) -> Self:
+        """Leave out all paths but these; none for all."""
+        self.runs = {name: run for name, run in self.runs.items() if not paths or name in paths}
+        return self
+
+    async def aclose(self) -> None:  # noqa: B027 - most hold nothing
+        """Give back what the runs need, when all have ended."""
 
     async def _get(self, key: str) -> bytes | None:
         stored: bytes | None = await self._cache.runtime().server.call("GET", key)

@@ -14,6 +14,8 @@ const TEXT = {
   database: "database alone",
 };
 const COLOURS = { noop: "k5", ping: "k1", get: "k3", hit: "k0", miss: "k2", database: "k4" };
+// Functions of an application have names of their own: "prefix:function hit" and "prefix:function origin".
+const colour = (name) => COLOURS[name] ?? (name.endsWith(" hit") ? "k0" : "k4");
 const TICK = "M20 6 9 17l-5-5";
 const CROSS = "M12 8v5M12 16.5v.5M12 3 2 20h20z";
 const number = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
@@ -28,7 +30,7 @@ function ms(value) {
 const times = (ratio) => (ratio >= 10 ? number.format(ratio) : ratio.toPrecision(2));
 const title = (name) => TEXT[name] ?? name;
 const pathname = (name) =>
-  el("span", { class: "pathname" }, el("span", { class: `swatch ${COLOURS[name]}` }), title(name));
+  el("span", { class: "pathname" }, el("span", { class: `swatch ${colour(name)}` }), title(name));
 
 // The latency at a percentile, from the nearest quantile.
 function at(path, percent) {
@@ -101,13 +103,13 @@ function ladder() {
 function row(name, y, x, left, width) {
   const path = data.paths[name];
   const [p1, p5, p50, p95, p999] = [1, 5, 50, 95, 99.9].map((percent) => x(at(path, percent)));
-  const colour = COLOURS[name];
+  const fill = colour(name);
   const bar = { x: p5, y: y - 8, width: Math.max(3, p95 - p5), height: 16, rx: 4 };
   return [
     svg("text", { class: "rowname", x: 0, y: y + 4 }, left < 120 ? name : title(name)),
     svg("line", { class: "whisker", x1: p1, x2: p999, y1: y, y2: y }),
-    svg("rect", { class: colour, "fill-opacity": 0.35, ...bar }),
-    svg("rect", { class: colour, x: p50 - 2, y: y - 11, width: 4, height: 22, rx: 2 }),
+    svg("rect", { class: fill, "fill-opacity": 0.35, ...bar }),
+    svg("rect", { class: fill, x: p50 - 2, y: y - 11, width: 4, height: 22, rx: 2 }),
     svg("circle", { class: "dot-max", cx: x(path.max_ms), cy: y, r: 2.5 }),
     svg("text", { class: "rowvalue", x: width, y: y + 4, "text-anchor": "end" }, ms(path.p50_ms)),
   ];
@@ -148,14 +150,14 @@ function curve() {
   root.append(axis);
   const line = (document, name, cls) => {
     const found = points(document, name).map(([p, v]) => `${x(p).toFixed(1)} ${y(v).toFixed(1)}`);
-    if (found.length) root.append(svg("path", { class: `stroke line-${COLOURS[name]} ${cls}`, d: `M${found.join("L")}` }));
+    if (found.length) root.append(svg("path", { class: `stroke line-${colour(name)} ${cls}`, d: `M${found.join("L")}` }));
   };
   for (const name of keys) {
     line(then, name, "then");
     line(data, name, "");
   }
   host.replaceChildren(root);
-  const shown = keys.map((name) => el("span", {}, el("i", { class: COLOURS[name] }), title(name)));
+  const shown = keys.map((name) => el("span", {}, el("i", { class: colour(name) }), title(name)));
   $("curve-legend").replaceChildren(...shown, then ? el("span", {}, "dashed: baseline") : "");
 }
 
@@ -175,12 +177,12 @@ function over() {
   const info = (i) => (i === null ? "between two turns" : `turn ${slices.turn[i]}, at ${slices.at_seconds[i].toFixed(1)} s`);
   const rows = (i) =>
     [["p50", "p50_ms"], ["p95", "p95_ms"], ["p99", "p99_ms"], ["slowest", "max_ms"]]
-      .map(([name, column]) => [name, `b-${COLOURS[chosen]}`, ms(pick(column)[i])])
+      .map(([name, column]) => [name, `b-${colour(chosen)}`, ms(pick(column)[i])])
       .concat([["runs", null, number.format(pick("count")[i] ?? 0)]]);
   bands($("over"), {
     at: steps,
     step: 60,
-    pairs: [{ low: pick("p50_ms"), high: pick("max_ms"), fill: COLOURS[chosen], stroke: `line-${COLOURS[chosen]}` }],
+    pairs: [{ low: pick("p50_ms"), high: pick("max_ms"), fill: colour(chosen), stroke: `line-${colour(chosen)}` }],
     format: ms,
     title: (t) => info(order[t / 60]),
     label: `Latency of ${title(chosen)} over the run`,

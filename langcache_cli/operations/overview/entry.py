@@ -43,6 +43,7 @@ class EntryView(TypedDict):
     created: float
     fresh_until: float
     is_being_replaced: bool
+    leased_until: float
     load_ms: float | None
     schema: str
     compression: str
@@ -93,6 +94,7 @@ def _described(stored: bytes) -> EntryView:
             view["created"] = parsed.created_ms / 1000
             view["fresh_until"] = parsed.fresh_until_ms / 1000
             view["is_being_replaced"] = parsed.leased_until_ms > 0
+            view["leased_until"] = parsed.leased_until_ms / 1000
             view["load_ms"] = parsed.load_us / 1000
             view["schema"] = parsed.schema
             view["compression"] = parsed.compression
@@ -131,6 +133,7 @@ def _empty(kind: Kind) -> EntryView:
         created=0.0,
         fresh_until=0.0,
         is_being_replaced=False,
+        leased_until=0.0,
         load_ms=None,
         schema="",
         compression="",

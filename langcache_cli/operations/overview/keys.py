@@ -43,7 +43,14 @@ class KeyPage(TypedDict):
 
 
 async def find_keys(
-    cache: Cache, *, text: str = "", type_name: str = "", cursor: str = START, hide_arguments: bool = False
+    cache: Cache,
+    *,
+    text: str = "",
+    type_name: str = "",
+    cursor: str = START,
+    hide_arguments: bool = False,
+    limit: int = KEYS_PER_PAGE,
+    seconds: float = SECONDS_PER_PAGE,
 ) -> KeyPage:
     """Find keys of the namespace that have ``text`` anywhere in them.
 
@@ -53,18 +60,20 @@ async def find_keys(
         type_name: Only keys of this type.
         cursor: Of the page before.
         hide_arguments: Show keys without the arguments of calls, and do not search in them.
+        limit: How many keys to find at most.
+        seconds: How long to search at most.
 
     Raises:
         PatternError: The cursor, or the text, is malformed.
         CacheError: Redis did not answer, or refused.
     """
     search = _Search(cache, text, type_name, hide_arguments=hide_arguments)
-    at = _Place.parse(cursor)
+    at = _Place.parse(cursor, usual=max(KEYS_PER_PAGE, min(limit, MOST_PER_STEP)))
     nodes = await cache.runtime().server.nodes()
-    ends = time.monotonic() + SECONDS_PER_PAGE
+    ends = time.monotonic() + seconds
     rows: list[KeyRow] = []
-    while at.node < len(nodes) and len(rows) < KEYS_PER_PAGE and time.monotonic() < ends:
-        rows += await search.step(nodes[at.node], at, KEYS_PER_PAGE - len(rows))
+    while at.node < len(nodes) and len(rows) < limit and time.monotonic() < ends:
+        rows += await search.step(nodes[at.node], at, limit - len(rows))
     keys = sum([await node.call("DBSIZE") for node in nodes])
     return KeyPage(
         keys=rows,
@@ -76,18 +85,19 @@ async def find_keys(
 class _Place:
     """Where a search is; moves on with each step."""
 
-    def __init__(self, node: int, scan: bytes, count: int, shown: int) -> None:
+    def __init__(self, node: int, scan: bytes, count: int, shown: int, *, usual: int) -> None:
         self.node, self.scan, self.count, self.shown = node, scan, count, shown
+        self._usual = usual
 
     @classmethod
-    def parse(cls, cursor: str) -> _Place:
-        """Read a cursor."""
+    def parse(cls, cursor: str, *, usual: int = KEYS_PER_PAGE) -> _Place:
+        """Read a cursor; steps behind it have ``usual`` keys while any are found."""
         fields = re.fullmatch(r"(\d{1,4})\.(\d{1,20})\.(\d{1,4})\.(\d{1,6})", cursor or START, re.ASCII)
         if fields is None:
             raise PatternError(f"{cursor!r} is no cursor")
         node, scan, count, shown = fields.groups()
         step = min(int(count) or KEYS_PER_PAGE, MOST_PER_STEP)
-        return cls(int(node), scan.encode("ascii"), step, int(shown))
+        return cls(int(node), scan.encode("ascii"), step, int(shown), usual=usual)
 
     def __str__(self) -> str:
         return f"{self.node}.{self.scan.decode('ascii')}.{self.count}.{self.shown}"
@@ -95,7 +105,7 @@ class _Place:
     def step_done(self, scan: bytes, *, found: bool) -> None:
         """Go on behind a step; with larger steps while nothing is found."""
         self.scan, self.shown = scan, 0
-        self.count = KEYS_PER_PAGE if found else min(2 * self.count, MOST_PER_STEP)
+        self.count = self._usual if found else min(2 * self.count, MOST_PER_STEP)
         if scan == b"0":
             self.node += 1
 

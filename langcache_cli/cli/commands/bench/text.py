@@ -1,0 +1,70 @@
+"""The result of ``langcache bench`` on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from langcache_cli.cli.output import Output
+
+if TYPE_CHECKING:
+    from langcache_cli.operations.bench.comparison import Comparison
+    from langcache_cli.operations.bench.running import BenchReport
+    from langcache_cli.operations.bench.trust import Trust
+
+
+def print_report(output: Output, report: BenchReport, trust: Trust, comparison: Comparison | None) -> None:
+    """The latencies, how far to trust them, and what has changed."""
+    rows = [
+        (
+            name,
+            f"{item.count:,}",
+            f"{item.errors:,}",
+            *(f"{item.percentiles_ms[percent]:.3f}" for percent in (50.0, 90.0, 95.0, 99.0)),
+            f"{item.max_ms:.2f}",
+            f"{item.per_second:,.0f}",
+        )
+        for name, item in report.paths.items()
+    ]
+    columns = ("Path (ms)", "Runs", "Errors", "p50", "p90", "p95", "p99", "max", "Runs/s")
+    asked = f"{report.rate:,g} a second" if report.rate else f"{report.concurrency} at a time"
+    output.table(f"{report.repeats} turns, {asked}", columns, rows)
+    for name, item in report.paths.items():
+        if (schedule := item.schedule) is not None:
+            output.line(
+                f"{name}: {schedule.reached_per_second:,.0f} runs a second begun, "
+                f"late by {schedule.lag_p50_ms:.3f} ms (median), {schedule.lag_max_ms:.2f} ms at most"
+            )
+    for line in _speedups(report.speedups):
+        output.line(line)
+    for reason in trust.reasons:
+        output.line(f"{trust.status.upper()}: {reason}")
+    if comparison is not None:
+        output.line("")
+        print_comparison(output, comparison)
+
+
+def _speedups(found: Mapping[str, float]) -> list[str]:
+    return [
+        f"A hit is {ratio:.1f} times faster than a miss (medians)."
+        if name == "hit"
+        else f"{name} is {ratio:.1f} times faster than its function uncached (medians)."
+        for name, ratio in found.items()
+    ]
+
+
+def print_comparison(output: Output, comparison: Comparison) -> None:
+    """What has changed against the baseline, by path."""
+    rows = [
+        (
+            name,
+            change.outcome,
+            f"{change.ratio:.2f}",
+            "-" if change.lowest is None else f"{change.lowest:.2f} to {change.highest:.2f}",
+        )
+        for name, change in comparison.paths.items()
+    ]
+    columns = ("Path", "Median against the baseline", "Times", "Interval")
+    output.table("Against the baseline", columns, rows, text_columns=2)
+    for difference in comparison.differences:
+        output.line(difference)

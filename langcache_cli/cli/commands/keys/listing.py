@@ -1,0 +1,135 @@
+"""The command ``langcache keys list``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from langcache_cli.cli.completion.values import cache_types
+from langcache_cli.cli.exit_codes import ExitCode
+from langcache_cli.cli.failures import CommandError
+from langcache_cli.cli.invocation import Invocation
+from langcache_cli.cli.output import Output
+from langcache_cli.cli.running import execute
+
+if TYPE_CHECKING:
+    from langcache_cli.caching import CacheSettings
+    from langcache_cli.operations.overview.keys import KeyPage, KeyRow
+
+BETWEEN = 3
+"""Columns of the terminal between two columns of a table."""
+
+
+def list_(
+    ctx: typer.Context,
+    type_: Annotated[
+        str,
+        typer.Option(
+            "--type",
+            help="Only keys of this cache type, or prefix.",
+            metavar="TYPE",
+            autocompletion=cache_types,
+        ),
+    ] = "",
+    find: Annotated[
+        str, typer.Option(help="Only keys that contain this text; no character is special.", metavar="TEXT")
+    ] = "",
+    limit: Annotated[int, typer.Option(help="Most keys to list.", metavar="N", min=1, max=100_000)] = 50,
+    cursor: Annotated[
+        str, typer.Option(help="Go on where the listing before ended, as it said.", metavar="CURSOR")
+    ] = "",
+) -> None:
+    """List keys of the namespace, with type, TTL and size.
+
+    In a pipe: one key a line, and its type, seconds left (- for no TTL) and bytes after tabs. A listing ends
+    after --limit keys or 5 seconds, and says how to go on. Keys that a terminal cannot show are
+    percent-encoded; the other commands take them so.
+
+    Examples:
+        langcache keys list --type vocabulary
+        langcache keys list --find Haus --limit 1000
+        langcache keys list --find user:42
+    """
+    execute(_list(ctx.obj, type_, find, limit, cursor))
+
+
+async def _list(invocation: Invocation, type_name: str, text: str, limit: int, cursor: str) -> None:
+    from langcache_cli.caching import PatternError  # noqa: PLC0415 - see the package
+    from langcache_cli.operations.keys.listing import list_keys  # noqa: PLC0415 - as above
+    from langcache_cli.operations.opening import open_cache, require_answer  # noqa: PLC0415 - as above
+
+    settings, output = invocation.settings(), Output(invocation)
+    output.target(invocation.target(settings))
+    async with open_cache(settings) as cache:
+        await require_answer(cache)
+        try:
+            page = await list_keys(cache, text=text, type_name=type_name, limit=limit, cursor=cursor)
+        except PatternError as error:
+            hint = "Take the cursor as the listing before printed it." if cursor else ""
+            raise CommandError(ExitCode.USAGE, str(error), hint) from None
+    if invocation.json:
+        output.document("keys.list", _document(invocation, settings, page))
+    else:
+        _print(output, page)
+        if page["cursor"]:
+            output.note(f"There are more keys; go on with --cursor {page['cursor']}")
+
+
+def _document(invocation: Invocation, settings: CacheSettings, page: KeyPage) -> dict[str, object]:
+    return {
+        "target": invocation.target(settings),
+        "keys": [
+            {
+                "key": _typeable(row),
+                "address": row["address"],
+                "type": row["type"],
+                "ttl_seconds": _seconds(row),
+                "bytes": row["bytes"],
+            }
+            for row in page["keys"]
+        ],
+        "cursor": page["cursor"] or None,
+        "searched": page["searched"],
+    }
+
+
+def _print(output: Output, page: KeyPage) -> None:
+    from langcache_cli.cli.watch.words import duration, size  # noqa: PLC0415 - as above
+
+    if not output.draws:
+        for row in page["keys"]:
+            seconds, n_bytes = _seconds(row), row["bytes"]
+            fields = ["-" if seconds is None else f"{seconds:.0f}", "-" if n_bytes is None else str(n_bytes)]
+            output.line("\t".join([_typeable(row), row["type"], *fields]))
+        return
+    if not page["keys"]:
+        output.line("No such key was found." if page["cursor"] else "There is no such key.")
+        return
+    rows = [
+        (
+            _typeable(row),
+            row["type"],
+            "no TTL" if (seconds := _seconds(row)) is None else duration(seconds),
+            "-" if row["bytes"] is None else size(row["bytes"]),
+        )
+        for row in page["keys"]
+    ]
+    columns = ("Key", "Type", "TTL", "Size")
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    if sum(widths) + BETWEEN * len(widths) <= output.width:
+        output.table("", columns, rows, text_columns=2)
+        return
+    for key, *fields in rows:  # whole keys, to be copied
+        output.line(f"{key}\n    {', '.join(fields)}")
+
+
+def _typeable(row: KeyRow) -> str:
+    from langcache_cli.operations.keys.names import typeable  # noqa: PLC0415 - as above
+    from langcache_cli.operations.overview.key_text import key_at  # noqa: PLC0415 - as above
+
+    return typeable(key_at(row["address"]))
+
+
+def _seconds(row: KeyRow) -> float | None:
+    return row["ttl_ms"] / 1000 if row["ttl_ms"] >= 0 else None
