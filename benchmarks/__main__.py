@@ -26,6 +26,7 @@ from benchmarks import (
     memory,
     misses,
     outage,
+    overview,
     reads,
     recording,
     startup,
@@ -108,6 +109,11 @@ async def _counters(_rounds: int) -> Tables:
         return {"Counters of busy functions": await counters.by_functions(server.url)}
 
 
+async def _overview(_rounds: int) -> Tables:
+    with RedisServer() as server:
+        return {"A refresh of the dashboard": await overview.by_keys(server.url)}
+
+
 SECTIONS: dict[str, Callable[[int], Awaitable[Tables]]] = {
     "reads": _reads,
     "batches": _batches,
@@ -117,6 +123,7 @@ SECTIONS: dict[str, Callable[[int], Awaitable[Tables]]] = {
     "growth": _growth,
     "values": _values,
     "counters": _counters,
+    "overview": _overview,
 }
 
 

@@ -45,13 +45,13 @@ async def week(url: str, functions: int) -> dict[str, float]:
     async with Cache(settings) as cache, redis.asyncio.from_url(url) as client:
         await client.flushall()
         writer, now = cache.runtime().publisher.writer, int(time.time())
-        for minute in _minutes(now):
-            await writer.add({minute: {label: _counts() for label in labels}})
+        for minute in minutes_of_a_week(now):
+            await writer.add({minute: {label: counts_of_calls() for label in labels}})
         sizes = [await client.memory_usage(key) async for key in client.scan_iter(count=1000)]
         await client.config_resetstat()
         started = time.process_time()
         for _ in range(20):
-            await writer.add({now - now % 60: {label: _counts(CALLS // 12) for label in labels}})
+            await writer.add({now - now % 60: {label: counts_of_calls(CALLS // 12) for label in labels}})
         cpu = (time.process_time() - started) / 20
         calls = (await client.info("commandstats"))["cmdstat_evalsha"]["usec"] / 20
         found = {
@@ -65,14 +65,15 @@ async def week(url: str, functions: int) -> dict[str, float]:
         return found
 
 
-def _minutes(now: int) -> Iterator[int]:
+def minutes_of_a_week(now: int) -> Iterator[int]:
     """A moment in each hash of a week: of coarse tiers those that no finer one has."""
     for tier, finer in ((HOURS, FIVE_MINUTES), (FIVE_MINUTES, MINUTES), (MINUTES, None)):
         newest = now - (finer.kept_seconds if finer else -1)
         yield from range(tier.start(now - tier.kept_seconds), newest, tier.seconds)
 
 
-def _counts(calls: int = CALLS) -> Counts:
+def counts_of_calls(calls: int = CALLS) -> Counts:
+    """What one function counts for so many calls."""
     hits = 9 * calls // 10
     counts = {"hits": hits, "misses": calls - hits, "loads": calls - hits, "joined": calls // 100 + 1}
     counts |= {"bytes_read": 500 * hits, "bytes_written": 500 * (calls - hits)}

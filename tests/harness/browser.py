@@ -154,7 +154,7 @@ def browser() -> Iterator[Page]:
             port = port_file.read_text().split()[0]
             tabs = httpx.get(f"http://127.0.0.1:{port}/json", trust_env=False).json()
             address = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
-            with connect(address, max_size=None, proxy=None) as socket:
+            with connect(address, max_size=None, proxy=None, ping_interval=None) as socket:
                 page = Page(socket)
                 try:
                     yield page

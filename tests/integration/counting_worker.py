@@ -3,14 +3,15 @@
     python -m tests.integration.counting_worker URL SECONDS_AGO
 
 For each line of standard input, a number of calls, it makes as many and prints how many have been made in
-all; at the end of the input it closes the cache.
+all; at the end of the input it delivers its counters and ends.
 """
 
 import asyncio
+import contextlib
 import sys
 from dataclasses import replace
 
-from langcache_cli.caching import Cache, CacheSettings
+from langcache_cli.caching import Cache, CacheError, CacheSettings
 from langcache_cli.caching._clock import now_ms
 from langcache_cli.caching._wire.externals import Externals
 
@@ -43,6 +44,16 @@ async def main(url: str, seconds_ago: int) -> None:
                 made += 3
             sys.stdout.write(f"{made}\n")
             sys.stdout.flush()
+        await delivered(cache)
+
+
+async def delivered(cache: Cache) -> None:
+    """Wait until all is delivered: a close tries once, for as long as one call may take."""
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(CacheError):
+                return await cache.runtime().publisher.now()
+            await asyncio.sleep(0.05)
 
 
 asyncio.run(main(sys.argv[1], int(sys.argv[2])))

@@ -151,6 +151,8 @@ async def test_a_history_reads_again_only_what_may_have_changed(one_cache, one_r
         one_redis.command("UNLINK", key)
     now = first + 4 * 3600
     assert shown(await history.read()).get(first - step) == (None if window == 3600 else 1122)
+    now = first + window + 4 * 3600
+    assert (await history.read()).total == {}  # a function that is not called any more is not listed
 
 
 async def test_a_minute_ends_on_the_clock(one_cache, monkeypatch):

@@ -43,7 +43,7 @@ async def test_a_load_that_takes_too_long_sends_nobody_else_to_the_function(open
 
 
 async def test_when_a_load_hangs_one_other_call_loads_for_all(open_cache):
-    database = Database(open_cache(load_timeout=0.2, lease_seconds=0.3), held=True)
+    database = Database(open_cache(load_timeout=1.0, lease_seconds=0.5), held=True)
     calls = [asyncio.create_task(database.read(1)) for _ in range(50)]
     await aeventually(lambda: database.reads[1] == 2)
     assert waiting(database.cache) > 1
@@ -54,7 +54,7 @@ async def test_when_a_load_hangs_one_other_call_loads_for_all(open_cache):
 
 async def test_calls_that_load_despite_a_lease_share_that_load(open_cache, redis_server):
     theirs = Database(open_cache(), held=True)
-    ours = Database(open_cache(load_timeout=0.2, lease_seconds=0.1), held=True)
+    ours = Database(open_cache(load_timeout=1.5, lease_seconds=0.1), held=True)
     loading = asyncio.create_task(theirs.read(1))
     await theirs.gate.reached()
     placeholder = redis_server.command("GET", ours.read.key_for(1))

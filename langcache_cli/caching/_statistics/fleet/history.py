@@ -102,5 +102,9 @@ class History:
 
     def _forget(self, start: int) -> None:
         counts = self._final.pop(start, None)
-        if counts is not None:
-            add_counts(self._final_total, counts, sign=-1)
+        if counts is None:
+            return
+        add_counts(self._final_total, counts, sign=-1)
+        for label in counts:
+            if not any(self._final_total.get(label, {}).values()):
+                self._final_total.pop(label, None)
