@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.harness.schemas import require_valid
+
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "langcache_cli")
 SECONDS = 60.0  # far more than any command needs: what takes that long hangs
@@ -40,10 +42,10 @@ class Run:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The one JSON document on stdout; fails when there is anything else."""
+        """The one JSON document on stdout; fails if there is anything else, or if it is not as its schema says."""
         found = json.loads(self.stdout)
         assert isinstance(found, dict)
-        assert str(found["schema"]).startswith("langcache.")
+        require_valid(found)
         return found
 
 

@@ -1,0 +1,71 @@
+"""The examples for cron, systemd, CI, Kubernetes and Nagios: well formed, and each command line is valid."""
+
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.harness.cli_lines import parsed
+
+FOLDER = Path(__file__).parents[2] / "examples" / "operations"
+FILES = sorted(path for path in FOLDER.iterdir() if path.suffix not in {".md", ".timer"})
+YAML = [path for path in FILES if path.suffix in {".yml", ".yaml"}]
+
+
+def command_lines(path: Path) -> list[list[str]]:
+    """The words of every call of langcache in a file, without what the shell does with its output."""
+    found = []
+    for line in path.read_text("utf-8").splitlines():
+        if line.lstrip().startswith("#") or "pip install" in line:
+            continue
+        if listed := re.search(r'\["langcache", .*\]', line):
+            found.append(yaml.safe_load(listed[0]))
+        elif plain := re.search(r"(?:^|[\s/])(langcache (?:-|\w).*)$", line):
+            found.append(shlex.split(re.split(r"\s>", plain[1])[0]))
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_command_takes_every_line(path):
+    lines = command_lines(path)
+    assert lines
+    for words in lines:
+        assert parsed(words)
+
+
+def test_yaml_is_what_it_is_for():
+    documents = {path.name: [*yaml.safe_load_all(path.read_text("utf-8"))] for path in YAML}
+    kinds = [document["kind"] for document in documents["kubernetes.yaml"]]
+    assert kinds == ["Job", "Deployment"]
+    (workflow,) = documents["github-actions.yml"]
+    assert [step for step in workflow["jobs"]["smoke"]["steps"] if "run" in step]
+    (pipeline,) = documents["gitlab-ci.yml"]
+    report = pipeline["cache-smoke"]["artifacts"]["reports"]["junit"]
+    assert any(line.endswith(f"> {report}") for line in pipeline["cache-smoke"]["script"])
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze on PATH")
+def test_systemd_takes_the_units(tmp_path):
+    for name in ("langcache-warm.service", "langcache-warm.timer"):
+        unit = (FOLDER / name).read_text("utf-8")
+        (tmp_path / name).write_text(unit.replace("/opt/langcache/bin/langcache", "/bin/true"), "utf-8")
+    checked = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *map(str, tmp_path.iterdir())],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = [line for line in checked.stderr.splitlines() if str(tmp_path) in line]
+    assert (checked.returncode, said) == (0, [])
+
+
+def test_cron_has_five_times_and_a_command_on_each_line():
+    lines = [line for line in (FOLDER / "crontab").read_text("utf-8").splitlines() if "langcache -q" in line]
+    assert len(lines) == 3
+    for line in lines:
+        assert re.match(r"^(\S+ ){4}\S+ {2,}langcache ", line)
+        assert "%" not in line  # cron takes it for a line end
