@@ -42,7 +42,7 @@ class Run:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The one JSON document on stdout; fails if there is anything else, or if it is not as its schema says."""
+        """The one JSON document on stdout, as its schema says; fails if there is anything else."""
         found = json.loads(self.stdout)
         assert isinstance(found, dict)
         require_valid(found)

@@ -9,6 +9,7 @@ import typer
 
 from langcache_cli.cli.checks.options import Format, least_keys, type_names
 from langcache_cli.cli.commands.options import Sample
+from langcache_cli.cli.completion.values import cache_types
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.formats.nagios_errors import nagios_errors
@@ -23,10 +24,13 @@ HUNDRED = 100
 LONGEST_MS = 60_000
 ROUNDTRIP = typer.Option("--roundtrip", help="Also store, read and remove an entry.")
 REQUIRE_WARM = typer.Option(
-    "--require-warm", metavar="TYPE", help="Fail if this cache type has no entry; repeatable."
+    "--require-warm",
+    metavar="TYPE",
+    help="Fail if this cache type has no entry. Repeatable.",
+    autocompletion=cache_types,
 )
 MIN_KEYS = typer.Option(
-    "--min-keys", metavar="TYPE=N", help="Fail if this cache type has fewer keys; repeatable."
+    "--min-keys", metavar="TYPE=N", help="Fail if this cache type has fewer keys. Repeatable."
 )
 WARN_HIT_RATE = typer.Option(
     help="Warn if the hit rate of the last hour is lower.", metavar="PERCENT", min=0, max=HUNDRED
@@ -55,9 +59,9 @@ def check(
     format_: Annotated[Format | None, FORMAT] = None,
     sample: Sample = False,
 ) -> None:
-    """Check that Redis and the database answer, and that Redis allows what the cache needs.
+    """Check that Redis and the database answer.
 
-    For CI, cron and load balancers. Of a cluster each node is asked, of a service behind Sentinel the primary
+    Also checks that Redis allows what the cache needs. For CI, cron and load balancers. Of a cluster each node is asked, of a service behind Sentinel the primary
     and each sentinel. The database is checked if DATABASE_URL is set. Nothing is written.
     Exits with 0 if all is well, 69 if something cannot be reached or takes no changes, 75 if it may work in a
     moment, 77 if a login or a right is refused, 78 if a URL names the wrong server, 1 otherwise.

@@ -8,15 +8,23 @@ from typing import Annotated
 
 import typer
 
+from langcache_cli.cli.completion.values import cache_types, windows
 from langcache_cli.cli.formats.atomic_file import AtomicFile
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.statistics.options import Format, StatsOptions
 
 HUNDRED = 100
 TYPE = typer.Option(
-    "--type", metavar="TYPE", help="Show this cache type only, with its functions; repeatable."
+    "--type",
+    metavar="TYPE",
+    help="Show this cache type only, with its functions. Repeatable.",
+    autocompletion=cache_types,
 )
-WINDOW = typer.Option(help="How far back: minutes, hours or days, at most 7d.", metavar="5m|1h|24h|7d")
+WINDOW = typer.Option(
+    help="How far back to look: minutes, hours or days, at most 7d.",
+    metavar="5m|1h|24h|7d",
+    autocompletion=windows,
+)
 SINCE_LAST = typer.Option("--since-last", help="Show what was counted since the last run with --state FILE.")
 STATE = typer.Option(
     help="Where --since-last keeps what it saw; give each job a file of its own.", metavar="FILE"

@@ -28,7 +28,8 @@ def print_report(output: Output, report: BenchReport, trust: Trust, comparison: 
     ]
     columns = ("Path (ms)", "Runs", "Errors", "p50", "p90", "p95", "p99", "max", "Runs/s")
     asked = f"{report.rate:,g} a second" if report.rate else f"{report.concurrency} at a time"
-    output.table(f"{report.repeats} turns, {asked}", columns, rows)
+    drops = ("max", "p90", "Runs/s", "Runs", "p99")
+    output.table(f"{report.repeats} turns, {asked}", columns, rows, drops=drops)
     for name, item in report.paths.items():
         if (schedule := item.schedule) is not None:
             output.line(
