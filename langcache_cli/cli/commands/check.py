@@ -61,8 +61,8 @@ def check(
 ) -> None:
     """Check that Redis and the database answer.
 
-    Also checks that Redis allows what the cache needs: for CI, cron and load balancers. Of a cluster each node
-    is asked, of a service behind Sentinel the primary and each sentinel. The database is checked if
+    Also checks that Redis allows what the cache needs: for CI, cron and load balancers. Of a cluster each
+    node is asked, of a service behind Sentinel the primary and each sentinel. The database is checked if
     DATABASE_URL is set. Nothing is written, except with --roundtrip.
 
     Exits with 0 if all is well, 69 if something cannot be reached or takes no changes, 75 if it may work in a
