@@ -30,23 +30,11 @@ class CommandError(Exception):
 
     Attributes:
         failure: The exit code, the message and the hint.
-        reported: True if the result was printed; with ``--json`` no second document may follow.
-        in_result: False if the result does not say what is wrong.
     """
 
-    def __init__(
-        self,
-        code: ExitCode,
-        message: str,
-        hint: str = "",
-        *,
-        reported: bool = False,
-        in_result: bool = True,
-    ) -> None:
+    def __init__(self, code: ExitCode, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.failure = Failure(code, message, hint)
-        self.reported = reported
-        self.in_result = in_result
 
 
 OUTCOMES: Final[dict[str, tuple[ExitCode, str]]] = {

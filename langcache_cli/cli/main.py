@@ -42,13 +42,13 @@ from langcache_cli.cli.commands import (
 from langcache_cli.cli.commands.help import help_
 from langcache_cli.cli.completion.bash import complete, is_completing
 from langcache_cli.cli.exit_codes import ExitCode
-from langcache_cli.cli.failures import Failure, explain
+from langcache_cli.cli.failures import CommandError, Failure, explain
 from langcache_cli.cli.formats.asked import asked_format
 from langcache_cli.cli.formats.nagios_errors import print_failure
 from langcache_cli.cli.help import CONTEXT, HelpfulCommand, HelpfulGroup
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.log_lines import LogFormat, choose_log_format, configure_logging, traceback_text
-from langcache_cli.cli.output import Output, never_fail_to_encode
+from langcache_cli.cli.output import RUN, Output, never_fail_to_encode
 
 EPILOG = (
     "Global options may stand before or after the command. Exit codes: 0 done, 1 check failed, 2 usage, "
@@ -165,6 +165,18 @@ def run(arguments: Sequence[str]) -> int:
         return complete(lambda: app(args=[], prog_name="langcache", standalone_mode=False))
     format_ = asked_format(ordered)
     output = Output(Invocation(json=format_ == "json"))
+    RUN.document, RUN.has_printed = None, False
+    code = _run(ordered, output, format_)
+    try:
+        output.print_document()
+    except CommandError as error:
+        output.failure(error.failure)
+        return error.failure.code
+    return code
+
+
+def _run(ordered: Sequence[str], output: Output, format_: str) -> int:
+    """The exit code of a command, whose document is still to be printed."""
     debug = "--debug" in ordered
     try:
         code = app(args=ordered, prog_name="langcache", standalone_mode=False)
@@ -180,7 +192,7 @@ def run(arguments: Sequence[str]) -> int:
             with contextlib.suppress(OSError, ValueError):  # stderr cannot be written to
                 print(traceback_text(error), file=sys.stderr)  # noqa: T201 - before the one line that explains it
         failure = explain(error)
-        output.failure(failure, error)
+        output.failure(failure)
         return failure.code
     if code == ExitCode.INTERRUPTED:
         output.failure(Failure(ExitCode.INTERRUPTED, "interrupted"))

@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, Failure
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 
 COMMON_WIDTH = 80
 KIB = 1024
+
+
+class _Run:
+    """The document of the running command: a process runs one at a time."""
+
+    document: dict[str, Any] | None = None
+    has_printed = False
+
+
+RUN: Final = _Run()
 
 
 class Output:
@@ -64,18 +74,21 @@ class Output:
                 return False
             raise
 
-    def document(self, schema: str, content: dict[str, Any]) -> None:
-        """Print the one JSON document of this run."""
-        import json  # noqa: PLC0415 - see `running`
-
-        document = {"schema": f"langcache.{schema}/1", **content}
-        self.line(json.dumps(document, ensure_ascii=False, default=str))
+    def document(self, schema: str, content: Mapping[str, Any]) -> None:
+        """Set the one JSON document of this run. It is printed at the end, with the error if there is one."""
+        RUN.document = {"schema": f"langcache.{schema}/1", **content}
 
     def overview(self, overview: Mapping[str, Any]) -> None:
-        """Print the document of the overview, which has a schema of its own."""
-        import json  # noqa: PLC0415 - see `running`
+        """Set the document of the overview, which has a schema of its own."""
+        RUN.document = dict(overview)
 
-        self.line(json.dumps(overview, ensure_ascii=False))
+    def print_document(self) -> None:
+        """Print the document now, if there is one that was not printed."""
+        if RUN.document is not None:
+            import json  # noqa: PLC0415 - see `running`
+
+            document, RUN.document, RUN.has_printed = RUN.document, None, True
+            self.line(json.dumps(document, ensure_ascii=False, default=str))
 
     def line(self, text: str) -> None:
         """Print one line of the result."""
@@ -141,9 +154,7 @@ class Output:
             drop_output(sys.stdout.fileno())
             if not isinstance(error, BrokenPipeError):
                 message = f"the result cannot be written: {error.strerror}"
-                raise CommandError(
-                    ExitCode.BAD_CONFIGURATION, message, reported=True, in_result=False
-                ) from error
+                raise CommandError(ExitCode.BAD_CONFIGURATION, message) from error
             self.closed = True
 
     @property
@@ -183,22 +194,13 @@ class Output:
             task = progress.add_task(what, total=None)
             yield lambda done, total: progress.update(task, completed=done, total=total)
 
-    def failure(self, failure: Failure, error: BaseException | None = None) -> None:
-        """Print an error: one line on stderr and what to type next, or one JSON document.
-
-        With ``--json`` nothing is printed if the document of this run has been, and says what is wrong:
-        stdout and stderr together are one document.
-
-        Args:
-            failure: What to say.
-            error: What was raised, if anything.
-        """
-        result = error if isinstance(error, CommandError) and error.reported else None
-        if self._invocation.json and result is None:
-            fields = {"message": failure.message, "hint": failure.hint}
-            self.document("error", {"exit_code": int(failure.code), "error": fields})
-            return
-        if self._invocation.json and result is not None and result.in_result:
+    def failure(self, failure: Failure) -> None:
+        """Print an error: one line on stderr and what to type next, or as part of the JSON document."""
+        if self._invocation.json and not RUN.has_printed:
+            error = {"message": failure.message, "hint": failure.hint}
+            if RUN.document is None:
+                self.document("error", {})
+            RUN.document = {**(RUN.document or {}), "exit_code": int(failure.code), "error": error}
             return
         _say(f"langcache: {failure.message}")
         if failure.hint:

@@ -41,8 +41,8 @@ class ReportFile:
         try:
             self.path.write_text(text, "utf-8")
         except OSError as error:
-            raise self._error(error.strerror or str(error), reported=True) from error
+            raise self._error(error.strerror or str(error)) from error
 
-    def _error(self, reason: str, *, reported: bool = False) -> CommandError:
+    def _error(self, reason: str) -> CommandError:
         message = f"{self.option} {self.path}: {reason}"
-        return CommandError(ExitCode.BAD_CONFIGURATION, message, reported=reported, in_result=False)
+        return CommandError(ExitCode.BAD_CONFIGURATION, message)

@@ -33,7 +33,7 @@ async def words():
     finally:
         print("ended")
 
-@cached(key_prefix="user_stats")
+@cached(key_prefix="vocabulary_stats")
 async def stats(user_id: int, db: AsyncSession) -> int:
     return user_id
 
@@ -84,7 +84,7 @@ def test_functions_with_a_warmer_are_measured_and_nothing_is_left(measure, secur
         for name in paths
         if not name.startswith(("vocabulary:get", "vocabulary:find", "vocabulary_level"))
     }
-    assert ours == {"noop", "ping", "vocabulary:word hit", "vocabulary:word origin", "user_stats:stats hit"}
+    assert ours == {"noop", "ping", "vocabulary:word hit", "vocabulary:word origin", "vocabulary_stats:stats hit"}
     assert all(path["errors"] == 0 for path in paths.values())
     assert paths["vocabulary:word origin"]["p50_ms"] > 5
     assert paths["vocabulary:word hit"]["p50_ms"] < 5
@@ -102,7 +102,7 @@ def test_what_is_left_out_is_said_and_what_it_prints_is_not_the_result(measure, 
     assert "vocabulary:word origin" in (tmp_path / "x.html").read_text()
     everything = measure("--concurrency", "2")
     assert "episodes:episodes is a method, and is left out" in everything.stderr
-    assert "user_stats:stats is not run uncached" in everything.stderr
+    assert "vocabulary_stats:stats is not run uncached" in everything.stderr
 
 
 def test_what_is_not_there_is_said(measure):

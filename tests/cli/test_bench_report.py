@@ -116,7 +116,7 @@ def test_a_disk_that_is_full_costs_the_report_not_the_result(env, call, tmp_path
     ended = call(*QUICK, "--report", str(tmp_path / "report.html"), "--json", env=env)
     assert ended.code == 78
     assert ended.document["paths"]["get"]["count"] > 0
-    assert "No space left on device" in ended.stderr
+    assert "No space left on device" in complaint(ended)
 
 
 def test_a_closed_pipe_does_not_cost_the_report(env, tmp_path):

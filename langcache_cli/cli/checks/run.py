@@ -102,7 +102,7 @@ def _cannot_begin(output: Output, error: Exception, format_: Format | None) -> N
         output.line(nagios_line(state, outcome.sentence))
         return state
     _print_for_ci(output, [outcome], format_)
-    raise CommandError(failure.code, failure.message, failure.hint, reported=True) from error
+    raise CommandError(failure.code, failure.message, failure.hint) from error
 
 
 def _outcome(result: CheckResult) -> Outcome:
@@ -205,8 +205,8 @@ def _judge(report: CheckReport) -> None:
         return
     message = f"{worst.name}: {worst.detail}"
     if _is_check_failure(worst.error):
-        raise CommandError(ExitCode.CHECK_FAILED, message, worst.hint, reported=True)
+        raise CommandError(ExitCode.CHECK_FAILED, message, worst.hint)
     failure = explain(worst.error)
     if not worst.hint:
         message = f"{worst.name}: {failure.message}"
-    raise CommandError(failure.code, message, worst.hint or failure.hint, reported=True)
+    raise CommandError(failure.code, message, worst.hint or failure.hint)

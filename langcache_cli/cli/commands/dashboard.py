@@ -102,6 +102,7 @@ async def _serve(
         )
         if invocation.json:
             output.document("dashboard", {"url": url, "read_only": read_only})
+            output.print_document()
         else:
             output.line(url)
             output.note("Ctrl-C ends it.")

@@ -103,4 +103,4 @@ def _judge(inspection: Inspection) -> None:
     code = failures[0] if failures else ExitCode.CHECK_FAILED
     first = (*errors, *warnings)[0]
     message = f"{' and '.join(counts)}; the first: {first.found}"
-    raise CommandError(code, message, mend_of(first), reported=True)
+    raise CommandError(code, message, mend_of(first))

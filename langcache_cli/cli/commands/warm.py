@@ -193,11 +193,10 @@ def _judge(report: WarmReport, database: str) -> None:
             ExitCode.CHECK_FAILED,
             f"there was nothing to warm: vocabulary_words has no such words ({database})",
             "Check --type, --language and --level, or whether the backend has filled the table.",
-            reported=True,
         )
     if report.verification is not None and report.verification.wrong:
         wrong = ", ".join(report.verification.wrong)
-        raise CommandError(ExitCode.CHECK_FAILED, f"not as in the database: {wrong}", reported=True)
+        raise CommandError(ExitCode.CHECK_FAILED, f"not as in the database: {wrong}")
     require_stored(report.total)
 
 

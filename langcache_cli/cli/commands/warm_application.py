@@ -86,6 +86,5 @@ def _judge(report: ApplicationReport, app: str, types: Collection[str]) -> None:
             ExitCode.CHECK_FAILED,
             f"there was nothing to warm: no function{kind} that {app} defines has a warmer",
             "Decorate an async generator of arguments with @function.warmer.",
-            reported=True,
         )
     require_stored(report.total)

@@ -47,12 +47,10 @@ def require_stored(total: WarmCounts) -> None:
             ExitCode.PARTIAL,
             f"{total.failed:,} of {total.read:,} entries were not stored",
             "Redis may be full, see 'langcache stats'; values that cannot be cached are named with -v.",
-            reported=True,
         )
     if total.refused and not total.written:
         raise CommandError(
             ExitCode.PARTIAL,
             f"none of {total.read:,} entries were stored: something invalidated all of them meanwhile",
             "Run it again.",
-            reported=True,
         )

@@ -22,13 +22,12 @@ class AtomicFile:
     option: str
     path: Path
 
-    def write(self, text: str, *, mode: int = READABLE, reported: bool = False) -> None:
+    def write(self, text: str, *, mode: int = READABLE) -> None:
         """Write beside the file, then take its place: readers find the old content or the new one.
 
         Args:
             text: The content.
             mode: The permissions of a new file; one that exists keeps its own.
-            reported: The result of the command has been printed already.
 
         Raises:
             CommandError: It cannot be written. The one that was there, if any, is as before.
@@ -38,11 +37,11 @@ class AtomicFile:
             with contextlib.suppress(FileNotFoundError):
                 found = path.stat().st_mode
                 if not stat.S_ISREG(found):
-                    raise self._error("this is no regular file", reported=reported)
+                    raise self._error("this is no regular file")
                 mode = stat.S_IMODE(found)
             self._replace(path, text, mode)
         except OSError as error:
-            raise self._error(error.strerror or str(error), reported=reported) from error
+            raise self._error(error.strerror or str(error)) from error
 
     def _replace(self, path: Path, text: str, mode: int) -> None:
         # no reader takes it for the file: node_exporter reads what ends in .prom
@@ -59,6 +58,6 @@ class AtomicFile:
                 Path(name).unlink()
             raise
 
-    def _error(self, reason: str, *, reported: bool) -> CommandError:
+    def _error(self, reason: str) -> CommandError:
         message = f"{self.option} {self.path}: {reason}"
-        return CommandError(ExitCode.BAD_CONFIGURATION, message, reported=reported, in_result=False)
+        return CommandError(ExitCode.BAD_CONFIGURATION, message)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import typer
+
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.formats.atomic_file import AtomicFile
@@ -34,8 +36,6 @@ def run(invocation: Invocation, options: StatsOptions) -> None:
         CacheError: Redis did not answer, or refused.
     """
     if options.format is Format.NAGIOS:
-        import typer  # noqa: PLC0415 - for this one exception
-
         invocation = replace(invocation, quiet=True)
         with nagios_errors(Output(invocation), debug=invocation.debug):
             options.require_sense()
@@ -67,9 +67,15 @@ async def _stats(invocation: Invocation, options: StatsOptions) -> NagiosState:
         _print(output, report, options, target, namespace)
     else:
         output.note(f"Wrote {options.textfile.path}.")
-    if options.state is not None and report.state is not None:
-        options.state.write(report.state.text(), mode=OWNER_ONLY, reported=True)
-    return _judge(output, report, options)
+    try:
+        return _judge(output, report, options)
+    except CommandError as error:
+        output.failure(error.failure)
+        raise typer.Exit(error.failure.code) from error
+    finally:
+        if options.state is not None and report.state is not None:
+            output.print_document()  # first: what was not printed is part of the next run
+            options.state.write(report.state.text(), mode=OWNER_ONLY)
 
 
 async def _collect(settings: CacheSettings, options: StatsOptions) -> StatsReport:
@@ -178,7 +184,7 @@ def _enforce(output: Output, state: NagiosState, reason: str) -> None:
     if state is NagiosState.WARNING:
         output.warning(reason)
     elif state is not NagiosState.OK:
-        raise CommandError(ExitCode.CHECK_FAILED, reason, reported=True)
+        raise CommandError(ExitCode.CHECK_FAILED, reason)
 
 
 def _answered(error: BaseException) -> bool:

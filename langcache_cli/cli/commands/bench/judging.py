@@ -80,7 +80,7 @@ def judge_limits(exceeded: Sequence[str]) -> None:
     if exceeded:
         more = f", and {len(exceeded) - 1} more" if len(exceeded) > 1 else ""
         message = f"a limit is exceeded: {exceeded[0]}{more}"
-        raise CommandError(ExitCode.CHECK_FAILED, message, reported=True)
+        raise CommandError(ExitCode.CHECK_FAILED, message)
 
 
 def judge(report: BenchReport, trust: Trust, thresholds: Thresholds) -> None:
@@ -93,14 +93,14 @@ def judge(report: BenchReport, trust: Trust, thresholds: Thresholds) -> None:
     for item in report.paths.values():
         if item.error is not None and (failure := explain(item.error)).code == ExitCode.NO_PERMISSION:
             message = f"{errors:,} runs failed: {failure.message}"
-            raise CommandError(failure.code, message, failure.hint, reported=True)
+            raise CommandError(failure.code, message, failure.hint)
     if errors:
         first = next(item.error for item in report.paths.values() if item.error is not None)
-        raise CommandError(ExitCode.PARTIAL, f"{errors:,} runs failed{_why(first)}", reported=True)
+        raise CommandError(ExitCode.PARTIAL, f"{errors:,} runs failed{_why(first)}")
     if trust.status == "invalid":
-        raise CommandError(ExitCode.CHECK_FAILED, f"the result is INVALID: {trust.reasons[0]}", reported=True)
+        raise CommandError(ExitCode.CHECK_FAILED, f"the result is INVALID: {trust.reasons[0]}")
     if message := _missed(report, thresholds):
-        raise CommandError(ExitCode.CHECK_FAILED, message, reported=True)
+        raise CommandError(ExitCode.CHECK_FAILED, message)
 
 
 def _why(error: Exception) -> str:

@@ -41,7 +41,6 @@ def validate(ctx: typer.Context) -> None:
             ExitCode.BAD_CONFIGURATION,
             f"{count} wrong",
             "Change what is named above, and type 'langcache config validate' again.",
-            reported=True,
         )
     if not invocation.json:
         output.line("All settings are valid.")

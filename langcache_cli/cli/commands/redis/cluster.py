@@ -112,7 +112,6 @@ def status(invocation: Invocation, spec: ServerSpec, shape: ClusterShape) -> Non
     raise CommandError(
         ExitCode.UNREACHABLE if code is ExitCode.DONE else code,
         f"Redis Cluster on {_where(report)}: {report.result if report.state is None else report.state}",
-        reported=True,
     )
 
 

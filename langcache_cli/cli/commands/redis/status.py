@@ -49,7 +49,7 @@ def status(ctx: typer.Context, port: Port = None) -> None:
         output.table("", ("Redis", ""), _status_rows(report), text_columns=2)
     code = of_cluster.exit_code_of(report.result)
     if code is not ExitCode.DONE:
-        raise CommandError(code, f"Redis at {_where(report)}: {report.result}", reported=True)
+        raise CommandError(code, f"Redis at {_where(report)}: {report.result}")
 
 
 def _where(report: StatusReport) -> str:
