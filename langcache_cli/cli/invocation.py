@@ -146,13 +146,12 @@ class Invocation:
         return self.env_file or ".env"
 
     def warn_of_misspelt_settings(self) -> None:
-        """Name variables that begin like ours and are none."""
+        """Name variables that look like settings and are none, and where each stands."""
         from langcache_cli.caching.tooling import misspelt_settings  # noqa: PLC0415 - as above
 
-        for name, nearest in misspelt_settings(self.settings_file).items():
-            meant = f"; did you mean {nearest}?" if nearest else ""
+        for one in misspelt_settings(self.settings_file):
             with contextlib.suppress(OSError, ValueError):
-                line = stderr_line(f"{name} is no setting of langcache{meant}", level="warning")
+                line = stderr_line(f"{one.message} ({one.place})", level="warning")
                 print(line, file=sys.stderr)  # noqa: T201 - before any output
 
     def _url_from_file(self, path: Path) -> str:

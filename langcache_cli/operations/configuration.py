@@ -129,10 +129,10 @@ def problems_of(kinds: Sequence[type[EnvFileSettings]], sources: Sources) -> lis
             field = fields.get(error.variable.upper(), "")
             origin = _origin(kind, field, sources) if field else Origin("default")
             found.append(Problem(error.variable, str(error), origin))
-    for name, nearest in misspelt_settings(sources.env_file).items():
-        meant = f"; did you mean {nearest}?" if nearest else ""
-        origin = _of_names([name], sources)
-        found.append(Problem(name, f"{name} is no setting of langcache{meant}", origin))
+    found += [
+        Problem(one.name, one.message, _of_names([one.name], sources))
+        for one in misspelt_settings(sources.env_file)
+    ]
     return [*found, *_database_problems(kinds, sources)]
 
 

@@ -115,7 +115,7 @@ def test_settings_that_nothing_reads(sound_redis, doctor, tmp_path, monkeypatch)
     ended = doctor("--env-file", str(file))
     assert ended.code == 1
     here, there = [one for one in ended.document["findings"] if one["name"] == "setting-misspelt"]
-    assert here["found"] == f"LANGCACHE_NAMESPCE in the file {file} is no setting of langcache"
+    assert here["found"] == f"LANGCACHE_NAMESPCE in line 1 of {file} is no setting of langcache"
     assert here["mend"] == "Write LANGCACHE_NAMESPACE in its place."
     assert there["found"].startswith("LANGCACHE_XYZZY in the environment")
     monkeypatch.delenv("LANGCACHE_XYZZY")

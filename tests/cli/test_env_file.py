@@ -65,7 +65,17 @@ def test_a_misspelt_setting_is_warned_about_and_changes_no_result(secured_redis)
     ended = run_cli("stats", "--json", env=env)
     assert ended.code == 0
     assert ended.document["total"]["hits"] == 0
-    assert (
-        ended.stderr == "LANGCACHE_NAMESPASE is no setting of langcache; did you mean LANGCACHE_NAMESPACE?\n"
+    assert ended.stderr == (
+        "LANGCACHE_NAMESPASE is no setting of langcache; did you mean LANGCACHE_NAMESPACE? (environment)\n"
     )
     no_noise(ended)
+
+
+def test_a_misspelt_name_of_the_file_is_found_by_every_command_that_reads_it(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("REDIS_PORT=6379\nREDIS_TTL_TRANSLATON=5\n")
+    says = "REDIS_TTL_TRANSLATON is no setting of langcache; did you mean REDIS_TTL_TRANSLATION?"
+    assert f"{says} (.env, line 2)\n" in call("types").stderr
+    assert f"{says} (.env, line 2)\n" in call("config", "show").stderr
+    ended = call("config", "validate")
+    assert (ended.code, ended.stdout) == (78, f"{says} (.env, line 2)\n")

@@ -85,7 +85,7 @@ def test_misspelt_settings_are_found_with_the_nearest_name_and_logged_once(tmp_p
     (tmp_path / "s.env").write_text("LANGCACHE_NAMESPASE=a\nLANGCACHE_TEST_RACES=1\nLANGCACHE_STATE_DIR=/s\n")
     monkeypatch.setenv("LANGCACHE_OPERATION_TIMOUT", "1")
     monkeypatch.setenv("LANGCACHE_XYZZY", "1")
-    assert misspelt_settings("s.env") == {
+    assert {one.name: one.nearest for one in misspelt_settings("s.env")} == {
         "LANGCACHE_NAMESPASE": "LANGCACHE_NAMESPACE",
         "LANGCACHE_OPERATION_TIMOUT": "LANGCACHE_OPERATION_TIMEOUT",
         "LANGCACHE_XYZZY": "",

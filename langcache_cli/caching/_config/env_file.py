@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import io
-import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -22,9 +20,7 @@ from langcache_cli.caching._errors import ConfigurationError
 IMPLICIT: Final = ".env"
 """Read if it is there; the file of a whole application, whose other lines are not checked."""
 
-PREFIX: Final = "LANGCACHE_"
 _OURS = re.compile(r"\b(REDIS_|LANGCACHE_|DATABASE_URL|LANGPLUG_)")
-_FOR_TESTS: Final = "LANGCACHE_TEST_"
 
 _pipes: dict[str, str] = {}
 """What was read from files that can be read only once, by path."""
@@ -128,21 +124,3 @@ def _text(path: Path, *, explicit: bool) -> str | None:
     if not stat.S_ISREG(mode):
         _pipes[key] = text
     return text
-
-
-def unknown_names(values: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
-    """Names in the environment or in the values of a file that begin like ours and are none.
-
-    Returns:
-        The nearest name of ours for each; empty if none is near.
-    """
-    names = sorted(known)
-    found = {
-        name.upper()
-        for name in (*os.environ, *values)
-        if name.upper().startswith(PREFIX) and not name.upper().startswith(_FOR_TESTS)
-    }
-    return {
-        name: next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.75)), "")
-        for name in sorted(found - set(names))
-    }

@@ -20,7 +20,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from langcache_cli.caching._config.cache_types import CacheType, CacheTypes, builtin_types
-from langcache_cli.caching._config.env_file import EnvFileSettings, file_values, offered, unknown_names
+from langcache_cli.caching._config.env_file import EnvFileSettings, file_values, line_numbers, offered
+from langcache_cli.caching._config.misspelt import Misspelling, misspellings
 from langcache_cli.caching._config.names import NAME_PATTERN
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
@@ -31,6 +32,7 @@ TEN_YEARS_SECONDS = 10 * 365 * 24 * 3600
 
 _log = logging.getLogger(__name__)
 _warned_of: set[str] = set()
+_OF_THE_COMMAND = {"LANGCACHE_STATE_DIR", "DATABASE_URL", "LANGPLUG_DATABASE_URL"}
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -186,7 +188,7 @@ def load_settings(kind: type[Settings], *, env_file: Path | str | None, **overri
     """
     _require_known(kind, overrides)
     values = file_values(env_file)
-    _warn_of_unknown_names(values)
+    _warn_of_unknown_names(env_file)
     found = _settings_or_problems(kind, values, overrides)
     if isinstance(found, list):
         raise found[0]
@@ -229,31 +231,23 @@ def _require_known(kind: type[BaseSettings], overrides: Mapping[str, Any]) -> No
         )
 
 
-def misspelt_settings(env_file: Path | str | None) -> dict[str, str]:
-    """Variables in the environment or the file that begin with ``LANGCACHE_`` and are no setting.
-
-    Returns:
-        The nearest setting for each; empty if none is near.
+def misspelt_settings(env_file: Path | str | None) -> list[Misspelling]:
+    """Variables in the environment or the file that look like settings and are none, and where each stands.
 
     Raises:
         ConfigurationError: The file cannot be read.
     """
-    return unknown_names(file_values(env_file), _known_names())
-
-
-def _known_names() -> set[str]:
     fields = CacheSettings.model_fields
-    return {variable_of(CacheSettings, name).upper() for name in fields} | {"LANGCACHE_STATE_DIR"}
+    known = {name.upper() for field in fields for name in variables_of(CacheSettings, field)}
+    return misspellings(line_numbers(env_file), env_file, known | _OF_THE_COMMAND)
 
 
-def _warn_of_unknown_names(values: Mapping[str, str]) -> None:
+def _warn_of_unknown_names(env_file: Path | str | None) -> None:
     """Log each of them once in a process."""
-    for name, nearest in unknown_names(values, _known_names()).items():
-        if name not in _warned_of:
-            _warned_of.add(name)
-            _log.warning(
-                "%s is no setting of langcache%s", name, f"; did you mean {nearest}?" if nearest else ""
-            )
+    for one in misspelt_settings(env_file):
+        if one.name not in _warned_of:
+            _warned_of.add(one.name)
+            _log.warning("%s (%s)", one.message, one.place)
 
 
 def _configuration_error(kind: type[BaseSettings], problem: ErrorDetails) -> ConfigurationError:

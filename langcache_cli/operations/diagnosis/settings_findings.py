@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from langcache_cli.caching.tooling import file_values, misspelt_settings
+from langcache_cli.caching.tooling import misspelt_settings
 from langcache_cli.operations.diagnosis.finding import Finding
 
 
 def misspelt(env_file: Path | str | None) -> Iterator[Finding]:
-    """Variables that begin with ``LANGCACHE_`` and are no setting, each with where it stands.
+    """Variables that look like settings and are none, each with where it stands.
 
     Raises:
         ConfigurationError: The file cannot be read.
     """
-    in_file = {name.upper() for name in file_values(env_file)}
-    for name, nearest in misspelt_settings(env_file).items():
-        where = f"the file {env_file}" if name in in_file else "the environment"
-        mend = f"Write {nearest} in its place." if nearest else f"Take {name} out of {where}."
+    for one in misspelt_settings(env_file):
+        where = f"line {one.line} of {one.file}" if one.file else "the environment"
+        value = f"the default of {one.nearest}" if one.nearest else "another value"
+        mend = f"Write {one.nearest} in its place." if one.nearest else f"Take {one.name} out of {where}."
         yield Finding(
             "setting-misspelt",
             "warning",
-            f"{name} in {where} is no setting of langcache",
-            f"Nothing reads it: {f'the default of {nearest}' if nearest else 'another value'} is in force.",
+            f"{one.name} in {where} is no setting of langcache",
+            f"Nothing reads it: {value} is in force.",
             mend,
         )

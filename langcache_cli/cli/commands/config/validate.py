@@ -16,8 +16,8 @@ from langcache_cli.cli.output import Output, visible
 def validate(ctx: typer.Context) -> None:
     """Check every setting, and exit with 78 if one is wrong.
 
-    Values, and names that begin with LANGCACHE_ and are no setting. Whether Redis answers is for
-    'langcache doctor' to say.
+    It checks values, and names that begin with LANGCACHE_ or are near a setting. Whether Redis answers is
+    for 'langcache doctor' to say.
 
     Examples:
         langcache config validate
