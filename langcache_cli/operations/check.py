@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from langcache_cli.caching import Cache, CacheError
 from langcache_cli.operations.check_contents import count_keys, has_entry
+from langcache_cli.operations.cold_type import advice
 from langcache_cli.operations.diagnosis.inspection import Inspection, inspect_fleet
 from langcache_cli.operations.statistics.counters import counters
 from langcache_cli.operations.statistics.limits import HitRateLimits, LatencyLimits, State
@@ -38,6 +39,7 @@ class CheckRequest:
         min_keys: Cache types and how many keys each must have.
         hit_rate: Limits of the hit rate of the last hour.
         latency: Limits of a round trip to Redis.
+        sample: The database is the bundled sample.
     """
 
     roundtrip: bool = False
@@ -45,6 +47,7 @@ class CheckRequest:
     min_keys: Mapping[str, int] = field(default_factory=dict)
     hit_rate: HitRateLimits = field(default_factory=HitRateLimits)
     latency: LatencyLimits = field(default_factory=LatencyLimits)
+    sample: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,8 @@ class _Found(NamedTuple):
 
 
 Step = Callable[[], Awaitable[_Found]]
+Advise = Callable[[str], Awaitable[str]]
+"""What to type about a cache type."""
 
 RESULTS: Final[Mapping[State, Result]] = {
     "ok": "ok",
@@ -142,7 +147,8 @@ async def check(cache: Cache, database: Database | None, request: CheckRequest) 
     if fleet.nodes:
         results.append(_of_fleet(target.kind, fleet, time.perf_counter() - started))
     if usable.error is None:
-        results += [await _run(name, step) for name, step in _asked_for(cache, request)]
+        steps = _asked_for(cache, request, has_database=database is not None)
+        results += [await _run(name, step) for name, step in steps]
     if database is not None:
         from langcache_cli.vocabulary import DatabaseError  # noqa: PLC0415 - SQLAlchemy takes as long as all else
 
@@ -150,15 +156,16 @@ async def check(cache: Cache, database: Database | None, request: CheckRequest) 
     return CheckReport(tuple(results), fleet)
 
 
-def _asked_for(cache: Cache, request: CheckRequest) -> Iterator[tuple[str, Step]]:
+def _asked_for(cache: Cache, request: CheckRequest, *, has_database: bool) -> Iterator[tuple[str, Step]]:
+    advise = partial(advice, cache, has_database=has_database, sample=request.sample)
     if request.latency.given:
         yield "latency", lambda: _latency(cache, request.latency)
     if request.roundtrip:
         yield "round trip", lambda: _roundtrip(cache)
     for name in request.require_warm:
-        yield f"warm {name}", partial(_warm, cache, name)
+        yield f"warm {name}", partial(_warm, cache, name, advise)
     for name, least in request.min_keys.items():
-        yield f"keys {name}", partial(_keys, cache, name, least)
+        yield f"keys {name}", partial(_keys, cache, name, least, advise)
     if request.hit_rate.given:
         yield "hit rate", lambda: _hit_rate(cache, request.hit_rate)
 
@@ -224,24 +231,18 @@ async def _hit_rate(cache: Cache, limits: HitRateLimits) -> _Found:
     )
 
 
-async def _warm(cache: Cache, name: str) -> _Found:
+async def _warm(cache: Cache, name: str, advise: Advise) -> _Found:
     if await has_entry(cache, name):
         return _Found("has entries")
-    return _Found(f"the cache type {name} has no entry", "failed", _hint_for(cache, name))
+    return _Found(f"the cache type {name} has no entry", "failed", await advise(name))
 
 
-async def _keys(cache: Cache, name: str, least: int) -> _Found:
+async def _keys(cache: Cache, name: str, least: int, advise: Advise) -> _Found:
     found = await count_keys(cache, name, least)
     if found < least:
         detail = f"the cache type {name} has {found:,} keys, fewer than {least:,}"
-        return _Found(detail, "failed", _hint_for(cache, name), {"keys": found})
+        return _Found(detail, "failed", await advise(name), {"keys": found})
     return _Found(f"at least {least:,} keys", measured={"keys": found})
-
-
-def _hint_for(cache: Cache, name: str) -> str:
-    if name in cache.settings.types:
-        return f"Run 'langcache warm --type {name}'."
-    return f"{name} is no cache type of the settings, so it must be a prefix: see 'langcache types'."
 
 
 async def _roundtrip(cache: Cache) -> _Found:

@@ -68,7 +68,7 @@ def test_what_must_be_warm_and_how_many_keys(env, call, secured_redis):
     cold = call("check", "--require-warm", "translation", env=env)
     assert cold.code == 1
     assert complaint(cold) == "langcache: warm translation: the cache type translation has no entry"
-    assert cold.stderr.splitlines()[-1] == "Run 'langcache warm --type translation'."
+    assert "Run 'langcache warm --app MODULE:ATTRIBUTE'" in cold.stderr.splitlines()[-1]
     few = call("check", "--min-keys", "quiz=1_000", "--json", env=env)
     assert few.code == 1
     assert few.document["checks"][1]["detail"] == "the cache type quiz has 700 keys, fewer than 1,000"
@@ -133,7 +133,7 @@ def test_nagios_has_four_codes(env, nagios):
     assert code == 2
     assert head == (
         "LANGCACHE CRITICAL - warm video: the cache type video has no entry; "
-        "Run 'langcache warm --type video'."
+        "Run 'langcache warm --app MODULE:ATTRIBUTE', with an application that fills video."
     )
 
 
@@ -175,7 +175,7 @@ def test_github_gets_annotations(env, call):
     assert lines[0].startswith("ok: redis: Redis ")
     assert lines[1] == (
         "::error title=langcache%3A warm video::the cache type video has no entry; "
-        "Run 'langcache warm --type video'."
+        "Run 'langcache warm --app MODULE:ATTRIBUTE', with an application that fills video."
     )
     assert lines[2] == (
         "::warning title=langcache%3A hit rate::the hit rate is 75.0 %25, lower than 80 %25; "

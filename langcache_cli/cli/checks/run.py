@@ -176,6 +176,7 @@ def _document(report: CheckReport) -> dict[str, object]:
             "result": result.result,
             "detail": result.detail,
             "duration_ms": 1000 * result.seconds,
+            **({"hint": hint} if (hint := _outcome(result).hint) else {}),
             **result.measured,
         }
         for result in report.results

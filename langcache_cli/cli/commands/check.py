@@ -89,7 +89,7 @@ def check(
             message = "what is critical must be worse than what is a warning: see --warn-... and --crit-..."
             raise CommandError(ExitCode.USAGE, message)
         types = type_names("--require-warm", require_warm or ())
-        return CheckRequest(roundtrip, types, least_keys(min_keys or ()), *limits)
+        return CheckRequest(roundtrip, types, least_keys(min_keys or ()), *limits, sample=sample)
 
     if shown is Format.NAGIOS:
         invocation = replace(invocation, quiet=True)

@@ -19,7 +19,7 @@ DRAWS: Final = 200
 """Keys that are drawn at random from each database."""
 MOST_DATABASES: Final = 8
 
-_ENTRY: Final = b"lc1 "
+ENTRY: Final = b"lc1 "
 """What each entry begins with."""
 _DATABASE: Final = re.compile(r"db([0-9]+)")
 _OWNER: Final = re.compile(rb"([A-Za-z0-9_.-]{1,64})(:|@(?:tag|stats):)")
@@ -110,16 +110,17 @@ async def _drawn(address: RedisAddress) -> Counter[str]:
     try:
         replies = await ask(connection, [("RANDOMKEY",)] * DRAWS)
         keys = list(dict.fromkeys(reply for reply in replies if isinstance(reply, bytes)))
-        heads = await ask(connection, [("GETRANGE", key, 0, len(_ENTRY) - 1) for key in keys]) if keys else []
+        heads = await ask(connection, [("GETRANGE", key, 0, len(ENTRY) - 1) for key in keys]) if keys else []
     finally:
         connection.abort()
-    return Counter(_owners(zip(keys, heads, strict=True)))
+    return Counter(owners(zip(keys, heads, strict=True)))
 
 
-def _owners(drawn: Iterable[tuple[bytes, object]]) -> Iterator[str]:
+def owners(drawn: Iterable[tuple[bytes, object]]) -> Iterator[str]:
+    """The namespaces of keys that are surely of a cache, given the beginnings of their values."""
     for key, head in drawn:
         match = _OWNER.match(key)
-        if match and (match[2] != b":" or head == _ENTRY):
+        if match and (match[2] != b":" or head == ENTRY):
             yield match[1].decode("ascii")
 
 
