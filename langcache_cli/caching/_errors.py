@@ -95,6 +95,10 @@ class ConnectionLostError(ConnectionError):
     counted = False
 
 
+class NotRedisError(ConnectionLostError):
+    """What answers speaks another protocol. Internal: callers see a `CacheUnavailableError`."""
+
+
 class UncacheableValueError(CacheError):
     """The value would not come back from the cache the same; nothing was stored.
 

@@ -21,7 +21,7 @@ from langcache_cli.caching._deployment.sentinel.reply import (
     ask_primary,
     explain_refusal,
 )
-from langcache_cli.caching._errors import ConnectionLostError, UndecodableEntryError
+from langcache_cli.caching._errors import ConnectionLostError, NotRedisError, UndecodableEntryError
 from langcache_cli.caching._front.default import default_functions, default_warmers
 from langcache_cli.caching._front.warm import WarmCounts, warm
 from langcache_cli.caching._functions.warmer import Warmer
@@ -72,6 +72,7 @@ __all__ = [
     "Namespace",
     "Node",
     "NodeName",
+    "NotRedisError",
     "Numbers",
     "Pace",
     "Placeholder",

@@ -99,6 +99,10 @@ _CLASSES: Final[dict[str, _Cause]] = {
         ExitCode.BAD_CONFIGURATION, "Check ssl_ca_certs, ssl_certfile and ssl_keyfile in REDIS_URL."
     ),
     "SSLError": _TLS,
+    "NotRedisError": _Cause(
+        ExitCode.UNREACHABLE,
+        "Set REDIS_URL to the address of a Redis; 'langcache redis start --port 6380' starts one beside it.",
+    ),
     "gaierror": _Cause(ExitCode.UNREACHABLE, "Check the host name in REDIS_URL, and the name server."),
     "TimeoutError": _Cause(
         ExitCode.UNREACHABLE, "Check REDIS_URL and that server, or wait longer with --timeout SECONDS."

@@ -184,7 +184,7 @@ def parse_info(info: str) -> ServerInfo:
 async def look_elsewhere(address: RedisAddress) -> tuple[ProbeResult, ServerInfo | None]:
     """Look at a server that langcache could not start: over TLS, a unix socket, or on another machine."""
     from langcache_cli.caching import ServerReplyError  # noqa: PLC0415 - see above
-    from langcache_cli.caching.tooling import ask, connect  # noqa: PLC0415 - see above
+    from langcache_cli.caching.tooling import NotRedisError, ask, connect  # noqa: PLC0415 - see above
 
     try:
         async with asyncio.timeout(PROBE_SECONDS):
@@ -195,6 +195,8 @@ async def look_elsewhere(address: RedisAddress) -> tuple[ProbeResult, ServerInfo
                 connection.abort()
     except TimeoutError:
         return ProbeResult.HANGING, None
+    except NotRedisError:
+        return ProbeResult.NOT_REDIS, None
     except ServerReplyError as refusal:
         return meaning(refusal), None
     except OSError:

@@ -55,7 +55,10 @@ def refusal(spec: ServerSpec, result: ProbeResult, *, ours: bool) -> ServerError
     if result is ProbeResult.WRONG_PASSWORD:
         hint = f"Put that server's password into REDIS_URL\n{_OTHER_PORT}"
         if ours:
-            hint = "langcache started it with another password: langcache redis restart"
+            hint = (
+                "langcache started it with another password: check the password in REDIS_URL\n"
+                "Or restart it with the password that REDIS_URL has now: langcache redis restart"
+            )
         return PasswordRejectedError(
             f"A Redis runs at {where} and does not accept the user and password of REDIS_URL.", hint=hint
         )

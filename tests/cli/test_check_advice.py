@@ -1,5 +1,8 @@
 """What ``langcache check`` and ``doctor`` say to type next: it has to work where it is said."""
 
+import socketserver
+import threading
+
 import pytest
 
 from tests.cli.cli_support import complaint, sqlite_database, url_of, words
@@ -52,3 +55,28 @@ def test_the_document_has_the_advice_for_each_failed_check(call, env):
     assert "warm --app" in translation["hint"]
     away = call("check", "--json", env={**env, "REDIS_URL": "redis://127.0.0.1:1/0"}).document
     assert "langcache redis start" in away["checks"][0]["hint"]
+
+
+class _Web(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.recv(1000)
+        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+
+
+def test_what_is_not_redis_is_called_so(call, monkeypatch, state_folder):
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Web) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        where = f"127.0.0.1:{server.server_address[1]}"
+        env = {"REDIS_URL": f"redis://:pw@{where}/0", "LANGCACHE_STATE_DIR": str(state_folder)}
+        for line in ("check", "stats", "doctor", "keys list"):
+            ended = call(*line.split(), env=env)
+            assert ended.code == 69
+            assert "what listens " in complaint(ended)
+            assert "is not Redis" in complaint(ended)
+            assert "start a local one" not in ended.stderr.lower()
+            assert "Set REDIS_URL" in ended.stderr
+        (finding,) = call("doctor", "--json", env=env).document["findings"]
+        assert finding["name"] == "not-redis"
+        assert finding["found"] == f"what listens at {where} is not Redis"
+        assert "REDIS_URL" in finding["mend"]
+        server.shutdown()

@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 
 import hiredis
 
-from langcache_cli.caching._errors import ConnectionLostError, ServerReplyError
+from langcache_cli.caching._errors import ConnectionLostError, NotRedisError, ServerReplyError
 from langcache_cli.caching._fork import call_in_child
 from langcache_cli.caching._wire.replies import Replies
 from langcache_cli.caching._wire.server_identity import ServerIdentity
@@ -27,6 +27,9 @@ Argument = bytes | str | int
 PushNotification = getattr(hiredis, "PushNotification", None)
 SUPPORTS_PUSH = PushNotification is not None
 """False with hiredis before 3.2, which cannot tell a push message from the reply to a request."""
+
+_TLS_ALERT = b"\x15"
+"""How a server that speaks TLS answers a plain request begins."""
 
 Receiver = Callable[[Any], object]
 """Called with the reply to one request, or with a `ConnectionLostError`."""
@@ -123,8 +126,10 @@ class RedisConnection(asyncio.Protocol):
                 else:
                     self.abort()  # unrequested: it would be taken for the reply to a later request
                     return
-        except hiredis.ProtocolError:
-            self.abort()  # not a Redis server, or the stream is damaged
+        except hiredis.ProtocolError:  # not a Redis server, or the stream is damaged
+            if self.server is None and not data.startswith(_TLS_ALERT):
+                self._fail(NotRedisError("what listens there is not Redis"))
+            self.abort()
         if not self._waiting and self._on_push is None and self._reader.has_data():
             self.abort()  # the beginning of an unrequested reply
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from langcache_cli.caching import ServerReplyError
-from langcache_cli.caching.tooling import ConnectionLostError, RedisAddress, unavailable
+from langcache_cli.caching.tooling import ConnectionLostError, NotRedisError, RedisAddress, unavailable
 from langcache_cli.operations.diagnosis.server_facts import ServerFacts
 
 GREETING_SECONDS: Final = 0.2
@@ -41,7 +41,7 @@ async def second_look(server: ServerFacts, *, within: float) -> ServerFacts:
 
 def _may_be_other(cause: BaseException | None) -> bool:
     """True for an error that the wrong protocol may end in."""
-    if isinstance(cause, ssl.SSLCertVerificationError):
+    if isinstance(cause, ssl.SSLCertVerificationError | NotRedisError):
         return False
     return isinstance(cause, TimeoutError | ssl.SSLError | ConnectionLostError | ConnectionResetError)
 

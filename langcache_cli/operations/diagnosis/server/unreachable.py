@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from langcache_cli.caching import AuthenticationFailedError, ServerReplyError
-from langcache_cli.caching.tooling import ConnectionLostError, RedisAddress, TlsFileError
+from langcache_cli.caching.tooling import ConnectionLostError, NotRedisError, RedisAddress, TlsFileError
 from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.diagnosis.redis_cli import redis_cli
 from langcache_cli.operations.diagnosis.server_facts import ServerFacts
@@ -131,6 +131,8 @@ def _of_error(error: BaseException, address: RedisAddress) -> _Cause | None:
     if isinstance(error, ssl.SSLCertVerificationError):
         by_words = (cause for words, cause in _CERTIFICATE.items() if words in text)
         return next(by_words, _AUTHORITY)
+    if isinstance(error, NotRedisError):
+        return _Cause("not-redis", "what listens at {where} is not Redis")
     if address.tls and (isinstance(error, ConnectionLostError) or "CERTIFICATE_REQUIRED" in text):
         return _CLIENT_CERTIFICATE
     if isinstance(error, FileNotFoundError) and address.path:
