@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from langcache_cli.cli.commands.extras import install_line
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
@@ -121,7 +122,7 @@ def _require_installed() -> None:
         raise CommandError(
             ExitCode.BAD_CONFIGURATION,
             f"the dashboard needs {error.name}, which is not installed",
-            "Install it: pip install 'langcache-cli[dashboard]'. 'langcache stats' needs nothing.",
+            f"Install it: {install_line('dashboard')} ('langcache stats' needs nothing)",
         ) from None
 
 
