@@ -16,6 +16,7 @@ from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output
 from langcache_cli.cli.running import execute
 from langcache_cli.cli.statistics import document, metrics, text
+from langcache_cli.cli.statistics.known_namespace import known_namespace
 from langcache_cli.cli.statistics.options import Format, StatsOptions, window_seconds
 from langcache_cli.cli.statistics.verdict import nagios_report, span_of
 
@@ -48,13 +49,16 @@ def run(invocation: Invocation, options: StatsOptions) -> None:
 
 
 async def _stats(invocation: Invocation, options: StatsOptions) -> NagiosState:
-    output, namespace = Output(invocation), invocation.namespace or ""
+    output, namespace = Output(invocation), ""
     try:
         settings = invocation.settings()
         namespace, target = settings.namespace, invocation.target(settings)
         output.target(target)
         report = await _collect(settings, options)
     except Exception as error:
+        if not namespace:
+            path = None if options.textfile is None else options.textfile.path
+            namespace = known_namespace(invocation, path)
         metric_lines = metrics.failure_text(namespace, reachable=_answered(error))
         if options.textfile is not None:
             options.textfile.write(metric_lines)
