@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, SecretStr
 
+from langcache_cli.caching import ConfigurationError
 from langcache_cli.caching.tooling import (
     EnvFileSettings,
     RedisTarget,
@@ -62,11 +63,13 @@ class Setting:
         name: Its variable.
         value: In effect, as text; without secrets, empty if it is not set.
         origin: Where it comes from.
+        overruled: Other places that set it, in vain.
     """
 
     name: str
     value: str
     origin: Origin
+    overruled: tuple[Origin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +106,20 @@ def settings_in_effect(kinds: Sequence[type[EnvFileSettings]], sources: Sources)
     """All settings, in the order of their classes.
 
     Raises:
-        ConfigurationError: One is invalid, or the file cannot be read.
+        ConfigurationError: One is invalid; the message names its place. Or the file cannot be read.
     """
     found = []
     for kind in kinds:
         given = _of_kind(kind, sources.given)
-        settings = load_settings(kind, env_file=sources.env_file, **given)
+        try:
+            settings = load_settings(kind, env_file=sources.env_file, **given)
+        except ConfigurationError as error:
+            raise _with_place(error, kind, sources) from None
         for field in kind.model_fields:
             name = variables_of(kind, field)[0]
             value = _text(field, getattr(settings, field))
-            found.append(Setting(_upper(name, kind, field), value, _origin(kind, field, sources)))
+            origin, *overruled = _origins(kind, field, sources)
+            found.append(Setting(_upper(name, kind, field), value, origin, tuple(overruled)))
     return [*found, _state_dir(sources)]
 
 
@@ -124,11 +131,8 @@ def problems_of(kinds: Sequence[type[EnvFileSettings]], sources: Sources) -> lis
     """
     found = []
     for kind in kinds:
-        fields = {_upper(variables_of(kind, field)[0], kind, field): field for field in kind.model_fields}
         for error in settings_problems(kind, env_file=sources.env_file, **_of_kind(kind, sources.given)):
-            field = fields.get(error.variable.upper(), "")
-            origin = _origin(kind, field, sources) if field else Origin("default")
-            found.append(Problem(error.variable, str(error), origin))
+            found.append(Problem(error.variable, str(error), _place_of(error, kind, sources)))  # noqa: PERF401
     found += [
         Problem(one.name, one.message, _of_names([one.name], sources))
         for one in misspelt_settings(sources.env_file)
@@ -161,24 +165,50 @@ def _upper(name: str, kind: type[EnvFileSettings], field: str) -> str:
     return f"{kind.model_config.get('env_prefix', '')}{field}".upper() if name == field else name.upper()
 
 
+def _place_of(error: ConfigurationError, kind: type[EnvFileSettings], sources: Sources) -> Origin:
+    """Where the value stands that an error is about; the default if it is about no setting."""
+    fields = {_upper(variables_of(kind, field)[0], kind, field): field for field in kind.model_fields}
+    field = fields.get(error.variable.upper())
+    return Origin("default") if field is None else _origin(kind, field, sources)
+
+
+def _with_place(
+    error: ConfigurationError, kind: type[EnvFileSettings], sources: Sources
+) -> ConfigurationError:
+    place = _place_of(error, kind, sources)
+    if place.kind == "default":
+        return error
+    return ConfigurationError(f"{error} ({place})", variable=error.variable)
+
+
 def _origin(kind: type[EnvFileSettings], field: str, sources: Sources) -> Origin:
-    if field in sources.given:
-        return sources.options[field]
-    return _of_names([_upper(name, kind, field) for name in variables_of(kind, field)], sources)
+    return _origins(kind, field, sources)[0]
+
+
+def _origins(kind: type[EnvFileSettings], field: str, sources: Sources) -> list[Origin]:
+    """All places that set a field, the one that counts first."""
+    names = [_upper(name, kind, field) for name in variables_of(kind, field)]
+    given = [sources.options[field]] if field in sources.given else []
+    found = [*given, *_places(names, sources)]
+    return found or [Origin("default")]
 
 
 def _of_names(names: Sequence[str], sources: Sources) -> Origin:
-    """The first place that sets one of some variables; names are not case-sensitive, empty values unset."""
+    """The first place that sets one of some variables."""
+    return next(_places(names, sources), Origin("default"))
+
+
+def _places(names: Sequence[str], sources: Sources) -> Iterator[Origin]:
+    """The places that set one of some variables; names are not case-sensitive, empty values unset."""
     for name in names:
         for variable, value in os.environ.items():
             if variable.upper() == name and value:
-                return Origin("environment", variable)
+                yield Origin("environment", variable)
     lines = {name.upper(): (name, line) for name, line in line_numbers(sources.env_file).items()}
     for name in names:
         if name in lines:
             spelt, line = lines[name]
-            return Origin("file", spelt, str(sources.env_file), line)
-    return Origin("default")
+            yield Origin("file", spelt, str(sources.env_file), line)
 
 
 def _state_dir(sources: Sources) -> Setting:
@@ -186,7 +216,8 @@ def _state_dir(sources: Sources) -> Setting:
         value = str(default_state_dir(file_values(sources.env_file).get(STATE_DIR)))
     except NoStateFolderError:  # of a user without a home; few commands need the folder
         value = ""
-    return Setting(STATE_DIR, value, _of_names([STATE_DIR], sources))
+    origin, *overruled = [*_places([STATE_DIR], sources)] or [Origin("default")]
+    return Setting(STATE_DIR, value, origin, tuple(overruled))
 
 
 def _text(field: str, value: Any) -> str:

@@ -32,12 +32,15 @@ def test_the_command_line_wins_over_the_environment_over_the_file_over_the_defau
     assert found["LANGCACHE_OPERATION_TIMEOUT"] == ("0.25", "default")
     assert shown(text, env={"langcache_namespace": "of_env"})["LANGCACHE_NAMESPACE"] == (
         "of_env",
-        "environment",
+        "environment (.env line 6 is overruled)",
     )
     (tmp_path / "url").write_text(f"redis://:{MARK}@elsewhere:1/2\n")
     options = ("--namespace", "given", "--timeout", "3", "--url-file", "url")
     found = shown(text, *options, env={"LANGCACHE_NAMESPACE": "of_env"})
-    assert found["LANGCACHE_NAMESPACE"] == ("given", "--namespace")
+    assert found["LANGCACHE_NAMESPACE"] == (
+        "given",
+        "--namespace (environment and .env line 6 are overruled)",
+    )
     assert found["LANGCACHE_OPERATION_TIMEOUT"] == ("3", "--timeout")
     assert found["REDIS_URL"] == ("redis://***@elsewhere:1/2", "--url-file url")
 
@@ -108,3 +111,18 @@ def test_all_that_is_wrong_is_named_with_its_place(call, tmp_path, monkeypatch):
     assert call("config", "validate", "--env-file", "none.env").code == 78
     bad_json = call("config", "validate", env={"LANGCACHE_TYPES": "{"})
     assert "LANGCACHE_TYPES is not valid JSON (environment)" in bad_json.stdout
+
+
+def test_a_bad_value_is_named_with_its_place_and_so_is_what_is_overruled(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("LANGCACHE_NAMESPACE=a\nREDIS_TTL_DEFAULT=0\n")
+    assert complaint(call("config", "show")).endswith("(got '0') (.env, line 2)")
+    env = {"LANGCACHE_NAMESPACE": "b", "REDIS_TTL_DEFAULT": "9"}
+    document = call("config", "show", "--json", env=env).document
+    overruled = {one["name"]: one["overruled"] for one in document["settings"] if one["overruled"]}
+    assert overruled == {
+        "LANGCACHE_NAMESPACE": [{"kind": "file", "name": "LANGCACHE_NAMESPACE", "file": ".env", "line": 1}],
+        "REDIS_TTL_DEFAULT": [{"kind": "file", "name": "REDIS_TTL_DEFAULT", "file": ".env", "line": 2}],
+    }
+    bad = call("config", "show", env={"LANGCACHE_NAMESPACE": "not allowed", "REDIS_TTL_DEFAULT": "9"})
+    assert complaint(bad).endswith("(environment)")

@@ -12,7 +12,7 @@ from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output, visible
 
 if TYPE_CHECKING:
-    from langcache_cli.operations.configuration import Setting
+    from langcache_cli.operations.configuration import Origin, Setting
 
 BETWEEN = 3
 """Columns of the terminal between two columns of a table."""
@@ -52,11 +52,22 @@ def show(
 
 
 def _place(one: Setting) -> str:
-    """Where a value comes from, and under which name if it is another one."""
-    name = one.origin.name
+    """Where a value comes from, and under which name if it is another one; what it overrules."""
+    name, others = one.origin.name, [_short(other) for other in one.overruled]
     other = f" ({name})" if one.origin.kind in {"environment", "file"} and name.upper() != one.name else ""
-    return visible(f"{one.origin}{other}")
+    verb = "is" if len(others) == 1 else "are"
+    overruled = f" ({' and '.join(others)} {verb} overruled)" if others else ""
+    return visible(f"{one.origin}{other}{overruled}")
+
+
+def _short(place: Origin) -> str:
+    return f"{place.file} line {place.line}" if place.kind == "file" else str(place)
 
 
 def _fields(one: Setting) -> dict[str, object]:
-    return {"name": one.name, "value": one.value, "origin": asdict(one.origin)}
+    return {
+        "name": one.name,
+        "value": one.value,
+        "origin": asdict(one.origin),
+        "overruled": [asdict(place) for place in one.overruled],
+    }
