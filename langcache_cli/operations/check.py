@@ -139,9 +139,10 @@ async def check(cache: Cache, database: Database | None, request: CheckRequest) 
         request: What else is to be checked; all of it is left out if Redis does not answer.
     """
     target, started = cache.settings.target, time.perf_counter()
-    usable, fleet = await asyncio.gather(
+    usable, fleet, of_database = await asyncio.gather(  # side by side: each may take the whole timeout
         _run("redis", lambda: _usable(cache)),
         inspect_fleet(target, within=cache.settings.operation_timeout),
+        _of_database(database),
     )
     results = [usable]
     if fleet.nodes:
@@ -149,11 +150,15 @@ async def check(cache: Cache, database: Database | None, request: CheckRequest) 
     if usable.error is None:
         steps = _asked_for(cache, request, has_database=database is not None)
         results += [await _run(name, step) for name, step in steps]
-    if database is not None:
-        from langcache_cli.vocabulary import DatabaseError  # noqa: PLC0415 - SQLAlchemy takes as long as all else
+    return CheckReport((*results, *of_database), fleet)
 
-        results.append(await _run("database", lambda: _words(database), DatabaseError))
-    return CheckReport(tuple(results), fleet)
+
+async def _of_database(database: Database | None) -> list[CheckResult]:
+    if database is None:
+        return []
+    from langcache_cli.vocabulary import DatabaseError  # noqa: PLC0415 - SQLAlchemy takes as long as all else
+
+    return [await _run("database", lambda: _words(database), DatabaseError)]
 
 
 def _asked_for(cache: Cache, request: CheckRequest, *, has_database: bool) -> Iterator[tuple[str, Step]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from langcache_cli.caching import (
     Cache,
@@ -30,12 +31,22 @@ async def open_cache(settings: CacheSettings) -> AsyncIterator[Cache]:
 
 @asynccontextmanager
 async def _opened(settings: CacheSettings) -> AsyncIterator[Cache]:
-    async with Cache(settings, publish_statistics=False, defer_invalidations=False) as cache:
-        before = set_default_cache(cache)
-        try:
-            yield cache
-        finally:
-            set_default_cache(before)
+    cache = Cache(settings, publish_statistics=False, defer_invalidations=False)
+    before = set_default_cache(cache)
+    try:
+        yield cache
+    finally:
+        set_default_cache(before)
+        await _close(cache)
+
+
+async def _close(cache: Cache) -> None:
+    """Close a cache; of a Redis that does not answer no other answer is waited for: it is owed nothing."""
+    server = cache.runtime().server
+    is_lost = server.is_down if server.is_cluster else server.is_failing
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0 if is_lost else None):
+            await cache.aclose()
 
 
 def require_enabled(settings: CacheSettings) -> None:

@@ -1,7 +1,9 @@
 """What ``langcache check`` and ``doctor`` say to type next: it has to work where it is said."""
 
+import socket
 import socketserver
 import threading
+import time
 
 import pytest
 
@@ -80,3 +82,18 @@ def test_what_is_not_redis_is_called_so(call, monkeypatch, state_folder):
         assert finding["found"] == f"what listens at {where} is not Redis"
         assert "REDIS_URL" in finding["mend"]
         server.shutdown()
+
+
+def test_a_redis_and_a_database_that_hang_cost_one_timeout_together(call, own_redis):
+    server = own_redis()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        database = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/n"
+        env = {"REDIS_URL": server.url, "DATABASE_URL": database}
+        call("--timeout", "0.1", "check", env=env)  # imports what takes long
+        server.pause()
+        started = time.monotonic()
+        ended = call("--timeout", "1", "check", "--json", env=env)
+        seconds = time.monotonic() - started
+        server.resume()
+    assert [one["result"] for one in ended.document["checks"]] == ["failed", "failed"]
+    assert 0.9 < seconds < 1.9
