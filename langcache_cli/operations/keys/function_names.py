@@ -26,6 +26,12 @@ class UnknownFunctionError(Exception):
         self.hint = hint
 
 
+class ModuleRunsError(ConfigurationError):
+    """A module cannot be imported, because something in it fails; `hint` says what to look at."""
+
+    hint = "If the module runs something when it is imported, put that under: if __name__ == '__main__':"
+
+
 def cached_function(name: str, *, app: str | None = None) -> Function:
     """The cached function called ``name``.
 
@@ -81,10 +87,12 @@ def _imported(name: str, *, what: str) -> ModuleType:
             ) from None
         raise ConfigurationError(f"{what}: {error}", variable=what) from error
     except SystemExit as stop:
-        raise ConfigurationError(f"{what}: the module ended the process", variable=what) from stop
+        raise ModuleRunsError(f"{what}: the module ended the process", variable=what) from stop
+    except ImportError as error:
+        raise ConfigurationError(f"{what} cannot be imported: {error}", variable=what) from error
     except Exception as error:
-        kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
-        raise ConfigurationError(f"{what} cannot be imported: {kind}{error}", variable=what) from error
+        message = f"{what} cannot be imported: {type(error).__name__}: {error}"
+        raise ModuleRunsError(message, variable=what) from error
 
 
 def _inside(module: ModuleType, path: str) -> Function:
