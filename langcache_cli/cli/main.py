@@ -77,7 +77,7 @@ app = typer.Typer(
 )
 command = partial(app.command, cls=HelpfulCommand)
 command()(warm.warm)
-command()(clear.clear)
+command(cls=clear.ClearCommand)(clear.clear)
 command()(stats.stats)
 command()(watch.watch)
 command()(dashboard.dashboard)

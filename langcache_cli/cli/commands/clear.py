@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from langcache_cli.cli.commands.keys.words import no_such_key
 from langcache_cli.cli.commands.options import DryRun, Rate
 from langcache_cli.cli.completion.values import cache_types, key_prefixes, patterns
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
+from langcache_cli.cli.help import HelpfulCommand
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output, visible
 from langcache_cli.cli.running import execute
@@ -46,6 +49,28 @@ Keys = Annotated[
 ]
 
 
+class ClearCommand(HelpfulCommand):
+    """The command, which knows what a word without an option is meant for."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """As click does.
+
+        Raises:
+            CommandError: A key, a pattern or a type stands without its option.
+        """
+        ctx.allow_extra_args = True
+        rest = super().parse_args(ctx, args)
+        if ctx.args and not ctx.resilient_parsing:
+            word = ctx.args[0]
+            option = "--type" if ":" not in word else "--pattern" if "*" in word else "--key"
+            raise CommandError(
+                ExitCode.USAGE,
+                f"{visible(word)!r} stands without an option",
+                f"Type: langcache clear {option} {shlex.quote(visible(word))}",
+            )
+        return rest
+
+
 def clear(
     ctx: typer.Context,
     type_: Types = [],  # noqa: B006 - typer's way to say 'none given'
@@ -65,7 +90,7 @@ def clear(
     """Remove entries by type, pattern, key or tag.
 
     A load of them that is under way is not stored any more. Only keys of the namespace can be touched.
-    Asks first, unless LANGCACHE_ENV is dev.
+    Asks first, unless LANGCACHE_ENV is dev. Exits with 1 if none of the keys of --key is there.
 
     Examples:
         langcache clear --type vocabulary
@@ -98,12 +123,28 @@ def _clear(
     if not dry_run and _must_ask(invocation, settings, yes=yes, confirm=confirm):
         # between two event loops: inside one, Ctrl-C would not end the question
         found = _count(output, settings, target)
+        _require_found(invocation, output, settings, found, target)
         if not output.ask(_question(found)):
             raise CommandError(ExitCode.REFUSED, "nothing was removed")
     report = _count(output, settings, target) if dry_run else _remove(output, settings, target, rate)
+    _require_found(invocation, output, settings, report, target)
     _print(output, invocation, settings, report)
     if target.pattern is not None and not report.count:
         _hint(output, settings, target.pattern)
+
+
+def _require_found(
+    invocation: Invocation, output: Output, settings: CacheSettings, report: ClearReport, target: Target
+) -> None:
+    """Fail if keys were named and none of them is there, as `keys get` does.
+
+    Raises:
+        CommandError: None is.
+    """
+    if target.keys and not report.count:
+        if invocation.json:
+            _print(output, invocation, settings, report)
+        raise no_such_key(target.keys[0])
 
 
 def _hint(output: Output, settings: CacheSettings, pattern: str) -> None:

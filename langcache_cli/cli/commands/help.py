@@ -52,6 +52,8 @@ def _found(ctx: typer.Context, words: list[str]) -> Any:
             before = "".join(f"{one} " for one in words[:number])
             near = difflib.get_close_matches(word, commands, n=1)
             hint = f"langcache help {before}{near[0] if near else ''}".strip()
-            raise CommandError(ExitCode.USAGE, f"there is no command {before + word!r}", f"Type '{hint}'.")
+            meant = f"; did you mean {before + near[0]!r}?" if near else ""
+            message = f"there is no command {before + word!r}{meant}"
+            raise CommandError(ExitCode.USAGE, message, f"Type '{hint}'.")
         context = commands[word].make_context(word, [], parent=context, resilient_parsing=True)
     return context

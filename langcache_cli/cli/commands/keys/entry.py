@@ -9,6 +9,7 @@ import typer
 from langcache_cli.cli.commands.keys.words import (
     described,
     lease_words,
+    no_such_key,
     state_words,
     ttl_words,
     view_fields,
@@ -127,13 +128,7 @@ async def _require_key(cache: Cache, text: str, *, with_tags: bool = True) -> Ke
 
     view = await look_at(cache, keys_meant(text, cache.settings.namespace), with_tags=with_tags)
     if view is None:
-        words = text.split(":")
-        search = words[2] if len(words) > 2 and words[2] else "TEXT"  # noqa: PLR2004 - namespace, prefix, function
-        raise CommandError(
-            ExitCode.CHECK_FAILED,
-            f"there is no key {visible(text)!r}",
-            f"Type 'langcache keys list --find {visible(search)}' to see which there are.",
-        )
+        raise no_such_key(text)
     return view
 
 

@@ -10,7 +10,7 @@ from langcache_cli.cli.completion.values import cache_types
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
-from langcache_cli.cli.output import Output
+from langcache_cli.cli.output import Output, visible
 from langcache_cli.cli.running import execute
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def list_(
 
     In a pipe: one key a line, and its type, seconds left (- for no TTL) and bytes after tabs. A listing ends
     after --limit keys or 5 seconds, and says how to go on. Keys that a terminal cannot show are
-    percent-encoded; the other commands take them so.
+    percent-encoded; the other commands accept this form.
 
     Examples:
         langcache keys list --type vocabulary
@@ -72,6 +72,8 @@ async def _list(invocation: Invocation, type_name: str, text: str, limit: int, c
         output.document("keys.list", _document(invocation, settings, page))
     else:
         _print(output, page)
+        if not page["keys"]:
+            output.note(_no_match(settings.namespace, type_name, text, may_be_more=bool(page["cursor"])))
         if page["cursor"]:
             output.note(f"There are more keys; go on with --cursor {page['cursor']}")
 
@@ -104,7 +106,6 @@ def _print(output: Output, page: KeyPage) -> None:
             output.line("\t".join([_typeable(row), row["type"], *fields]))
         return
     if not page["keys"]:
-        output.line("No such key was found." if page["cursor"] else "There is no such key.")
         return
     rows = [
         (
@@ -122,6 +123,16 @@ def _print(output: Output, page: KeyPage) -> None:
         return
     for key, *fields in rows:  # whole keys, to be copied
         output.line(f"{key}\n    {', '.join(fields)}")
+
+
+def _no_match(namespace: str, type_name: str, text: str, *, may_be_more: bool) -> str:
+    """What was looked for in vain."""
+    of_type = f" of the type {type_name}" if type_name else ""
+    found = "was found so far" if may_be_more else "is there"
+    if not text:
+        return f"No key{of_type} {found} in the namespace {namespace}."
+    contains = f"{'was found so far that ' if may_be_more else ''}contains {visible(text)!r}"
+    return f"No key{of_type} in the namespace {namespace} {contains}; the search is case-sensitive."
 
 
 def _typeable(row: KeyRow) -> str:

@@ -8,6 +8,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from langcache_cli.cli.exit_codes import ExitCode
+from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.output import visible
 
 if TYPE_CHECKING:
@@ -24,6 +26,17 @@ _STATES = {
     "failed": "failed: a load has just failed; this sign of it is no value, and a call loads again",
     "foreign": "foreign: langcache did not write it, so a call is a miss",
 }
+
+
+def no_such_key(text: str) -> CommandError:
+    """The error about a key that is not there."""
+    parts = text.split(":")
+    search = parts[2] if len(parts) > 2 and parts[2] else "TEXT"  # noqa: PLR2004 - namespace, prefix, function
+    return CommandError(
+        ExitCode.CHECK_FAILED,
+        f"there is no key {visible(text)!r}",
+        f"Type 'langcache keys list --find {visible(search)}' to see which there are.",
+    )
 
 
 def view_fields(view: KeyView) -> dict[str, Any]:
@@ -66,7 +79,9 @@ def described(view: KeyView) -> Iterator[str]:
     yield _line("TTL", ttl_words(view))
     if lease := lease_words(view):
         yield _line("lease", lease)
-    if found["load_ms"] is not None:
+    if found["load_ms"] == 0:
+        yield _line("load took", "- (warmed or set, not loaded)")
+    elif found["load_ms"] is not None:
         yield _line("load took", f"{found['load_ms']:,.1f} ms")
     if found["schema"]:
         yield _line("schema", found["schema"])
