@@ -84,7 +84,13 @@ def test_functions_with_a_warmer_are_measured_and_nothing_is_left(measure, secur
         for name in paths
         if not name.startswith(("vocabulary:get", "vocabulary:find", "vocabulary_level"))
     }
-    assert ours == {"noop", "ping", "vocabulary:word hit", "vocabulary:word origin", "vocabulary_stats:stats hit"}
+    assert ours == {
+        "noop",
+        "ping",
+        "vocabulary:word hit",
+        "vocabulary:word origin",
+        "vocabulary_stats:stats hit",
+    }
     assert all(path["errors"] == 0 for path in paths.values())
     assert paths["vocabulary:word origin"]["p50_ms"] > 5
     assert paths["vocabulary:word hit"]["p50_ms"] < 5
