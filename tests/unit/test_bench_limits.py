@@ -1,5 +1,8 @@
 """`--fail-on`: what a limit means, and what is none."""
 
+import itertools
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +62,17 @@ def test_a_limit_is_not_exceeded_where_the_interval_reaches_below_it():
     now = document(noop=1.0, database=1.0, hit=1.0)
     now["paths"]["hit"] = path(1.236, (0.8, 0.81, 0.79, 0.82, 3.0))
     assert verdict("hit:p99>+10%", now, BEFORE) == Verdict((), ())
+
+
+def test_two_runs_of_one_version_exceed_no_limit_in_recorded_noise():
+    runs = json.loads((Path(__file__).parent / "bench_noise.json").read_text("utf-8"))
+    documents = [
+        {"paths": {name: {"p50_ms": 1.0, "turns": {"p50_ms": turns}} for name, turns in run.items()}}
+        for run in runs
+    ]
+    pairs = [pair for two in itertools.pairwise(documents) for pair in (two, two[::-1])]
+    failed = sum(bool(verdict("p50>+10%", *pair).exceeded) for pair in pairs)
+    assert failed <= 0.05 * len(pairs)
 
 
 def test_what_slows_the_machine_exceeds_no_limit():
