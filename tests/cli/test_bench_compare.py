@@ -77,6 +77,16 @@ def test_a_run_is_held_against_its_baseline(results, secured_redis, call):
     assert not keys_of(secured_redis)
 
 
+def test_help_says_what_the_paths_are(call):
+    shown = " ".join(call("bench", "--help").stdout.split())
+    for words in (
+        "Paths: noop (what measuring costs)",
+        '"PREFIX:FUNCTION origin" (the function without the cache)',
+    ):
+        assert words in shown
+    assert "'hit:p50>+25%'" in shown
+
+
 @pytest.mark.parametrize(
     ("line", "code", "says"),
     [

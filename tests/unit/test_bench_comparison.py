@@ -136,6 +136,8 @@ def test_a_disturbed_run_says_that_it_must_not_be_quoted():
     then = run(random.Random(7))
     noisy = compared(then, then, status="noisy", reasons=["ping: one", "get: two"])
     assert noisy.warnings == ("AFTER is NOISY, its numbers must not be quoted: ping: one; and 1 more",)
+    (sentence,) = compare(noisy.baseline, {**noisy.baseline, "status": "noisy"}).warnings
+    assert sentence.startswith("The baseline is NOISY, its numbers must not be quoted")
     invalid = compared(then, then, status="invalid", reasons=["ping: no run succeeded"])
     assert "AFTER is INVALID" in invalid.warnings[0]
     assert invalid.summary == "Nothing can be said: AFTER is INVALID."

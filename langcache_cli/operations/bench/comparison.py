@@ -87,7 +87,9 @@ def _distrust(name: str, document: Mapping[str, Any]) -> list[str]:
     if status not in {"noisy", "invalid"}:
         return []
     more = f"; and {len(reasons) - 1} more" if len(reasons) > 1 else ""
-    return [f"{name} is {status.upper()}, its numbers must not be quoted: {reasons[0]}{more}"]
+    return [
+        f"{name[0].upper()}{name[1:]} is {status.upper()}, its numbers must not be quoted: {reasons[0]}{more}"
+    ]
 
 
 def too_few(
