@@ -25,8 +25,8 @@ def doctor(ctx: typer.Context) -> None:
     settings that nothing reads. Nothing is written.
 
     Exits with 0 if nothing is wrong, with 1 if something should be changed though the cache works, 69 if
-    something cannot be reached, 75 if it may work in a moment, 77 if a login or a right is refused, 78 if a
-    URL or a file is wrong.
+    something cannot be reached, 75 if Redis is starting or busy: try again, 77 if a login or a right is
+    refused, 78 if a URL or a file is wrong.
 
     Examples:
         langcache doctor
