@@ -64,8 +64,8 @@ def clear(
 ) -> None:
     """Remove entries by type, pattern, key or tag.
 
-    A load of them that is under way is not stored any more. Only keys of the namespace can be touched.
-    Asks first, unless LANGCACHE_ENV is dev.
+    If a value is being loaded while you clear it, the result is not stored. Only keys of the namespace can be
+    touched. Asks first, unless LANGCACHE_ENV is dev.
 
     Examples:
         langcache clear --type vocabulary
