@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from langcache_cli.caching import Cache, CacheError
+from langcache_cli.caching.tooling import CacheReport
 from langcache_cli.operations.check_contents import count_keys, has_entry
 from langcache_cli.operations.cold_type import advice
 from langcache_cli.operations.diagnosis.inspection import Inspection, inspect_fleet
@@ -224,15 +225,26 @@ async def _latency(cache: Cache, limits: LatencyLimits) -> _Found:
 
 
 async def _hit_rate(cache: Cache, limits: HitRateLimits) -> _Found:
-    total = (await counters(cache, HIT_RATE_SECONDS)).total
+    report = await counters(cache, HIT_RATE_SECONDS)
+    total = report.total
     state, reason = limits.judge(total.hit_rate, "in the last 1h")
     rate = total.hit_rate or 0.0
     calls = total["hits"] + total["misses"]
     return _Found(
         reason or f"{100 * rate:.1f} % of {calls:,} calls in the last 1h",
         RESULTS[state],
-        "" if state == "ok" else "Run 'langcache stats': it says what explains the rate.",
+        "" if state == "ok" else f"Run '{_explains(report)}': it says what explains the rate.",
         {"hit_ratio": total.hit_rate},
+    )
+
+
+def _explains(report: CacheReport) -> str:
+    """The command that explains a low rate: of the type with most misses."""
+    misses = {name: numbers["misses"] for name, numbers in report.types.items() if numbers["misses"]}
+    return (
+        f"langcache stats --type {max(misses, key=lambda name: misses[name])}"
+        if misses
+        else "langcache stats"
     )
 
 

@@ -12,6 +12,7 @@ from langcache_cli.operations.opening import require_answer
 from langcache_cli.operations.overview.census import Census, KeyCounts
 from langcache_cli.operations.overview.keyspace import KeyspaceWatch
 from langcache_cli.operations.statistics.counters import counters
+from langcache_cli.operations.statistics.new_keys import function_keys
 from langcache_cli.operations.statistics.reasons import OtherKeys, Reason, other_keys, reasons
 from langcache_cli.operations.statistics.since_last import SinceLast, look
 from langcache_cli.operations.statistics.state_file import State, StateError
@@ -126,7 +127,7 @@ async def stats(cache: Cache, request: StatsRequest) -> StatsReport:
         if label != OUTBOX and label.type in names
     }
     total = CacheReport(0, functions).total
-    others = other_keys(census)
+    namespace = cache.settings.namespace
     evicted = (server.evicted_keys, "since Redis started")
     if since is not None and not since.first_run:
         evicted = (since.evicted_keys, "since the last run")
@@ -139,10 +140,8 @@ async def stats(cache: Cache, request: StatsRequest) -> StatsReport:
         server,
         census.exact,
         census.problem,
-        tuple(
-            reasons(total, {line.name: line.numbers for line in lines}, evicted=evicted, other_keys=others)
-        ),
-        others,
+        tuple(reasons(functions, function_keys(census, namespace, functions), evicted=evicted)),
+        other_keys(census),
         since,
         state,
     )

@@ -67,15 +67,16 @@ def test_what_must_be_warm_and_how_many_keys(env, call, secured_redis):
     }
     cold = call("check", "--require-warm", "translation", env=env)
     assert cold.code == 1
-    assert complaint(cold) == "langcache: warm translation: the cache type translation has no entry"
-    assert "Run 'langcache warm --app MODULE:ATTRIBUTE'" in cold.stderr.splitlines()[-1]
+    assert complaint(cold) == "langcache: 1 check failed"
+    assert cold.stdout.splitlines()[-1].startswith("Run 'langcache warm --app MODULE:ATTRIBUTE'")
+    assert cold.stdout.count("the cache type translation has no entry") == 1
     few = call("check", "--min-keys", "quiz=1_000", "--json", env=env)
     assert few.code == 1
     assert few.document["checks"][1]["detail"] == "the cache type quiz has 700 keys, fewer than 1,000"
     assert few.document["checks"][1]["keys"] == 700
     misspelt = call("check", "--require-warm", "vocabluary", env=env)
     assert misspelt.code == 1
-    assert "is no cache type of the settings" in misspelt.stderr.splitlines()[-1]
+    assert "is no cache type of the settings" in misspelt.stdout.splitlines()[-1]
 
 
 def test_the_sign_of_a_load_is_no_warm_entry(secured_redis, call):
@@ -100,10 +101,10 @@ def test_thresholds_of_hit_rate_and_latency(env, call):
     warned = call("-q", "check", "--warn-hit-rate", "80", env=env)
     assert (warned.code, warned.stdout) == (0, "")
     assert complaint(warned) == "langcache: warning: hit rate: the hit rate is 75.0 %, lower than 80 %"
-    poor = call("check", "--crit-hit-rate", "80", env=env)
-    assert poor.code == 1
+    poor = call("-q", "check", "--crit-hit-rate", "80", env=env)
+    assert (poor.code, poor.stdout) == (1, "")
     assert complaint(poor) == "langcache: hit rate: the hit rate is 75.0 %, lower than 80 %"
-    slow = call("check", "--crit-latency", "0", env=env)
+    slow = call("-q", "check", "--crit-latency", "0", env=env)
     assert slow.code == 1
     assert re.search(r"a round trip to Redis takes [\d.]+ ms, longer than 0 ms", complaint(slow))
 
@@ -135,6 +136,30 @@ def test_nagios_has_four_codes(env, nagios):
         "LANGCACHE CRITICAL - warm video: the cache type video has no entry; "
         "Run 'langcache warm --app MODULE:ATTRIBUTE', with an application that fills video."
     )
+
+
+def test_each_failure_is_said_once_with_its_advice(env, call):
+    line = ("check", "--require-warm=video", "--crit-hit-rate=80", "--warn-latency=0")
+    shown = call(*line, env=env)
+    assert shown.code == 1
+    assert shown.stderr.splitlines()[-1] == "langcache: 2 checks failed, 1 warning"
+    assert shown.stdout.splitlines()[-3:] == [
+        "",
+        "warm video: Run 'langcache warm --app MODULE:ATTRIBUTE', with an application that fills video.",
+        "hit rate: Run 'langcache stats --type vocabulary': it says what explains the rate.",
+    ]
+    quiet = call("-q", *line, env=env)
+    assert (quiet.code, quiet.stdout) == (1, "")
+    warning, *failures = quiet.stderr.splitlines()
+    assert warning.startswith("langcache: warning: latency: a round trip")
+    assert failures == [
+        "langcache: hit rate: the hit rate is 75.0 %, lower than 80 %",
+        "Run 'langcache stats --type vocabulary': it says what explains the rate.",
+        "langcache: warm video: the cache type video has no entry",
+        "Run 'langcache warm --type video'.",
+    ]
+    warned = call("check", "--warn-hit-rate=80", env=env)
+    assert (warned.code, warned.stderr.splitlines()[-1]) == (0, "langcache: 1 warning")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +204,7 @@ def test_github_gets_annotations(env, call):
     )
     assert lines[2] == (
         "::warning title=langcache%3A hit rate::the hit rate is 75.0 %25, lower than 80 %25; "
-        "Run 'langcache stats': it says what explains the rate."
+        "Run 'langcache stats --type vocabulary': it says what explains the rate."
     )
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.cli.cli_support import complaint
 from tests.harness.cli import Run
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.redis_server import RedisServer
@@ -61,9 +60,9 @@ def test_a_sound_cluster_has_a_row_for_each_node(cluster, check):
     found = rows(ended)
     assert {*found} == {where(node) for node in cluster.nodes}
     for node in cluster.primaries:
-        result, _, role, policy, memory, *_, slots, latency, unit = found[where(node)]
+        result, _, role, policy, _memory, unit_of_memory, *_, slots, latency, unit = found[where(node)]
         assert (result, role, policy, unit) == ("ok", "primary", "noeviction", "ms")
-        assert memory.endswith("M")
+        assert unit_of_memory == "MB"
         assert int(slots.replace(",", "")) == len(cluster.slots_of(node))
         assert float(latency) > 0
 
@@ -107,8 +106,8 @@ def test_a_dead_primary_is_named_with_the_replica_to_promote(how, cluster, check
     getattr(cluster, how)(node)
     ended = check(cluster.url, "--timeout", "1")
     assert ended.code == 69
-    assert f"cluster: the primary {where(node)} " in complaint(ended)
-    assert f"-p {replica.port} CLUSTER FAILOVER TAKEOVER" in ended.stderr.splitlines()[-1]
+    assert f"the primary {where(node)} " in ended.stdout
+    assert f"-p {replica.port} CLUSTER FAILOVER TAKEOVER" in ended.stdout
     assert rows(ended)[where(node)][0] == "failed"
     assert [line for line, cells in rows(ended).items() if cells[0] == "ok"] == [
         line for line in rows(ended) if line != where(node)
@@ -121,7 +120,7 @@ def test_a_dead_replica_fails_the_check_though_the_cache_works(cluster, check):
     cluster.kill(replica)
     ended = check(cluster.url)
     assert ended.code == 1
-    assert f"the replica {where(replica)} cannot be reached" in complaint(ended)
+    assert f"the replica {where(replica)} cannot be reached" in ended.stdout
     assert f"the shard of {where(primary)} has no replica" in ended.stdout
     assert {rows(ended)[where(node)][0] for node in (primary, replica)} == {"warning", "failed"}
 
@@ -144,8 +143,8 @@ def test_missing_slots_and_a_cluster_that_is_down_are_named(cluster, check):
     finally:
         owner.command("CLUSTER", "ADDSLOTS", 100, 101, 200)
     assert ended.code == 69
-    assert "3 of 16,384 slots have no owner: 100-101, 200" in complaint(ended)
-    assert "redis-cli --cluster fix 127.0.0.1:" in ended.stderr.splitlines()[-1]
+    assert "3 of 16,384 slots have no owner: 100-101, 200" in ended.stdout
+    assert "redis-cli --cluster fix 127.0.0.1:" in ended.stdout
     assert "says cluster_state:fail" in ended.stdout
     assert {one["name"] for one in document["findings"]} == {"slots-missing", "cluster-state-fail"}
 
@@ -164,7 +163,7 @@ def test_a_sentinel_that_does_not_answer_is_named(sentinels, check):
     sentinels.kill(dead)
     ended = check(sentinels.url)
     assert ended.code == 1
-    assert f"the sentinel {where(dead)} cannot be asked" in complaint(ended)
+    assert f"the sentinel {where(dead)} cannot be asked" in ended.stdout
     assert rows(ended)[where(dead)][0] == "failed"
     assert "no majority" not in ended.stdout
 

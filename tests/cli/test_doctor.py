@@ -59,7 +59,16 @@ def test_a_finding_is_shown_with_its_reason_and_the_line_to_type(sound, call):
         "  When the memory is full, no value is stored any more, and each miss stays one.",
         f"  redis-cli -h 127.0.0.1 -p {server.port} CONFIG SET maxmemory-policy allkeys-lru",
     ]
-    assert complaint(ended).startswith("langcache: 1 warning; the first: maxmemory-policy is noeviction")
+    assert complaint(ended) == "langcache: 1 warning"
+    assert "maxmemory" not in ended.stderr
+    quiet = call("-q", "doctor", env={"REDIS_URL": server.url})
+    assert (quiet.code, quiet.stdout) == (1, "")
+    assert quiet.stderr.splitlines() == [
+        f"langcache: warning: maxmemory-policy is noeviction on {where(server)}",
+        f"redis-cli -h 127.0.0.1 -p {server.port} CONFIG SET maxmemory-policy allkeys-lru",
+    ]
+    document = call("doctor", "--json", env={"REDIS_URL": server.url}).document
+    assert document["error"]["message"] == f"maxmemory-policy is noeviction on {where(server)}"
 
 
 def test_a_server_that_does_not_run(sound, doctor):

@@ -105,14 +105,26 @@ def test_a_large_entry(sound_redis, doctor, langcache):
     assert doctor().code == 0
 
 
-def test_a_type_that_misses_most_calls(sound_redis, doctor):
+def test_a_type_that_misses_most_calls(sound_redis, doctor, langcache):
     traffic(sound_redis, hits=10, misses=100)
     ended = doctor()
     assert ended.code == 1
     found = findings(ended)["type-cold"]
     assert found["found"] == "vocabulary: 9.1 % of 110 calls in the last hour were hits"
+    assert found["why"].startswith("100 of 100 misses stored an entry under a new key: ")
+    assert found["mend"] == "langcache keys list --find :word:"
+    assert langcache(found["mend"]).stdout.count("cache:vocabulary:") == 50, "a page of them"
     traffic(sound_redis, hits=90, misses=0)
     assert doctor().code == 0
+
+
+def test_a_type_that_misses_what_it_had_is_sent_to_its_statistics(sound_redis, doctor):
+    traffic(sound_redis, hits=10, misses=100, fails=10)
+    for key in sound_redis.command("KEYS", "cache:vocabulary:*")[:60]:
+        sound_redis.command("UNLINK", key)
+    cold, failed = doctor().document["findings"]
+    assert (cold["name"], failed["name"]) == ("type-cold", "load-errors"), "what weighs most comes first"
+    assert cold["mend"] == failed["mend"] == "langcache stats --type vocabulary"
 
 
 def test_a_type_of_which_nothing_is_there(sound_redis, doctor, langcache):
@@ -128,7 +140,8 @@ def test_a_type_of_which_nothing_is_there(sound_redis, doctor, langcache):
 def test_loads_that_fail(sound_redis, doctor):
     traffic(sound_redis, hits=50, misses=5, fails=20)
     found = findings(doctor())["load-errors"]
-    assert found["found"] == "vocabulary: 20 loads failed"
+    assert found["found"] == "vocabulary: 20 loads failed in the last hour"
+    assert found["why"] == "The functions behind the cache raised, so nothing was stored."
     assert found["severity"] == "warning"
 
 
@@ -143,6 +156,10 @@ def test_nothing_is_here_and_entries_are_elsewhere(name, db, namespace, sound_re
     assert ended.code == 1
     found = findings(ended)[name]
     assert "holds nothing of the namespace cache" in found["found"]
+    if name == "namespace-other":
+        expected = "If your application uses the namespace staging, this command looks at the wrong one."
+        assert found["why"] == expected
+        assert found["mend"].startswith("LANGCACHE_NAMESPACE=staging (now: cache)")
     assert doctor(**new_settings(found["mend"])).code == 0
 
 

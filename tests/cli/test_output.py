@@ -16,7 +16,7 @@ def test_global_options_may_stand_before_or_after_the_command(secured_redis):
         ("-q", "--timeout=1", "stats"), ("stats", "--timeout", "1", "-q"), ("stats",), env=env
     )
     assert before.code == after.code == loud.code == 0
-    assert before.stdout.splitlines()[0].split() == [
+    assert before.stdout.splitlines()[1].split() == [
         "Type", "Keys", "Hits", "Misses", "Hit", "rate", "Hit", "p95", "Load", "p95",
     ]  # fmt: skip
     assert before.stderr == after.stderr == ""

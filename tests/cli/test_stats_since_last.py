@@ -109,7 +109,7 @@ def test_a_file_that_cannot_be_used_is_a_first_run_and_says_so(redis_url, call, 
         assert ended.stdout.splitlines()[0] == (
             f"The state file {reason}: this is the first run, and the numbers are those of the last 1h."
         )
-        assert ended.stdout.splitlines()[1].startswith("Type ")
+        assert ended.stdout.splitlines()[2].startswith("Type ")
     other = call(*line, "--namespace", "shop", "--json", env={"REDIS_URL": redis_url}).document
     assert "is of another run: redis" in other["since_last"]["first_run_reason"]
     content = json.loads(path.read_text())

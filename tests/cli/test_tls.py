@@ -78,7 +78,7 @@ def test_each_mistake_is_said_once_with_what_to_change(name, scheme, authority, 
 
 def test_a_plain_url_of_a_port_with_tls_is_asked_about(authority, redis_server, call):
     with tls_front(redis_server.port, authority.server("localhost")) as port:
-        ended = call("check", env={"REDIS_URL": f"redis://localhost:{port}/0"})
+        ended = call("-q", "check", env={"REDIS_URL": f"redis://localhost:{port}/0"})
     assert ended.code == 69
     assert "begins with rediss://" in ended.stderr.splitlines()[-1]
 
@@ -129,6 +129,8 @@ def test_a_node_of_a_cluster_whose_certificate_is_another_is_not_used(authority,
     with encrypted_cluster(authority) as url:
         wrong = Path(tmp_path / "other")
         wrong.mkdir()
-        ended = call("check", env={"REDIS_URL": url.replace(str(authority.file), str(Authority(wrong).file))})
+        ended = call(
+            "-q", "check", env={"REDIS_URL": url.replace(str(authority.file), str(Authority(wrong).file))}
+        )
     assert ended.code == 78
     assert "file of the authority" in ended.stderr.splitlines()[-1]

@@ -1,6 +1,5 @@
 """The live view: on a terminal, which is given back as it was, and without one."""
 
-import json
 import signal
 import time
 
@@ -112,7 +111,7 @@ def test_the_history_in_a_pipe_and_as_a_document(env):
     ended = run_cli("stats", "--history", env=env)
     assert ended.code == 0
     assert ended.stdout.splitlines()[0].startswith(VERDICT)
-    document = json.loads(run_cli("--json", "stats", "--history", "--window", "24h", env=env).stdout)
+    document = run_cli("--json", "stats", "--history", "--window", "24h", env=env).document
     assert document["schema"] == "langcache.overview/1"
     assert sum(document["series"]["types"]["vocabulary"]["hits"]) == document["total"]["hits"] == 16
     assert run_cli("stats", "--history", "--min-hit-rate", "90", env=env).code == 1

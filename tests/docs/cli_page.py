@@ -17,7 +17,8 @@ HEAD = """\
 
 `langcache COMMAND --help` says the same on a terminal. Global options may stand before or after the command.
 The result goes to stdout, everything else to stderr. With `--json` the result is one document with the name
-of its schema.
+of its schema; the folder `docs/schemas` has a JSON Schema of each. A command that fails adds `exit_code` and
+`error` to its document, and prints nothing else.
 """
 
 

@@ -1,5 +1,6 @@
 """The examples for cron, systemd, CI, Kubernetes and Nagios: well formed, and each command line is valid."""
 
+import os
 import re
 import shlex
 import shutil
@@ -25,7 +26,7 @@ def command_lines(path: Path) -> list[list[str]]:
         if listed := re.search(r'\["langcache", .*\]', line):
             found.append(yaml.safe_load(listed[0]))
         elif plain := re.search(r"(?:^|[\s/])(langcache (?:-|\w).*)$", line):
-            found.append(shlex.split(re.split(r"\s>", plain[1])[0]))
+            found.append(shlex.split(re.split(r"\s2?>", plain[1])[0]))
     return found
 
 
@@ -69,3 +70,15 @@ def test_cron_has_five_times_and_a_command_on_each_line():
     for line in lines:
         assert re.match(r"^(\S+ ){4}\S+ {2,}langcache ", line)
         assert "%" not in line  # cron takes it for a line end
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, 0), (1, 1), (69, 0), (75, 0), (77, 77), (78, 78)])
+def test_an_outage_of_redis_does_not_keep_a_pod_from_starting(tmp_path, code, expected):
+    _, deployment = yaml.safe_load_all((FOLDER / "kubernetes.yaml").read_text("utf-8"))
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    command = container["startupProbe"]["exec"]["command"]
+    langcache = tmp_path / "langcache"
+    langcache.write_text(f"#!/bin/sh\nexit {code}\n", "utf-8")
+    langcache.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert subprocess.run(command, env={"PATH": path}, check=False).returncode == expected

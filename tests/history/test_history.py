@@ -8,10 +8,10 @@ from tests.history.run import Outcome, Run, kinds_of
 from tests.history.subjects import NEAR
 from tests.history.verdict import Violation
 
-SECONDS = 12.0
+SECONDS = 8.0
 MORE_ROUNDS = 4
 STILL_FINDS_WITHIN_SECONDS = 60.0
-FAULTS_SECONDS = 10.0
+FAULTS_SECONDS = 8.0
 
 
 def test_whatever_fails_no_read_is_stale_and_none_goes_backwards(tmp_path):

@@ -36,7 +36,7 @@ async def test_a_call_gives_up_early_on_a_busy_loop_and_that_is_no_failure_of_re
 ):
     server = own_redis()
     proxy = fault_proxy(server.port)
-    cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0", operation_timeout=0.25)
+    cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0", operation_timeout=0.15)
     database = Database(cache)
     assert await database.read(0) == [0, 0]
     breaker = cache.runtime().server.node.breaker
@@ -56,7 +56,7 @@ async def test_a_call_gives_up_early_on_a_busy_loop_and_that_is_no_failure_of_re
 async def test_a_call_that_connects_on_a_busy_loop_gives_up_early_too(open_cache, own_redis, fault_proxy):
     server = own_redis()
     proxy = fault_proxy(server.port)
-    cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0", operation_timeout=0.25)
+    cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0", operation_timeout=0.15)
     database, node = Database(cache), cache.runtime().server.node
     proxy.swallow()
     async with busy_in_slices():

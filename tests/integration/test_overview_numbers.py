@@ -32,7 +32,7 @@ async def all_make(workers, calls: int) -> list[int]:
 
 async def calls_by_step(cache, window: int, step: int) -> Counter[int]:
     history = CacheHistory(cache, window_seconds=window, step_seconds=step)
-    series = SeriesMaker().series(await history.read())
+    series = await SeriesMaker().series(await history.read())
     found: Counter[int] = Counter()
     for of_type in series["types"].values():
         found.update(dict(zip(series["at"], answers(of_type), strict=True)))

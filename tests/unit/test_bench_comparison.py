@@ -4,11 +4,13 @@ import itertools
 import json
 import math
 import random
+import statistics
 from pathlib import Path
 
 import pytest
 
-from langcache_cli.operations.bench.comparison import changes
+from langcache_cli.operations.bench.changes import changes, turns_needed
+from langcache_cli.operations.bench.comparison import Comparison, compare
 from langcache_cli.operations.bench.rank_test import shift
 
 RUNS = json.loads((Path(__file__).parent / "bench_noise.json").read_text("utf-8"))
@@ -66,10 +68,18 @@ def test_what_slows_the_whole_machine_is_no_difference_of_a_path():
     assert len(found) <= 10
 
 
-def test_three_turns_are_too_few_to_tell():
-    noise = random.Random(4)
-    now, then = ({name: turns[:3] for name, turns in run(noise).items()} for _ in range(2))
-    assert set(outcomes(now, then).values()) == {"unknown"}
+@pytest.mark.parametrize(("now_turns", "then_turns"), [(3, 5), (4, 4), (5, 4), (4, 20)])
+def test_fewer_than_five_turns_of_either_run_are_too_few(now_turns, then_turns):
+    assert changes({"ping": [9.0] * now_turns}, {"ping": [1.0] * then_turns})["ping"].outcome == "unknown"
+    assert changes({"ping": [9.0] * 5}, {"ping": [1.0] * 5})["ping"].outcome == "slower"
+
+
+def test_many_paths_need_more_turns():
+    assert [turns_needed(paths) for paths in (1, 6, 7, 23, 24)] == [5, 5, 6, 6, 7]
+    for paths in (6, 7):
+        names = [str(number) for number in range(paths)]
+        found = changes(dict.fromkeys(names, [2.0] * 5), dict.fromkeys(names, [1.0] * 5))
+        assert {change.lowest is None for change in found.values()} == {paths == 7}
 
 
 def test_only_paths_of_both_runs_are_compared():
@@ -94,3 +104,59 @@ def test_the_interval_of_the_rank_test_is_exact(sizes):
         assert found.highest is not None
         missed += not found.lowest <= 0 <= found.highest
     assert 0 < missed / len(orders) <= 0.2
+
+
+def compared(now: Turns, then: Turns, **fields: object) -> Comparison:
+    def document(run: Turns) -> dict[str, object]:
+        paths = {
+            name: {"p50_ms": statistics.median(turns), "turns": {"p50_ms": turns}}
+            for name, turns in run.items()
+        }
+        return {"paths": paths}
+
+    return compare({**document(now), **fields}, document(then), ("BEFORE", "AFTER"))
+
+
+def test_the_summary_says_what_is_slower_or_faster():
+    noise = random.Random(6)
+    then = run(noise)
+    assert compared(then, then).summary == "No path is slower or faster."
+    found = compared(run(noise, hit=3, miss=0.2), then)
+    assert found.summary == (
+        "1 of 6 paths is slower: hit, 2.96 times (2.80 to 3.13). "
+        "1 of 6 paths is faster: miss, 0.20 times (0.18 to 0.22)."
+    )
+    assert not found.warnings
+    assert "noop or database" in found.allowance
+    assert "not both measured" in compared({"hit": [1.0], "get": [1.0]}, then).allowance
+    assert "one path" in compared({"hit": [1.0]}, then).allowance
+
+
+def test_a_disturbed_run_says_that_it_must_not_be_quoted():
+    then = run(random.Random(7))
+    noisy = compared(then, then, status="noisy", reasons=["ping: one", "get: two"])
+    assert noisy.warnings == ("AFTER is NOISY, its numbers must not be quoted: ping: one; and 1 more",)
+    (sentence,) = compare(noisy.baseline, {**noisy.baseline, "status": "noisy"}).warnings
+    assert sentence.startswith("The baseline is NOISY, its numbers must not be quoted")
+    invalid = compared(then, then, status="invalid", reasons=["ping: no run succeeded"])
+    assert "AFTER is INVALID" in invalid.warnings[0]
+    assert invalid.summary == "Nothing can be said: AFTER is INVALID."
+
+
+def test_unknown_says_which_run_has_too_few_turns():
+    found = compared({"ping": [1.0, 1.0, 1.0]}, {"ping": [1.0] * 5})
+    assert found.summary == "Nothing can be said: there are too few turns."
+    (sentence,) = found.warnings
+    assert sentence == (
+        "ping: BEFORE has 5 turns and AFTER has 3, too few to compare 1 path; "
+        "measure both with --repeat 5 or more"
+    )
+
+
+def test_a_ratio_that_contradicts_the_medians_of_all_calls_is_explained():
+    now, then = {"ping": [1.0, 1.0, 2.0, 2.0, 2.0]}, {"ping": [1.0, 1.0, 1.0, 2.0, 2.0]}
+    found = compared(now, then)
+    assert found.paths["ping"].ratio == pytest.approx(1)
+    assert found.warnings[0].startswith(
+        "ping: the ratio is 1.00 by turns and 2.00 by the medians of all calls"
+    )

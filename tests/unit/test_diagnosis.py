@@ -3,11 +3,13 @@
 import pytest
 
 from langcache_cli.caching import ServerReplyError
-from langcache_cli.caching.tooling import RedisAddress, ServerReport, unavailable
+from langcache_cli.caching.tooling import Numbers, RedisAddress, ServerReport, unavailable
+from langcache_cli.operations.diagnosis.contents.calls import load_errors
 from langcache_cli.operations.diagnosis.server.state import TIME, state
 from langcache_cli.operations.diagnosis.server.unreachable import unreachable, url_of
 from langcache_cli.operations.diagnosis.server_facts import INFO, ServerFacts
 from langcache_cli.operations.overview.findings import AT_MOST, findings_of
+from langcache_cli.operations.overview.summaries import summary_of
 
 ADDRESS = RedisAddress.parse("redis://app:secret@localhost:6380/2")
 GIGABYTE = 2**30
@@ -79,7 +81,17 @@ def _unavailable(refusal):
     return error
 
 
-SUMMARY = {"calls": 9, "bypassed": 2, "load_errors": 1, "misses": 4, "hit_ratio": 0.5}
+SUMMARY = {"calls": 9, "bypassed": 2, "load_errors": 1, "misses": 4, "stale": 0, "hit_ratio": 0.5}
+
+
+def test_failed_loads_are_counted_and_old_values_named_only_where_some_were_served():
+    errors = [{"load_errors": 1, "misses": 100}, {"load_errors": 9, "misses": 9, "stale": 4}]
+    types = {name: summary_of(Numbers(counts)) for name, counts in zip("ab", errors, strict=True)}
+    often, once = load_errors(types, "in the last hour")
+    assert (once.found, once.severity) == ("a: 1 load failed in the last hour", "note")
+    assert (often.found, often.severity) == ("b: 9 loads failed in the last hour", "warning")
+    assert ["Old values were served" in one.why for one in (often, once)] == [True, False]
+    assert once.mend == "langcache stats --type a"
 
 
 def test_findings_of_the_overview_keep_their_shape():

@@ -51,6 +51,14 @@ def test_every_metric_of_the_dashboard_is_written():
     assert named | variables <= written()
 
 
+def test_every_metric_of_the_rules_for_the_textfile_is_documented():
+    rules = (FOLDER / "langcache-textfile-rules.yml").read_text("utf-8")
+    named = {name for line in re.findall(r"expr: (.+)", rules) for name in METRIC.findall(line)}
+    documented = (FOLDER.parents[1] / "docs" / "counters.md").read_text("utf-8")
+    assert len(named) == 3
+    assert all(f"`{name}" in documented for name in named)
+
+
 def test_every_metric_of_the_rules_is_written_and_every_recorded_series_is_recorded():
     expressions = re.findall(r"^ +expr: (.+?)(?=^ +\w+: |^ *$|\Z)", RULES, re.MULTILINE | re.DOTALL)
     named = {name for expression in expressions for name in METRIC.findall(expression)}

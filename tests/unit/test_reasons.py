@@ -1,35 +1,88 @@
 """What explains a low hit rate, and the keys of others."""
 
-from langcache_cli.caching.tooling import Numbers
+import pytest
+
+from langcache_cli.caching.tooling import Label, Numbers
 from langcache_cli.operations.overview.census import OTHERS, OWN, Census, Sample, SeenKey
-from langcache_cli.operations.statistics.reasons import MEANINGS, OtherKeys, other_keys, reasons
+from langcache_cli.operations.statistics.new_keys import are_new, function_keys
+from langcache_cli.operations.statistics.reasons import (
+    MISSES,
+    OTHERS_THAN_MISSES,
+    OtherKeys,
+    other_keys,
+    reasons,
+)
 
 
 def seen(key: bytes, kind: str = OTHERS) -> SeenKey:
     return SeenKey(key, kind, -1, 0)
 
 
-def test_only_what_is_not_0_is_a_reason():
-    assert list(reasons(Numbers({"hits": 9}), {}, evicted=(0, ""), other_keys=OtherKeys())) == []
-    words, texts = Numbers({"load_errors": 2, "refused": 1}), Numbers({"load_errors": 5})
-    total = Numbers({"load_errors": 7, "refused": 1})
-    others = OtherKeys(4, {"x": 1})
-    evicted = (3, "since Redis started")
-    found = list(reasons(total, {"a": words, "b": texts}, evicted=evicted, other_keys=others))
-    assert [(one.name, one.count, dict(one.parts)) for one in found] == [
-        ("load_errors", 7, {"b": 5, "a": 2}),
-        ("refused", 1, {"a": 1}),
-        ("evicted_keys", 3, {}),
-        ("other_keys", 4, {"namespace x": 1}),
+WORD, TEXT = Label("vocabulary", "vocabulary", "word"), Label("translation", "translation", "text")
+
+
+def found(counts, keys=None, evicted=(0, "")):
+    numbers = {label: Numbers(of_label) for label, of_label in counts.items()}
+    return list(reasons(numbers, keys or {}, evicted=evicted))
+
+
+def test_only_what_is_not_0_is_a_reason_and_misses_have_a_share():
+    assert found({WORD: {"hits": 9}}) == []
+    counts = {
+        WORD: {"misses": 8, "load_errors": 2, "refused": 1, "bypassed": 3},
+        TEXT: {"misses": 12, "load_errors": 5, "joined": 7},
+    }
+    lines = found(counts, evicted=(3, "since Redis started"))
+    assert [(one.name, one.count, dict(one.parts), one.miss_ratio) for one in lines] == [
+        ("joined", 7, {"translation": 7}, 0.35),
+        ("load_errors", 7, {"translation": 5, "vocabulary": 2}, 0.35),
+        ("no_entry", 5, {"vocabulary": 5}, 0.25),
+        ("refused", 1, {"vocabulary": 1}, 0.05),
+        ("bypassed", 3, {"vocabulary": 3}, None),
+        ("evicted_keys", 3, {}, None),
     ]
-    assert found[2].meaning.endswith("(since Redis started)")
+    assert lines[-1].meaning.endswith("(since Redis started)")
 
 
 def test_every_reason_has_a_meaning():
-    total = Numbers(dict.fromkeys(MEANINGS, 1))
-    found = list(reasons(total, {"a": total}, evicted=(0, ""), other_keys=OtherKeys()))
-    assert [one.name for one in found] == [*MEANINGS]
-    assert all(one.meaning[0].islower() and not one.meaning.endswith(".") for one in found[:3])
+    lines = found({WORD: dict.fromkeys([*MISSES, *OTHERS_THAN_MISSES], 1)})
+    assert [one.name for one in lines] == [*MISSES, *OTHERS_THAN_MISSES]
+    assert all(not one.meaning.endswith(".") for one in lines)
+    assert {one.miss_ratio for one in lines} == {None}, (
+        "loads that failed beside misses have no share of them"
+    )
+
+
+def test_a_key_that_is_another_at_each_call_is_named_with_the_command_that_shows_it():
+    counts = {WORD: {"misses": 938, "load_errors": 88}, TEXT: {"misses": 62, "hits": 500}}
+    first, errors, rest = found(counts, {WORD: 850, TEXT: 62})
+    assert (first.title, first.count, first.miss_ratio) == ("first time asked", 850, 0.85)
+    assert first.meaning == "stored an entry under a new key, and no call has hit one"
+    assert first.command == "langcache keys list --find :word:"
+    assert (errors.name, errors.count) == ("load_errors", 88)
+    assert (rest.name, rest.parts, rest.command) == ("no_entry", {"translation": 62}, "")
+
+
+@pytest.mark.parametrize(
+    ("hits", "keys", "new"),
+    [
+        (0, 100, True),
+        (0, 5_000, True),  # those of the hours before, too
+        (0, 50, False),  # the same keys are stored again
+        (60, 100, True),
+        (60, 5_000, False),  # entries that end and are asked for again look the same
+        (100, 100, False),
+    ],
+)
+def test_keys_are_new_only_if_the_numbers_show_it(hits, keys, new):
+    assert are_new(Numbers({"misses": 100, "hits": hits}), keys) is new
+
+
+def test_the_keys_of_a_function_are_counted_or_estimated():
+    own = [b"cache:vocabulary:word:1", b"cache:vocabulary:word", b"cache:vocabulary:words:1"]
+    foreign = [seen(b"cache:vocabulary:word:2"), seen(b"x")]
+    census = Census([Sample(10, [*(seen(key, "vocabulary") for key in own), *foreign])], exact=False)
+    assert function_keys(census, "cache", [WORD, TEXT]) == {WORD: 4, TEXT: 0}
 
 
 def test_other_namespaces_are_known_by_their_counters():

@@ -6,9 +6,9 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from langcache_cli.cli.checks.options import Format
-from langcache_cli.cli.commands.findings import fleet_document, show_nodes
+from langcache_cli.cli.commands.findings import counted, fleet_document, raise_all, show_nodes
 from langcache_cli.cli.exit_codes import ExitCode
-from langcache_cli.cli.failures import CommandError, explain
+from langcache_cli.cli.failures import CommandError, Failure, explain
 from langcache_cli.cli.formats.github import github_lines
 from langcache_cli.cli.formats.nagios import Figure, NagiosState, nagios_line
 from langcache_cli.cli.formats.outcome import Outcome, Outcomes
@@ -48,12 +48,10 @@ async def run_checks(
         _print_for_ci(output, outcomes, format_)
     elif format_ is Format.JSON:
         output.document("check", {"target": target, **_document(report)})
-    elif not invocation.quiet or report.failures:
-        _print(output, report)
-    for result in report.warnings if format_ not in FOR_PROGRAMS else ():
-        if result.measured:  # a threshold that was asked for
-            output.warning(f"{result.name}: {result.detail}")
-    _judge(report)
+    elif not invocation.quiet:
+        _print(output, report, outcomes)
+    is_on_stdout = format_ in FOR_PROGRAMS or (format_ is not Format.JSON and not invocation.quiet)
+    _judge(output, report, outcomes, in_full=not is_on_stdout)
     return NagiosState.OK
 
 
@@ -184,30 +182,56 @@ def _document(report: CheckReport) -> dict[str, object]:
     return {"passed": not report.failures, "checks": checks, **fleet_document(report.fleet)}
 
 
-def _print(output: Output, report: CheckReport) -> None:
+def _print(output: Output, report: CheckReport, outcomes: Outcomes) -> None:
     rows = [
-        (result.result, result.name, result.detail, milliseconds(1000 * result.seconds))
-        for result in report.results
+        (outcome.result, outcome.name, outcome.detail, milliseconds(1000 * outcome.seconds))
+        for outcome in outcomes
     ]
     output.table("", ("Result", "Check", "Found", "Took"), rows, text_columns=3, drops=("Took",))
     if report.fleet.nodes:
         output.line("")
         show_nodes(output, report.fleet)
+    advised = [outcome for outcome in outcomes if outcome.hint and outcome.result != "ok"]
+    if advised:
+        output.line("")
+    for outcome in advised:  # never wrapped: it is copied
+        output.line(f"{outcome.name}: {outcome.hint}" if len(advised) > 1 else outcome.hint)
 
 
-def _judge(report: CheckReport) -> None:
+def _judge(output: Output, report: CheckReport, outcomes: Outcomes, *, in_full: bool) -> None:
     """Fail as the worst check.
+
+    Args:
+        output: Where warnings are printed.
+        report: What was found.
+        outcomes: The same, explained.
+        in_full: Say on stderr what is wrong; otherwise it is on stdout, and is only counted.
 
     Raises:
         CommandError: One failed.
     """
+    warnings = [result for result in report.warnings if result.measured]  # thresholds that were asked for
+    if in_full:
+        for result in warnings:
+            output.warning(f"{result.name}: {result.detail}")
+    failures = {
+        result.name: Failure(_code_of(result), f"{outcome.name}: {outcome.detail}", outcome.hint)
+        for result, outcome in zip(report.results, outcomes, strict=True)
+        if result.error is not None
+    }
+    counts = counted(("check failed", "checks failed", len(failures)), ("warning", "warnings", len(warnings)))
     worst = report.worst
-    if worst is None or worst.error is None:
+    if worst is None:
+        if counts and not in_full:
+            output.note(f"langcache: {counts}")
         return
-    message = f"{worst.name}: {worst.detail}"
-    if _is_check_failure(worst.error):
-        raise CommandError(ExitCode.CHECK_FAILED, message, worst.hint)
-    failure = explain(worst.error)
-    if not worst.hint:
-        message = f"{worst.name}: {failure.message}"
-    raise CommandError(failure.code, message, worst.hint or failure.hint)
+    failure = failures.pop(worst.name)
+    if not in_full:
+        raise CommandError(failure.code, counts)
+    raise_all(output, [*failures.values(), failure])
+
+
+def _code_of(result: CheckResult) -> ExitCode:
+    if result.error is None or _is_check_failure(result.error):
+        return ExitCode.CHECK_FAILED
+    return explain(result.error).code

@@ -65,8 +65,8 @@ def check(
     node is asked, of a service behind Sentinel the primary and each sentinel. The database is checked if
     DATABASE_URL is set. Nothing is written, except with --roundtrip.
 
-    Exits with 0 if all is well, 69 if something cannot be reached or takes no changes, 75 if it may work in a
-    moment, 77 if a login or a right is refused, 78 if a URL names the wrong server, 1 otherwise.
+    Exits with 0 if all is well, 69 if something cannot be reached or written to, 75 if Redis is starting or
+    busy: try again, 77 if a login or a right is refused, 78 if a URL names the wrong server, 1 otherwise.
     With --format nagios it exits with 0, 1, 2 or 3 as plugins of Nagios do.
 
     Examples:

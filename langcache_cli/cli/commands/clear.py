@@ -89,8 +89,9 @@ def clear(
 ) -> None:
     """Remove entries by type, pattern, key or tag.
 
-    A load of them that is under way is not stored any more. Only keys of the namespace can be touched.
-    Asks first, unless LANGCACHE_ENV is dev. Exits with 1 if none of the keys of --key is there.
+    If a value is being loaded while you clear it, the result is not stored. Only keys of the namespace can be
+    touched. Asks first, unless LANGCACHE_ENV is dev. Exits with 1 if none of the keys of
+    --key is there.
 
     Examples:
         langcache clear --type vocabulary

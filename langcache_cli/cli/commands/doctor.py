@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from langcache_cli.cli.commands.findings import fleet_document, mend_of, show_nodes
+from langcache_cli.cli.commands.findings import counted, fleet_document, mend_of, raise_all, show_nodes
 from langcache_cli.cli.exit_codes import ExitCode
-from langcache_cli.cli.failures import CommandError, explain
+from langcache_cli.cli.failures import CommandError, Failure, explain
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output
 from langcache_cli.cli.running import execute
@@ -25,8 +25,8 @@ def doctor(ctx: typer.Context) -> None:
     settings that nothing reads. Nothing is written.
 
     Exits with 0 if nothing is wrong, with 1 if something should be changed though the cache works, 69 if
-    something cannot be reached, 75 if it may work in a moment, 77 if a login or a right is refused, 78 if a
-    URL or a file is wrong.
+    something cannot be reached, 75 if Redis is starting or busy: try again, 77 if a login or a right is
+    refused, 78 if a URL or a file is wrong.
 
     Examples:
         langcache doctor
@@ -53,10 +53,10 @@ async def _doctor(invocation: Invocation) -> None:
     wrong = [*inspection.of("error"), *inspection.of("warning")]
     if invocation.json:
         output.document("doctor", {"target": target, "passed": not wrong, **fleet_document(inspection)})
-    elif wrong or not invocation.quiet:
+    elif not invocation.quiet:
         show_nodes(output, inspection)
         _show(output, inspection)
-    _judge(inspection)
+    _judge(invocation, output, inspection)
 
 
 def _show(output: Output, inspection: Inspection) -> None:
@@ -85,22 +85,24 @@ def _wrapped(output: Output, found: str, why: str) -> list[str]:
     return [*lines, *wrap.wrap(why)]
 
 
-def _judge(inspection: Inspection) -> None:
+def _judge(invocation: Invocation, output: Output, inspection: Inspection) -> None:
     """The first error that has an exit code of its own decides it.
 
     Raises:
         CommandError: Something is wrong.
     """
     errors, warnings = inspection.of("error"), inspection.of("warning")
-    if not errors and not warnings:
+    wrong = (*errors, *warnings)
+    if not wrong:
         return
-    counts = [
-        f"{len(found):,} {name}{'s' if len(found) > 1 else ''}"
-        for name, found in (("error", errors), ("warning", warnings))
-        if found
-    ]
-    failures = [explain(finding.error).code for finding in errors if finding.error is not None]
-    code = failures[0] if failures else ExitCode.CHECK_FAILED
-    first = (*errors, *warnings)[0]
-    message = f"{' and '.join(counts)}; the first: {first.found}"
-    raise CommandError(code, message, mend_of(first))
+    codes = [explain(finding.error).code for finding in errors if finding.error is not None]
+    code = codes[0] if codes else ExitCode.CHECK_FAILED
+    if invocation.quiet and not invocation.json:  # nothing is on stdout
+        raise_all(output, [Failure(code, f"{one.severity}: {one.found}", mend_of(one)) for one in wrong])
+    counts = counted(("error", "errors", len(errors)), ("warning", "warnings", len(warnings)))
+    if not invocation.json:
+        raise CommandError(code, counts)
+    first = wrong[0]
+    raise CommandError(
+        code, first.found if len(wrong) == 1 else f"{counts}; the first: {first.found}", mend_of(first)
+    )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from langcache_cli.cli.failures import explain
-from langcache_cli.cli.output import Output, milliseconds
+from langcache_cli.cli.failures import CommandError, Failure, explain
+from langcache_cli.cli.output import Output, milliseconds, size
 
 if TYPE_CHECKING:
     from langcache_cli.operations.diagnosis.finding import Finding
@@ -52,23 +53,42 @@ def mend_of(finding: Finding) -> str:
     return explain(finding.error).hint
 
 
+def counted(*counts: tuple[str, str, int]) -> str:
+    """``1 error, 2 warnings``: each count with what it counts, one and several; without those that are 0."""
+    return ", ".join(f"{n:,} {one if n == 1 else several}" for one, several, n in counts if n)
+
+
+def raise_all(output: Output, failures: Sequence[Failure]) -> NoReturn:
+    """Print all failures on stderr; in a JSON document only the last one has a place.
+
+    Args:
+        output: Where to print.
+        failures: The last one decides the exit code.
+
+    Raises:
+        CommandError: The last failure.
+    """
+    *others, last = failures
+    for failure in others:
+        output.failure(failure)
+    raise CommandError(last.code, last.message, last.hint)
+
+
 def show_nodes(output: Output, inspection: Inspection) -> None:
     """Print one row for each node, without columns that say nothing; nothing if there is no node."""
-    from langcache_cli.caching.tooling import readable_bytes  # noqa: PLC0415 - see the package
-
     if not inspection.nodes:
         return
 
-    def size(n_bytes: int | None) -> str:
-        return "-" if n_bytes is None else readable_bytes(n_bytes)
+    def memory(n_bytes: int | None) -> str:
+        return "-" if n_bytes is None else size(n_bytes)
 
     columns = {
         "Result": [_RESULTS[node.worst] for node in inspection.nodes],
         "Node": [node.where for node in inspection.nodes],
         "Role": [node.role or "-" for node in inspection.nodes],
         "Policy": [node.policy or "-" for node in inspection.nodes],
-        "Memory": [size(node.used_bytes) for node in inspection.nodes],
-        "Limit": ["no limit" if node.max_bytes == 0 else size(node.max_bytes) for node in inspection.nodes],
+        "Memory": [memory(node.used_bytes) for node in inspection.nodes],
+        "Limit": ["no limit" if node.max_bytes == 0 else memory(node.max_bytes) for node in inspection.nodes],
         "Slots": ["-" if node.slots is None else f"{node.slots:,}" for node in inspection.nodes],
         "Latency": [
             milliseconds(None if node.seconds is None else 1000 * node.seconds) for node in inspection.nodes

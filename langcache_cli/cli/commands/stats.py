@@ -21,13 +21,14 @@ TYPE = typer.Option(
     autocompletion=cache_types,
 )
 WINDOW = typer.Option(
-    help="How far back to look: minutes, hours or days, at most 7d.",
-    metavar="5m|1h|24h|7d",
+    help="How far back, such as 5m, 6h or 7d.",
+    metavar="TIME",
     autocompletion=windows,
 )
 SINCE_LAST = typer.Option("--since-last", help="Show what was counted since the last run with --state FILE.")
 STATE = typer.Option(
-    help="Where --since-last keeps what it saw; give each job a file of its own.", metavar="FILE"
+    help="File that remembers the last run; required with --since-last. Use one file per job.",
+    metavar="FILE",
 )
 SERVER = typer.Option("--server", help="Show what the Redis server reports, and no cache types.")
 MEMORY = typer.Option("--memory", help="Show the memory of each type.")
@@ -41,7 +42,12 @@ MIN_HIT_RATE = typer.Option(
     help="Exit with 1 if the hit rate is lower.", metavar="PERCENT", min=0, max=HUNDRED
 )
 WARN_HIT_RATE = typer.Option(help="Warn if the hit rate is lower.", metavar="PERCENT", min=0, max=HUNDRED)
-CRIT_HIT_RATE = typer.Option(help="The same as --min-hit-rate.", metavar="PERCENT", min=0, max=HUNDRED)
+CRIT_HIT_RATE = typer.Option(
+    help="For --format nagios: critical if the hit rate is lower; else as --min-hit-rate.",
+    metavar="PERCENT",
+    min=0,
+    max=HUNDRED,
+)
 
 
 def stats(
@@ -62,7 +68,7 @@ def stats(
 ) -> None:
     """Show hit rates and latencies.
 
-    For each cache type, with what explains a low rate and what the server reports. The numbers are those of
+    For each cache type, with the causes of the misses and what the server reports. The numbers are those of
     all processes of the application; reads by this command are not counted.
 
     Examples:

@@ -37,7 +37,14 @@ def document(report: StatsReport, *, memory: bool, functions: bool) -> dict[str,
             for line in report.types
         },
         "reasons": [
-            {"name": reason.name, "count": reason.count, "meaning": reason.meaning, "parts": reason.parts}
+            {
+                "name": reason.name,
+                "count": reason.count,
+                "miss_ratio": reason.miss_ratio,
+                "meaning": reason.meaning,
+                "parts": reason.parts,
+                "command": reason.command,
+            }
             for reason in report.reasons
         ],
         "other_keys": {

@@ -98,7 +98,8 @@ def _window(report: StatsReport, labels: dict[str, str], *, functions: bool) -> 
             for label, numbers in sorted(report.functions.items())
         ]
     for spec in COUNTERS.values():
-        family = Family(f"langcache_window_{spec.exported_name}", f"{spec.help_text} In the window.")
+        meaning = f"{spec.help_text.removesuffix('.')}, in the window."
+        family = Family(f"langcache_window_{spec.exported_name}", meaning)
         if spec.per_function:
             for of_line, numbers in lines:
                 family.add(numbers[spec.name], of_line)

@@ -160,7 +160,7 @@ def _print(output: Output, report: StatsReport, options: StatsOptions, target: s
         case Format.NAGIOS:
             output.line(nagios_report(report, options.limits, options.window)[1])
         case _ if options.server:
-            text.print_server(output, report.server)
+            text.print_server(output, report)
         case _:
             text.print_report(output, report, options.window, memory=memory, functions=functions)
 

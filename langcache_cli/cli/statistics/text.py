@@ -10,9 +10,9 @@ from langcache_cli.cli.output import Output, memory_use, milliseconds, percent, 
 from langcache_cli.cli.watch.words import duration
 
 if TYPE_CHECKING:
-    from langcache_cli.caching.tooling import Numbers, ServerReport
+    from langcache_cli.caching.tooling import Numbers
     from langcache_cli.operations.overview.census import KeyCounts
-    from langcache_cli.operations.statistics.reasons import Reason
+    from langcache_cli.operations.statistics.reasons import OtherKeys, Reason
     from langcache_cli.operations.statistics.since_last import SinceLast
     from langcache_cli.operations.stats import StatsReport
 
@@ -38,6 +38,8 @@ def print_report(output: Output, report: StatsReport, window: str, *, memory: bo
         output.line(f"Since the last run, {duration(report.window_seconds)} ago:")
     for note in notes_of(report, window):
         output.line(note)
+    if title and not output.draws:
+        output.line(title)  # a table has its title on a terminal only
     _print_types(output, report, title, memory=memory)
     if report.problem and memory:
         output.line(f"Not all is known: {report.problem}")
@@ -49,26 +51,25 @@ def print_report(output: Output, report: StatsReport, window: str, *, memory: bo
             f"{report.outbox['deferred']:,} invalidations waited for Redis, "
             f"{report.outbox['delivered']:,} of them were delivered."
         )
-    if report.reasons:
-        output.line("")
-        rows = [
-            (
-                reason.title,
-                _meaning(reason),
-                f"{_about(output, exact=not reason.is_estimate)}{reason.count:,}",
-            )
-            for reason in report.reasons
-        ]
-        columns = ("What explains the rate", "Meaning", "Count")
-        output.table("", columns, rows, text_columns=2, drops=("Meaning",))
+    _print_reasons(output, report)
     output.line("")
-    print_server(output, report.server)
+    _print_server(output, report, all_keys=memory)
 
 
-def print_server(output: Output, server: ServerReport) -> None:
-    """Print what Redis reports about itself."""
+def print_server(output: Output, report: StatsReport) -> None:
+    """Print all that Redis reports about itself."""
+    server = report.server
     asked = server.keyspace_hits + server.keyspace_misses
     found = percent(server.keyspace_hits / asked if asked else None)
+    look_ups = (
+        "keyspace hits, all clients",
+        f"{server.keyspace_hits:,} of {asked:,}, {found} (since start, langcache's own reads included)",
+    )
+    _print_server(output, report, look_ups, all_keys=True)
+
+
+def _print_server(output: Output, report: StatsReport, *more: tuple[str, str], all_keys: bool) -> None:
+    server, others = report.server, report.other_keys
     rows = [
         ("version", f"{server.product} {server.version}"),
         ("uptime", duration(server.uptime_seconds)),
@@ -79,10 +80,8 @@ def print_server(output: Output, server: ServerReport) -> None:
         ("evicted keys", f"{server.evicted_keys:,}"),
         ("connections", f"{server.connected_clients:,}"),
         ("keys in this database", f"{server.database_keys:,}"),
-        (
-            "server keyspace hits since start (all clients)",
-            f"{server.keyspace_hits:,} of {asked:,} look-ups, {found}" if asked else "no look-ups",
-        ),
+        *([("keys beside this namespace", _others(output, others))] if all_keys else []),
+        *more,
     ]
     output.table("", ("Server", ""), rows, text_columns=2)
 
@@ -134,6 +133,30 @@ def _print_functions(output: Output, report: StatsReport) -> None:
     ]
     columns = ("Function", "Load errors", *COUNTS)
     output.table("Functions, most called first", columns, rows, drops=(*DROPS, "Load errors"))
+
+
+def _print_reasons(output: Output, report: StatsReport) -> None:
+    misses = [reason for reason in report.reasons if reason.is_cause]
+    if misses:
+        output.line("")
+        rows = [(one.title, _meaning(one), f"{one.count:,}", percent(one.miss_ratio)) for one in misses]
+        all_misses = report.total["misses"]
+        if all_misses and len(misses) > 1:
+            rows.append(("all misses", "", f"{all_misses:,}", percent(1.0)))
+        columns = ("Misses by cause", "Meaning", "Misses", "Share")
+        output.table("", columns, rows, text_columns=2, drops=("Meaning",))
+    for reason in misses:
+        if reason.command:
+            output.line(f"See how these keys differ: {reason.command}")
+    beside = [(one.title, _meaning(one), f"{one.count:,}") for one in report.reasons if not one.is_cause]
+    if beside:
+        output.line("")
+        output.table("", ("Beside misses", "Meaning", "Count"), beside, text_columns=2, drops=("Meaning",))
+
+
+def _others(output: Output, others: OtherKeys) -> str:
+    names = ", ".join(f"namespace {name} {keys:,}" for name, keys in others.namespaces.items())
+    return f"{_about(output, exact=not others.is_estimate)}{others.keys:,}{f' ({names})' if names else ''}"
 
 
 def _meaning(reason: Reason) -> str:

@@ -1,42 +1,23 @@
-"""Compare two runs of ``langcache bench``, path by path: no difference, faster or slower."""
+"""Compare two runs of ``langcache bench``, and say in sentences what the comparison shows."""
 
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from langcache_cli.operations.bench.rank_test import Shift, shift
+from langcache_cli.operations.bench.changes import (
+    CONTROLS,
+    SMALLEST_DIFFERENCE,
+    Change,
+    changes_of,
+    turns_needed,
+    turns_of,
+)
 
-ERROR = 0.05
-"""The probability that two runs of the same are found to differ in any path: shared out among the paths."""
-
-CONTROLS = ("noop", "database")
-"""Run no code of the cache: what changed about them is the machine, or the moment."""
-
-SMALLEST_DIFFERENCE = 1.05
-"""Ratios nearer to 1 are called no difference: two runs of the same thing differ by as much."""
-
-Outcome = Literal["no difference", "faster", "slower", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """How the median of a path changed.
-
-    Attributes:
-        outcome: ``unknown``: there were too few turns to tell.
-        ratio: Time now by time then; 2 is twice as long.
-        lowest: Lower end of the interval of the ratio; None where it is unknown.
-        highest: Upper end.
-    """
-
-    outcome: Outcome
-    ratio: float
-    lowest: float | None
-    highest: float | None
+NAMES = ("the baseline", "this run")
+"""What sentences call the earlier run and the later one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,76 +27,138 @@ class Comparison:
     Attributes:
         paths: Those that both have.
         differences: What else differs between the two runs, such as versions: one sentence each.
+        warnings: What the numbers do not show, and why: one sentence each.
+        summary: The result in a sentence or two.
         baseline: The document of the earlier run.
     """
 
     paths: dict[str, Change]
     differences: tuple[str, ...]
+    warnings: tuple[str, ...]
+    summary: str
     baseline: Mapping[str, Any]
 
+    @property
+    def allowance(self) -> str:
+        """Why intervals are wider than the turns alone would make them, in a sentence."""
+        if all(control in self.paths for control in CONTROLS):
+            return (
+                "If noop or database changed as well, the machine changed, so the intervals of the other "
+                "paths are widened."
+            )
+        if len(self.paths) == 1:
+            return (
+                "With one path, a slower machine looks like a slower path; measure noop and database as well."
+            )
+        return (
+            "noop and database were not both measured, so a change of any path widens the intervals of "
+            "the others."
+        )
 
-def compare(now: Mapping[str, Any], baseline: Mapping[str, Any]) -> Comparison:
+
+def compare(
+    now: Mapping[str, Any], baseline: Mapping[str, Any], names: tuple[str, str] = NAMES
+) -> Comparison:
     """Compare the document of a run with that of an earlier one.
 
     Args:
         now: As `document.document_of` or `baseline.read_document` returns it.
         baseline: The same of the earlier run.
+        names: What the sentences call the earlier run and this one.
     """
-    medians = [
-        {name: _medians(path["turns"]["p50_ms"]) for name, path in document["paths"].items()}
-        for document in (now, baseline)
+    found = changes_of(now, baseline, "p50_ms")
+    unknown = [name for name, change in found.items() if change.outcome == "unknown"]
+    warnings = (
+        *_distrust(names[0], baseline),
+        *_distrust(names[1], now),
+        *_unlike(found, now, baseline),
+        *([too_few(now, baseline, unknown, names)] if unknown else []),
+    )
+    invalid = [
+        name for name, run in zip(names, (baseline, now), strict=True) if run.get("status") == "invalid"
     ]
-    return Comparison(changes(*medians), _other_settings(now, baseline), baseline)
+    summary = f"Nothing can be said: {invalid[0]} is INVALID." if invalid else summary_of(found)
+    return Comparison(found, _other_settings(now, baseline), warnings, summary, baseline)
 
 
-def changes(now: Mapping[str, Sequence[float]], then: Mapping[str, Sequence[float]]) -> dict[str, Change]:
-    """How the paths that both runs have changed, from the medians of their turns.
+def _distrust(name: str, document: Mapping[str, Any]) -> list[str]:
+    """A sentence if the numbers of a run must not be quoted, else none."""
+    status, reasons = str(document.get("status")), document.get("reasons") or ["the file names no reason"]
+    if status not in {"noisy", "invalid"}:
+        return []
+    more = f"; and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    return [
+        f"{name[0].upper()}{name[1:]} is {status.upper()}, its numbers must not be quoted: {reasons[0]}{more}"
+    ]
 
-    Each interval is exact for turns that come in any order with the same probability. What lasts longer than
-    a run, such as a neighbour's load, shifts all its turns; controls show it, and widen the intervals.
+
+def too_few(
+    now: Mapping[str, Any],
+    baseline: Mapping[str, Any],
+    unknown: Sequence[str],
+    names: tuple[str, str] = NAMES,
+) -> str:
+    """How many turns of paths there are in each run, and how many it takes.
 
     Args:
-        now: Medians of the turns of each path, in any unit.
-        then: The same of the earlier run.
+        now: The document of a run.
+        baseline: That of the earlier one.
+        unknown: Paths of both with too few turns; at least one.
+        names: What to call the earlier run and this one.
     """
-    shared = [name for name in now if now[name] and then.get(name)]
-    error = ERROR / max(1, len(shared))
-    drifts = {name: _drift(now[name], then[name]) for name in shared}
-    found = {}
-    for name in shared:
-        shifted = shift([*map(math.log, then[name])], [*map(math.log, now[name])], error=error)
-        allowance = max((drifts[other] for other in _controls_of(name, shared)), default=0.0)
-        found[name] = _change(shifted, allowance)
-    return found
+    before, after = (
+        min(len(turns_of(run["paths"][name], "p50_ms")) for name in unknown) for run in (baseline, now)
+    )
+    shared = sum(name in baseline["paths"] for name in now["paths"])
+    needed = turns_needed(shared)
+    return (
+        f"{', '.join(unknown)}: {names[0]} has {before} turns and {names[1]} has {after}, too few to compare "
+        f"{_paths(shared)}; measure both with --repeat {needed} or more"
+    )
 
 
-def _controls_of(name: str, shared: Sequence[str]) -> list[str]:
-    """The paths whose drift is taken for the machine's when ``name`` is judged: all others, if need be."""
-    if name not in CONTROLS and all(control in shared for control in CONTROLS):
-        return [*CONTROLS]
-    return [other for other in shared if other != name]
+def summary_of(found: Mapping[str, Change]) -> str:
+    """What changed, in a sentence or two."""
+    if not found:
+        return "The two runs have no path in common."
+    unknown = [name for name, change in found.items() if change.outcome == "unknown"]
+    if len(unknown) == len(found):
+        return "Nothing can be said: there are too few turns."
+    sentences = []
+    for outcome in ("slower", "faster"):
+        changed = {name: change for name, change in found.items() if change.outcome == outcome}
+        if changed:
+            shown = "; ".join(
+                f"{name}, {change.ratio:.2f} times ({change.lowest:.2f} to {change.highest:.2f})"
+                for name, change in changed.items()
+            )
+            be = "is" if len(changed) == 1 else "are"
+            sentences.append(f"{len(changed)} of {_paths(len(found))} {be} {outcome}: {shown}.")
+    if not sentences:
+        sentences.append("No path is slower or faster.")
+    if unknown:
+        sentences.append(f"Unknown: {', '.join(unknown)}.")
+    return " ".join(sentences)
 
 
-def _drift(now: Sequence[float], then: Sequence[float]) -> float:
-    """How far a path has moved, as the logarithm of a ratio."""
-    return abs(math.log(statistics.median(now) / statistics.median(then)))
+def _paths(count: int) -> str:
+    return f"{count} {'path' if count == 1 else 'paths'}"
 
 
-def _change(shifted: Shift, allowance: float) -> Change:
-    ratio = math.exp(shifted.estimate)
-    if shifted.lowest is None or shifted.highest is None:
-        return Change("unknown", ratio, None, None)
-    lowest, highest = math.exp(shifted.lowest - allowance), math.exp(shifted.highest + allowance)
-    outcome: Outcome = "no difference"
-    if lowest > 1 and ratio > SMALLEST_DIFFERENCE:
-        outcome = "slower"
-    elif highest < 1 and ratio < 1 / SMALLEST_DIFFERENCE:
-        outcome = "faster"
-    return Change(outcome, ratio, lowest, highest)
-
-
-def _medians(values: Iterable[float | None]) -> list[float]:
-    return [value for value in values if value]
+def _unlike(
+    found: Mapping[str, Change], now: Mapping[str, Any], baseline: Mapping[str, Any]
+) -> Iterator[str]:
+    """A sentence for each path whose ratio by turns is another than that of its medians over all calls."""
+    for name, change in found.items():
+        then_ms, now_ms = (run["paths"][name].get("p50_ms") for run in (baseline, now))
+        if not then_ms or not now_ms:
+            continue
+        together = now_ms / then_ms
+        if abs(math.log(together / change.ratio)) > math.log(SMALLEST_DIFFERENCE):
+            yield (
+                f"{name}: the ratio is {change.ratio:.2f} by turns and {together:.2f} by the medians of all "
+                "calls, since its turns differ from each other; the verdict is by turns"
+            )
 
 
 def _other_settings(now: Mapping[str, Any], baseline: Mapping[str, Any]) -> tuple[str, ...]:
@@ -126,7 +169,6 @@ def _other_settings(now: Mapping[str, Any], baseline: Mapping[str, Any]) -> tupl
         **{name: (host_then.get(name), host.get(name)) for name in ("cpus", "system")},
         **{name: (versions_then.get(name), version) for name, version in versions.items()},
     }
-    found = [f"{name}: {then} then, {after} now" for name, (then, after) in pairs.items() if then != after]
-    if baseline.get("status") == "invalid":
-        found.append("the baseline is INVALID")
-    return tuple(found)
+    return tuple(
+        f"{name}: {then} then, {after} now" for name, (then, after) in pairs.items() if then != after
+    )

@@ -1,14 +1,20 @@
-"""What must not be exceeded: ``p99>+10%`` against a baseline, ``hit:p95>5ms`` alone."""
+"""What must not be exceeded: ``hit:p50>+25%`` against a baseline, ``hit:p95>5ms`` alone."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from langcache_cli.operations.bench.changes import Change, changes_of
+from langcache_cli.operations.bench.comparison import NAMES, too_few
+
 CONTROL = "noop"
 """What measuring itself costs: only a limit that names it is about it."""
+
+WITHOUT_CACHE = (CONTROL, "ping", "database")
+"""Run no code of the cache: only a limit against a baseline that names one of them is about it."""
 
 METRICS = {
     "p50": "p50_ms",
@@ -22,7 +28,10 @@ METRICS = {
 }
 """Names of metrics and their fields in a document."""
 
-EXAMPLE = "'p99>+10%', 'hit:p95>5ms' or 'rate<-20%'"
+BY_TURN = ("p50", "p95", "p99", "max", "rate")
+"""Metrics that are known for each turn, so that a change of them has an interval."""
+
+EXAMPLE = "'hit:p50>+25%', 'hit:p95>5ms' or 'rate<-20%'"
 
 _EXPRESSION = re.compile(
     r"(?:(?P<path>.+):)?(?P<metric>[a-z][a-z0-9.]*)\s*(?P<sign>[<>])\s*"
@@ -40,7 +49,7 @@ class Limit:
 
     Attributes:
         text: As it was typed.
-        path: The path that it is about; empty for all but `CONTROL`.
+        path: The path that it is about; empty for all that `counts` is true of.
         metric: Among `METRICS`.
         is_upper: True if more is too much, False if less is too little.
         percent: How far from the baseline; None for a limit of its own.
@@ -70,6 +79,10 @@ class Limit:
         if metric == "rate" and ms is not None:
             raise LimitError(f"{text!r}: a rate is in runs a second; write one such as 'rate<-20%'")
         percent = None if found["percent"] is None else float(found["percent"])
+        if percent is not None and metric not in BY_TURN:
+            raise LimitError(
+                f"{text!r}: {metric} is not known by turn; against a baseline: {', '.join(BY_TURN)}"
+            )
         limit = None if ms is None else float(ms)
         return cls(text, found["path"] or "", metric, found["sign"] == ">", percent, limit)
 
@@ -78,44 +91,103 @@ class Limit:
         """True for a limit in percent."""
         return self.percent is not None
 
-    def exceeded(self, now: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> Iterator[str]:
-        """A sentence for each path that exceeds it.
+    def counts(self, path: str) -> bool:
+        """True if the limit is about this path."""
+        if self.path:
+            return path == self.path
+        return path not in (WITHOUT_CACHE if self.needs_baseline else (CONTROL,))
+
+    def verdict(
+        self, now: Mapping[str, Any], baseline: Mapping[str, Any] | None, names: tuple[str, str] = NAMES
+    ) -> Verdict:
+        """Which paths exceed it.
+
+        Against a baseline a path exceeds it where the whole interval of its change lies beyond the limit.
 
         Args:
             now: The document of a run.
             baseline: That of the earlier one, if there is one.
+            names: What the sentences call the earlier run and this one.
 
         Raises:
-            LimitError: The path was not measured.
+            LimitError: The path was not measured, or a baseline is needed.
         """
-        paths = [self.path] if self.path else [name for name in now["paths"] if name != CONTROL]
-        for name in paths:
-            if name not in now["paths"]:
-                raise LimitError(f"{self.text!r}: the path {name!r} was not measured")
-            then = None if baseline is None else baseline["paths"].get(name)
-            if self.needs_baseline and then is None:
-                if self.path:
-                    raise LimitError(f"{self.text!r}: the baseline has no path {name!r}")
-                continue
-            sentence = self._of_path(name, now["paths"][name], then)
-            if sentence:
-                yield sentence
+        for run, message in ((now, "was not measured"), (baseline, "is not in the baseline")):
+            if self.path and (run is now or self.needs_baseline) and self.path not in (run or now)["paths"]:
+                raise LimitError(f"{self.text!r}: the path {self.path!r} {message}")
+        if self.ms is not None:
+            return Verdict(tuple(self._above(now, self.ms)), ())
+        if baseline is None:
+            raise LimitError(f"{self.text!r} needs a baseline")
+        found = changes_of(now, baseline, METRICS[self.metric])
+        counted = {name: change for name, change in found.items() if self.counts(name)}
+        if not counted:
+            return Verdict((), (f"{self.text} {self._nothing_counted()}",))
+        unknown = [name for name, change in counted.items() if change.lowest is None]
+        unjudged = [f"{self.text}: {too_few(now, baseline, unknown, names)}"] if unknown else []
+        return Verdict(tuple(self._beyond(counted, now, baseline)), tuple(unjudged))
 
-    def _of_path(self, name: str, now: Mapping[str, Any], then: Mapping[str, Any] | None) -> str:
-        field = METRICS[self.metric]
-        value = float(now[field])
-        before = 0.0 if then is None else float(then[field])
-        limit = before * (1 + (self.percent or 0) / 100) if self.ms is None else self.ms
-        if not (value > limit if self.is_upper else value < limit):
-            return ""
-        unit = " a second" if self.metric == "rate" else " ms"
-        was = f", it was {_short(before)}{unit} ({_change(value, before)})" if self.ms is None else ""
-        return f"{name}: {self.metric} is {_short(value)}{unit}{was}: {self.text}"
+    def _nothing_counted(self) -> str:
+        if self.path:
+            return "is about a path of which no run succeeded"
+        return (
+            "is about all paths but noop, ping and database, and the two runs have none of these in common; "
+            f"name a path, as in 'ping:{self.text}'"
+        )
+
+    def _above(self, now: Mapping[str, Any], limit_ms: float) -> Iterator[str]:
+        for name, path in now["paths"].items():
+            value = float(path[METRICS[self.metric]])
+            if self.counts(name) and (value > limit_ms if self.is_upper else value < limit_ms):
+                yield f"{name}: {self.metric} is {_short(value)} ms: {self.text}"
+
+    def _beyond(
+        self, found: Mapping[str, Change], now: Mapping[str, Any], baseline: Mapping[str, Any]
+    ) -> Iterator[str]:
+        limit = 1 + (self.percent or 0) / 100
+        field, unit = METRICS[self.metric], " a second" if self.metric == "rate" else " ms"
+        for name, change in found.items():
+            if change.lowest is None or change.highest is None:
+                continue
+            if change.lowest > limit if self.is_upper else change.highest < limit:
+                value, before = (float(run["paths"][name][field]) for run in (now, baseline))
+                yield (
+                    f"{name}: {self.metric} is {_short(value)}{unit}, it was {_short(before)}{unit}; "
+                    f"by turns {change.ratio:.2f} times ({change.lowest:.2f} to {change.highest:.2f}): "
+                    f"{self.text}"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What limits say of a run: one sentence for each limit and path.
+
+    Attributes:
+        exceeded: Paths beyond a limit.
+        unjudged: Limits that could not be judged, and what it takes.
+    """
+
+    exceeded: tuple[str, ...]
+    unjudged: tuple[str, ...]
+
+
+def verdict_of(
+    limits: Sequence[Limit],
+    now: Mapping[str, Any],
+    baseline: Mapping[str, Any] | None,
+    names: tuple[str, str] = NAMES,
+) -> Verdict:
+    """What all limits say together; the arguments are those of `Limit.verdict`.
+
+    Raises:
+        LimitError: A limit is about a path that was not measured.
+    """
+    found = [limit.verdict(now, baseline, names) for limit in limits]
+    return Verdict(
+        tuple(sentence for verdict in found for sentence in verdict.exceeded),
+        tuple(sentence for verdict in found for sentence in verdict.unjudged),
+    )
 
 
 def _short(value: float) -> str:
     return f"{value:,.3f}" if value < 100 else f"{value:,.0f}"  # noqa: PLR2004 - three digits
-
-
-def _change(now: float, then: float) -> str:
-    return f"{100 * (now / then - 1):+.1f} %" if then else "from nothing"

@@ -245,8 +245,8 @@ function compared() {
   if (!found) return;
   $("compared").hidden = false;
   const begun = found.baseline.begun_at ? `of ${new Date(found.baseline.begun_at).toLocaleString("en-GB")}` : "";
-  $("compared-note").textContent = ["medians", begun, ...found.differences].filter(Boolean).join("; ");
-  const heads = ["Path", "Outcome", "Then", "Now", "Times", "Interval"];
+  $("compared-note").textContent = ["medians", begun, ...found.differences, ...found.warnings, found.summary].filter(Boolean).join("; ");
+  const heads = ["Path", "Outcome", "Then", "Now", "Ratio now/then", "Interval"];
   table($("compared-table"), heads, Object.entries(found.paths).map(([name, change]) => {
     const outcome = el("span", { class: `outcome ${change.outcome}` }, change.outcome);
     const interval = change.lowest == null ? "too few turns" : `${change.lowest.toFixed(2)} – ${change.highest.toFixed(2)}`;

@@ -40,6 +40,11 @@ def shift(first: Sequence[float], second: Sequence[float], *, error: float) -> S
     return Shift(estimate, differences[outside - 1], differences[-outside])
 
 
+def is_large_enough(first: int, second: int, *, error: float) -> bool:
+    """True if samples of these sizes have an interval that misses the shift with that probability."""
+    return _values_outside(first, second, error / 2) > 0
+
+
 def _values_outside(first: int, second: int, error: float) -> int:
     """The largest k with ``P(U < k) <= error``: the k-th difference from each end bounds the interval."""
     all_orders, orders, below = comb(first + second, first), 0, 0

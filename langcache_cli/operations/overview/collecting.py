@@ -102,7 +102,7 @@ class CacheOverview:
         document["findings"] = findings_of(
             total, types, server, problem, started_in_window=_started_in(steps, server)
         )
-        document["series"] = maker.series(steps)
+        document["series"] = await maker.series(steps)
         document["types"], document["keyspace"] = types, keys.keyspace()
         document["server"], document["events"] = cast("Server", asdict(server)), await self._events()
         document["hot"], document["hot_problem"] = await self._hot(WINDOWS[window].seconds)

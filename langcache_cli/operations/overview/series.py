@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -25,10 +26,15 @@ class SeriesMaker:
     def __init__(self) -> None:
         self._final: dict[int, _Step] = {}
 
-    def series(self, steps: Steps) -> Series:
-        """The series of what was read now."""
-        known = self._final
-        made = {start: known.get(start) or _step(steps.counts.get(start, {})) for start in steps.at}
+    async def series(self, steps: Steps) -> Series:
+        """The series of what was read now. Other work goes on between its steps."""
+        made: dict[int, _Step] = {}
+        for start in steps.at:
+            step = self._final.get(start)
+            if step is None:
+                step = _step(steps.counts.get(start, {}))
+                await asyncio.sleep(0)
+            made[start] = step
         self._final = {start: step for start, step in made.items() if start in steps.final}
         of_steps = list(made.values())
         names = sorted({name for step in of_steps for name in step.types})

@@ -1,30 +1,40 @@
-"""What explains a low hit rate: numbers that are not 0, and what each means."""
+"""What explains a low hit rate: the misses by cause, and other numbers that are not 0."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from langcache_cli.caching.tooling import Numbers
+from langcache_cli.caching.tooling import Label, Numbers
 from langcache_cli.operations.overview.census import OTHERS, Census
+from langcache_cli.operations.statistics.new_keys import are_new, keys_of_function, stored_misses
 
-MEANINGS: Final = {
+MISSES: Final = {
+    "joined": ("waited for another call", "another call loaded the value at that moment"),
     "load_errors": ("load errors", "the function behind the cache raised, so nothing was stored"),
     "uncacheable": ("uncacheable", "the value would not come back the same; the log names the function"),
-    "refused": ("refused", "an invalidation came while the value was loaded"),
-    "bypassed": ("bypassed", "Redis could not be used, so the function ran"),
+    "refused": ("refused", "an invalidation came while the value was loaded, so it was not stored"),
     "unstored": ("unstored", "Redis did not confirm that the value was stored"),
     "undecodable": ("undecodable", "the entry was of another schema, foreign or damaged"),
     "oversized": ("oversized", "the entry was larger than LANGCACHE_MAX_DECOMPRESSED_BYTES"),
+}
+"""The counters that are causes of misses: how each is called, and what one count means."""
+
+OTHERS_THAN_MISSES: Final = {
+    "bypassed": ("bypassed", "Redis could not be used, so the function ran"),
     "invalidated": ("invalidations", "keys that were removed before their end"),
 }
-"""The counters that explain misses: how each is called, and what one count means."""
+"""The counters of what is no miss itself, and makes the cache less useful."""
 
+FIRST_ASKED: Final = "first time asked"
+NOT_THERE: Final = (
+    "no entry",
+    "it was asked for the first time, or the entry before it had ended, was evicted or removed",
+)
 EVICTED: Final = ("evictions", "Redis removed keys because its memory was full; see 'langcache doctor'")
-OTHER_KEYS: Final = ("other keys", "keys in this database that are not of this namespace")
 
 _BOOKKEEPING = re.compile(rb"([A-Za-z0-9_.-]{1,64})@(?:stats|tag|wait):")
 
@@ -38,8 +48,10 @@ class Reason:
         title: For people.
         meaning: What one count is, without a full stop.
         count: How many; never 0.
-        parts: The counts by cache type, or by namespace, largest first.
-        is_estimate: True if only some keys were looked at.
+        parts: The counts by cache type, largest first.
+        is_cause: True for a cause of misses, False for what lowers the use of the cache beside them.
+        miss_ratio: The share of all misses; None if it is no share of them.
+        command: What to type to see more; empty for nothing.
     """
 
     name: str
@@ -47,39 +59,67 @@ class Reason:
     meaning: str
     count: int
     parts: Mapping[str, int] = field(default_factory=dict)
-    is_estimate: bool = False
+    is_cause: bool = False
+    miss_ratio: float | None = None
+    command: str = ""
 
 
 def reasons(
-    total: Numbers, types: Mapping[str, Numbers], *, evicted: tuple[int, str], other_keys: OtherKeys
+    functions: Mapping[Label, Numbers], keys: Mapping[Label, int], *, evicted: tuple[int, str]
 ) -> Iterator[Reason]:
-    """What explains the hit rate of ``total``.
+    """What explains the hit rate of some functions: the causes of misses, most frequent first, then the rest.
 
     Args:
-        total: The counters of all types that are looked at.
-        types: The same by cache type.
+        functions: The counters of the functions that are looked at.
+        keys: How many keys each of these has in Redis.
         evicted: How many keys the server evicted, and since when, such as ``since Redis started``.
-        other_keys: The keys beside the namespace.
     """
-    for counter, (title, meaning) in MEANINGS.items():
-        if total[counter]:
-            parts = Counter({name: numbers[counter] for name, numbers in types.items() if numbers[counter]})
-            yield Reason(counter, title, meaning, total[counter], dict(parts.most_common()))
+    misses = sum(numbers["misses"] for numbers in functions.values())
+    causes = [
+        *(_reason(name, *MISSES[name], _counts(name, functions), misses) for name in MISSES),
+        *_stored(functions, keys, misses),
+    ]
+    yield from sorted((one for one in causes if one.count), key=lambda one: -one.count)
+    for name, (title, meaning) in OTHERS_THAN_MISSES.items():
+        reason = _reason(name, title, meaning, _counts(name, functions))
+        if reason.count:
+            yield reason
     count, since = evicted
     if count:
         title, meaning = EVICTED
         yield Reason("evicted_keys", title, f"{meaning} ({since})", count)
-    if other_keys.keys:
-        title, meaning = OTHER_KEYS
-        parts = Counter({f"namespace {name}": n_keys for name, n_keys in other_keys.namespaces.items()})
-        yield Reason(
-            "other_keys",
-            title,
-            meaning,
-            other_keys.keys,
-            dict(parts.most_common()),
-            is_estimate=other_keys.is_estimate,
+
+
+def _counts(name: str, functions: Mapping[Label, Numbers]) -> Mapping[Label, int]:
+    return {label: numbers[name] for label, numbers in functions.items()}
+
+
+def _stored(functions: Mapping[Label, Numbers], keys: Mapping[Label, int], misses: int) -> Iterator[Reason]:
+    """The misses that stored an entry."""
+    stored = {label: stored_misses(numbers) for label, numbers in functions.items()}
+    new = {label: n for label, n in stored.items() if are_new(functions[label], keys.get(label, 0))}
+    if new:
+        hits = sum(functions[label]["hits"] for label in new)
+        asked = f"calls have hit one {hits:,} times" if hits else "no call has hit one"
+        reason = _reason(
+            "new_keys", FIRST_ASKED, f"stored an entry under a new key, and {asked}", new, misses
         )
+        yield replace(reason, command=keys_of_function(max(new, key=lambda label: new[label])))
+    rest = {label: n for label, n in stored.items() if label not in new}
+    yield _reason("no_entry", *NOT_THERE, rest, misses)
+
+
+def _reason(
+    name: str, title: str, meaning: str, counts: Mapping[Label, int], misses: int | None = None
+) -> Reason:
+    parts = Counter[str]()
+    for label, count in counts.items():
+        if count:
+            parts[label.type] += count
+    total = parts.total()
+    # loads fail beside misses, too: those of refreshes and of calls past the cache
+    ratio = total / misses if misses and total <= misses else None
+    return Reason(name, title, meaning, total, dict(parts.most_common()), misses is not None, ratio)
 
 
 @dataclass(frozen=True, slots=True)

@@ -356,7 +356,7 @@ export function memory() {
       ),
     );
   const bars = rows.map(([name, t]) => row(name, t, colour(name)));
-  if (own.keys) bars.push(row("counters, tags", own, "k5"));
+  if (own.keys) bars.push(row("counters", own, "k5"));
   if (other.keys) bars.push(row("others' keys", other, "k5"));
   const content = bars.length
     ? [el("div", { class: "bars" }, bars), ...endings(keyspace.ends)]

@@ -10,7 +10,7 @@ from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, explain
 
 if TYPE_CHECKING:
-    from langcache_cli.operations.bench.limits import Limit
+    from langcache_cli.operations.bench.limits import Limit, Verdict
     from langcache_cli.operations.bench.running import BenchReport
     from langcache_cli.operations.bench.trust import Trust
 
@@ -55,32 +55,52 @@ def limits_of(texts: Sequence[str], *, has_baseline: bool) -> list[Limit]:
     return found
 
 
-def exceeded_limits(
-    limits: Sequence[Limit], now: Mapping[str, Any], baseline: Mapping[str, Any] | None
-) -> list[str]:
-    """A sentence for each limit that a run exceeds.
+def verdict_of_limits(
+    limits: Sequence[Limit],
+    now: Mapping[str, Any],
+    baseline: Mapping[str, Any] | None,
+    names: tuple[str, str] = ("the baseline", "this run"),
+) -> Verdict:
+    """What the limits say of a run.
 
     Raises:
         CommandError: A limit is about a path that was not measured.
     """
-    from langcache_cli.operations.bench.limits import LimitError  # noqa: PLC0415 - as above
+    from langcache_cli.operations.bench.limits import LimitError, verdict_of  # noqa: PLC0415 - as above
 
     try:
-        return [sentence for limit in limits for sentence in limit.exceeded(now, baseline)]
+        return verdict_of(limits, now, baseline, names)
     except LimitError as error:
         raise CommandError(ExitCode.USAGE, f"--fail-on {error}") from None
 
 
-def judge_limits(exceeded: Sequence[str]) -> None:
-    """Fail if a limit is exceeded.
+def judge_limits(verdict: Verdict) -> None:
+    """Fail if a limit is exceeded, or could not be judged.
 
     Raises:
         CommandError: One is. The result was printed.
     """
-    if exceeded:
-        more = f", and {len(exceeded) - 1} more" if len(exceeded) > 1 else ""
-        message = f"a limit is exceeded: {exceeded[0]}{more}"
-        raise CommandError(ExitCode.CHECK_FAILED, message)
+    if verdict.exceeded:
+        more = f", and {len(verdict.exceeded) - 1} more" if len(verdict.exceeded) > 1 else ""
+        raise CommandError(ExitCode.CHECK_FAILED, f"a limit is exceeded: {verdict.exceeded[0]}{more}")
+    if verdict.unjudged:
+        raise CommandError(ExitCode.USAGE, f"a limit cannot be judged: {verdict.unjudged[0]}")
+
+
+def require_measured(limits: Sequence[Limit], paths: Sequence[str]) -> None:
+    """Refuse a limit of no path that is measured before the work, rather than after it.
+
+    Raises:
+        CommandError: There is one.
+    """
+    for limit in limits:
+        if not any(limit.counts(path) for path in paths):
+            whose = f"the path {limit.path!r} is not" if limit.path else "no path that it is about is"
+            raise CommandError(
+                ExitCode.USAGE,
+                f"--fail-on {limit.text!r}: {whose} measured",
+                f"Begin the limit with a path and a colon: {', '.join(paths)}.",
+            )
 
 
 def judge(report: BenchReport, trust: Trust, thresholds: Thresholds) -> None:

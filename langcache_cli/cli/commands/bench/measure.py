@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,11 +15,12 @@ from langcache_cli.cli.command_line import command_line
 from langcache_cli.cli.commands.bench.compare import read_result
 from langcache_cli.cli.commands.bench.judging import (
     Thresholds,
-    exceeded_limits,
     judge,
     judge_limits,
     limits_of,
+    require_measured,
     require_paths,
+    verdict_of_limits,
 )
 from langcache_cli.cli.commands.bench.options import (
     Application,
@@ -35,7 +36,7 @@ from langcache_cli.cli.commands.bench.options import (
     Repeats,
     Report,
 )
-from langcache_cli.cli.commands.bench.text import print_report
+from langcache_cli.cli.commands.bench.text import print_limits, print_report
 from langcache_cli.cli.commands.options import Sample
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
@@ -69,21 +70,23 @@ def bench(
 ) -> None:
     """Measure latencies, from a ping to the database.
 
-    All paths in one run, so that the gaps explain themselves. Uses keys of its own, which it removes;
-    nothing is counted in the hit rates of the application. noop, ping and get need no database.
+    All paths in one run. Uses keys of its own and removes them; hit rates of the application do not change.
+
+    Paths: noop (what measuring costs), ping (a round trip to Redis), get (GET of an entry, not decoded), hit
+    (a cached call), miss (lease, database, store), database (the look-up without the cache); the first three
+    need no database. With --app: noop, ping, and for each function that has a warmer "PREFIX:FUNCTION hit"
+    (the cached call) and "PREFIX:FUNCTION origin" (the function without the cache).
 
     Examples:
         langcache bench --sample
         langcache bench --sample --rate 500 --duration 5 --report bench.html
         langcache bench --path ping --path get --out before.json
-        langcache bench --app backend.warming:database --baseline before.json --fail-on 'p99>+10%'
+        langcache bench --app backend.warming:database --baseline before.json --fail-on 'p50>+25%'
     """
     if ctx.invoked_subcommand is not None:
         return
-    if rate is not None and concurrency != 1:
-        raise CommandError(ExitCode.USAGE, "--concurrency and --rate: give one of them")
-    if app is not None and sample:
-        raise CommandError(ExitCode.USAGE, "--app and --sample: give one of them")
+    _refuse_both("--concurrency and --rate", rate is not None and concurrency != 1)
+    _refuse_both("--app and --sample", app is not None and sample)
     load = _Load(duration, repeat, concurrency, rate)
     run = _Run(
         paths=tuple(path),
@@ -99,6 +102,11 @@ def bench(
         None if report is None else ReportFile("--report", report),
     )
     execute(_bench(ctx.obj, run, files, command_line(ctx)))
+
+
+def _refuse_both(options: str, are_both: bool) -> None:
+    if are_both:
+        raise CommandError(ExitCode.USAGE, f"{options}: give one of them")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +163,7 @@ async def _bench(invocation: Invocation, run: _Run, files: _Files, command: str)
 
     if run.app is None:
         require_paths(run.paths, PATHS, needed=run.thresholds.paths)
-        _require_measured(run.limits, run.paths or tuple(PATHS))
+        require_measured(run.limits, run.paths or tuple(PATHS))
     files.require_places()
     settings, output = invocation.settings(), Output(invocation)
     report = await _measured(invocation, settings, output, run)
@@ -167,20 +175,19 @@ async def _bench(invocation: Invocation, run: _Run, files: _Files, command: str)
         **document_of(report, trust),
     }
     comparison = None if run.before is None else compare(document, run.before)
-    exceeded = exceeded_limits(run.limits, document, run.before)
+    verdict = verdict_of_limits(run.limits, document, run.before)
     if comparison is not None:
         document["comparison"] = asdict(comparison)
     if run.limits:
-        document["exceeded"] = exceeded
+        document |= {"exceeded": list(verdict.exceeded), "unjudged": list(verdict.unjudged)}
     if invocation.json:
         output.document("bench", document)
     else:
         print_report(output, report, trust, comparison)
-        for sentence in exceeded:
-            output.line(f"EXCEEDED: {sentence}")
+        print_limits(output, verdict)
     files.write(output, document)
     judge(report, trust, run.thresholds)
-    judge_limits(exceeded)
+    judge_limits(verdict)
 
 
 async def _measured(
@@ -274,21 +281,6 @@ def _before(baseline: Path | None, load: _Load) -> dict[str, Any] | None:
     except OtherLoadError as error:
         raise CommandError(ExitCode.USAGE, f"--baseline {baseline}: {error}") from None
     return document
-
-
-def _require_measured(limits: Sequence[Limit], paths: Sequence[str]) -> None:
-    """Refuse a limit of a path that is not measured before the work, rather than after it.
-
-    Raises:
-        CommandError: There is one.
-    """
-    for limit in limits:
-        if limit.path and limit.path not in paths:
-            raise CommandError(
-                ExitCode.USAGE,
-                f"--fail-on {limit.text!r}: the path {limit.path!r} is not measured",
-                f"Name one of {', '.join(paths)}.",
-            )
 
 
 def _variables(settings: CacheSettings) -> dict[str, str]:

@@ -20,7 +20,15 @@ Paths = Annotated[
 Duration = Annotated[
     float, typer.Option(help="How long to measure each path in each turn.", metavar="SECONDS", min=0.01)
 ]
-Repeats = Annotated[int, typer.Option(help="Turns of each path, interleaved.", metavar="N", min=1)]
+Repeats = Annotated[
+    int,
+    typer.Option(
+        help="Turns of each path, interleaved. A comparison needs 5; of more than 6 paths 6, of more than 23 "
+        "paths 7.",
+        metavar="N",
+        min=1,
+    ),
+]
 Concurrency = Annotated[
     int, typer.Option(help="Workers at a time, each waiting for its last run to end.", metavar="N", min=1)
 ]
@@ -65,8 +73,10 @@ FailOn = Annotated[
     list[str],
     typer.Option(
         help="Exit with 1 beyond this limit. Repeatable. METRIC or PATH:METRIC, > or <, then +N% or -N% of "
-        "the baseline, or Nms; such as 'p99>+10%' or 'hit:p95>5ms'. Metrics: p50, p90, p95, p99, p99.9, "
-        "mean, max, rate (runs a second). Without PATH every path but noop counts.",
+        "the baseline, or Nms; such as 'hit:p50>+25%' or 'hit:p95>5ms'. A limit in % is exceeded if the "
+        "whole interval of the change lies beyond it; it takes p50, p95, p99, max or rate (runs a second), "
+        "and without PATH is about all paths but noop, ping and database. A limit in ms takes p50, p90, "
+        "p95, p99, p99.9, mean or max, and without PATH is about all paths but noop.",
         metavar="LIMIT",
     ),
 ]

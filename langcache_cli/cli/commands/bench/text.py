@@ -9,6 +9,7 @@ from langcache_cli.cli.output import Output
 
 if TYPE_CHECKING:
     from langcache_cli.operations.bench.comparison import Comparison
+    from langcache_cli.operations.bench.limits import Verdict
     from langcache_cli.operations.bench.running import BenchReport
     from langcache_cli.operations.bench.trust import Trust
 
@@ -55,7 +56,7 @@ def _speedups(found: Mapping[str, float]) -> list[str]:
 
 
 def print_comparison(output: Output, comparison: Comparison) -> None:
-    """What has changed against the baseline, by path."""
+    """What has changed against the earlier run, by path."""
     rows = [
         (
             name,
@@ -65,7 +66,18 @@ def print_comparison(output: Output, comparison: Comparison) -> None:
         )
         for name, change in comparison.paths.items()
     ]
-    columns = ("Path", "Median against the baseline", "Times", "Interval")
-    output.table("Against the baseline", columns, rows, text_columns=2)
-    for difference in comparison.differences:
-        output.line(difference)
+    columns = ("Path", "Median", "Ratio after/before", "Interval")
+    output.table("Ratio after/before (more than 1: slower)", columns, rows, text_columns=2)
+    output.line("Ratio after/before: more than 1 is slower. It compares the medians of the turns.")
+    output.line(comparison.allowance)
+    for sentence in (*comparison.differences, *comparison.warnings):
+        output.line(sentence)
+    output.line(comparison.summary)
+
+
+def print_limits(output: Output, verdict: Verdict) -> None:
+    """The limits that are exceeded, or could not be judged."""
+    for sentence in verdict.exceeded:
+        output.line(f"EXCEEDED: {sentence}")
+    for sentence in verdict.unjudged:
+        output.line(f"NOT JUDGED: {sentence}")

@@ -95,8 +95,8 @@ def elsewhere(found: Elsewhere, address: RedisAddress, namespace: str, *, is_one
             "namespace-other",
             "warning",
             f"{nothing}; {place} holds keys of a cache of the namespace {name}",
-            "If that is the application, its entries are not those that this command looks at.",
-            f"LANGCACHE_NAMESPACE={name}{'' if db == address.db else f' {other}'}",
+            f"If your application uses the namespace {name}, this command looks at the wrong one.",
+            f"LANGCACHE_NAMESPACE={name} (now: {namespace}){'' if db == address.db else f' {other}'}",
             (address.where,),
         )
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from langcache_cli.caching import Cache, CacheError, CacheSettings, ServerReplyError
 from langcache_cli.caching.tooling import CacheReport
-from langcache_cli.operations.diagnosis.contents.calls import bypassed, cold, load_errors
+from langcache_cli.operations.diagnosis.contents.calls import SPAN, bypassed, cold, load_errors
 from langcache_cli.operations.diagnosis.contents.elsewhere import elsewhere, look_elsewhere
 from langcache_cli.operations.diagnosis.contents.entries import big, empty_types, without_end
 from langcache_cli.operations.diagnosis.finding import Finding
@@ -20,6 +20,7 @@ from langcache_cli.operations.overview.census import OTHERS, OWN, Census
 from langcache_cli.operations.overview.document import Summary
 from langcache_cli.operations.overview.keyspace import KeyspaceWatch
 from langcache_cli.operations.overview.summaries import summary_of
+from langcache_cli.operations.statistics.new_keys import function_keys
 
 DRAWS: Final = 1_000
 """Keys that are looked at where there are many."""
@@ -89,10 +90,11 @@ def _of_keys(census: Census, settings: CacheSettings) -> Iterator[Finding]:
 def _of_calls(report: CacheReport, census: Census, settings: CacheSettings) -> Iterator[Finding]:
     types: Mapping[str, Summary] = {name: summary_of(numbers) for name, numbers in report.types.items()}
     ttls = {name: settings.types.of_name_or_prefix(name).ttl_seconds for name in types}
+    keys = function_keys(census, settings.namespace, report.functions)
     yield from bypassed(summary_of(report.total))
-    yield from load_errors(types)
-    yield from cold(types)
+    yield from cold(types, report.functions, keys)
     yield from empty_types(census, types, ttls)
+    yield from load_errors(types, SPAN)
 
 
 def _counters_evicted(servers: Sequence[ServerFacts], namespace: str) -> Iterator[Finding]:

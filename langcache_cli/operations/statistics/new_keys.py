@@ -1,0 +1,68 @@
+"""Whether the misses of a function stored entries that no call asks for again: keys that always differ."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from langcache_cli.caching.tooling import Label, Numbers
+from langcache_cli.operations.overview.census import Census
+
+NOT_STORED: Final = (
+    "joined",
+    "load_errors",
+    "uncacheable",
+    "refused",
+    "unstored",
+    "undecodable",
+    "oversized",
+)
+"""Counters of misses that have a cause of their own."""
+
+STILL_THERE: Final = 0.9
+"""Of the entries that were stored; with fewer, the same keys were stored again, or entries have ended."""
+
+FEW_OTHERS: Final = 1.5
+"""With more keys than this for each entry that was stored, most were stored earlier."""
+
+SELDOM: Final = 0.1
+"""Hits for each entry that was stored: then it does not matter what was stored earlier."""
+
+
+def stored_misses(numbers: Numbers) -> int:
+    """The misses without another cause: no entry was there, and one was stored."""
+    return max(0, numbers["misses"] - sum(numbers[name] for name in NOT_STORED))
+
+
+def are_new(numbers: Numbers, keys: int) -> bool:
+    """True if the misses of a function stored entries under keys that were not asked for before.
+
+    Args:
+        numbers: The counters of the function.
+        keys: How many keys it has in Redis now.
+    """
+    stored, hits = stored_misses(numbers), numbers["hits"]
+    if not stored or keys < STILL_THERE * stored or hits >= stored:
+        return False
+    return keys <= FEW_OTHERS * stored or hits <= SELDOM * stored
+
+
+def function_keys(census: Census, namespace: str, labels: Iterable[Label]) -> Mapping[Label, int]:
+    """How many keys of each function are in Redis; an estimate if only some were looked at."""
+    heads = {f"{namespace}:{label.prefix}:{label.function}".encode(): label for label in labels}
+    lengths = {head.count(b":") + 1 for head in heads}
+    counts = dict.fromkeys(heads.values(), 0.0)
+    for sample in census.samples:
+        weight = sample.keys / len(sample.seen) if sample.seen else 0.0
+        for one in sample.seen:
+            words = one.key.split(b":") if one.is_entry else []
+            for length in lengths:
+                if label := heads.get(b":".join(words[:length])):
+                    counts[label] += weight
+    return {label: round(count) for label, count in counts.items()}
+
+
+def keys_of_function(label: Label) -> str:
+    """The command that lists the keys of a function."""
+    return f"langcache keys list --find {shlex.quote(f':{label.function}:')}"
