@@ -156,7 +156,7 @@ def test_each_failure_is_said_once_with_its_advice(env, call):
         "langcache: hit rate: the hit rate is 75.0 %, lower than 80 %",
         "Run 'langcache stats --type vocabulary': it says what explains the rate.",
         "langcache: warm video: the cache type video has no entry",
-        "Run 'langcache warm --type video'.",
+        "Run 'langcache warm --app MODULE:ATTRIBUTE', with an application that fills video.",
     ]
     warned = call("check", "--warn-hit-rate=80", env=env)
     assert (warned.code, warned.stderr.splitlines()[-1]) == (0, "langcache: 1 warning")
