@@ -79,7 +79,9 @@ def test_a_clear_that_is_interrupted_says_how_many_keys_it_has_removed(number, s
     ended = finish(process)
     removed = 20_000 - len(keys_of(secured_redis))
     assert ended.code == 130
-    assert complaint(ended) == f"langcache: interrupted; {removed:,} keys had been removed"
+    said = re.fullmatch(r"langcache: interrupted; at least ([\d,]+) keys had been removed", complaint(ended))
+    assert said is not None, ended
+    assert 0 <= removed - int(said[1].replace(",", "")) <= 1000  # those of the command that was under way
 
 
 def test_a_clear_that_loses_redis_says_how_many_keys_it_has_removed(own_redis):
@@ -90,7 +92,9 @@ def test_a_clear_that_loses_redis_says_how_many_keys_it_has_removed(own_redis):
     server.kill()
     ended = finish(process)
     assert ended.code == 69
-    assert re.search(r"^[1-9][0-9,]+ keys had been removed before:$", ended.stderr, re.MULTILINE), ended
+    assert re.search(r"^at least [1-9][0-9,]+ keys had been removed before:$", ended.stderr, re.MULTILINE), (
+        ended
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -124,28 +124,20 @@ def _clear(
     if not dry_run and _must_ask(invocation, settings, yes=yes, confirm=confirm):
         # between two event loops: inside one, Ctrl-C would not end the question
         found = _count(output, settings, target)
-        _require_found(invocation, output, settings, found, target)
-        if not output.ask(_question(found)):
+        if not _is_missing(found, target) and not output.ask(_question(found)):
             raise CommandError(ExitCode.REFUSED, "nothing was removed")
     report = _count(output, settings, target) if dry_run else _remove(output, settings, target, rate)
-    _require_found(invocation, output, settings, report, target)
     _print(output, invocation, settings, report)
+    if _is_missing(report, target):
+        failure = no_such_key(target.keys[0]).failure
+        output.note(f"{failure.message[0].upper()}{failure.message[1:]}. {failure.hint}")
     if target.pattern is not None and not report.count:
         _hint(output, settings, target.pattern)
 
 
-def _require_found(
-    invocation: Invocation, output: Output, settings: CacheSettings, report: ClearReport, target: Target
-) -> None:
-    """Fail if keys were named and none of them is there, as `keys get` does.
-
-    Raises:
-        CommandError: None is.
-    """
-    if target.keys and not report.count:
-        if invocation.json:
-            _print(output, invocation, settings, report)
-        raise no_such_key(target.keys[0])
+def _is_missing(report: ClearReport, target: Target) -> bool:
+    """True if keys were named and none of them is there: there is nothing to ask about."""
+    return bool(target.keys) and not report.count
 
 
 def _hint(output: Output, settings: CacheSettings, pattern: str) -> None:
@@ -179,7 +171,7 @@ def _remove(output: Output, settings: CacheSettings, target: Target, rate: float
         with output.progress("removing") as on_progress:
             return execute(_with_cache(settings, begin, target))
     except BaseException as error:  # an interruption, too: what was removed stays removed
-        done = f"{_amount(clearing.report())} had been removed" if clearing is not None else ""
+        done = f"at least {_amount(clearing.report())} had been removed" if clearing is not None else ""
         if isinstance(error, CommandError) and error.failure.code is ExitCode.INTERRUPTED and done:
             raise CommandError(ExitCode.INTERRUPTED, f"interrupted; {done}") from None
         if clearing is not None and clearing.report().count:
