@@ -56,4 +56,4 @@ def test_help_of_a_command_is_that_of_its_option(call):
     assert call("help", "keys", "--json").document["text"].startswith("Usage: langcache")
     unknown = call("help", "keys", "lisst")
     assert unknown.code == 2
-    assert "there is no command 'keys lisst'\nType 'langcache help keys list'.\n" in unknown.stderr
+    assert "there is no command 'keys lisst'; did you mean 'keys list'?\n" in unknown.stderr
