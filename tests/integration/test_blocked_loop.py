@@ -8,8 +8,8 @@ import pytest
 
 from tests.harness.polling import aeventually
 
-LEASE_SECONDS = 0.6
-BLOCKED_SECONDS = 2.0
+LEASE_SECONDS = 1.2
+BLOCKED_SECONDS = 3.0
 
 
 @pytest.mark.parametrize("how", ["call", "refresh"])
