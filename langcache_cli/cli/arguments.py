@@ -20,7 +20,7 @@ Namespace = Annotated[
 Timeout = Annotated[
     float | None,
     typer.Option(
-        help="Wait at most this long for each answer of Redis or the database. [default: 2]",
+        help="Wait at most this long for each answer of Redis or the database; 2 by default.",
         metavar="SECONDS",
         min=0.01,
         max=60,

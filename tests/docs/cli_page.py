@@ -1,5 +1,6 @@
 """docs/cli.md, made from the command itself: ``python -m tests.docs.cli_page``."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ def _section(words: tuple[str, ...], command: Any) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    text = re.sub(r"\[([^\]]*)\]$", r"(\1)", " ".join(text.split()))  # in brackets it would be a link
+    return text.replace("|", "\\|")
 
 
 def _paragraphs(text: str) -> str:

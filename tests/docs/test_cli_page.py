@@ -8,7 +8,7 @@ from tests.docs.cli_page import PAGE, page
 
 def without_ranges(text: str) -> str:
     """The page without what versions of typer write in different ways: defaults and ranges."""
-    return re.sub(r"\s*\[[^|]*\] \|", " |", text)
+    return re.sub(r"\s*\((?:default|[^()|]*[<>]=)[^|]*\) \|", " |", text)
 
 
 def test_the_page_is_that_of_the_command():

@@ -17,13 +17,13 @@ from langcache_cli.cli.output import Output
 def help_(
     ctx: typer.Context,
     command: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="The words of the command; none for all commands.",
             metavar="COMMAND",
             autocompletion=commands,
         ),
-    ] = [],  # noqa: B006 - typer's way to say 'none given'
+    ] = None,
 ) -> None:
     """Show the help of a command, as its --help does.
 
@@ -32,9 +32,10 @@ def help_(
         langcache help keys list
     """
     invocation: Invocation = ctx.obj
-    text = _found(ctx, command).get_help()
+    words = command or []
+    text = _found(ctx, words).get_help()
     if invocation.json:
-        Output(invocation).document("help", {"command": " ".join(command), "text": text})
+        Output(invocation).document("help", {"command": " ".join(words), "text": text})
     else:
         Output(invocation).line(text)
 

@@ -43,12 +43,12 @@ def explain(
         ),
     ],
     arguments: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="Those that are part of the key, in their order or as NAME=VALUE: JSON, or plain text.",
             metavar="ARGS",
         ),
-    ] = [],  # noqa: B006 - typer's way to say 'none given'
+    ] = None,
     app: Annotated[
         str | None,
         typer.Option(help="Import the application first.", metavar="MODULE[:ATTRIBUTE]"),
@@ -64,7 +64,7 @@ def explain(
         langcache keys explain app.services:get_stats user_id=42
         langcache keys explain --app app.main get_word 7
     """
-    execute(_explain(ctx.obj, function, arguments, app))
+    execute(_explain(ctx.obj, function, arguments or [], app))
 
 
 async def _explain(invocation: Invocation, name: str, texts: list[str], app: str | None) -> None:
