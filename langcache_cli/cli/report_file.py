@@ -36,7 +36,7 @@ class ReportFile:
         """Write the file.
 
         Raises:
-            CommandError: It cannot be written. The result has been printed already.
+            CommandError: It cannot be written.
         """
         try:
             self.path.write_text(text, "utf-8")

@@ -3,8 +3,11 @@
 import logging
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from langcache_cli.caching import CacheSettings
+from langcache_cli.caching._config import misspelt
 from langcache_cli.caching.tooling import misspelt_settings
 
 OF_OTHERS = [
@@ -155,3 +158,11 @@ def test_an_application_logs_each_once_with_its_place(tmp_path, caplog):
     assert [message for message in caplog.messages if "VOCABULRY" in message] == [
         "REDIS_TTL_VOCABULRY is no setting of langcache; did you mean REDIS_TTL_VOCABULARY? (.env, line 2)"
     ]
+
+
+@given(st.text("ABR_", max_size=9), st.text("ABR_", min_size=1, max_size=9))
+def test_letters_rule_out_only_names_that_are_too_far(name, rest):
+    setting = f"REDIS_{rest}"
+    for other in (name, f"REDIS_{name}"):
+        if misspelt._distance(other, setting) <= misspelt._limit(setting):
+            assert misspelt._may_be_near(other, setting)

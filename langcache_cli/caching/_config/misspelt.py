@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -100,7 +101,15 @@ def _limit(setting: str) -> int:
 
 
 def _may_be_near(name: str, setting: str) -> bool:
-    return abs(len(name) - len(setting)) <= _limit(setting)
+    """False if lengths and letters alone rule it out: comparing the order of letters takes much longer.
+
+    A mistake gives a name at most one letter that the setting lacks, and takes at most one.
+    """
+    limit = _limit(setting)
+    if abs(len(name) - len(setting)) > limit:
+        return False
+    ours, theirs = Counter(name), Counter(setting)
+    return max((ours - theirs).total(), (theirs - ours).total()) <= limit
 
 
 def _distance(one: str, other: str) -> int:

@@ -60,7 +60,11 @@ def lay_out(grid: Grid, width: int | None, *, dash: str = "-", airy: bool = True
         dash: What the rule is made of.
         airy: Put more space between columns, where there is room.
     """
-    drops = grid.columns[:1:-1] if grid.drops is None else [one for one in grid.drops if one in grid.columns]
+    drops = (
+        grid.columns[: ALWAYS_SHOWN - 1 : -1]
+        if grid.drops is None
+        else [one for one in grid.drops if one in grid.columns]
+    )
     if width is None:
         return _drawn(grid, (), NARROW_GAP, None, dash)
     for count in range(len(drops) + 1):
