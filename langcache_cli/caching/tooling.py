@@ -22,11 +22,14 @@ from langcache_cli.caching._deployment.sentinel.reply import (
     explain_refusal,
 )
 from langcache_cli.caching._errors import ConnectionLostError, NotRedisError, UndecodableEntryError
+from langcache_cli.caching._front.bodies import Answered, answered, cached_endpoint
 from langcache_cli.caching._front.default import default_functions, default_warmers
 from langcache_cli.caching._front.warm import WarmCounts, warm
 from langcache_cli.caching._functions.warmer import Warmer
+from langcache_cli.caching._keys.key_template import parameters_in as key_parameters
 from langcache_cli.caching._keys.namespace import Namespace
 from langcache_cli.caching._keys.selection import Selection
+from langcache_cli.caching._keys.session_parameters import database_sessions
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.entry import parse as parse_entry
 from langcache_cli.caching._protocol.failure import parse_failure
@@ -46,7 +49,9 @@ from langcache_cli.caching._statistics.latency_buckets import (
     latency_histogram,
 )
 from langcache_cli.caching._statistics.report import CacheReport, Numbers, ServerReport, readable_bytes
-from langcache_cli.caching._values.compression import first_bytes
+from langcache_cli.caching._values.body import Body, Unstorable
+from langcache_cli.caching._values.compression import decompress_in_portions, first_bytes
+from langcache_cli.caching._values.fingerprint import fingerprint
 from langcache_cli.caching._wire.connection import RedisConnection, ask
 from langcache_cli.caching._wire.failures import unavailable
 from langcache_cli.caching._wire.handshake import connect
@@ -59,6 +64,8 @@ __all__ = [
     "OUTBOX",
     "SLOTS",
     "TIERS",
+    "Answered",
+    "Body",
     "CacheReport",
     "ConnectionLostError",
     "CounterSpec",
@@ -86,19 +93,26 @@ __all__ = [
     "Steps",
     "TlsFileError",
     "UndecodableEntryError",
+    "Unstorable",
     "WarmCounts",
     "Warmer",
     "acting_as",
     "all_names",
+    "answered",
     "ask",
     "ask_primary",
+    "cached_endpoint",
     "connect",
     "current_actor",
+    "database_sessions",
+    "decompress_in_portions",
     "default_functions",
     "default_warmers",
     "explain_refusal",
     "file_values",
+    "fingerprint",
     "first_bytes",
+    "key_parameters",
     "latency_histogram",
     "line_numbers",
     "load_settings",

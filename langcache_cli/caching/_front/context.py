@@ -6,9 +6,11 @@ from asyncio import get_running_loop
 
 from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._errors import CacheUnavailableError
+from langcache_cli.caching._functions.body_spec import BodySpec
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._invalidation.outbox import Outbox
 from langcache_cli.caching._keys.namespace import Namespace
+from langcache_cli.caching._loading.body_reader import BodyReader
 from langcache_cli.caching._loading.reader import Reader
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._runtime.loop_runtime import Runtime
@@ -85,7 +87,8 @@ class Context:
             runtime = self.runtimes.current()
         reader: Reader | None = runtime.readers.get(spec)
         if reader is None:
-            reader = Reader(runtime, spec, self.label(spec), self.lifetime(spec))
+            kind = BodyReader if isinstance(spec, BodySpec) else Reader
+            reader = kind(runtime, spec, self.label(spec), self.lifetime(spec))
             runtime.readers[spec] = reader
         return reader
 

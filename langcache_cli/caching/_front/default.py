@@ -80,6 +80,11 @@ def cached(
     return decorator(get_default_cache, _registry, options)
 
 
+def default_registry() -> Registry:
+    """The functions that use the default cache."""
+    return _registry
+
+
 def default_warmers() -> list[Warmer[CachedFunction[Any, Any]]]:
     """The warmers of all functions that use the default cache."""
     return _registry.warmers()

@@ -24,6 +24,7 @@ from langcache_cli.caching._keys.compiled import KeysOfItems, compile_keys, comp
 from langcache_cli.caching._keys.tags import KeyAndTags, TagTemplates
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.lifetime import Lifetime
+from langcache_cli.caching._values.body import BodyCodec
 from langcache_cli.caching._values.codec import Codec
 
 logger = logging.getLogger("langcache_cli.caching")
@@ -70,22 +71,25 @@ class FunctionSpec:
         self._by_class: WeakKeyDictionary[type[Any], FunctionSpec] = WeakKeyDictionary()
         self._compiled_keys: dict[str, Callable[..., KeyAndTags]] = {}
         self._keys_of_items: dict[tuple[str, str], KeysOfItems | None] = {}
-        self._codec: Codec | None = None
         self._warned = False
         self._warned_of_lease = False
+        self._codec = self._first_codec()
+
+    def _first_codec(self) -> Codec | BodyCodec | None:
+        """The codec; None if the annotation refers to a name that does not exist yet."""
         try:
-            self._codec = Codec(return_annotation(function))
+            return Codec(return_annotation(self.function))
         except NameError:
-            pass  # refers to a name defined further down, or imported for type checkers only
+            return None  # defined further down, or imported for type checkers only
         except TypeError as error:
             raise TypeError(f"{self.name}: {error}") from None
 
     @property
-    def codec(self) -> Codec:
+    def codec(self) -> Codec | BodyCodec:
         """Encodes and decodes the function's values; raises like `resolve`."""
         return self._codec or self.resolve()
 
-    def resolve(self) -> Codec:
+    def resolve(self) -> Codec | BodyCodec:
         """The codec, made now if the return annotation could not be resolved earlier.
 
         Raises:

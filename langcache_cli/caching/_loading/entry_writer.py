@@ -12,6 +12,7 @@ from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._protocol.entry import Entry, entry_format, optional_fields
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._runtime.loop_runtime import Runtime
+from langcache_cli.caching._values.body import Body
 from langcache_cli.caching._values.compression import compress, compressing
 from langcache_cli.caching._values.large.portions import LARGE_BYTES, in_portions
 
@@ -65,6 +66,7 @@ class EntryWriter:
             payload=payload,
             tag_versions=tag_versions,
             compression=compression,
+            note=value.note if type(value) is Body else "",
         )
 
     async def _payload(self, value: Any) -> tuple[bytes, str]:

@@ -1,0 +1,80 @@
+"""Cached functions whose values are bodies of HTTP answers: what `langcache_cli.routes` is built on."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, NamedTuple, cast
+
+from langcache_cli.caching._front.cache import Cache
+from langcache_cli.caching._front.cached_function import CachedFunction
+from langcache_cli.caching._front.default import default_registry, get_default_cache
+from langcache_cli.caching._functions.body_spec import BodySpec
+from langcache_cli.caching._functions.options import CachedOptions, require_known
+from langcache_cli.caching._loading.near_reads import SLOW_PATH
+from langcache_cli.caching._values.body import Body, Unstorable
+
+Endpoint = Callable[..., Awaitable[Any]]
+
+
+def cached_endpoint(
+    function: Endpoint, options: CachedOptions, cache: Cache | None
+) -> CachedFunction[Any, Any]:
+    """Make the cached function of an endpoint; see `answered` for its calls.
+
+    Args:
+        function: An ``async def`` function.
+        options: As for `cached`.
+        cache: None for the default cache.
+
+    Raises:
+        TypeError: As for `cached`.
+    """
+    require_known(options)
+    spec = BodySpec(function, options)
+    (default_registry() if cache is None else cache.registry).add(spec)
+    return CachedFunction(function, spec, get_default_cache if cache is None else lambda: cache)
+
+
+class Answered(NamedTuple):
+    """How one request was answered.
+
+    Attributes:
+        value: What to send.
+        outcome: How the body was found.
+        now_ms: The time of the cache's clock.
+        fresh_ms: How long the body is fresh from now, at least.
+    """
+
+    value: Body | Unstorable
+    outcome: Literal["hit", "near", "stale", "miss", "bypass"]
+    now_ms: int
+    fresh_ms: int
+
+
+async def answered(
+    endpoint: CachedFunction[Any, Any],
+    fingerprint: str,
+    load: Callable[..., Awaitable[Body | Unstorable]],
+    arguments: Mapping[str, Any],
+) -> Answered:
+    """The body of one request: from the cache if it can be.
+
+    Args:
+        endpoint: What `cached_endpoint` has made, of an enabled cache.
+        fingerprint: Eight hex digits that change whenever the shape of the bodies does.
+        load: What a miss runs, with ``arguments``.
+        arguments: Of the function, by name.
+    """
+    reader = endpoint.cache.reader(cast("BodySpec", endpoint.spec).shaped(fingerprint))
+    value = SLOW_PATH
+    if reader.near is not None:
+        value = reader.near_answer(reader.near, (), arguments)
+    is_near = value is not SLOW_PATH
+    if not is_near:
+        value = await reader.answer(load, (), arguments, key_args=())
+    now_ms = reader.runtime.now_ms()
+    if not isinstance(value, Body) or not value.created_ms:
+        lifetime = reader.lifetime
+        return Answered(value, "miss", now_ms, round(lifetime.ttl_seconds * (1 - lifetime.jitter) * 1000))
+    fresh_ms = value.fresh_until_ms - now_ms
+    return Answered(value, "near" if is_near else "hit" if fresh_ms > 0 else "stale", now_ms, fresh_ms)

@@ -1,0 +1,44 @@
+"""What the cache knows about a function whose values are bodies of HTTP answers."""
+
+from __future__ import annotations
+
+import copy
+from typing import Self
+
+from langcache_cli.caching._functions.spec import FunctionSpec
+from langcache_cli.caching._protocol.entry import Entry
+from langcache_cli.caching._values.body import Body, BodyCodec
+
+ANY_SHAPE = ""
+"""In place of a fingerprint before the first request, which shows how the route shapes its bodies."""
+
+
+class BodySpec(FunctionSpec):
+    """Keys, tags and times of a function; the codec of its bodies follows from the route it is called by."""
+
+    def _first_codec(self) -> BodyCodec:
+        self._shapes: dict[str, Self] = {}
+        return BodyCodec(ANY_SHAPE)
+
+    def shaped(self, fingerprint: str) -> Self:
+        """The spec for bodies of one shape: entries of another shape are not read."""
+        spec = self._shapes.get(fingerprint)
+        if spec is None:
+            spec = copy.copy(self)
+            spec._codec = BodyCodec(fingerprint)
+            spec = self._shapes.setdefault(fingerprint, spec)
+        return spec
+
+    @property
+    def takes_session(self) -> bool:
+        """True: what a route is given ends with its request, so that no load of it runs in the background."""
+        return True
+
+    async def decoded(self, entry: Entry, *, max_bytes: int) -> tuple[Body] | None:
+        """The body of an entry, in a tuple of one; None if it has another shape."""
+        return (body_of(entry),) if entry.schema == self.codec.fingerprint else None
+
+
+def body_of(entry: Entry) -> Body:
+    """The body of an entry, as it is stored."""
+    return Body(entry.payload, entry.note, entry.compression, entry.created_ms, entry.fresh_until_ms)

@@ -1,0 +1,81 @@
+"""Bodies of HTTP answers: bytes that are stored and sent as they are, without decoding and encoding."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, NoReturn
+
+from langcache_cli.caching._errors import UncacheableValueError, UndecodableEntryError
+
+
+class Body(NamedTuple):
+    """The body of an answer.
+
+    Attributes:
+        content: As it is stored.
+        note: What belongs to it: visible ASCII without spaces, stored in the header of the entry.
+        compression: Of ``content``; empty for none.
+        created_ms: When it was stored; 0 if this call has loaded it.
+        fresh_until_ms: The end of its TTL; 0 if this call has loaded it.
+    """
+
+    content: bytes
+    note: str
+    compression: str = ""
+    created_ms: int = 0
+    fresh_until_ms: int = 0
+
+
+class Unstorable(NamedTuple):
+    """What a route has returned that is passed on and never stored.
+
+    Attributes:
+        value: What it has returned.
+        reason: Why, for the log.
+    """
+
+    value: Any
+    reason: str
+
+
+class BodyCodec:
+    """Takes the place of a `Codec` for bodies: their bytes are the payload."""
+
+    is_heavy = None
+
+    def __init__(self, fingerprint: str) -> None:
+        """Note the eight hex digits that change whenever the shape of the bodies does."""
+        self.fingerprint = fingerprint
+
+    def is_large(self, value: Any) -> bool:
+        """False: nothing has to be encoded."""
+        return False
+
+    def encode(self, value: Any) -> bytes:
+        """The bytes of a body.
+
+        Raises:
+            UncacheableValueError: It is `Unstorable`.
+        """
+        if isinstance(value, Body):
+            return value.content
+        raise UncacheableValueError(value.reason if isinstance(value, Unstorable) else "it is not a body")
+
+    async def encode_large(self, value: Any) -> bytes:
+        """The same as `encode`."""
+        return self.encode(value)
+
+    def decode(self, payload: bytes) -> NoReturn:
+        """Refuse: a body is more than its payload.
+
+        Raises:
+            UndecodableEntryError: Always.
+        """
+        raise UndecodableEntryError("a body is more than its payload")
+
+    async def decode_large(self, payload: bytes) -> NoReturn:
+        """The same as `decode`."""
+        self.decode(payload)
+
+    async def decode_stored(self, stored: bytes, compression: str, *, max_bytes: int) -> NoReturn:
+        """The same as `decode`."""
+        self.decode(stored)

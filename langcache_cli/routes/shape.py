@@ -1,0 +1,111 @@
+"""How a FastAPI route turns what its function returns into a body, and running just that step.
+
+The step is FastAPI's own: a second route with the same options for responses, and no dependencies. So the
+body is that of the route without the decorator, whatever option shapes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from hashlib import blake2b
+from typing import Any
+from weakref import ref
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from langcache_cli.caching.tooling import fingerprint
+
+_OPTIONS = (
+    "response_model_include",
+    "response_model_exclude",
+    "response_model_by_alias",
+    "response_model_exclude_unset",
+    "response_model_exclude_defaults",
+    "response_model_exclude_none",
+    "response_class",
+)
+_VALUE = "langcache_value"
+"""Where the scope of a request holds what the function has returned."""
+
+
+class RouteShape:
+    """How one route shapes its bodies.
+
+    Attributes:
+        fingerprint: Eight hex digits that change whenever the bodies may look different.
+        status_code: Of its answers, unless the function sets another.
+    """
+
+    def __init__(self, route: Any) -> None:
+        """Take over the options of a route."""
+        options = {name: getattr(route, name) for name in _OPTIONS}
+        model = route.response_model
+        self.status_code = route.status_code or 200
+        self.fingerprint = _fingerprint(model, options)
+        rendering = APIRoute("/", _returned, response_model=model, **options)
+        self._handler: Callable[[Request], Awaitable[Response]] = rendering.get_route_handler()
+
+    async def render(self, request: Request, value: Any) -> Response:
+        """The response that FastAPI makes of a returned value.
+
+        Raises:
+            ResponseValidationError: It does not fit the response model.
+        """
+        request.scope[_VALUE] = value
+        try:
+            return await self._handler(request)
+        finally:
+            del request.scope[_VALUE]
+
+
+async def _returned(request: Request) -> Any:
+    return request.scope[_VALUE]
+
+
+def _fingerprint(model: Any, options: dict[str, Any]) -> str:
+    kind = getattr(options["response_class"], "value", options["response_class"])
+    described = {
+        **options,
+        "response_class": f"{kind.__module__}.{kind.__qualname__}",
+        "model": fingerprint(model),
+    }
+    text = repr(sorted((name, _stable(option)) for name, option in described.items()))
+    return blake2b(text.encode("utf-8", "backslashreplace"), digest_size=4).hexdigest()
+
+
+def _stable(option: Any) -> str:
+    """The text of an option; ``include`` and ``exclude`` are sets, or dicts of these."""
+    if isinstance(option, (set, frozenset)):
+        return str(sorted(map(str, option)))
+    if isinstance(option, dict):
+        return str(sorted((str(name), _stable(inner)) for name, inner in option.items()))
+    return str(option)
+
+
+_shapes: dict[int, tuple[ref[Any], RouteShape]] = {}
+"""By the identity of what has the options: FastAPI keeps them in objects without a hash."""
+
+
+def shape_of(request: Request) -> RouteShape | None:
+    """The shape of the route that a request is handled by; None if FastAPI does not handle it."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute):
+        return None
+    options = _with_inherited_options(request, route)
+    known, shape = _shapes.get(id(options), (None, None))
+    if known is None or known() is not options or shape is None:
+        shape = RouteShape(options)
+        _shapes[id(options)] = ref(options, lambda _, number=id(options): _shapes.pop(number, None)), shape
+    return shape
+
+
+def _with_inherited_options(request: Request, route: APIRoute) -> Any:
+    """The route, or what has its options together with those of the routers that include it.
+
+    Recent versions of FastAPI keep these beside the route, in the scope of each request.
+    """
+    beside = request.scope.get("fastapi")
+    found = beside.values() if isinstance(beside, dict) else ()
+    return next((item for item in found if getattr(item, "original_route", None) is route), route)
