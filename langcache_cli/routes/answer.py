@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from langcache_cli.caching.tooling import Answered, Body, decompress_in_portions
 from langcache_cli.routes.negotiation import CODINGS, accepts
-from langcache_cli.routes.note import Headers, Note
+from langcache_cli.routes.note import Headers, parse_note
 from langcache_cli.routes.validators import is_known
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -41,6 +42,16 @@ class AnswerPolicy:
         return f"{scope}, max-age={seconds}" if seconds > 0 else f"{scope}, no-cache"
 
 
+class StoredResponse(Response):
+    """A response whose headers are complete."""
+
+    def __init__(self, content: bytes, headers: RawHeaders, *, status: int = 200) -> None:
+        self.status_code = status
+        self.body = content
+        self.raw_headers = headers
+        self.background = None
+
+
 async def answer(
     body: Body,
     found: Answered,
@@ -64,28 +75,23 @@ async def answer(
         UndecodableEntryError: The body has to be decompressed, and is damaged.
         ValueError: The note of the entry is damaged.
     """
-    note = Note.parse(body.note)
-    own = dict(note.headers)
-    headers = [*note.headers]
-    tag = own.get("etag")
-    if tag is None:
-        tag = f'W/"{note.digest}"'
-        headers.append(("etag", tag))
-    if "cache-control" not in own:
-        headers.append(("cache-control", policy.cache_control(found.fresh_ms / 1000)))
+    note = parse_note(body.note)
+    headers = [*note.headers, (b"x-cache", found.outcome.encode("ascii"))]
+    if not note.has_cache_control:
+        headers.append((b"cache-control", policy.cache_control(found.fresh_ms / 1000).encode("ascii")))
     if body.created_ms and not policy.browser_ttl:
-        headers.append(("age", str(max(0, found.now_ms - body.created_ms) // 1000)))
-    headers.append(("x-cache", found.outcome))
+        headers.append((b"age", b"%d" % (max(0, found.now_ms - body.created_ms) // 1000)))
+    if body.compression or policy.vary:
+        vary = [*(["Accept-Encoding"] if body.compression else []), *policy.vary]
+        headers.append((b"vary", ", ".join(vary).encode("latin-1")))
+    headers += of_dependencies
+    if is_known(request.headers.get("if-none-match", ""), note.tag):
+        return StoredResponse(b"", [item for item in headers if item[0] != b"content-type"], status=304)
     content, coding = await _coded(body, request, max_bytes)
-    vary = ", ".join([*(["Accept-Encoding"] if body.compression else []), *policy.vary])
-    if vary:
-        headers.append(("vary", vary))
-    if is_known(request.headers.get("if-none-match", ""), tag):
-        unsent = ("content-type", "content-encoding")
-        return _response(b"", [item for item in headers if item[0] not in unsent], of_dependencies, status=304)
-    headers += [("content-encoding", coding)] if coding else []
-    headers.append(("content-length", str(len(content))))
-    return _response(content if request.method == "GET" else b"", headers, of_dependencies)
+    if coding:
+        headers.append((b"content-encoding", coding.encode("ascii")))
+    headers.append((b"content-length", b"%d" % len(content)))
+    return StoredResponse(content if request.method == "GET" else b"", headers)
 
 
 async def _coded(body: Body, request: Request, max_bytes: int) -> tuple[bytes, str]:
@@ -94,15 +100,6 @@ async def _coded(body: Body, request: Request, max_bytes: int) -> tuple[bytes, s
     if coding and accepts(request.headers.get("accept-encoding", ""), coding):
         return body.content, coding
     return await decompress_in_portions(body.content, body.compression, max_bytes=max_bytes), ""
-
-
-def _response(
-    content: bytes, headers: list[tuple[str, str]], of_dependencies: RawHeaders, *, status: int = 200
-) -> Response:
-    response = Response(content, status_code=status)
-    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    response.raw_headers[:] = [*encoded, *of_dependencies]
-    return response
 
 
 def storable_headers(raw: RawHeaders) -> Headers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from starlette.concurrency import run_in_threadpool
@@ -69,9 +69,9 @@ def cached_route(
     The body, the status and the headers are those of the route without the decorator, with ``ETag``,
     ``Cache-Control``, ``X-Cache``, ``Age`` and, where it applies, ``Vary`` and ``Content-Encoding`` added. A
     request with ``If-None-Match`` may be answered by 304. Dependencies run at each request, hit or not; the
-    function and its background tasks only at a miss. Whatever the function returns in place of a value (a
-    response object), sets another status or a cookie with, and every method but GET and HEAD is passed through
-    and not stored. A Starlette endpoint may return a `JSONResponse`, which is stored.
+    function and its background tasks only at a miss. Passed through, and not stored: a response object that
+    the function returns in place of a value, an answer with another status than 200 or a cookie, and every
+    method but GET and HEAD. Of a Starlette endpoint, a `JSONResponse` is stored.
 
     Args:
         browser_ttl: Seconds that a browser may show an answer without asking again, at most as long as the
@@ -93,8 +93,8 @@ def cached_route(
         parameters = examine(function, signature, key=options.get("key"), ignore=ignore)
         if public and parameters.of_caller:
             raise TypeError(
-                f"{function.__qualname__}(): public=True lets shared caches keep its answers, and they depend "
-                "on a dependency or a cookie; leave public out, or take that from the key"
+                f"{function.__qualname__}(): public=True lets shared caches keep its answers, and these "
+                "depend on a dependency or a cookie; leave public out, or take that from the key"
             )
         own_options = cast("CachedOptions", {**options, "ignore": parameters.not_in_key})
         cached = cached_endpoint(_as_coroutine_function(function), own_options, cache)
@@ -105,7 +105,7 @@ def cached_route(
     return decorate
 
 
-def _as_coroutine_function(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+def _as_coroutine_function(function: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
     """The function; one that is not ``async`` runs in a thread, as FastAPI runs it."""
     if inspect.iscoroutinefunction(function):
         return function

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from langcache_cli.caching import CachedFunction
 from langcache_cli.caching.tooling import Body, UndecodableEntryError, Unstorable, answered
 from langcache_cli.routes.answer import AnswerPolicy, RawHeaders, answer, storable_headers
-from langcache_cli.routes.note import MAX_CHARACTERS, Note
+from langcache_cli.routes.note import MAX_CHARACTERS, note_text
 from langcache_cli.routes.validators import digest_of
 
 try:
@@ -113,7 +113,7 @@ def _body(value: Any, rendered: Response, headers: RawHeaders) -> Body | Unstora
         return Unstorable(value, f"its status is {rendered.status_code}")
     if any(name.lower() == b"set-cookie" for name, _ in headers):
         return Unstorable(value, "it sets a cookie")
-    note = Note(digest_of(rendered.body), storable_headers(headers)).text()
+    note = note_text(digest_of(rendered.body), storable_headers(headers))
     if len(note) > MAX_CHARACTERS:
         return Unstorable(value, "its headers are too long to be stored")
     return Body(rendered.body, note)

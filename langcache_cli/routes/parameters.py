@@ -70,7 +70,8 @@ def examine(
     named = None if key is None else set(key_parameters(key))
     sessions = database_sessions(function, signature.parameters)
     request = response = None
-    left_out, vary, of_caller = list(ignore), [], False
+    left_out, of_caller = list(ignore), False
+    vary: list[str] = []
     for name, parameter in signature.parameters.items():
         kind, marker = _kind(parameter)
         if name == "request" and parameter.annotation is inspect.Parameter.empty:
@@ -104,7 +105,7 @@ def _require_named(
         return
     example = f"{name}.url.path" if what == "the request" else f"{name}.id"
     ways = (
-        f'name what the answer depends on in key=, such as key="...:{{{example}}}" beside the other parameters; '
+        f'name what the answer depends on in key=, such as key="...:{{{example}}}"; '
         f"list {name!r} in ignore= if no answer depends on it"
     )
     if what == "a dependency":

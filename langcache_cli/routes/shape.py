@@ -97,8 +97,12 @@ def shape_of(request: Request) -> RouteShape | None:
     known, shape = _shapes.get(id(options), (None, None))
     if known is None or known() is not options or shape is None:
         shape = RouteShape(options)
-        _shapes[id(options)] = ref(options, lambda _, number=id(options): _shapes.pop(number, None)), shape
+        _shapes[id(options)] = ref(options, _forget(id(options))), shape
     return shape
+
+
+def _forget(number: int) -> Callable[[Any], object]:
+    return lambda _: _shapes.pop(number, None)
 
 
 def _with_inherited_options(request: Request, route: APIRoute) -> Any:

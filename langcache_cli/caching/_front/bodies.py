@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Literal, NamedTuple, cast
 
 from langcache_cli.caching._front.cache import Cache
@@ -13,7 +13,7 @@ from langcache_cli.caching._functions.options import CachedOptions, require_know
 from langcache_cli.caching._loading.near_reads import SLOW_PATH
 from langcache_cli.caching._values.body import Body, Unstorable
 
-Endpoint = Callable[..., Awaitable[Any]]
+Endpoint = Callable[..., Coroutine[Any, Any, Any]]
 
 
 def cached_endpoint(
@@ -66,7 +66,7 @@ async def answered(
         arguments: Of the function, by name.
     """
     reader = endpoint.cache.reader(cast("BodySpec", endpoint.spec).shaped(fingerprint))
-    value = SLOW_PATH
+    value: Any = SLOW_PATH
     if reader.near is not None:
         value = reader.near_answer(reader.near, (), arguments)
     is_near = value is not SLOW_PATH

@@ -25,7 +25,7 @@ class BodySpec(FunctionSpec):
         spec = self._shapes.get(fingerprint)
         if spec is None:
             spec = copy.copy(self)
-            spec._codec = BodyCodec(fingerprint)
+            vars(spec)["_codec"] = BodyCodec(fingerprint)
             spec = self._shapes.setdefault(fingerprint, spec)
         return spec
 
@@ -34,7 +34,7 @@ class BodySpec(FunctionSpec):
         """True: what a route is given ends with its request, so that no load of it runs in the background."""
         return True
 
-    async def decoded(self, entry: Entry, *, max_bytes: int) -> tuple[Body] | None:
+    async def decoded(self, entry: Entry, *, max_bytes: int) -> tuple[Body] | None:  # noqa: ARG002
         """The body of an entry, in a tuple of one; None if it has another shape."""
         return (body_of(entry),) if entry.schema == self.codec.fingerprint else None
 

@@ -46,7 +46,7 @@ class BodyCodec:
         """Note the eight hex digits that change whenever the shape of the bodies does."""
         self.fingerprint = fingerprint
 
-    def is_large(self, value: Any) -> bool:
+    def is_large(self, _value: Any) -> bool:
         """False: nothing has to be encoded."""
         return False
 
@@ -64,7 +64,7 @@ class BodyCodec:
         """The same as `encode`."""
         return self.encode(value)
 
-    def decode(self, payload: bytes) -> NoReturn:
+    def decode(self, _payload: bytes) -> NoReturn:
         """Refuse: a body is more than its payload.
 
         Raises:
@@ -76,6 +76,6 @@ class BodyCodec:
         """The same as `decode`."""
         self.decode(payload)
 
-    async def decode_stored(self, stored: bytes, compression: str, *, max_bytes: int) -> NoReturn:
+    async def decode_stored(self, stored: bytes, _compression: str, *, max_bytes: int) -> NoReturn:  # noqa: ARG002
         """The same as `decode`."""
         self.decode(stored)
