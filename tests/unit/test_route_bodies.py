@@ -64,7 +64,7 @@ NAMES = ("text", "number", "in_level", "note")
 
 @st.composite
 def models(draw: st.DrawFn) -> tuple[Any, Any]:
-    """A model and a value of it; some of its fields have an alias, a default, are optional, or are not set."""
+    """A model and a value of it; fields may have an alias or a default, be optional, or not be set."""
     fields: dict[str, Any] = {}
     values: dict[str, Any] = {}
     for name in draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True)):

@@ -78,7 +78,9 @@ def test_a_star_is_every_tag_and_part_of_a_tag_is_none():
 )
 def test_headers_survive_the_note(headers):
     text = note_text("12ab", (*JSON_ONLY, *headers))
-    assert text.isascii() and text.isprintable() and " " not in text
+    assert text.isascii()
+    assert text.isprintable()
+    assert " " not in text
     found = parse_note(text)
     decoded = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in found.headers]
     assert decoded == [*JSON_ONLY, *headers, ("etag", 'W/"12ab"')]

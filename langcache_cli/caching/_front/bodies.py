@@ -35,6 +35,9 @@ def cached_endpoint(
     return CachedFunction(function, spec, get_default_cache if cache is None else lambda: cache)
 
 
+Outcome = Literal["hit", "near", "stale", "miss", "bypass"]
+
+
 class Answered(NamedTuple):
     """How one request was answered.
 
@@ -46,7 +49,7 @@ class Answered(NamedTuple):
     """
 
     value: Body | Unstorable
-    outcome: Literal["hit", "near", "stale", "miss", "bypass"]
+    outcome: Outcome
     now_ms: int
     fresh_ms: int
 
@@ -69,12 +72,12 @@ async def answered(
     value: Any = SLOW_PATH
     if reader.near is not None:
         value = reader.near_answer(reader.near, (), arguments)
-    is_near = value is not SLOW_PATH
-    if not is_near:
+    if value is SLOW_PATH:
         value = await reader.answer(load, (), arguments, key_args=())
     now_ms = reader.runtime.now_ms()
     if not isinstance(value, Body) or not value.created_ms:
         lifetime = reader.lifetime
         return Answered(value, "miss", now_ms, round(lifetime.ttl_seconds * (1 - lifetime.jitter) * 1000))
     fresh_ms = value.fresh_until_ms - now_ms
-    return Answered(value, "near" if is_near else "hit" if fresh_ms > 0 else "stale", now_ms, fresh_ms)
+    outcome: Outcome = "near" if value.is_near else "hit" if fresh_ms > 0 else "stale"
+    return Answered(value, outcome, now_ms, fresh_ms)

@@ -25,7 +25,7 @@ class BodyReader(Reader):
             return SLOW_PATH
         body = body_of(entry)
         if self.near is not None and fill is not None:
-            self.near.keep(keys, body.content, body, fill)
+            self.near.keep(keys, body.content, body._replace(is_near=True), fill)
         self._count_hit(keys[0], len(body.content), monotonic() - started)
         self._misses_in_a_row = 0
         return body

@@ -16,6 +16,7 @@ class Body(NamedTuple):
         compression: Of ``content``; empty for none.
         created_ms: When it was stored; 0 if this call has loaded it.
         fresh_until_ms: The end of its TTL; 0 if this call has loaded it.
+        is_near: True if it comes from the near cache.
     """
 
     content: bytes
@@ -23,6 +24,7 @@ class Body(NamedTuple):
     compression: str = ""
     created_ms: int = 0
     fresh_until_ms: int = 0
+    is_near: bool = False
 
 
 class Unstorable(NamedTuple):
