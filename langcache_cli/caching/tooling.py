@@ -26,10 +26,10 @@ from langcache_cli.caching._front.bodies import Answered, answered, cached_endpo
 from langcache_cli.caching._front.default import default_functions, default_warmers
 from langcache_cli.caching._front.warm import WarmCounts, warm
 from langcache_cli.caching._functions.warmer import Warmer
+from langcache_cli.caching._keys.framework_parameters import database_sessions
 from langcache_cli.caching._keys.key_template import parameters_in as key_parameters
 from langcache_cli.caching._keys.namespace import Namespace
 from langcache_cli.caching._keys.selection import Selection
-from langcache_cli.caching._keys.session_parameters import database_sessions
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.entry import parse as parse_entry
 from langcache_cli.caching._protocol.failure import parse_failure

@@ -86,23 +86,33 @@ def cached_route(
     """
 
     def decorate(function: Callable[P, T_co]) -> CachedRoute[P, T_co]:
-        if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
-            raise TypeError(f"{function.__qualname__}() streams its answer, which cannot be cached")
-        signature = resolved_signature(function)
-        ignore = tuple(options.get("ignore", ()))
-        parameters = examine(function, signature, key=options.get("key"), ignore=ignore)
-        if public and parameters.of_caller:
-            raise TypeError(
-                f"{function.__qualname__}(): public=True lets shared caches keep its answers, and these "
-                "depend on a dependency or a cookie; leave public out, or take that from the key"
-            )
-        own_options = cast("CachedOptions", {**options, "ignore": parameters.not_in_key})
-        cached = cached_endpoint(_as_coroutine_function(function), own_options, cache)
-        policy = AnswerPolicy(browser_ttl=browser_ttl, public=public, vary=parameters.vary)
-        handler = RouteHandler(cached, policy)
-        return cast("CachedRoute[P, T_co]", _endpoint(function, signature, parameters, handler))
+        return cast("CachedRoute[P, T_co]", _decorated(function, browser_ttl, public, cache, options))
 
     return decorate
+
+
+def _decorated(
+    function: Callable[..., Any],
+    browser_ttl: float,
+    public: bool,
+    cache: Cache | None,
+    options: CachedOptions,
+) -> Any:
+    """The endpoint; see `cached_route`."""
+    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+        raise TypeError(f"{function.__qualname__}() streams its answer, which cannot be cached")
+    signature = resolved_signature(function)
+    ignore = tuple(options.get("ignore", ()))
+    parameters = examine(function, signature, key=options.get("key"), ignore=ignore)
+    if public and parameters.of_caller:
+        raise TypeError(
+            f"{function.__qualname__}(): public=True lets shared caches keep its answers, and these "
+            "depend on a dependency or a cookie; leave public out, or take that from the key"
+        )
+    own_options = cast("CachedOptions", {**options, "ignore": parameters.not_in_key})
+    cached = cached_endpoint(_as_coroutine_function(function), own_options, cache)
+    policy = AnswerPolicy(browser_ttl=browser_ttl, public=public, vary=parameters.vary)
+    return _endpoint(function, signature, parameters, RouteHandler(cached, policy))
 
 
 def _as_coroutine_function(function: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import httpx
-from fastapi import FastAPI
+from fastapi import FastAPI, Header
 
 
 @asynccontextmanager
@@ -22,3 +23,15 @@ def with_router(router: Any, **options: Any) -> FastAPI:
     app = FastAPI()
     app.include_router(router, **options)
     return app
+
+
+@dataclass
+class User:
+    """Who asks."""
+
+    name: str
+
+
+def current_user(authorization: Annotated[str, Header()]) -> User:
+    """The user that a token names."""
+    return User(authorization.removeprefix("Bearer "))

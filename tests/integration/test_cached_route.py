@@ -1,11 +1,10 @@
 """Routes whose hits send the stored bytes: what is sent, what is stored, what is passed through."""
 
 import asyncio
-from typing import Any
 
 import pytest
-from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -159,66 +158,6 @@ async def test_other_methods_are_passed_through(cache):
         assert [(await client.post("/words")).json() for _ in range(2)] == [1, 2]
         assert [(await client.get("/words")).json() for _ in range(2)] == [3, 3]
         assert "etag" not in (await client.post("/words")).headers
-
-
-def unstorable(kind: str, response: Response) -> Any:
-    if kind == "response":
-        return JSONResponse({"made": "here"})
-    if kind == "stream":
-        return StreamingResponse(iter([b"made ", b"here"]))
-    if kind == "status":
-        response.status_code = 206
-    if kind == "cookie":
-        response.set_cookie("session", "of one user")
-    return {"made": "here"}
-
-
-@pytest.mark.parametrize("kind", ["response", "stream", "status", "cookie"])
-async def test_what_is_no_plain_answer_is_passed_through_and_never_stored(cache, kind):
-    app, runs = FastAPI(), []
-
-    @app.get("/cached")
-    @cached_route(key_prefix="vocabulary", cache=cache)
-    async def read(response: Response) -> Any:
-        runs.append(1)
-        return unstorable(kind, response)
-
-    @app.get("/plain")
-    async def plain(response: Response) -> Any:
-        return unstorable(kind, response)
-
-    async with client_of(app) as client:
-        expected = await client.get("/plain")
-        for _ in range(2):
-            answer = await client.get("/cached")
-            assert (answer.status_code, answer.content) == (expected.status_code, expected.content)
-            assert answer.headers.get("set-cookie") == expected.headers.get("set-cookie")
-    assert runs == [1, 1]
-    assert parse_entry(await cache.client().get(read.key_for()) or b"") is None
-
-
-async def test_a_route_with_another_status_and_errors_are_not_stored(cache):
-    app, runs = FastAPI(), []
-
-    @app.get("/created", status_code=201)
-    @cached_route(key_prefix="vocabulary", cache=cache)
-    async def created() -> int:
-        runs.append(1)
-        return len(runs)
-
-    @app.get("/missing")
-    @cached_route(key_prefix="vocabulary", cache=cache)
-    async def missing() -> int:
-        runs.append(1)
-        raise HTTPException(404, "no such word")
-
-    async with client_of(app) as client:
-        assert [(await client.get("/created")).status_code for _ in range(2)] == [201, 201]
-        answers = [await client.get("/missing") for _ in range(2)]
-    assert [(answer.status_code, answer.json()) for answer in answers] == [
-        (404, {"detail": "no such word"})
-    ] * 2
-    assert len(runs) == 4
 
 
 async def test_background_tasks_run_with_the_function_only(cache):

@@ -13,8 +13,8 @@ from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_function
 from langcache_cli.caching._front.values_of_items import unshared, values_of_items
 from langcache_cli.caching._keys.builder import listed, without_instance
+from langcache_cli.caching._keys.framework_parameters import database_sessions
 from langcache_cli.caching._keys.owning_class import defining_class, is_kind_of
-from langcache_cli.caching._keys.session_parameters import database_sessions
 from langcache_cli.caching._loading.call_many import CallMany
 
 P = ParamSpec("P")

@@ -1,4 +1,4 @@
-"""Parameters that are database sessions are not part of keys."""
+"""Parameters that a framework provides: sessions and what is written to are not part of keys."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional, Union
 
 import pytest
 import sqlalchemy as sa
+from fastapi import BackgroundTasks, Request, Response
+from fastapi.responses import JSONResponse
 from sqlalchemy import orm
 from sqlalchemy.ext import asyncio as sa_asyncio
 from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_sessionmaker
 
 from langcache_cli.caching._keys.builder import KeyBuilder
-from langcache_cli.caching._keys.session_parameters import database_sessions
+from langcache_cli.caching._keys.framework_parameters import database_sessions
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession as Unseen  # noqa: F401 - exists for type checkers only
@@ -136,3 +138,37 @@ NAMES_USED_BY_THE_ANNOTATIONS = (
     async_scoped_session,
     async_sessionmaker,
 )
+
+
+# -- of Starlette and FastAPI --
+
+
+class OurResponse(JSONResponse):
+    """An application's subclass."""
+
+
+@pytest.mark.parametrize("kind", [Response, OurResponse, BackgroundTasks, "Response", Response | None])
+def test_what_a_function_only_writes_to_is_not_part_of_its_key(kind):
+    async def read(word_id: int, sink: Any) -> str: ...
+
+    read.__annotations__["sink"] = kind
+    keys = KeyBuilder(read, prefix="vocabulary")
+    assert keys.in_key == ("word_id",)
+    assert keys.key("cache", (7,), {}) == keys.key("cache", (7, object()), {})
+
+
+@pytest.mark.parametrize("options", [{}, {"template": "{request}"}, {"template": "{word_id}:{request}"}])
+def test_a_request_is_no_part_of_a_key(options):
+    async def read(word_id: int, request: Request) -> str: ...
+
+    with pytest.raises(TypeError, match="'request' is a request, which can never be part of a key") as error:
+        KeyBuilder(read, prefix="vocabulary", **options)
+    assert "key=" in str(error.value)
+    assert "ignore=" in str(error.value)
+
+
+def test_what_a_request_has_can_be_part_of_a_key():
+    async def read(word_id: int, request: Request) -> str: ...
+
+    for options in ({"template": "{word_id}:{request.url.path}"}, {"ignore": ("request",)}):
+        assert "word_id" in KeyBuilder(read, prefix="vocabulary", **options).in_key
