@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,29 +15,42 @@ RawHeaders = list[tuple[bytes, bytes]]
 NOT_STORED = frozenset({"content-length", "set-cookie"})
 
 
-@dataclass(frozen=True, slots=True)
 class AnswerPolicy:
-    """What the answers of one route tell clients.
+    """What the answers of one route tell clients."""
 
-    Attributes:
-        browser_ttl: Seconds that a client may use an answer without asking again; 0 to ask each time.
-        public: True if shared caches may keep answers, too.
-        vary: Names of request headers that answers depend on.
-    """
-
-    browser_ttl: float
-    public: bool
-    vary: tuple[str, ...]
-
-    def cache_control(self, fresh_seconds: float) -> str:
-        """The value of ``Cache-Control``.
+    def __init__(self, *, browser_ttl: float, public: bool, vary: tuple[str, ...]) -> None:
+        """Take over the options of a route.
 
         Args:
-            fresh_seconds: How long the body is fresh in the cache; 0 or less for not at all.
+            browser_ttl: Seconds that a client may use an answer without asking again; 0 to ask each time.
+            public: True if shared caches may keep answers, too.
+            vary: Names of request headers that answers depend on.
         """
-        scope = "public" if self.public else "private"
-        seconds = int(min(self.browser_ttl, fresh_seconds))
-        return f"{scope}, max-age={seconds}" if seconds > 0 else f"{scope}, no-cache"
+        self.browser_ttl = browser_ttl
+        self._scope = b"public" if public else b"private"
+        self._ask_again = (b"cache-control", self._scope + b", no-cache")
+        self._vary = {False: _vary(*vary), True: _vary("Accept-Encoding", *vary)}
+
+    def cache_control(self, fresh_ms: int) -> tuple[bytes, bytes]:
+        """The header ``Cache-Control``.
+
+        Args:
+            fresh_ms: How long the body is fresh in the cache; 0 or less for not at all.
+        """
+        if not self.browser_ttl:
+            return self._ask_again
+        seconds = int(min(self.browser_ttl, fresh_ms / 1000))
+        return (
+            (b"cache-control", b"%b, max-age=%d" % (self._scope, seconds)) if seconds > 0 else self._ask_again
+        )
+
+    def vary(self, *, compressed: bool) -> RawHeaders:
+        """The header ``Vary``, if there has to be one."""
+        return self._vary[compressed]
+
+
+def _vary(*names: str) -> RawHeaders:
+    return [(b"vary", ", ".join(names).encode("latin-1"))] if names else []
 
 
 class StoredResponse(Response):
@@ -78,28 +89,34 @@ async def answer(
     note = parse_note(body.note)
     headers = [*note.headers, (b"x-cache", found.outcome.encode("ascii"))]
     if not note.has_cache_control:
-        headers.append((b"cache-control", policy.cache_control(found.fresh_ms / 1000).encode("ascii")))
+        headers.append(policy.cache_control(found.fresh_ms))
     if body.created_ms and not policy.browser_ttl:
         headers.append((b"age", b"%d" % (max(0, found.now_ms - body.created_ms) // 1000)))
-    if body.compression or policy.vary:
-        vary = [*(["Accept-Encoding"] if body.compression else []), *policy.vary]
-        headers.append((b"vary", ", ".join(vary).encode("latin-1")))
+    headers += policy.vary(compressed=bool(body.compression))
     headers += of_dependencies
-    if is_known(request.headers.get("if-none-match", ""), note.tag):
+    if_none_match, accept_encoding = _asked(request)
+    if if_none_match and is_known(if_none_match, note.tag):
         return StoredResponse(b"", [item for item in headers if item[0] != b"content-type"], status=304)
-    content, coding = await _coded(body, request, max_bytes)
-    if coding:
-        headers.append((b"content-encoding", coding.encode("ascii")))
+    content, compression = body.content, body.compression
+    if compression:
+        coding = CODINGS.get(compression, "")
+        if coding and accepts(accept_encoding, coding):
+            headers.append((b"content-encoding", coding.encode("ascii")))
+        else:
+            content = await decompress_in_portions(content, compression, max_bytes=max_bytes)
     headers.append((b"content-length", b"%d" % len(content)))
     return StoredResponse(content if request.method == "GET" else b"", headers)
 
 
-async def _coded(body: Body, request: Request, max_bytes: int) -> tuple[bytes, str]:
-    """The content as it is sent, and its content coding."""
-    coding = CODINGS.get(body.compression, "")
-    if coding and accepts(request.headers.get("accept-encoding", ""), coding):
-        return body.content, coding
-    return await decompress_in_portions(body.content, body.compression, max_bytes=max_bytes), ""
+def _asked(request: Request) -> tuple[str, str]:
+    """``If-None-Match`` and ``Accept-Encoding`` of a request, empty without; one pass over its headers."""
+    if_none_match = accept_encoding = b""
+    for name, value in request.scope["headers"]:
+        if name == b"if-none-match":
+            if_none_match += b"," + value
+        elif name == b"accept-encoding":
+            accept_encoding += b"," + value
+    return if_none_match[1:].decode("latin-1"), accept_encoding[1:].decode("latin-1")
 
 
 def storable_headers(raw: RawHeaders) -> Headers:

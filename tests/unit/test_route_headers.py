@@ -111,4 +111,4 @@ def test_headers_of_json_alone_take_no_room():
 )
 def test_a_browser_keeps_an_answer_no_longer_than_it_is_fresh(browser_ttl, public, fresh, value):
     policy = AnswerPolicy(browser_ttl=browser_ttl, public=public, vary=())
-    assert policy.cache_control(fresh) == value
+    assert policy.cache_control(round(fresh * 1000)) == (b"cache-control", value.encode())
