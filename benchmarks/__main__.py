@@ -29,6 +29,7 @@ from benchmarks import (
     overview,
     reads,
     recording,
+    routes,
     startup,
     values,
 )
@@ -109,6 +110,11 @@ async def _counters(_rounds: int) -> Tables:
         return {"Counters of busy functions": await counters.by_functions(server.url)}
 
 
+async def _routes(rounds: int) -> Tables:
+    with RedisServer() as server:
+        return {"A page of 250 words, one uvicorn worker": await routes.under_load(server.url, rounds)}
+
+
 async def _overview(_rounds: int) -> Tables:
     with RedisServer() as server:
         return {"A refresh of the dashboard": await overview.by_keys(server.url)}
@@ -124,6 +130,7 @@ SECTIONS: dict[str, Callable[[int], Awaitable[Tables]]] = {
     "values": _values,
     "counters": _counters,
     "overview": _overview,
+    "routes": _routes,
 }
 
 
