@@ -69,3 +69,13 @@ async def test_a_route_with_another_status_and_errors_are_not_stored(cache):
         (404, {"detail": "no such word"})
     ] * 2
     assert len(runs) == 4
+
+
+async def test_called_as_a_function_it_is_the_function(cache):
+    @cached_route(key_prefix="vocabulary", cache=cache)
+    async def read_words(level: str, first: int = 0) -> list[str]:
+        return [level, str(first)]
+
+    assert await read_words("A1") == ["A1", "0"]
+    assert await read_words(level="A1", first=2) == ["A1", "2"]
+    assert not await cache.holds(read_words.key_for(level="A1"))
