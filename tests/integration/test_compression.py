@@ -7,6 +7,7 @@ import pytest
 
 from langcache_cli.caching import cached_many
 from langcache_cli.caching._protocol.entry import parse
+from langcache_cli.caching._values import compressed_streams, compression
 from langcache_cli.caching._values.compressed_streams import zstd
 from langcache_cli.caching.tooling import warm
 from tests.harness.polling import aeventually
@@ -102,6 +103,18 @@ async def test_a_compression_of_a_later_version_is_a_miss_and_replaced(texts, ma
     assert parse(redis_server.command("GET", key)).compression == "zstd"
     assert await texts(1) == f"1 {LARGE}"
     assert texts.cache.statistics_of(texts).counts["loads"] == 2
+
+
+async def test_a_process_without_zstandard_stores_it_once_more_for_all(texts, redis_server, monkeypatch):
+    await texts(1)
+    with monkeypatch.context() as without:
+        without.setattr(compressed_streams, "zstd", None)
+        without.setattr(compression, "PREFERRED", "zlib")
+        assert await texts(1) == f"1 {LARGE}"
+    assert parse(redis_server.command("GET", texts.key_for(1))).compression == "zlib"
+    assert await texts(1) == f"1 {LARGE}"
+    counts = texts.cache.statistics_of(texts).counts
+    assert (counts["loads"], counts["undecodable"], counts["hits"]) == (2, 1, 1)
 
 
 async def test_plain_values_are_stored_small_too(cache, redis_server):
