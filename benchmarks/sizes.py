@@ -123,5 +123,5 @@ async def _of_one(
         row["ratio to json.loads + validate_python"] = ours["ratio"] / found["validated"]["ratio"]
     return row | {
         "bytes in Redis": float(await client.strlen(get.key_for())),
-        "by hand": float(await client.strlen(f"by hand:{name}")),
+        "bytes by hand": float(await client.strlen(f"by hand:{name}")),
     }
