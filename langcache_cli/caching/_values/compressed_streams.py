@@ -35,6 +35,10 @@ faster to write and slower to read; levels above 4 take two to four times as lon
 MAX_WINDOW_LOG = 23
 """Frames that need a longer window, which is memory of the reader, are refused: 8 MB."""
 
+_BOUNDED: dict[int, int] | None = None
+if zstd is not None:
+    _BOUNDED = {zstd.DecompressionParameter.window_log_max: MAX_WINDOW_LOG}
+
 BLOCK_BYTES = 128 * 1024 + 32
 """The head of a frame and one block take at most so many bytes. Less may decompress to nothing."""
 
@@ -49,14 +53,38 @@ class Compressor(Protocol):
         """The rest."""
 
 
-class Decompressor(Protocol):
+class _Stream(Protocol):
+    """What `zlib.decompressobj` returns, and `zstd.ZstdDecompressor`."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+class Decompressor:
     """Reads one payload.
 
     Attributes:
         step_bytes: So much is read in one step of a millisecond or two.
     """
 
-    step_bytes: int
+    def __init__(self, payload: bytes, stream: _Stream, error: type[Exception], *, step_bytes: int) -> None:
+        """Prepare.
+
+        Args:
+            payload: What to read.
+            stream: Of its compression.
+            error: What that raises for damaged data.
+            step_bytes: See there.
+        """
+        self.step_bytes = step_bytes
+        self._stream = stream
+        self._error = error
+        self._rest = payload
 
     def read(self, n_bytes: int) -> bytes:
         """At most so many bytes more, at least one; nothing once the payload ends.
@@ -64,14 +92,22 @@ class Decompressor(Protocol):
         Raises:
             UndecodableEntryError: The payload is damaged.
         """
-
-    @property
-    def is_complete(self) -> bool:
-        """True once the payload has been read to its end, and nothing follows it."""
+        try:
+            piece = self._stream.decompress(self._rest, n_bytes)
+        except self._error as error:
+            raise UndecodableEntryError(str(error)) from None
+        self._rest = getattr(self._stream, "unconsumed_tail", b"")  # that of Zstandard is kept by the stream
+        return piece
 
     @property
     def ended(self) -> bool:
         """True once the payload has been read to its end, whatever follows it."""
+        return self._stream.eof
+
+    @property
+    def is_complete(self) -> bool:
+        """True once the payload has been read to its end, and nothing follows it."""
+        return self._stream.eof and not self._stream.unused_data
 
 
 def compressor(compression: str, size: int) -> Compressor:
@@ -92,9 +128,10 @@ def decompressor(payload: bytes, compression: str) -> Decompressor:
         UndecodableEntryError: The compression is unknown, or this Python was built without it.
     """
     if compression == ZSTD and zstd is not None:
-        return _Zstd(payload)
+        stream = zstd.ZstdDecompressor(options=_BOUNDED)
+        return Decompressor(payload, stream, zstd.ZstdError, step_bytes=1024 * 1024)  # each step is a copy
     if compression == ZLIB:
-        return _Zlib(payload)
+        return Decompressor(payload, zlib.decompressobj(), zlib.error, step_bytes=256 * 1024)
     raise UndecodableEntryError(f"compressed with {compression!r}, which this version does not support")
 
 
@@ -106,56 +143,3 @@ def declared_size(payload: bytes, compression: str) -> int | None:
         return zstd.get_frame_info(payload).decompressed_size
     except zstd.ZstdError:
         return None  # damaged: the decompressor says how
-
-
-class _Zlib:
-    step_bytes = 256 * 1024
-
-    def __init__(self, payload: bytes) -> None:
-        self._stream = zlib.decompressobj()
-        self._rest = payload
-
-    def read(self, n_bytes: int) -> bytes:
-        try:
-            piece = self._stream.decompress(self._rest, n_bytes)
-        except zlib.error as error:
-            raise UndecodableEntryError(str(error)) from None
-        self._rest = self._stream.unconsumed_tail
-        return piece
-
-    @property
-    def ended(self) -> bool:
-        return self._stream.eof
-
-    @property
-    def is_complete(self) -> bool:
-        return self._stream.eof and not self._stream.unused_data
-
-
-class _Zstd:
-    step_bytes = 1024 * 1024  # each step more is a copy more
-
-    def __init__(self, payload: bytes) -> None:
-        self._stream = zstd.ZstdDecompressor(options=_BOUNDED)
-        self._rest = payload
-
-    def read(self, n_bytes: int) -> bytes:
-        try:
-            piece = self._stream.decompress(self._rest, n_bytes)
-        except zstd.ZstdError as error:
-            raise UndecodableEntryError(str(error)) from None
-        self._rest = b""  # the stream keeps what it has not read yet
-        return piece
-
-    @property
-    def ended(self) -> bool:
-        return self._stream.eof
-
-    @property
-    def is_complete(self) -> bool:
-        return self._stream.eof and not self._stream.unused_data
-
-
-_BOUNDED: dict[int, int] | None = None
-if zstd is not None:
-    _BOUNDED = {zstd.DecompressionParameter.window_log_max: MAX_WINDOW_LOG}
