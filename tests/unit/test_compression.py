@@ -6,6 +6,7 @@ import json
 import random
 import sys
 import zlib
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given
@@ -231,12 +232,24 @@ def test_the_first_bytes_of_a_cut_payload_can_be_shown(method):
     assert first_bytes(payload, UNCOMPRESSED, 5001) == payload[:5001]
 
 
+def imported_anew():
+    spec = importlib.util.spec_from_file_location("compressed_streams_anew", compressed_streams.__file__)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_later_python_takes_zstandard_from_its_library(monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 14, 0))
+    monkeypatch.setitem(sys.modules, "compression", SimpleNamespace(zstd=zstd))
+    monkeypatch.setitem(sys.modules, "backports", None)
+    assert imported_anew().decompressor(FRAME, ZSTD).read(10_000) == lines(3000)
+
+
 def test_a_python_without_zstandard_writes_zlib_and_takes_frames_for_undecodable(monkeypatch):
     for name in ("compression", "backports"):
         monkeypatch.setitem(sys.modules, name, None)
-    spec = importlib.util.spec_from_file_location("without_zstd", compressed_streams.__file__)
-    without = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(without)
+    without = imported_anew()
     assert without.PREFERRED == ZLIB
     payload = lines(3000)
     stream = without.compressor(without.PREFERRED, len(payload))
