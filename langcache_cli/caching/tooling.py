@@ -50,6 +50,7 @@ from langcache_cli.caching._statistics.latency_buckets import (
 )
 from langcache_cli.caching._statistics.report import CacheReport, Numbers, ServerReport, readable_bytes
 from langcache_cli.caching._values.body import Body, Unstorable
+from langcache_cli.caching._values.compressed_streams import BLOCK_BYTES
 from langcache_cli.caching._values.compression import decompress_in_portions, first_bytes
 from langcache_cli.caching._values.fingerprint import fingerprint
 from langcache_cli.caching._wire.connection import RedisConnection, ask
@@ -59,6 +60,7 @@ from langcache_cli.caching._wire.node import Node
 from langcache_cli.caching._wire.server_identity import fields_of as reply_fields
 
 __all__ = [
+    "BLOCK_BYTES",
     "COUNTERS",
     "HISTOGRAM_ENDS_SECONDS",
     "OUTBOX",

@@ -9,6 +9,8 @@ from pydantic import BaseModel, Field
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from langcache_cli.caching._values import compression
+from langcache_cli.caching._values.compression import decompress
 from langcache_cli.caching.tooling import parse_entry
 from langcache_cli.fastapi import cached_route
 from tests.harness.polling import aeventually
@@ -104,24 +106,35 @@ async def test_one_run_answers_all_who_ask_at_once(cache):
     assert {answer.headers["etag"] for answer in answers} == {answers[0].headers["etag"]}
 
 
-@pytest.mark.parametrize("accepted", ["deflate", "gzip, zstd;q=0.9, deflate;q=0.5"])
-async def test_a_compressed_body_is_sent_as_it_is_stored_to_clients_that_accept_it(cache, accepted):
+@pytest.mark.parametrize(
+    ("stored_as", "accepted", "sent_as"),
+    [
+        ("zstd", "gzip, br, zstd;q=0.9", "zstd"),
+        ("zlib", "deflate", "deflate"),
+        ("zstd", "gzip, deflate, br", None),
+        ("zlib", "zstd", None),
+    ],
+)
+async def test_a_body_is_sent_as_it_is_stored_to_clients_that_accept_it(
+    cache, monkeypatch, stored_as, accepted, sent_as
+):
+    monkeypatch.setattr(compression, "PREFERRED", stored_as)
     words = Words(cache)
     words.size = 2000
     async with client_of(words.app) as client:
         plain = await client.get("/api/words/A1")
-        sent = await client.get("/api/words/A1", headers={"accept-encoding": accepted})
+        async with client.stream("GET", "/api/words/A1", headers={"accept-encoding": accepted}) as sent:
+            raw = b"".join([part async for part in sent.aiter_raw()])
         entry = await stored(cache, words.route.key_for(level="A1"))
-        assert entry.compression
-        assert sent.headers["content-encoding"] == {"zlib": "deflate"}.get(entry.compression, "zstd")
-        assert sent.headers["content-length"] == str(len(entry.payload))
-        assert sent.content == plain.content
+        assert entry.compression == stored_as
+        assert sent.headers.get("content-encoding") == sent_as
+        assert raw == (plain.content if sent_as is None else entry.payload)
+        assert decompress(entry.payload, stored_as) == plain.content
+        assert sent.headers["content-length"] == str(len(raw))
         assert sent.headers["etag"] == plain.headers["etag"]
-        assert plain.headers["content-length"] == str(len(plain.content))
-        hit = await client.get("/api/words/A1")
-        assert "content-encoding" not in hit.headers
-        assert hit.content == plain.content
-        assert hit.headers["vary"] == "Accept-Encoding"
+        assert {sent.headers["vary"], (await client.get("/api/words/A1")).headers["vary"]} == {
+            "Accept-Encoding"
+        }
     assert words.runs == 1
 
 

@@ -25,7 +25,8 @@ entries = st.builds(
     payload=st.binary() | st.sampled_from([b"", b"\n", b"null", b"\n\n", b"lc1 entry id="]),
     tag_versions=TAGS,
     leased_until_ms=st.integers(0, 10**13 - 1),
-    compression=st.sampled_from(["", "zlib"]),
+    compression=st.sampled_from(["", "zlib", "zstd"]),
+    note=st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=12),
 )
 placeholders = st.builds(Placeholder, id=IDS, created_ms=TIMES, tag_versions=TAGS)
 
