@@ -52,7 +52,6 @@ from langcache_cli.caching._statistics.report import CacheReport, Numbers, Serve
 from langcache_cli.caching._values.body import Body, Unstorable
 from langcache_cli.caching._values.compressed_streams import BLOCK_BYTES
 from langcache_cli.caching._values.compression import decompress_in_portions, first_bytes
-from langcache_cli.caching._values.fingerprint import fingerprint
 from langcache_cli.caching._wire.connection import RedisConnection, ask
 from langcache_cli.caching._wire.failures import unavailable
 from langcache_cli.caching._wire.handshake import connect
@@ -112,7 +111,6 @@ __all__ = [
     "default_warmers",
     "explain_refusal",
     "file_values",
-    "fingerprint",
     "first_bytes",
     "key_parameters",
     "latency_histogram",

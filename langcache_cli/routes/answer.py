@@ -12,7 +12,7 @@ from langcache_cli.routes.validators import is_known
 
 RawHeaders = list[tuple[bytes, bytes]]
 
-NOT_STORED = frozenset({"content-length", "set-cookie"})
+NOT_STORED = frozenset({"content-length", "set-cookie", "age", "x-cache"})
 
 
 class AnswerPolicy:
@@ -27,9 +27,14 @@ class AnswerPolicy:
             vary: Names of request headers that answers depend on.
         """
         self.browser_ttl = browser_ttl
+        self._names = vary
         self._scope = b"public" if public else b"private"
         self._ask_again = (b"cache-control", self._scope + b", no-cache")
         self._vary = {False: _vary(*vary), True: _vary("Accept-Encoding", *vary)}
+
+    def private(self) -> AnswerPolicy:
+        """The same for answers that shared caches must not keep."""
+        return AnswerPolicy(browser_ttl=self.browser_ttl, public=False, vary=self._names)
 
     def cache_control(self, fresh_ms: int) -> tuple[bytes, bytes]:
         """The header ``Cache-Control``.
@@ -87,13 +92,18 @@ async def answer(
         ValueError: The note of the entry is damaged.
     """
     note = parse_note(body.note)
-    headers = [*note.headers, (b"x-cache", found.outcome.encode("ascii"))]
+    if of_dependencies and any(name.lower() == b"set-cookie" for name, _ in of_dependencies):
+        policy = policy.private()
+    headers = [(b"x-cache", found.outcome.encode("ascii"))]
     if not note.has_cache_control:
         headers.append(policy.cache_control(found.fresh_ms))
     if body.created_ms and not policy.browser_ttl:
         headers.append((b"age", b"%d" % (max(0, found.now_ms - body.created_ms) // 1000)))
+    if of_dependencies:  # theirs are kept
+        own = {name.lower() for name, _ in of_dependencies}
+        headers = [item for item in headers if item[0] not in own]
     headers += policy.vary(compressed=bool(body.compression))
-    headers += of_dependencies
+    headers += [*note.headers, *of_dependencies]
     if_none_match, accept_encoding = _asked(request)
     if if_none_match and is_known(if_none_match, note.tag):
         return StoredResponse(b"", [item for item in headers if item[0] != b"content-type"], status=304)

@@ -8,20 +8,18 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import Response
 
 from langcache_cli.caching import Cache, CachedFunction, CachedOptions
-from langcache_cli.caching.tooling import cached_endpoint
+from langcache_cli.caching.tooling import cached_endpoint, database_sessions
 from langcache_cli.routes.answer import AnswerPolicy
+from langcache_cli.routes.endpoint import Endpoint
 from langcache_cli.routes.handler import RouteHandler
-from langcache_cli.routes.parameters import Parameters, examine, resolved_signature
+from langcache_cli.routes.parameters import Parameters, examine
+from langcache_cli.routes.secret_key import key_with_digests
 
 P = ParamSpec("P")
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-
-_REQUEST, _RESPONSE = "langcache_request", "langcache_response"
-"""Parameters that an endpoint is given by FastAPI if it has none of its own for them."""
 
 
 class CachedRoute(Protocol[P, T_co]):
@@ -51,13 +49,27 @@ class CachedRoute(Protocol[P, T_co]):
         ...
 
 
+class RouteDecorator(Protocol):
+    """What `cached_route` returns."""
+
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, T]], /
+    ) -> CachedRoute[P, Coroutine[Any, Any, T]]: ...
+    @overload
+    def __call__(self, function: Callable[P, T], /) -> CachedRoute[P, Coroutine[Any, Any, T]]: ...
+    def __call__(self, function: Callable[..., Any], /) -> Any:
+        """Decorate an endpoint."""
+        ...
+
+
 def cached_route(
     *,
     browser_ttl: float = 0,
     public: bool = False,
     cache: Cache | None = None,
     **options: Unpack[CachedOptions],
-) -> Callable[[Callable[P, T_co]], CachedRoute[P, T_co]]:
+) -> RouteDecorator:
     """Cache the answers of a FastAPI or Starlette route, and send hits as they are stored.
 
     ```python
@@ -86,85 +98,89 @@ def cached_route(
             request or another parameter that is not part of the key, or on the caller if it is ``public``.
     """
 
-    def decorate(function: Callable[P, T_co]) -> CachedRoute[P, T_co]:
-        return cast("CachedRoute[P, T_co]", _decorated(function, browser_ttl, public, cache, options))
+    def decorate(function: Callable[..., Any], /) -> Any:
+        return _decorated(function, options, browser_ttl=browser_ttl, public=public, cache=cache)
 
     return decorate
 
 
 def _decorated(
     function: Callable[..., Any],
+    options: CachedOptions,
+    *,
     browser_ttl: float,
     public: bool,
     cache: Cache | None,
-    options: CachedOptions,
 ) -> Any:
     """The endpoint; see `cached_route`."""
+    _require_plain_function(function)
+    endpoint = Endpoint(function)
+    key, ignore = options.get("key"), tuple(options.get("ignore", ()))
+    parameters = examine(function, endpoint.function, key=key, ignore=ignore)
+    _require_sharable(function, parameters, browser_ttl=browser_ttl, public=public)
+    own_options = cast("CachedOptions", {**options, "ignore": tuple(parameters.not_in_key)})
+    loaded = _as_coroutine_function(function)
+    if parameters.secret:
+        names = [name for name in inspect.signature(loaded).parameters if name not in parameters.not_in_key]
+        sessions = database_sessions(function, inspect.signature(function).parameters)
+        kept = [name for name in names if name not in sessions]
+        own_options["key"] = key_with_digests(kept, parameters.secret)
+    cached = cached_endpoint(loaded, own_options, cache)
+    if cached.spec.keys.instance is not None:
+        raise TypeError(f"{function.__qualname__}() is a method; decorate a function that calls it")
+    policy = AnswerPolicy(browser_ttl=browser_ttl, public=public, vary=tuple(parameters.vary))
+    endpoint.serve(RouteHandler(cached, policy), parameters)
+    vars(endpoint.function).update(cached=cached, invalidate=cached.invalidate, key_for=cached.key_for)
+    return endpoint.function
+
+
+def _require_plain_function(function: Callable[..., Any]) -> None:
+    if not inspect.isfunction(function):
+        raise TypeError(f"cached_route decorates functions, not {function!r}; write one that calls it")
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         raise TypeError(f"{function.__qualname__}() streams its answer, which cannot be cached")
-    signature = resolved_signature(function)
-    ignore = tuple(options.get("ignore", ()))
-    parameters = examine(function, signature, key=options.get("key"), ignore=ignore)
+
+
+def _require_sharable(
+    function: Callable[..., Any], parameters: Parameters, *, browser_ttl: float, public: bool
+) -> None:
+    """Refuse to let caches on the way keep what must not reach others.
+
+    Raises:
+        TypeError: The answers are not for everybody, or it is not known which requests have the same.
+    """
     if public and parameters.of_caller:
         raise TypeError(
-            f"{function.__qualname__}(): public=True lets shared caches keep its answers, and these "
-            "depend on a dependency or a cookie; leave public out, or take that from the key"
+            f"{function.__qualname__}(): public=True lets shared caches keep its answers and send them to "
+            "everybody, and they depend on who asks; leave public=True out"
         )
-    own_options = cast("CachedOptions", {**options, "ignore": parameters.not_in_key})
-    cached = cached_endpoint(_as_coroutine_function(function), own_options, cache)
-    policy = AnswerPolicy(browser_ttl=browser_ttl, public=public, vary=parameters.vary)
-    return _endpoint(function, signature, parameters, RouteHandler(cached, policy))
+    if browser_ttl and parameters.of_anything:
+        raise TypeError(
+            f"{function.__qualname__}(): with browser_ttl a browser sends no request, and its answers depend "
+            "on the request as a whole; leave browser_ttl out, or take header and cookie parameters"
+        )
 
 
 def _as_coroutine_function(function: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
-    """The function; one that is not ``async`` runs in a thread, as FastAPI runs it."""
-    if inspect.iscoroutinefunction(function):
-        return function
+    """A function to load with; one that is not ``async`` runs in a thread, as FastAPI runs it."""
+    is_coroutine = inspect.iscoroutinefunction(function)
 
     @functools.wraps(function)
-    async def in_thread(*args: Any, **kwargs: Any) -> Any:
+    async def load(*args: Any, **kwargs: Any) -> Any:
+        if is_coroutine:
+            return await function(*args, **kwargs)
         return await run_in_threadpool(function, *args, **kwargs)
 
-    return in_thread
+    signature = inspect.signature(function)
+    shown = [item.replace(default=_plain_default(item.default)) for item in signature.parameters.values()]
+    vars(load)["__signature__"] = signature.replace(parameters=shown)
+    return load
 
 
-def _endpoint(
-    function: Callable[..., Any], signature: inspect.Signature, parameters: Parameters, handler: RouteHandler
-) -> Any:
-    """The function that the framework calls: Starlette takes nothing else for an endpoint."""
-
-    async def endpoint(*args: Any, **kwargs: Any) -> Any:
-        arguments = signature.bind_partial(*args).arguments | kwargs if args else kwargs
-        request = arguments.get(parameters.request) if parameters.request else arguments.pop(_REQUEST, None)
-        response = (
-            arguments.get(parameters.response) if parameters.response else arguments.pop(_RESPONSE, None)
-        )
-        if not isinstance(request, Request):  # called as a function, such as by a unit test
-            return await handler.cached.uncached(**arguments)
-        return await handler.handle(request, response, arguments)
-
-    functools.update_wrapper(endpoint, function)
-    del endpoint.__wrapped__  # type: ignore[attr-defined]
-    # FastAPI looks up quoted annotations in the module of the function, which is this one
-    with_added = [*signature.parameters.values(), *_added_parameters(parameters)]
-    shown = signature.replace(parameters=sorted(with_added, key=lambda item: item.kind))
-    vars(endpoint).update(
-        __signature__=shown,
-        cached=handler.cached,
-        invalidate=handler.cached.invalidate,
-        key_for=handler.cached.key_for,
+def _plain_default(default: Any) -> Any:
+    """The default of a parameter, which FastAPI allows to stand in a marker: ``Header(None)``."""
+    inner = getattr(default, "default", default)
+    is_marker = type(default).__module__ == "fastapi.params"
+    return (
+        inner if is_marker and type(inner).__name__ not in ("PydanticUndefinedType", "ellipsis") else default
     )
-    endpoint.__annotations__ = {
-        **{name: item.annotation for name, item in shown.parameters.items()},
-        "return": shown.return_annotation,
-    }
-    return endpoint
-
-
-def _added_parameters(parameters: Parameters) -> list[inspect.Parameter]:
-    added = []
-    if parameters.request is None:
-        added.append(inspect.Parameter(_REQUEST, inspect.Parameter.KEYWORD_ONLY, annotation=Request))
-    if parameters.response is None:
-        added.append(inspect.Parameter(_RESPONSE, inspect.Parameter.KEYWORD_ONLY, annotation=Response))
-    return added

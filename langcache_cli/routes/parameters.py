@@ -7,28 +7,26 @@ named in one of them.
 
 from __future__ import annotations
 
-import dis
 import inspect
-import types
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Union, get_args, get_origin
-
-from pydantic import BaseModel
-from starlette.background import BackgroundTasks
-from starlette.requests import HTTPConnection
-from starlette.responses import Response
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 from langcache_cli.caching.tooling import database_sessions, key_parameters
 
 try:
-    from fastapi import params
+    from fastapi.dependencies.models import Dependant
+    from fastapi.dependencies.utils import get_dependant
     from fastapi.security.base import SecurityBase
+
+    from langcache_cli.routes.reads import AUTHORIZATION, COOKIE, Reads, header_names, reads_of
 except ImportError:  # a Starlette application
-    params = None  # type: ignore[assignment]
+    get_dependant = None  # type: ignore[assignment]
+
+from langcache_cli.routes.used_names import uses
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parameters:
     """The parameters of an endpoint that mean something to a route.
 
@@ -36,150 +34,149 @@ class Parameters:
         request: The one that takes the request; None for none.
         response: The one that takes the response whose headers are sent; None for none.
         not_in_key: Those that no answer depends on.
+        secret: Those in the key that hold what a user authenticates with.
         vary: Names of request headers that answers depend on.
-        of_caller: True if answers depend on a dependency or a cookie: perhaps on who asks.
+        of_caller: True if answers depend on who asks, perhaps, or on whether the caller may ask.
+        of_anything: True if answers depend on a request as a whole.
     """
 
-    request: str | None
-    response: str | None
-    not_in_key: tuple[str, ...]
-    vary: tuple[str, ...]
-    of_caller: bool
-
-
-def resolved_signature(function: Callable[..., Any]) -> inspect.Signature:
-    """The signature with its annotations as objects, as far as they can be resolved."""
-    try:
-        return inspect.signature(function, eval_str=True)
-    except Exception:  # noqa: BLE001 - whatever evaluating an annotation raises; FastAPI will say so
-        return inspect.signature(function)
+    request: str | None = None
+    response: str | None = None
+    not_in_key: list[str] = field(default_factory=list)
+    secret: list[str] = field(default_factory=list)
+    vary: list[str] = field(default_factory=list)
+    of_caller: bool = False
+    of_anything: bool = False
 
 
 def examine(
     function: Callable[..., Any],
-    signature: inspect.Signature,
+    endpoint: Callable[..., Any],
     *,
     key: str | Callable[..., object] | None,
     ignore: tuple[str, ...],
 ) -> Parameters:
     """Look at the parameters of an endpoint.
 
+    Args:
+        function: The function that is decorated.
+        endpoint: What FastAPI is given in its place.
+        key: The option of the decorator.
+        ignore: The option of the decorator.
+
     Raises:
         TypeError: An answer may depend on a parameter that neither ``key=`` nor ``ignore=`` names.
     """
-    named = None if key is None else set(key_parameters(key))
-    sessions = database_sessions(function, signature.parameters)
-    request = response = None
-    left_out, of_caller = list(ignore), False
-    vary: list[str] = []
-    for name, parameter in signature.parameters.items():
-        kind, marker = _kind(parameter)
-        if name == "request" and parameter.annotation is inspect.Parameter.empty:
-            kind = HTTPConnection  # as Starlette's endpoints are written
-        if kind is not None and issubclass(kind, HTTPConnection):
-            request = name
-            _require_named(function, name, "the request", named, ignore)
-        elif kind is not None and issubclass(kind, (Response, BackgroundTasks)):
-            response = name if issubclass(kind, Response) else response
-            left_out.append(name)
-        elif name in sessions or name in ignore:
-            continue
-        elif _is_dependency(marker):
-            if _only_admits(function, name, marker) and name not in (named or ()):
-                left_out.append(name)
-                continue
-            _require_named(function, name, "a dependency", named, ignore)
-            vary, of_caller = [*vary, "Authorization", "Cookie"], True
-        else:
-            if named is not None:
-                _require_named(function, name, "a parameter", named, ignore)
-            vary += _request_headers(name, kind, marker)
-            of_caller = of_caller or _is_marker(marker, "Cookie")
-    return Parameters(request, response, tuple(left_out), tuple(dict.fromkeys(vary)), of_caller)
-
-
-def _require_named(
-    function: Callable[..., Any], name: str, what: str, named: set[str] | None, ignore: tuple[str, ...]
-) -> None:
-    if name in ignore or (named is not None and name in named):
-        return
-    example = f"{name}.url.path" if what == "the request" else f"{name}.id"
-    ways = (
-        f'name what the answer depends on in key=, such as key="...:{{{example}}}"; '
-        f"list {name!r} in ignore= if no answer depends on it"
-    )
-    if what == "a dependency":
-        ways += (
-            "; or let it only admit: a dependency that is annotated '-> None', a security scheme whose value "
-            "the function does not use, or one in dependencies=[...] of the route"
-        )
-    raise TypeError(
-        f"{function.__qualname__}(): {name!r} is {what} that is not part of the key, so that one user could "
-        f"be sent the answer of another; {ways}"
-    )
-
-
-def _kind(parameter: inspect.Parameter) -> tuple[type[Any] | None, Any]:
-    """The class of a parameter, and what FastAPI is told about it: a `Depends`, a `Header`, ..."""
-    annotation, marker = parameter.annotation, parameter.default
-    if get_origin(annotation) is Annotated:
-        annotation, *metadata = get_args(annotation)
-        marker = next((item for item in metadata if _is_fastapi_marker(item)), marker)
-    kinds = [annotation]
-    if get_origin(annotation) in (types.UnionType, Union):
-        kinds = [member for member in get_args(annotation) if member is not types.NoneType]
-    return kinds[0] if len(kinds) == 1 and isinstance(kinds[0], type) else None, marker
-
-
-def _is_fastapi_marker(item: Any) -> bool:
-    if params is None:
-        return False
-    item = item if isinstance(item, type) else type(item)
-    return issubclass(item, (params.Depends, params.Param, params.Body))
-
-
-def _is_dependency(marker: Any) -> bool:
-    return params is not None and isinstance(marker, params.Depends)
-
-
-def _is_marker(marker: Any, name: str) -> bool:
-    return params is not None and isinstance(marker, getattr(params, name))
-
-
-def _request_headers(name: str, kind: type[Any] | None, marker: Any) -> list[str]:
-    """The request headers that a parameter is read from."""
-    if _is_marker(marker, "Cookie"):
-        return ["Cookie"]
-    if not _is_marker(marker, "Header"):
-        return []
-    if kind is not None and issubclass(kind, BaseModel):
-        names = [field.alias or name for name, field in kind.model_fields.items()]
+    found = _Examination(function, key, ignore)
+    if get_dependant is None:
+        found.starlette()
     else:
-        names = [marker.alias or name]
-    return [name.replace("_", "-") for name in names] if marker.convert_underscores else names
+        found.fastapi(get_dependant(path="/", call=endpoint))
+    return found.parameters
 
 
-def _only_admits(function: Callable[..., Any], name: str, marker: Any) -> bool:
-    """True for a dependency that admits a request or refuses it, and tells the function nothing."""
-    dependency = marker.dependency
-    if dependency is None:
-        return False  # the class of the parameter is the dependency
-    if isinstance(dependency, SecurityBase):
-        return not _uses(inspect.unwrap(function), name)
-    try:
-        hints: Mapping[str, Any] = inspect.get_annotations(dependency, eval_str=True)
-    except Exception:  # noqa: BLE001 - an annotation that cannot be evaluated says nothing
-        return False
-    return "return" in hints and hints["return"] is None
+class _Examination:
+    """One look at one endpoint."""
 
+    def __init__(
+        self, function: Callable[..., Any], key: str | Callable[..., object] | None, ignore: tuple[str, ...]
+    ) -> None:
+        self._function = function
+        self._signature = inspect.signature(function)
+        self._named = None if key is None else set(key_parameters(key))
+        self._ignored = set(ignore)
+        self._sessions = database_sessions(function, self._signature.parameters)
+        self.parameters = Parameters(not_in_key=list(ignore))
 
-def _uses(function: Callable[..., Any], name: str) -> bool:
-    """True if the code of a function may read one of its parameters."""
-    code = function.__code__
-    if name in code.co_cellvars or {"locals", "vars", "eval", "exec", "dir"} & {*code.co_names}:
-        return True
-    return any(
-        name == item.argval or (isinstance(item.argval, tuple) and name in item.argval)
-        for item in dis.get_instructions(code)
-        if "FAST" in item.opname
-    )
+    def starlette(self) -> None:
+        """Without FastAPI there is one parameter, the request."""
+        for name in list(self._signature.parameters)[:1]:
+            self._request(name)
+
+    def fastapi(self, dependant: Dependant) -> None:
+        """Go through what FastAPI found."""
+        self.parameters.response = dependant.response_param_name
+        provided = dependant.background_tasks_param_name, dependant.security_scopes_param_name
+        self.parameters.not_in_key += [name for name in (self.parameters.response, *provided) if name]
+        for name in filter(None, (dependant.request_param_name, dependant.http_connection_param_name)):
+            self._request(name)
+        for inner in dependant.dependencies:
+            if inner.name and inner.name not in self._ignored:
+                self._dependency(inner.name, inner)
+        for one in (*dependant.path_params, *dependant.query_params, *dependant.body_params):
+            self._input(one.name)
+        for one in dependant.header_params:
+            self._header(one)
+        for one in dependant.cookie_params:
+            self._read(one.name, Reads((COOKIE,)), of_caller=True)
+
+    def _request(self, name: str) -> None:
+        self.parameters.request = name
+        if name in self._ignored:
+            return
+        self._require_named(name, "the request")
+        self.parameters.of_caller = self.parameters.of_anything = True
+
+    def _dependency(self, name: str, dependant: Dependant) -> None:
+        reads = reads_of(dependant)
+        if self._named is not None and name in self._named:
+            self._depends_on(reads, of_caller=True)
+        elif name in self._sessions:
+            if reads.headers or reads.inputs:
+                self._require_named(name, "a database session of who asks")
+        elif self._only_admits(name, dependant.call):
+            self.parameters.not_in_key.append(name)
+            self.parameters.of_caller = True
+        else:
+            self._require_named(name, "a dependency")
+
+    def _only_admits(self, name: str, dependency: Any) -> bool:
+        """True if a dependency admits a request or refuses it, and tells the function nothing."""
+        if uses(self._function, name):
+            return False
+        if isinstance(dependency, SecurityBase):
+            return True
+        try:
+            return inspect.get_annotations(dependency, eval_str=True).get("return", dependency) is None
+        except Exception:  # noqa: BLE001 - an annotation that cannot be evaluated says nothing
+            return False
+
+    def _header(self, header: Any) -> None:
+        names = tuple(header_names(header))
+        is_secret = AUTHORIZATION.lower() in map(str.lower, names)
+        self._read(header.name, Reads(names), of_caller=is_secret)
+
+    def _read(self, name: str, reads: Reads, *, of_caller: bool) -> None:
+        if name not in self._ignored:
+            self._input(name)
+            self._depends_on(reads, of_caller=of_caller)
+            if of_caller and self._named is None:
+                self.parameters.secret.append(name)
+
+    def _input(self, name: str) -> None:
+        if self._named is not None:
+            self._require_named(name, "a parameter")
+
+    def _depends_on(self, reads: Reads, *, of_caller: bool) -> None:
+        parameters = self.parameters
+        parameters.vary += [name for name in reads.headers if name not in parameters.vary]
+        parameters.of_caller = parameters.of_caller or of_caller
+        parameters.of_anything = parameters.of_anything or reads.anything
+
+    def _require_named(self, name: str, what: str) -> None:
+        if name in self._ignored or (self._named is not None and name in self._named):
+            return
+        example = f"key=lambda {name}: str({name}.url)" if what == "the request" else f'key="{{{name}.id}}"'
+        ways = (
+            f"name what the answer depends on in key=, such as {example}; "
+            f"or list {name!r} in ignore= if no answer depends on it"
+        )
+        if what == "a dependency":
+            ways += (
+                "; or let it only admit: a dependency that is annotated '-> None' or a security scheme, "
+                "whose value the function does not use, or one in dependencies=[...] of the route"
+            )
+        raise TypeError(
+            f"{self._function.__qualname__}(): {name!r} is {what} that is not part of the key, so that one "
+            f"user could be sent the answer of another; {ways}"
+        )

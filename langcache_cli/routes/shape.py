@@ -6,8 +6,10 @@ body is that of the route without the decorator, whatever option shapes it.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
+from types import FunctionType
 from typing import Any
 from weakref import ref
 
@@ -15,7 +17,8 @@ from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
-from langcache_cli.caching.tooling import fingerprint
+from langcache_cli.routes.model_shape import described, described_class
+from langcache_cli.routes.reads import reads_of
 
 _OPTIONS = (
     "response_model_include",
@@ -36,6 +39,8 @@ class RouteShape:
     Attributes:
         fingerprint: Eight hex digits that change whenever the bodies may look different.
         status_code: Of its answers, unless the function sets another.
+        is_for_everybody: False if the dependencies of the route, of its routers or of the application read
+            headers or cookies, or take the request: they may refuse a caller.
     """
 
     def __init__(self, route: Any) -> None:
@@ -44,7 +49,10 @@ class RouteShape:
         model = route.response_model
         self.status_code = route.status_code or 200
         self.fingerprint = _fingerprint(model, options)
-        rendering = APIRoute("/", _returned, response_model=model, **options)
+        self.is_for_everybody = not any(
+            reads.headers or reads.anything for reads in map(reads_of, route.dependant.dependencies)
+        )
+        rendering = APIRoute(route.path, _endpoint_named_as(route.endpoint), response_model=model, **options)
         self._handler: Callable[[Request], Awaitable[Response]] = rendering.get_route_handler()
 
     async def render(self, request: Request, value: Any) -> Response:
@@ -60,28 +68,36 @@ class RouteShape:
             del request.scope[_VALUE]
 
 
-async def _returned(request: Request) -> Any:
-    return request.scope[_VALUE]
+async def _returned(langcache_request: Request) -> Any:
+    return langcache_request.scope[_VALUE]
+
+
+def _endpoint_named_as(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """`_returned` with the name and place of an endpoint, which FastAPI shows in its errors."""
+    function = getattr(endpoint, "cached", endpoint)
+    code = inspect.unwrap(getattr(function, "uncached", function)).__code__
+    shown = _returned.__code__.replace(
+        co_filename=code.co_filename, co_firstlineno=code.co_firstlineno, co_name=code.co_name
+    )
+    made = FunctionType(shown, globals(), code.co_name)
+    made.__annotations__ = _returned.__annotations__
+    return made
 
 
 def _fingerprint(model: Any, options: dict[str, Any]) -> str:
     kind = getattr(options["response_class"], "value", options["response_class"])
-    described = {
-        **options,
-        "response_class": f"{kind.__module__}.{kind.__qualname__}",
-        "model": fingerprint(model),
-    }
-    text = repr(sorted((name, _stable(option)) for name, option in described.items()))
-    return blake2b(text.encode("utf-8", "backslashreplace"), digest_size=4).hexdigest()
+    texts = [described_class(kind), described(model) if model is not None else "no model"]
+    texts += [f"{name}={_stable(option)}" for name, option in options.items() if name != "response_class"]
+    return blake2b("\n".join(texts).encode("utf-8", "backslashreplace"), digest_size=4).hexdigest()
 
 
 def _stable(option: Any) -> str:
     """The text of an option; ``include`` and ``exclude`` are sets, or dicts of these."""
     if isinstance(option, (set, frozenset)):
-        return str(sorted(map(str, option)))
+        return str(sorted(map(repr, option)))
     if isinstance(option, dict):
-        return str(sorted((str(name), _stable(inner)) for name, inner in option.items()))
-    return str(option)
+        return str(sorted((repr(name), _stable(inner)) for name, inner in option.items()))
+    return repr(option)
 
 
 _shapes: dict[int, tuple[ref[Any], RouteShape]] = {}

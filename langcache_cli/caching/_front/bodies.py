@@ -11,7 +11,7 @@ from langcache_cli.caching._front.default import default_registry, get_default_c
 from langcache_cli.caching._functions.body_spec import BodySpec
 from langcache_cli.caching._functions.options import CachedOptions, require_known
 from langcache_cli.caching._loading.near_reads import SLOW_PATH
-from langcache_cli.caching._values.body import Body, Unstorable
+from langcache_cli.caching._values.body import Body, Source, Unstorable
 
 Endpoint = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -75,9 +75,12 @@ async def answered(
     if value is SLOW_PATH:
         value = await reader.answer(load, (), arguments, key_args=())
     now_ms = reader.runtime.now_ms()
-    if not isinstance(value, Body) or not value.created_ms:
+    if not isinstance(value, Body) or value.source is Source.BYPASS:
+        return Answered(value, "bypass", now_ms, 0)
+    if value.source is Source.LOAD:
         lifetime = reader.lifetime
         return Answered(value, "miss", now_ms, round(lifetime.ttl_seconds * (1 - lifetime.jitter) * 1000))
     fresh_ms = value.fresh_until_ms - now_ms
-    outcome: Outcome = "near" if value.is_near else "hit" if fresh_ms > 0 else "stale"
-    return Answered(value, outcome, now_ms, fresh_ms)
+    if value.source is Source.NEAR:
+        return Answered(value, "near", now_ms, fresh_ms)
+    return Answered(value, "hit" if fresh_ms > 0 else "stale", now_ms, fresh_ms)

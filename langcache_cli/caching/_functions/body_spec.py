@@ -7,7 +7,7 @@ from typing import Self
 
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._protocol.entry import Entry
-from langcache_cli.caching._values.body import Body, BodyCodec
+from langcache_cli.caching._values.body import Body, BodyCodec, Source
 
 ANY_SHAPE = ""
 """In place of a fingerprint before the first request, which shows how the route shapes its bodies."""
@@ -41,4 +41,5 @@ class BodySpec(FunctionSpec):
 
 def body_of(entry: Entry) -> Body:
     """The body of an entry, as it is stored."""
-    return Body(entry.payload, entry.note, entry.compression, entry.created_ms, entry.fresh_until_ms)
+    times = entry.created_ms, entry.fresh_until_ms
+    return Body(entry.payload, entry.note, entry.compression, *times, Source.ENTRY)

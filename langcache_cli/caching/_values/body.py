@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any, NamedTuple, NoReturn
 
 from langcache_cli.caching._errors import UncacheableValueError, UndecodableEntryError
+
+
+class Source(Enum):
+    """Where a body comes from."""
+
+    LOAD = "load"
+    BYPASS = "bypass"
+    ENTRY = "entry"
+    NEAR = "near"
 
 
 class Body(NamedTuple):
@@ -14,9 +24,9 @@ class Body(NamedTuple):
         content: As it is stored.
         note: What belongs to it: visible ASCII without spaces, stored in the header of the entry.
         compression: Of ``content``; empty for none.
-        created_ms: When it was stored; 0 if this call has loaded it.
-        fresh_until_ms: The end of its TTL; 0 if this call has loaded it.
-        is_near: True if it comes from the near cache.
+        created_ms: When it was stored; 0 if it comes from no entry.
+        fresh_until_ms: The end of its TTL; 0 if it comes from no entry.
+        source: Where it comes from.
     """
 
     content: bytes
@@ -24,7 +34,7 @@ class Body(NamedTuple):
     compression: str = ""
     created_ms: int = 0
     fresh_until_ms: int = 0
-    is_near: bool = False
+    source: Source = Source.LOAD
 
 
 class Unstorable(NamedTuple):
