@@ -1,4 +1,4 @@
-"""docs/migrating.md: the guide's backend runs with the lines that the page lists, and so do the page's calls."""
+"""docs/migrating.md: the guide's backend runs with the lines that the page lists; so do the page's calls."""
 
 import asyncio
 import re
