@@ -99,6 +99,7 @@ async def nothing(_: Path) -> AsyncIterator[Names]:
 SURROUNDINGS: dict[Path, Callable[[Path], AbstractAsyncContextManager[Names]]] = {
     ROOT / "README.md": backend,
     ROOT / "docs" / "backend.md": backend,
+    ROOT / "docs" / "migrating.md": backend,
     ROOT / "docs" / "routes.md": backend,
 }
 """By document; one that is not listed here has `nothing` around its blocks."""
