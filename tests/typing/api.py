@@ -4,6 +4,7 @@ Every ``type: ignore`` here is an assertion: both complain about one that they d
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, assert_type
 
 from redis.asyncio import Redis
@@ -44,6 +45,14 @@ async def get_word(word_id: int, db: Session, *, language: str = "de") -> Word |
 @cache.cached(key_prefix="translation", key="{text}", ignore=["hint"])
 async def translate(text: str, hint: str = "") -> str:
     raise NotImplementedError
+
+
+@cached(key_prefix="vocabulary", ttl=timedelta(hours=1), stale_ttl="1d", local_ttl="30s", max_bytes=100_000)
+async def get_rare_word(word_id: int) -> Word | None: ...
+
+
+@cached(key_prefix="vocabulary", ttl=lambda word: "1h" if word else None)
+async def get_new_word(word_id: int) -> Word | None: ...
 
 
 class Service:
@@ -110,7 +119,7 @@ def only_async_functions_can_be_cached() -> None:
     async def get_levels() -> list[str]:
         raise NotImplementedError
 
-    @cached(key_prefix="vocabulary", ttl="60")  # type: ignore[arg-type]
+    @cached(key_prefix="vocabulary", ttl=b"60")  # type: ignore[arg-type]
     async def get_genders() -> list[str]:
         raise NotImplementedError
 

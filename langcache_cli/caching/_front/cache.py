@@ -18,6 +18,7 @@ from langcache_cli.caching._front.invalidation import CacheInvalidation
 from langcache_cli.caching._front.plain_values import MISSING, PlainValues
 from langcache_cli.caching._front.registry import Registry, known_keys
 from langcache_cli.caching._front.reports import DEFAULT_WINDOW_SECONDS, Reports
+from langcache_cli.caching._functions.duration import Duration
 from langcache_cli.caching._functions.options import CachedOptions
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._invalidation.unmatched_patterns import UnmatchedPatterns
@@ -119,24 +120,25 @@ class Cache:
         """The values of several keys in one round trip; `MISSING` for those that have none."""
         return await self._values.get_many(keys)
 
-    async def set(self, key: str, value: Any, *, ttl: float | None = None) -> bool:
+    async def set(self, key: str, value: Any, *, ttl: Duration | None = None) -> bool:
         """Store a plain JSON value under ``{namespace}:{key}``, whatever is there.
 
         Args:
             key: Begins with a prefix, which decides the cache type: ``"user_stats:42"``.
             value: None, bool, int, float, str, and lists and dicts of these.
-            ttl: Seconds; without it the TTL of the cache type.
+            ttl: Seconds, a `timedelta`, or a text such as ``"30m"``; without it the TTL of the cache type.
 
         Returns:
             True if Redis confirmed it.
 
         Raises:
             UncacheableValueError: The value is not plain JSON.
-            ValueError: ``ttl`` is not more than 0 seconds.
+            ValueError: ``ttl`` is not more than 0 seconds, or a text that is no duration.
+            TypeError: ``ttl`` is no duration.
         """
         return await self._values.set_many({key: value}, ttl)
 
-    async def set_many(self, values: Mapping[str, Any], *, ttl: float | None = None) -> bool:
+    async def set_many(self, values: Mapping[str, Any], *, ttl: Duration | None = None) -> bool:
         """`set` several values in one round trip; False when Redis did not confirm all of them."""
         return await self._values.set_many(values, ttl)
 

@@ -14,6 +14,7 @@ from langcache_cli.caching._clock import new_id, now_ms
 from langcache_cli.caching._config.settings import TEN_YEARS_SECONDS, CacheSettings
 from langcache_cli.caching._errors import CacheError, ServerReplyError, UndecodableEntryError
 from langcache_cli.caching._front.context import Context
+from langcache_cli.caching._functions.duration import Duration, seconds_of
 from langcache_cli.caching._functions.options import TTL_RANGE
 from langcache_cli.caching._protocol.entry import Entry, parse
 from langcache_cli.caching._protocol.lifetime import milliseconds
@@ -62,16 +63,17 @@ class PlainValues:
             for key, full_key in zip(keys, full_keys, strict=True)
         }
 
-    async def set_many(self, values: Mapping[str, Any], ttl: float | None) -> bool:
+    async def set_many(self, values: Mapping[str, Any], ttl: Duration | None) -> bool:
         """See `Cache.set_many`."""
-        if ttl is not None and not 0 < ttl <= TEN_YEARS_SECONDS:
+        ttl_seconds = None if ttl is None else seconds_of(ttl)
+        if ttl_seconds is not None and not 0 < ttl_seconds <= TEN_YEARS_SECONDS:
             raise ValueError(f"ttl must be {TTL_RANGE}, not {ttl!r}")
         if not self._context.enabled or not values:
             return not values
         self._remember(values)
         commands: list[tuple[str | bytes | int, ...]] = []
         for key, value in values.items():
-            ttl_ms = milliseconds(ttl or self._ttl_of(key))
+            ttl_ms = milliseconds(ttl_seconds or self._ttl_of(key))
             entry = await _entry(value, ttl_ms, self._context.settings)
             commands.append(("SET", self._context.namespace.key(key), entry.to_bytes(), "PX", ttl_ms))
         runtime = self._context.runtime()

@@ -205,15 +205,18 @@ class LoadMany:
             for entry, kept, (place, value) in zip(entries, kept_ms, of_entries, strict=False):
                 results[place] = LoadResult(value, stored=entry)
                 self._kept_ms[leases[place].key] = kept
-                if entry is None:
-                    self._load_of(leases[place].key).count_uncacheable()
+                if entry is None or kept <= 0:
+                    self._load_of(leases[place].key).count_unstorable(kept if entry is not None else None)
         return results
 
     async def _stored(self, leases: Sequence[Lease], results: Outcomes, *, serving: bool) -> Outcomes:
         """Store what can be stored; a value refused by an invalidation gives way to a newer one."""
         if not leases:
             return []
-        entries = [result.stored if isinstance(result, LoadResult) else None for result in results]
+        entries = [
+            result.stored if isinstance(result, LoadResult) and self._kept_ms[lease.key] > 0 else None
+            for lease, result in zip(leases, results, strict=True)
+        ]
         lost = [place for place, entry in enumerate(entries) if entry is None]
         if lost:
             errors = [error if isinstance(error := results[place], Exception) else None for place in lost]
