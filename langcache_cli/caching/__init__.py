@@ -32,6 +32,7 @@ from langcache_cli.caching._front.default import (
     invalidate_tags,
     set_default_cache,
 )
+from langcache_cli.caching._front.modes.recorder import CallRecord
 from langcache_cli.caching._front.plain_values import MISSING
 from langcache_cli.caching._functions.options import CachedOptions
 from langcache_cli.caching._keys.argument_text import argument_text
@@ -53,6 +54,7 @@ __all__ = [
     "CachedFunction",
     "CachedMany",
     "CachedOptions",
+    "CallRecord",
     "ConfigurationError",
     "PatternError",
     "ServerLoadingError",

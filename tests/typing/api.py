@@ -14,6 +14,7 @@ from langcache_cli.caching import (
     Cache,
     CachedFunction,
     CacheStats,
+    CallRecord,
     after_commit,
     cached,
     cached_many,
@@ -163,6 +164,16 @@ async def transactions(session: AsyncSession) -> None:
     after_commit(Session())  # type: ignore[arg-type]
 
 
+async def blocks(db: Session) -> None:
+    with cache.traced() as trace, cache.refreshing():
+        await get_word(7, db)
+    assert_type(trace, list[CallRecord])
+    assert_type(trace[0].seconds, float)
+    async with cache.bypassed() as nothing:
+        assert_type(nothing, None)
+    assert_type(cache.observe(trace.append), Callable[[], None])
+
+
 async def the_rest() -> None:
     assert_type(translate, CachedFunction[[str, str], str])  # type: ignore[assert-type]
     assert_type(await invalidate_cache("cache:*"), int)
@@ -173,4 +184,5 @@ async def the_rest() -> None:
         assert_type(opened, Cache)
         assert_type(await opened.get("a"), Any)
         assert_type(await opened.set("a", 1, ttl=0.5), bool)
+        assert_type(await opened.set("a", 1, ttl="30m"), bool)
         assert_type(await opened.report(), CacheReport)

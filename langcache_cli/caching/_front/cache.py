@@ -9,12 +9,15 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
 
+from langcache_cli.caching._blocks import Mode
 from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.context import Context
 from langcache_cli.caching._front.decorator import decorator
 from langcache_cli.caching._front.invalidation import CacheInvalidation
+from langcache_cli.caching._front.modes.modes import ModeBlock, Modes
+from langcache_cli.caching._front.modes.recorder import CallRecord, Record
 from langcache_cli.caching._front.plain_values import MISSING, PlainValues
 from langcache_cli.caching._front.registry import Registry, known_keys
 from langcache_cli.caching._front.reports import DEFAULT_WINDOW_SECONDS, Reports
@@ -80,12 +83,17 @@ class Cache:
         """What this process has counted."""
         self.events = context.events
         """Every count at the moment it is made: ``events.subscribe(hook)``."""
+        self.direct = self.enabled
+        """False if calls have to look at more than the cache: while a block such as `bypassed` is open in any
+        task or thread, while `observe` is in use, and while the cache is disabled."""
+        self.modes = Modes(self.events, self._modes_changed)
+        """The blocks and observers."""
         self.registry = Registry()
         """The functions that `cached` of this cache has decorated."""
         self.reader = context.reader
         """The reader of a function on the running event loop; bound once, as every call uses it."""
         unmatched = UnmatchedPatterns(context.settings, known_keys)
-        self._values = PlainValues(context, unmatched.plain_keys)
+        self._values = PlainValues(context, unmatched.plain_keys, self.modes.mode)
         self._invalidation = CacheInvalidation(context, unmatched)
         self._reports = Reports(context)
 
@@ -96,6 +104,55 @@ class Cache:
     ) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], CachedFunction[P, T]]:
         """Decorate an ``async def`` function to cache its values here; see the module's `cached`."""
         return decorator(lambda: self, self.registry, options)
+
+    def bypassed(self) -> ModeBlock[None]:
+        """``with cache.bypassed():`` calls in the block run their functions, and neither read nor store.
+
+        They wait for no load of others, and none waits for theirs; they are not counted. Plain `get` finds
+        nothing, and plain `set` stores nothing and returns False. What is asked for by name is done all the
+        same: `CachedFunction.refresh`, invalidations, warming. Works with ``async with``, too.
+
+        The block concerns the task that it is in, and tasks that are created in it, until it ends. Loads that
+        the cache itself runs in the background are in no block. Of several blocks the innermost counts.
+        """
+        return ModeBlock(self.modes, lambda: (None, None), Mode.BYPASSED)
+
+    def refreshing(self) -> ModeBlock[None]:
+        """``with cache.refreshing():`` calls in the block load, and replace what is stored.
+
+        As with `CachedFunction.refresh` the old entry is served to others until then, loads that began
+        earlier are not stored any more, and calls that come before a load has begun share it. Unlike there no
+        error of Redis is raised: while it cannot be used, calls run their functions. Plain `get` finds
+        nothing; plain `set` stores. `bypassed` says what is in the block.
+        """
+        return ModeBlock(self.modes, lambda: (None, None), Mode.REFRESHING)
+
+    def traced(self) -> ModeBlock[list[CallRecord]]:
+        """``with cache.traced() as trace:`` records the calls in the block: ``trace`` is the list of them.
+
+        A call is added when it has ended, one for each item of a call for many. Calls in tasks and threads
+        that are created in the block are recorded, too, and those of blocks inside. Plain `get` and `set` are
+        not. `bypassed` says what is in the block.
+        """
+
+        def start() -> tuple[list[CallRecord], Record]:
+            trace: list[CallRecord] = []
+            return trace, trace.append
+
+        return ModeBlock(self.modes, start)
+
+    def observe(self, observer: Record) -> Callable[[], None]:
+        """Call ``observer`` with the `CallRecord` of every call after its end, for tracing of one's own.
+
+        It runs in the task and thread of the call, and must not block. Its exceptions are logged.
+
+        Returns:
+            A function that ends it.
+        """
+        return self.modes.observe(observer)
+
+    def _modes_changed(self, are_any: bool) -> None:
+        self.direct = self.enabled and not are_any
 
     def label(self, spec: FunctionSpec) -> Label:
         """What the calls of a function are counted under."""

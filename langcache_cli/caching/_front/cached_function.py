@@ -16,6 +16,7 @@ from langcache_cli.caching._front.binding import (
 )
 from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_function
 from langcache_cli.caching._front.function_cache import FunctionCache
+from langcache_cli.caching._front.modes.detours import Ways, detoured
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._functions.warmer import BatchLoader, CallBatches, Warmer, one_by_one
 from langcache_cli.caching._loading.near_reads import SLOW_PATH
@@ -77,8 +78,8 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
             Exception: Whatever the function raises; nothing is stored then.
         """
         cache = self._cache()
-        if not cache.enabled:
-            return await self._function(*args, **kwargs)
+        if not cache.direct:
+            return cast("T", await self._detoured(cache, args, kwargs))
         if self._may_lack_instance:
             bound, args, kwargs = self._received(args, kwargs)  # type: ignore[assignment]
             return await bound(*args, **kwargs)
@@ -90,6 +91,19 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
                 return cast("T", found)
         value: T = await reader.answer(self._function, args, kwargs, key_args=key_args)
         return value
+
+    async def _detoured(self, cache: FunctionCache, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """The value of a call while the cache is disabled, or a block or an observer of it is there."""
+        if self._may_lack_instance and (cache.enabled or cache.modes.recorders()):
+            bound, args, kwargs = self._received(args, kwargs)
+            return await bound(*args, **kwargs)
+        spec, function, key_args = self._spec, self._function, (*self.instance_in_key, *args)
+        ways = Ways(
+            run=functools.partial(function, *args, **kwargs),
+            usual=lambda: cache.reader(spec).answer(function, args, kwargs, key_args=key_args),
+            address=lambda: spec.address(cache.settings.namespace, key_args, kwargs),
+        )
+        return await detoured(cache, spec, ways)
 
     async def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run the function now and store its value, even if an entry is fresh.

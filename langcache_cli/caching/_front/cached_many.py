@@ -11,6 +11,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from langcache_cli.caching._front.binding import EqualIfBoundAlike, bound_class
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_function
+from langcache_cli.caching._front.modes.detours import detoured_many
 from langcache_cli.caching._front.values_of_items import unshared, values_of_items
 from langcache_cli.caching._keys.builder import listed, without_instance
 from langcache_cli.caching._keys.owning_class import defining_class, is_kind_of
@@ -107,10 +108,12 @@ class CachedMany(EqualIfBoundAlike, Generic[P, T]):
         items, shared = self._arguments(bound)
         spec, first = self._single.spec, self._single.instance_in_key
         keys, tags = spec.addresses_of_items(cache.settings.namespace, items, first, shared, item=self._item)
-        reader = cache.reader(spec) if cache.enabled else None
         load = functools.partial(self._load, bound)
         call = CallMany(load, keys, tags, items, takes_session=self._takes_session)
-        values = await call.answer(reader)
+        if cache.direct:
+            values = await call.answer(cache.reader(spec))
+        else:
+            values = await detoured_many(cache, spec, keys, call)
         return unshared(values, keys)
 
     async def invalidate(self, /, **kwargs: Any) -> int:

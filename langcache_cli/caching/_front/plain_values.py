@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from langcache_cli.caching._blocks import Mode
 from langcache_cli.caching._clock import new_id, now_ms
 from langcache_cli.caching._config.settings import TEN_YEARS_SECONDS, CacheSettings
 from langcache_cli.caching._errors import CacheError, ServerReplyError, UndecodableEntryError
@@ -39,14 +40,17 @@ MISSING = Missing()
 class PlainValues:
     """The key-value store of one cache. See `Cache`."""
 
-    def __init__(self, context: Context, remember: Callable[[Iterable[str]], object]) -> None:
-        """Pass every key to ``remember``."""
+    def __init__(
+        self, context: Context, remember: Callable[[Iterable[str]], object], mode: Callable[[], Mode | None]
+    ) -> None:
+        """Pass every key to ``remember``, and do what ``mode`` says."""
         self._context = context
+        self._mode = mode
         self._remember = remember
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Any]:
         """See `Cache.get_many`."""
-        if not self._context.enabled:
+        if not self._context.enabled or self._mode() is not None:
             return dict.fromkeys(keys, MISSING)
         self._remember(keys)
         runtime, full_keys = self._context.runtime(), [self._context.namespace.key(key) for key in keys]
@@ -68,7 +72,7 @@ class PlainValues:
         ttl_seconds = None if ttl is None else seconds_of(ttl)
         if ttl_seconds is not None and not 0 < ttl_seconds <= TEN_YEARS_SECONDS:
             raise ValueError(f"ttl must be {TTL_RANGE}, not {ttl!r}")
-        if not self._context.enabled or not values:
+        if not self._context.enabled or not values or self._mode() is Mode.BYPASSED:
             return not values
         self._remember(values)
         commands: list[tuple[str | bytes | int, ...]] = []
