@@ -30,6 +30,7 @@ from langcache_cli.caching._front.default import (
     get_redis_client,
     invalidate_cache,
     invalidate_tags,
+    invalidates,
     set_default_cache,
 )
 from langcache_cli.caching._front.modes.recorder import CallRecord
@@ -72,5 +73,6 @@ __all__ = [
     "get_redis_client",
     "invalidate_cache",
     "invalidate_tags",
+    "invalidates",
     "set_default_cache",
 ]

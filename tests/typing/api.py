@@ -22,6 +22,7 @@ from langcache_cli.caching import (
     get_cache_stats,
     get_redis_client,
     invalidate_cache,
+    invalidates,
 )
 from langcache_cli.caching.tooling import CacheReport
 
@@ -162,6 +163,24 @@ async def frequent_words() -> AsyncIterator[Sequence[Mapping[str, Any]]]:
 async def transactions(session: AsyncSession) -> None:
     assert_type(after_commit(session, "cache:vocabulary:get_word:1", tags=["word:1"]), None)
     after_commit(Session())  # type: ignore[arg-type]
+
+
+@invalidates(get_word.where(db=None), translate, tags=("word:{word_id}", "user:{result}"))
+async def edit_word(word_id: int, text: str, hint: str, language: str, db: AsyncSession) -> str:
+    raise NotImplementedError
+
+
+class Writer:
+    @cache.invalidates(types=("vocabulary",), session="{self.db}")
+    def edit(self, word_id: int) -> bool:
+        raise NotImplementedError
+
+
+async def functions_that_write_keep_their_types(writer: Writer, db: AsyncSession) -> None:
+    assert_type(await edit_word(7, "Haus", "", "de", db), str)
+    assert_type(writer.edit(7), bool)
+    await edit_word("7", "Haus", "", "de", db)  # type: ignore[arg-type]
+    writer.edit("7")  # type: ignore[arg-type]
 
 
 async def blocks(db: Session) -> None:

@@ -21,6 +21,8 @@ from langcache_cli.caching._front.modes.recorder import CallRecord, Record
 from langcache_cli.caching._front.plain_values import MISSING, PlainValues
 from langcache_cli.caching._front.registry import Registry, known_keys
 from langcache_cli.caching._front.reports import DEFAULT_WINDOW_SECONDS, Reports
+from langcache_cli.caching._front.writes.invalidates import invalidating
+from langcache_cli.caching._front.writes.targets import Writers
 from langcache_cli.caching._functions.duration import Duration
 from langcache_cli.caching._functions.options import CachedOptions
 from langcache_cli.caching._functions.spec import FunctionSpec
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Cache:
@@ -94,7 +97,8 @@ class Cache:
         """The reader of a function on the running event loop; bound once, as every call uses it."""
         unmatched = UnmatchedPatterns(context.settings, known_keys)
         self._values = PlainValues(context, unmatched.plain_keys, self.modes.mode)
-        self._invalidation = CacheInvalidation(context, unmatched)
+        self.invalidation = CacheInvalidation(context, unmatched)
+        """Removes entries, on behalf of the methods of this class and of functions that write."""
         self._reports = Reports(context)
 
     # -- functions --
@@ -208,7 +212,7 @@ class Cache:
         Raises:
             CacheUnavailableError: Redis did not confirm, and the cache does not defer.
         """
-        return await self._invalidation.plain_keys(keys)
+        return await self.invalidation.plain_keys(keys)
 
     # -- invalidation --
 
@@ -226,7 +230,7 @@ class Cache:
             PatternError: A key is outside the namespace.
             CacheUnavailableError: Redis did not confirm, and the cache does not defer.
         """
-        return await self._invalidation.keys(keys, spec)
+        return await self.invalidation.keys(keys, spec)
 
     async def invalidate(self, pattern: str, *, keys_per_second: float | None = None) -> int:
         """Remove every key that matches a Redis pattern such as ``cache:*vocabulary*``.
@@ -245,7 +249,7 @@ class Cache:
             PatternError: The pattern does not begin with the namespace.
             CacheUnavailableError: Redis did not confirm, and the cache does not defer.
         """
-        return await self._invalidation.pattern(pattern, keys_per_second)
+        return await self.invalidation.pattern(pattern, keys_per_second)
 
     async def invalidate_type(self, name: str, *, keys_per_second: float | None = None) -> int:
         """Remove every entry of a cache type; returns how many keys there were.
@@ -258,7 +262,7 @@ class Cache:
             UnknownCacheTypeError: There is no such type.
             CacheUnavailableError: Redis did not confirm, and the cache does not defer.
         """
-        return await self._invalidation.type(name, keys_per_second)
+        return await self.invalidation.type(name, keys_per_second)
 
     async def invalidate_tags(self, *tags: str) -> int:
         """Invalidate every entry that has one of these tags, in one step whatever their number.
@@ -272,7 +276,7 @@ class Cache:
         Raises:
             CacheUnavailableError: Redis did not confirm, and the cache does not defer.
         """
-        return await self._invalidation.tags(tags)
+        return await self.invalidation.tags(tags)
 
     def after_commit(
         self,
@@ -304,7 +308,57 @@ class Cache:
             PatternError: A key or a pattern is outside the namespace.
             UnknownCacheTypeError: There is no such type.
         """
-        self._invalidation.after_commit(session, keys=keys, tags=tags, patterns=patterns, types=types)
+        self.invalidation.after_commit(session, keys=keys, tags=tags, patterns=patterns, types=types)
+
+    def invalidates(
+        self,
+        *functions: Writers,
+        tags: Sequence[str] = (),
+        patterns: Sequence[str] = (),
+        types: Sequence[str] = (),
+        session: str | None = None,
+    ) -> Callable[[F], F]:
+        """Decorate a function that writes: what it has made out of date is removed when it has returned.
+
+        ```python
+        @cache.invalidates(get_word, tags=("level:{word.level}", "author:{result.author_id}"))
+        async def save_word(word_id: int, word: WordForm, db: AsyncSession) -> Word: ...
+        ```
+
+        It happens before the caller has the returned value. If the function has a SQLAlchemy session that is
+        in a transaction then, it happens again when that commits, before ``commit()`` returns (see
+        `after_commit`); a rollback drops the second. It never happens when the function raises. If it is
+        cancelled, the write may have been committed: it happens in the background, and until Redis has
+        confirmed it this process does not read what it is about.
+
+        Fields in braces are parameters of the function, or attributes or items of them: ``{word.id}``,
+        ``{row[0]}``. They are read before it runs and again when it has returned, and both are invalidated: a
+        write may change the name of what it changes. ``{result.id}`` is read from the value that it returns,
+        and left out if that is None.
+
+        Works on ``async def`` functions, plain functions and methods, below ``@classmethod``,
+        ``@staticmethod`` and the decorators of routes. A plain function waits for Redis unless it runs on the
+        thread of an event loop; see `after_commit`.
+
+        Args:
+            functions: Of ``@cached`` or ``@cached_many``, whose entry goes. A parameter that its key needs is
+                that of the same name here, or what `CachedFunction.where` says. Of a method the entries of
+                all classes that have it go.
+            tags: Templates of tags, as for `cached`.
+            patterns: Templates of patterns. The text of an argument in them matches only itself.
+            types: Cache types.
+            session: Where the session is, such as ``"{self.db}"``, if no parameter is annotated as one.
+
+        Raises:
+            TypeError: When the module is imported: a parameter is missing or unknown, or the function is a
+                generator. When it is called, before it runs: an argument cannot be part of a key. When it has
+                returned: a field of its result cannot be read; all else was invalidated.
+            PatternError: When it is called, before it runs: a pattern is outside the namespace.
+            UnknownCacheTypeError: When it is called, before it runs: there is no such type.
+        """
+        return invalidating(
+            lambda: self, functions, tags=tags, patterns=patterns, types=types, session=session
+        )
 
     @property
     def pending_invalidations(self) -> int:
