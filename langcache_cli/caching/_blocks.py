@@ -52,7 +52,8 @@ recorded_call: ContextVar[Any] = ContextVar("langcache_recorded_call", default=N
 
 def blocks_of(owner: object) -> list[Block]:
     """The open blocks of one owner around the running code, the outermost first."""
-    return [block for block in _around.get() if block.owner is owner and block.is_open]
+    around = _around.get()
+    return [block for block in around if block.owner is owner and block.is_open] if around else []
 
 
 def leave_all_blocks() -> None:

@@ -88,8 +88,8 @@ class Cache:
         """Every count at the moment it is made: ``events.subscribe(hook)``."""
         self.direct = self.enabled
         """False if calls have to look at more than the cache: while a block such as `bypassed` is open in any
-        task or thread, while `observe` is in use, and while the cache is disabled."""
-        self.modes = Modes(self.events, self._modes_changed)
+        task or thread, while `observe` is in use, and always in a disabled cache."""
+        self.modes = Modes(self.events, self._modes_changed, enabled=self.enabled)
         """The blocks and observers."""
         self.registry = Registry()
         """The functions that `cached` of this cache has decorated."""

@@ -17,7 +17,8 @@ from langcache_cli.caching._front.binding import (
 )
 from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_function
 from langcache_cli.caching._front.function_cache import FunctionCache
-from langcache_cli.caching._front.modes.detours import Ways, detoured
+from langcache_cli.caching._front.modes.detours import Work, detoured
+from langcache_cli.caching._front.modes.modes import Around
 from langcache_cli.caching._front.writes.where import Where
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._functions.warmer import BatchLoader, CallBatches, Warmer, one_by_one
@@ -80,8 +81,8 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
             Exception: Whatever the function raises; nothing is stored then.
         """
         cache = self._cache()
-        if not cache.direct:
-            return cast("T", await self._detoured(cache, args, kwargs))
+        if not cache.direct and (around := cache.modes.around()) is not None:
+            return cast("T", await self._detoured(around, cache, args, kwargs))
         if self._may_lack_instance:
             bound, args, kwargs = self._received(args, kwargs)  # type: ignore[assignment]
             return await bound(*args, **kwargs)
@@ -94,18 +95,15 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
         value: T = await reader.answer(self._function, args, kwargs, key_args=key_args)
         return value
 
-    async def _detoured(self, cache: FunctionCache, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """The value of a call while the cache is disabled, or a block or an observer of it is there."""
-        if self._may_lack_instance and (cache.enabled or cache.modes.recorders()):
+    def _detoured(
+        self, around: Around, cache: FunctionCache, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Coroutine[Any, Any, Any]:
+        """A call while the cache is disabled, or a block or an observer concerns it."""
+        if self._may_lack_instance and (cache.enabled or around.recorders):
             bound, args, kwargs = self._received(args, kwargs)
-            return await bound(*args, **kwargs)
-        spec, function, key_args = self._spec, self._function, (*self.instance_in_key, *args)
-        ways = Ways(
-            run=functools.partial(function, *args, **kwargs),
-            usual=lambda: cache.reader(spec).answer(function, args, kwargs, key_args=key_args),
-            address=lambda: spec.address(cache.settings.namespace, key_args, kwargs),
-        )
-        return await detoured(cache, spec, ways)
+            return bound(*args, **kwargs)
+        key_args = (*self.instance_in_key, *args)
+        return detoured(Work(cache, self._spec, self._function, args, kwargs, key_args), around)
 
     async def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run the function now and store its value, even if an entry is fresh.

@@ -33,11 +33,18 @@ class CacheEvent:
 Hook = Callable[[CacheEvent], object]
 
 
+Note = Callable[[str, str | None], object]
+"""Is called with the name and the key of every event; cheaper than a hook."""
+
+
 class Events:
     """The hooks of one cache. Without hooks no event is made."""
 
     def __init__(self) -> None:
+        self.asked = False
+        """True if events are to be told; looked at before each call of `tell`."""
         self.hooks: tuple[Hook, ...] = ()
+        self._note: Note | None = None
 
     def subscribe(self, hook: Hook) -> Callable[[], None]:
         """Call ``hook`` with every event from now on, in the thread that counts.
@@ -45,17 +52,38 @@ class Events:
         Returns:
             A function that ends the subscription.
         """
-        self.hooks = (*self.hooks, hook)
+        self._set((*self.hooks, hook), self._note)
 
         def unsubscribe() -> None:
-            self.hooks = tuple(other for other in self.hooks if other is not hook)
+            self._set(tuple(other for other in self.hooks if other is not hook), self._note)
 
         return unsubscribe
 
-    def tell(self, event: CacheEvent) -> None:
-        """Call every hook. An exception of a hook is logged and stops neither the others nor the caller."""
+    def take_notes(self, note: Note | None) -> None:
+        """Call ``note``, which must not raise, for every event from now on; None ends it."""
+        self._set(self.hooks, note)
+
+    def _set(self, hooks: tuple[Hook, ...], note: Note | None) -> None:
+        self.hooks, self._note = hooks, note
+        self.asked = bool(hooks) or note is not None
+
+    def tell(self, name: str, label: Label, key: str | None, amount: int, seconds: float | None) -> None:
+        """Call every hook. An exception of a hook is logged and stops neither the others nor the caller.
+
+        Args:
+            name: Of the counter.
+            label: What it is counted under.
+            key: What it is about; None for several keys, or none.
+            amount: How many, or how many bytes.
+            seconds: How long it took; None without a duration.
+        """
+        if (note := self._note) is not None:
+            note(name, key)
+        if not self.hooks:
+            return
+        event = CacheEvent(name, label, key, amount, seconds)
         for hook in self.hooks:
             try:
                 hook(event)
             except Exception:  # of the application's hook, whatever it is: a metric must not fail a call
-                logger.exception("an event hook failed on %s", event.name)
+                logger.exception("an event hook failed on %s", name)

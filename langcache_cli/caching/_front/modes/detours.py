@@ -1,67 +1,95 @@
-"""Calls that are not answered as usual: the cache is disabled, or a block or an observer is there.
+"""Calls that are not answered as usual: the cache is disabled, or a block or an observer concerns them.
 
 All of this is off the path of a usual call, which looks at `FunctionCache.direct` alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from langcache_cli.caching._blocks import Mode
 from langcache_cli.caching._front.function_cache import FunctionCache
+from langcache_cli.caching._front.modes.modes import Around
 from langcache_cli.caching._front.modes.recorder import Outcome, RecordedCall
-from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
+from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._loading.call_many import CallMany
+from langcache_cli.caching._loading.near_reads import SLOW_PATH
 
 _KNOWN_OUTCOMES: dict[Mode | None, Outcome] = {Mode.BYPASSED: "bypassed", Mode.REFRESHING: "refreshed"}
 
 
-class Ways(NamedTuple):
-    """The ways to answer one call.
+class Work(NamedTuple):
+    """One call.
 
     Attributes:
-        run: Runs the function.
-        usual: Answers it as usual.
-        address: Where its value is stored; raises TypeError if an argument cannot be part of a key.
+        cache: Of the function.
+        spec: Of the function.
+        function: What a miss runs, with ``args`` and ``kwargs``.
+        args: Its positional arguments.
+        kwargs: Its other arguments.
+        key_args: ``args`` as the key takes them.
     """
 
-    run: Callable[[], Awaitable[Any]]
-    usual: Callable[[], Awaitable[Any]]
-    address: Callable[[], EntryKeys]
+    cache: FunctionCache
+    spec: FunctionSpec
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    key_args: tuple[Any, ...]
+
+    def key(self) -> str:
+        """Where its value is stored; raises TypeError if an argument cannot be part of a key."""
+        return self.spec.address(self.cache.settings.namespace, self.key_args, self.kwargs).key
 
 
-async def detoured(cache: FunctionCache, spec: FunctionSpec, ways: Ways) -> Any:
-    """The value of one call, as the blocks around it say."""
-    mode = Mode.BYPASSED if not cache.enabled else cache.modes.mode()
-    with _recorded(cache, spec, mode, lambda: [ways.address().key]):
-        if mode is Mode.BYPASSED:
-            return await ways.run()
-        if mode is Mode.REFRESHING:
-            return await cache.reader(spec).call(ways.address(), ways.run).refresh(must_store=False)
-        return await ways.usual()
+async def detoured(work: Work, around: Around) -> Any:
+    """The value of a call, as the blocks around it say; it is recorded if anybody is to be told."""
+    mode, recorders = around
+    if not recorders:
+        return await _answer(work, mode)
+    keys: Sequence[str] = ()
+    if mode is not None:
+        try:
+            keys = (work.key(),)
+        except TypeError:
+            return await _answer(work, mode)  # raises it, or needs no key
+    call = RecordedCall(keys, _KNOWN_OUTCOMES.get(mode))
+    call.begin()
+    try:
+        return await _answer(work, mode)
+    finally:
+        call.end(work.cache.label(work.spec), recorders, work.key)
+
+
+async def _answer(work: Work, mode: Mode | None) -> Any:
+    cache, spec, function, args, kwargs, key_args = work
+    if mode is Mode.BYPASSED:
+        return await function(*args, **kwargs)
+    reader = cache.reader(spec)
+    if mode is Mode.REFRESHING:
+        address = spec.address(cache.settings.namespace, key_args, kwargs)
+        return await reader.call(address, partial(function, *args, **kwargs)).refresh(must_store=False)
+    if reader.near is not None:
+        found = reader.near_answer(reader.near, key_args, kwargs)
+        if found is not SLOW_PATH:
+            return found
+    return await reader.answer(function, args, kwargs, key_args=key_args)
 
 
 async def detoured_many(
     cache: FunctionCache, spec: FunctionSpec, keys: Sequence[str], call: CallMany
 ) -> list[Any]:
     """The values of one call for many items, as the blocks around it say."""
-    mode = Mode.BYPASSED if not cache.enabled else cache.modes.mode()
-    with _recorded(cache, spec, mode, lambda: keys):
-        reader = None if mode is Mode.BYPASSED else cache.reader(spec)
-        return await call.answer(reader, anew=mode is Mode.REFRESHING)
-
-
-def _recorded(
-    cache: FunctionCache, spec: FunctionSpec, mode: Mode | None, keys: Callable[[], Sequence[str]]
-) -> AbstractContextManager[None]:
-    """Records a call, if anybody is to be told."""
-    recorders = cache.modes.recorders()
+    mode, recorders = cache.modes.around() or Around(None, ())
+    reader = None if mode is Mode.BYPASSED else cache.reader(spec)
+    answer = call.answer(reader, anew=mode is Mode.REFRESHING)
     if not recorders:
-        return nullcontext()
+        return await answer
+    recorded = RecordedCall(keys, _KNOWN_OUTCOMES.get(mode))
+    recorded.begin()
     try:
-        found = keys()
-    except TypeError:
-        return nullcontext()  # raised by the call itself, unless it is bypassed and needs no key
-    return RecordedCall(cache.label(spec), found, recorders, _KNOWN_OUTCOMES.get(mode))
+        return await answer
+    finally:
+        recorded.end(cache.label(spec), recorders)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from langcache_cli.caching._blocks import Block, Mode, blocks_of
 from langcache_cli.caching._front.modes.recorder import Record, note
@@ -14,33 +14,57 @@ from langcache_cli.caching._statistics.events import Events
 S = TypeVar("S")
 
 
+class Around(NamedTuple):
+    """What is around the running code.
+
+    Attributes:
+        mode: What calls do otherwise than usual; None for nothing.
+        recorders: Who is told of them.
+    """
+
+    mode: Mode | None
+    recorders: Sequence[Record]
+
+
 class Modes:
     """What the calls of one cache do otherwise than usual, and who is told of them."""
 
-    def __init__(self, events: Events, on_change: Callable[[bool], object]) -> None:
+    def __init__(self, events: Events, on_change: Callable[[bool], object], *, enabled: bool) -> None:
         """Start without any.
 
         Args:
             events: Of the cache.
             on_change: Called with True when any block or observer is there, in whatever context, and with
                 False when there is none any more.
+            enabled: False for a cache that every call goes past.
         """
+        self._enabled = enabled
         self._events = events
         self._on_change = on_change
         self._lock = Lock()
         self._count = 0
         self._n_recorders = 0
-        self._end_notes: Callable[[], None] | None = None
         self._observers: tuple[Record, ...] = ()
 
-    def mode(self) -> Mode | None:
-        """That of the innermost block around the running code; None for none."""
-        modes = (block.mode for block in reversed(blocks_of(self)))
-        return next((mode for mode in modes if mode is not None), None)
+    def around(self) -> Around | None:
+        """What is around the running code; None if a call is to be answered as usual."""
+        blocks = blocks_of(self)
+        if not blocks:
+            if self._observers or not self._enabled:
+                return Around(None if self._enabled else Mode.BYPASSED, self._observers)
+            return None
+        records = [_while_open(block) for block in blocks if block.record is not None]
+        return Around(self._mode_of(blocks), (*self._observers, *records))
 
-    def recorders(self) -> list[Record]:
-        """Who is to be told of a call of the running code."""
-        return [*self._observers, *(_while_open(block) for block in blocks_of(self) if block.record)]
+    def mode(self) -> Mode | None:
+        """What calls of the running code do otherwise than usual; None for nothing."""
+        return self._mode_of(blocks_of(self))
+
+    def _mode_of(self, blocks: Sequence[Block]) -> Mode | None:
+        """That of the innermost block."""
+        if not self._enabled:
+            return Mode.BYPASSED
+        return next((block.mode for block in reversed(blocks) if block.mode is not None), None)
 
     def observe(self, observer: Record) -> Callable[[], None]:
         """Tell ``observer`` of every call, whatever its context.
@@ -77,11 +101,7 @@ class Modes:
         with self._lock:  # blocks begin and end in several threads
             self._count += by
             self._n_recorders += by * records
-            if self._n_recorders and self._end_notes is None:
-                self._end_notes = self._events.subscribe(note)
-            elif not self._n_recorders and self._end_notes is not None:
-                self._end_notes()
-                self._end_notes = None
+            self._events.take_notes(note if self._n_recorders else None)
             self._on_change(self._count > 0)
 
 

@@ -1,25 +1,26 @@
 """What each call of a cached function was, and how long it took: for those who ask, and only while they do.
 
-Nothing is added to a call while nobody asks: what a call was is told by the events that count it, which one
-hook notes for the call that the running code is part of.
+Nothing is added to a call while nobody asks: what a call was is said by the events that count it, which are
+noted for the call that the running code is part of.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import monotonic, time
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from langcache_cli.caching._blocks import recorded_call
-from langcache_cli.caching._statistics.events import CacheEvent
 from langcache_cli.caching._statistics.labels import Label
 
 logger = logging.getLogger("langcache_cli.caching")
 
 Outcome = Literal["hit", "near", "stale", "miss", "waited", "bypassed", "refreshed"]
 """What a call was: see `CallRecord`."""
+
+KNOWN = 9
+"""The rank of an outcome that no event changes."""
 
 _OUTCOMES: dict[str, tuple[int, Outcome]] = {
     "hits": (1, "hit"),
@@ -32,8 +33,7 @@ _OUTCOMES: dict[str, tuple[int, Outcome]] = {
 """By the name of the event what it says of a call; a higher number says more."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallRecord:
+class CallRecord(NamedTuple):
     """One call of a cached function, or one item of a call of a function for many, after its end.
 
     Attributes:
@@ -62,54 +62,64 @@ Record = Callable[[CallRecord], object]
 
 
 class RecordedCall:
-    """A context manager around one call: notes what it is, and says so at its end."""
+    """One call while it runs: notes what it is, and says so at its end."""
 
-    def __init__(
-        self, label: Label, keys: Sequence[str], recorders: Sequence[Record], outcome: Outcome | None = None
-    ) -> None:
+    __slots__ = ("_began", "_is_over", "_outcomes", "_outer", "_started")
+
+    def __init__(self, keys: Sequence[str] = (), outcome: Outcome | None = None) -> None:
         """Prepare.
 
         Args:
-            label: Of the function.
-            keys: What is asked for.
-            recorders: Who is told.
+            keys: What is asked for; none if the first event is to say that.
             outcome: What it is, if that is known beforehand; otherwise the events decide.
         """
-        self._label = label
-        self._recorders = recorders
-        self._is_decided = outcome is not None
-        self._outcomes: dict[str, tuple[int, Outcome]] = dict.fromkeys(keys, (0, outcome or "miss"))
+        self._outcomes: dict[str, tuple[int, Outcome]] = {}
+        if keys:
+            self._outcomes = dict.fromkeys(keys, (0, "miss") if outcome is None else (KNOWN, outcome))
+        self._is_over = False
 
-    def __enter__(self) -> None:
+    def begin(self) -> None:
+        """The code that follows is part of this call."""
         self._outer: Any = recorded_call.get()
         recorded_call.set(self)
         self._started, self._began = time(), monotonic()
 
-    def __exit__(self, *_: object) -> None:
+    def end(self, label: Label, recorders: Sequence[Record], key: Callable[[], str] | None = None) -> None:
+        """Say what it was.
+
+        Args:
+            label: Of the function.
+            recorders: Who is told.
+            key: What was asked for, if no event has said that. It may raise TypeError: then nothing is said.
+        """
         seconds = monotonic() - self._began
-        self._is_decided = True
+        self._is_over = True
         recorded_call.set(self._outer)
-        name = self._label.function
-        for key, (_rank, outcome) in self._outcomes.items():
-            record = CallRecord(name, key, outcome, seconds, self._started, self._label)
-            for recorder in self._recorders:
+        if not self._outcomes and key is not None:
+            try:
+                self._outcomes[key()] = (0, "miss")
+            except TypeError:  # which the call has raised, too
+                return
+        for asked, (_, outcome) in self._outcomes.items():
+            record = CallRecord(label.function, asked, outcome, seconds, self._started, label)
+            for recorder in recorders:
                 try:
                     recorder(record)
                 except Exception:  # of the application, whatever it is: a record must not fail a call
-                    logger.exception("a recorder of calls failed on %s", name)
+                    logger.exception("a recorder of calls failed on %s", label.function)
 
-    def note(self, event: CacheEvent) -> None:
+    def note(self, name: str, key: str | None) -> None:
         """Take from an event what it says of this call."""
-        found, key = _OUTCOMES.get(event.name), event.key
-        if found is None or key is None or self._is_decided:
+        found = _OUTCOMES.get(name)
+        if found is None or key is None or self._is_over:
             return
         known = self._outcomes.get(key)
-        if known is not None and found[0] >= known[0]:
+        if known is None or found[0] >= known[0]:
             self._outcomes[key] = found
 
 
-def note(event: CacheEvent) -> None:
-    """Note an event for the call that the running code is part of: a hook for events."""
+def note(name: str, key: str | None) -> None:
+    """Note an event for the call that the running code is part of."""
     call: RecordedCall | None = recorded_call.get()
     if call is not None:
-        call.note(event)
+        call.note(name, key)
