@@ -206,3 +206,41 @@ async def test_methods_through_an_instance_and_through_the_class(cache):
     assert service.runs == 5
     await service.read(1)
     assert service.runs == 5
+
+
+async def test_blocks_in_many_threads_and_subscriptions_meanwhile(cache):
+    async def work() -> None:
+        for _ in range(100):
+            with cache.bypassed(), cache.traced():
+                assert cache.direct is False
+            cache.events.subscribe(lambda event: None)()
+
+    threads = [threading.Thread(target=asyncio.run, args=(work(),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert cache.direct is True
+    assert cache.events.asked is False
+
+
+async def test_the_child_of_a_fork_keeps_its_own_blocks_only(cache):
+    inside, done = threading.Event(), threading.Event()
+
+    def other_thread() -> None:
+        with cache.traced():
+            inside.set()
+            done.wait(30)
+
+    thread = threading.Thread(target=other_thread)
+    thread.start()
+    inside.wait(30)
+    with cache.bypassed():
+        cache.modes._start_in_child()  # what a fork runs
+        assert cache.direct is False
+        assert cache.events.asked is False
+    assert cache.direct is True
+    cache.modes._count = cache.modes._n_recorders = 1  # as in the parent
+    done.set()
+    thread.join()
+    assert cache.direct is True

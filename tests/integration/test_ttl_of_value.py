@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from langcache_cli.caching import cached_many
 from langcache_cli.caching.testing import FakeClock, memory_cache
 from langcache_cli.caching.tooling import warm
 from tests.harness.polling import aeventually
-from tests.integration.cache_support import Gate, waiting
+from tests.integration.cache_support import waiting
+from tests.integration.ttl_support import Words
 
 MINUTE, DAY = 60, 86_400
 
@@ -25,42 +25,6 @@ def clock() -> FakeClock:
 async def cache(clock):
     async with memory_cache(clock=clock) as cache:
         yield cache
-
-
-class Words:
-    """A function that returns what the test says, and how often it ran."""
-
-    def __init__(self, cache, **options):
-        self.values: dict[int, object] = {}
-        self.loads: list[int] = []
-        self.gate = Gate(is_open=True)
-        self.cache = cache
-
-        @cache.cached(key_prefix="words", **options)
-        async def read(item: int) -> object:
-            self.loads.append(item)
-            value = self.values.get(item, f"word {item}")
-            await self.gate()
-            return value
-
-        self.read = read
-
-        @cached_many(read, each="items")
-        async def read_all(items: list[int]) -> list[object]:
-            self.loads += items
-            await self.gate()
-            return [self.values.get(item, f"word {item}") for item in items]
-
-        self.read_all = read_all
-
-    def counted(self, name: str) -> int:
-        return self.cache.statistics_of(self.read)[name]
-
-    async def is_stored(self, item: int = 1) -> bool:
-        """True if the next call loads nothing."""
-        before = len(self.loads)
-        await self.read(item)
-        return len(self.loads) == before
 
 
 @pytest.mark.parametrize("ttl", ["1h30m", timedelta(minutes=90), 5400, lambda _: "90m"])
@@ -276,3 +240,32 @@ async def test_max_bytes_counts_json_before_compression(cache, caplog):
     assert words.counted("too_large") == 6
     (message,) = [text for text in caplog.messages if "max_bytes" in text]
     assert "10,001 bytes as JSON are more than max_bytes=10,000" in message
+
+
+async def test_in_redis_the_tags_of_a_long_entry_live_as_long(open_cache, redis_server):
+    cache = open_cache()
+    words = Words(cache, ttl=lambda _: "2d", stale_ttl="1d", tags=("word:{item}",))
+    await words.read(1)
+    await words.read_all([2])
+    await words.read.refresh(3)
+    for item in (1, 2, 3):
+        address = words.read.address(item=item)
+        of_entry, of_tag = (redis_server.command("PTTL", key) for key in (address.key, *address.tag_keys))
+        assert 2.5 * DAY * 1000 < of_entry <= of_tag
+
+
+async def test_other_processes_that_wait_load_once_each_and_at_the_same_time(open_cache):
+    here, elsewhere = Words(open_cache(), ttl=lambda _: None), Words(open_cache(), ttl=lambda _: None)
+    for words in (here, elsewhere):
+        words.gate.shut()
+    first = asyncio.create_task(here.read(1))
+    await here.gate.reached()
+    waiters = [asyncio.create_task(elsewhere.read(1)) for _ in range(10)]
+    await aeventually(lambda: waiting(elsewhere.cache) == 10, within=30)
+    here.gate.open()
+    assert await first == "word 1"
+    await elsewhere.gate.reached()
+    await aeventually(lambda: waiting(elsewhere.cache) == 10, within=30)
+    elsewhere.gate.open()
+    assert await asyncio.gather(*waiters) == ["word 1"] * 10
+    assert (here.loads, elsewhere.loads) == ([1], [1])

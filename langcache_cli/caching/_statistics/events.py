@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 
+from langcache_cli.caching._fork import call_in_child
 from langcache_cli.caching._statistics.labels import Label
 
 logger = logging.getLogger("langcache_cli.caching")
@@ -45,6 +47,11 @@ class Events:
         """True if events are to be told; looked at before each call of `tell`."""
         self.hooks: tuple[Hook, ...] = ()
         self._note: Note | None = None
+        self._start_in_child()
+        call_in_child(self, "_start_in_child")
+
+    def _start_in_child(self) -> None:
+        self._lock = Lock()  # another thread may have held the one of the parent
 
     def subscribe(self, hook: Hook) -> Callable[[], None]:
         """Call ``hook`` with every event from now on, in the thread that counts.
@@ -52,20 +59,25 @@ class Events:
         Returns:
             A function that ends the subscription.
         """
-        self._set((*self.hooks, hook), self._note)
+        with self._lock:
+            self.hooks = (*self.hooks, hook)
+            self._decide()
 
         def unsubscribe() -> None:
-            self._set(tuple(other for other in self.hooks if other is not hook), self._note)
+            with self._lock:
+                self.hooks = tuple(other for other in self.hooks if other is not hook)
+                self._decide()
 
         return unsubscribe
 
     def take_notes(self, note: Note | None) -> None:
         """Call ``note``, which must not raise, for every event from now on; None ends it."""
-        self._set(self.hooks, note)
+        with self._lock:
+            self._note = note
+            self._decide()
 
-    def _set(self, hooks: tuple[Hook, ...], note: Note | None) -> None:
-        self.hooks, self._note = hooks, note
-        self.asked = bool(hooks) or note is not None
+    def _decide(self) -> None:
+        self.asked = bool(self.hooks) or self._note is not None
 
     def tell(self, name: str, label: Label, key: str | None, amount: int, seconds: float | None) -> None:
         """Call every hook. An exception of a hook is logged and stops neither the others nor the caller.

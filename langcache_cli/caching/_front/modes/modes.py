@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Generic, NamedTuple, TypeVar
 
 from langcache_cli.caching._blocks import Block, Mode, blocks_of
+from langcache_cli.caching._fork import call_in_child
 from langcache_cli.caching._front.modes.recorder import Record, note
 from langcache_cli.caching._statistics.events import Events
 
@@ -42,6 +43,7 @@ class Modes:
         self._events = events
         self._on_change = on_change
         self._lock = Lock()
+        call_in_child(self, "_start_in_child")
         self._count = 0
         self._n_recorders = 0
         self._observers: tuple[Record, ...] = ()
@@ -86,6 +88,14 @@ class Modes:
                 self._changed(-1, records=True)
 
         return end
+
+    def _start_in_child(self) -> None:
+        """In the child of a fork, keep the blocks around the running code: others belong to other threads."""
+        self._lock = Lock()  # another thread may have held the one of the parent
+        blocks = blocks_of(self)
+        self._count = len(blocks) + len(self._observers)
+        self._n_recorders = sum(block.record is not None for block in blocks) + len(self._observers)
+        self._changed(0, records=False)
 
     def begin(self, block: Block) -> None:
         """Enter a block."""
