@@ -233,18 +233,15 @@ class Leases:
     async def _commit(
         self, leases: Sequence[Lease], entries: Sequence[bytes], kept_ms: Sequence[int]
     ) -> list[Any]:
-        tag_ttls: dict[str, int] = {}
-        if self._tag_keys:
-            for lease, kept in zip(leases, kept_ms, strict=True):
-                if kept > self._lifetime.longest_ms:
-                    for tag in self._tag_keys.get(lease.key, ()):
-                        tag_ttls[tag] = max(kept, tag_ttls.get(tag, 0))
-        return await self._store.commit(leases, entries, kept_ms, self._budget, tag_ttls=tag_ttls)
+        what = leases, entries, kept_ms, self._budget
+        if not self._tag_keys or max(kept_ms, default=0) <= self._lifetime.longest_ms:
+            return await self._store.commit(*what)
+        tags = chain.from_iterable(self._tag_keys.get(lease.key, ()) for lease in leases)
+        return await self._store.commit_long(*what, tag_ttls=dict.fromkeys(tags, max(kept_ms)))
 
     def _note_tags(self, leases: Sequence[Lease], tag_keys: Sequence[tuple[str, ...]]) -> None:
-        if self._lifetime.ttl_of is not None:
-            keys = (lease.key for lease in leases)
-            self._tag_keys.update(zip(keys, tag_keys, strict=True))
+        if self._lifetime.ttl_of is not None and self._spec.is_tagged:
+            self._tag_keys.update(zip((lease.key for lease in leases), tag_keys, strict=True))
 
     async def withdraw(self, leases: Sequence[Lease]) -> None:
         """Stop serving old entries after their leases were lost; the loads that have them keep them."""

@@ -239,22 +239,22 @@ class Load:
         return LoadResult(value, entry)
 
     async def store(self, lease: Lease, entry: Entry | None) -> bool:
-        """Store the entry; without one give the lease back, and replace a claimed entry.
+        """Store the entry. One that must not be stored, or cannot be, ends the lease and a claimed entry.
 
-        Returns:
-            False if the lease was lost, or there is no entry. True also if it must not be stored.
+        False says that the lease was lost, or that there is no entry.
         """
         store = self.runtime.store
         if entry is None or not entry.is_kept:
             (ended,) = await store.fail([lease], [b""], self.budget)
             self.runtime.forget([self.key])
-            return entry is not None and ended != 0
+            return entry is not None and bool(ended)
         kept_ms = self.lifetime.kept_ms(entry)
-        prolonged = self.tag_keys if kept_ms > self.lifetime.longest_ms else ()
-        commit = store.commit(
-            *([lease], [entry.to_bytes()], [kept_ms], self.budget), tag_ttls=dict.fromkeys(prolonged, kept_ms)
-        )
-        (stored,) = raise_errors(await commit)
+        what = [lease], [entry.to_bytes()], [kept_ms], self.budget
+        if self.tag_keys and kept_ms > self.lifetime.longest_ms:
+            replies = await store.commit_long(*what, tag_ttls=dict.fromkeys(self.tag_keys, kept_ms))
+        else:
+            replies = await store.commit(*what)
+        (stored,) = raise_errors(replies)
         self.runtime.forget([self.key])  # a caller with this value must not find an older one afterwards
         if stored:
             self.count("bytes_written", len(entry.payload))

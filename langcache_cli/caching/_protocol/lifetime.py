@@ -61,7 +61,7 @@ class Lifetime:
     def longest_ms(self) -> int:
         """Upper bound for the physical TTL of an entry whose TTL is not its own.
 
-        The tags of an entry that is kept longer are prolonged when it is stored; see `Store.commit`.
+        The tags of an entry that is kept longer are prolonged when it is stored; see `Store.commit_long`.
         """
         return milliseconds(self.ttl_seconds) + self.stale_ms
 

@@ -183,22 +183,23 @@ class Store:
         entries: Sequence[bytes],
         ttls_ms: Sequence[int],
         budget: Budget | None = None,
-        *,
-        tag_ttls: Mapping[str, int] | None = None,
     ) -> list[Any]:
-        """Store entries under keys that still show their tokens; 0 for each that was invalidated.
+        """Store entries under keys that still show their tokens; 0 for each that was invalidated."""
+        return await self._run("commit", leases, _tokens(leases), entries, ttls_ms, budget=budget)
 
-        Args:
-            leases: The leases.
-            entries: The entries.
-            ttls_ms: How long to keep each.
-            budget: Upper bound for the time.
-            tag_ttls: How long tags must live, in milliseconds: those of entries that are kept longer than was
-                known when the tags were read. They are prolonged in the same round trip. One that is not, as
-                its node is away, ends earlier, and its entries with it.
+    async def commit_long(
+        self,
+        leases: Sequence[Lease],
+        entries: Sequence[bytes],
+        ttls_ms: Sequence[int],
+        budget: Budget | None = None,
+        *,
+        tag_ttls: Mapping[str, int],
+    ) -> list[Any]:
+        """`commit`, and let tags live as long as their entries (``tag_ttls``, in ms), in one round trip.
+
+        A tag that cannot be prolonged, as its node is away, ends earlier, and its entries with it.
         """
-        if not tag_ttls or not leases:
-            return await self._run("commit", leases, _tokens(leases), entries, ttls_ms, budget=budget)
         tags, keys = [*tag_ttls], [lease.key for lease in leases]
         steps = [
             Step("tag", tags, (new_ids(len(tags)), [*tag_ttls.values()])),
