@@ -1,8 +1,11 @@
 """`refreshing`: calls in it load and replace, beside calls that are not."""
 
 import asyncio
+import contextlib
 
+import httpx
 import pytest
+from fastapi import Depends, FastAPI
 
 from langcache_cli.caching.testing import Faults, memory_cache
 from tests.harness.polling import aeventually
@@ -133,3 +136,39 @@ async def test_without_redis_a_refreshing_call_runs_its_function_once(cache, dat
         assert await many.read([1, 2]) == [[1, 1], [2, 0]]
     assert database.reads[1] == 2
     assert many.runs == [[1, 2]]
+
+
+async def test_a_function_that_calls_itself_with_the_same_arguments(cache):
+    depth = 0
+
+    @cache.cached(key_prefix="words")
+    async def read(item: int) -> list[int]:
+        nonlocal depth
+        depth += 1
+        mine = depth
+        if mine < 3:
+            await read(item)
+        return [item, mine]
+
+    with cache.refreshing():
+        assert await read(1) == [1, 1]
+    assert depth == 3
+    assert await read(1) == [1, 1]
+
+
+async def test_a_request_can_ask_for_it(cache, database):
+    async def fresh(refresh: bool = False):
+        with cache.refreshing() if refresh else contextlib.nullcontext():
+            yield
+
+    app = FastAPI()
+
+    @app.get("/items/{item}", dependencies=[Depends(fresh)])
+    async def get_item(item: int) -> list[int]:
+        return await database.read(item)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        for version, query in enumerate(["", "?refresh=1", ""]):
+            database.versions[1] = version
+            assert (await client.get(f"/items/1{query}")).json() == [1, min(version, 1)]
+    assert cache.direct is True

@@ -6,6 +6,7 @@ All of this is off the path of a usual call, which looks at `FunctionCache.direc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,8 +17,13 @@ from langcache_cli.caching._front.modes.recorder import Outcome, RecordedCall
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._loading.call_many import CallMany
 from langcache_cli.caching._loading.near_reads import SLOW_PATH
+from langcache_cli.caching._loading.reader import Reader
 
 _KNOWN_OUTCOMES: dict[Mode | None, Outcome] = {Mode.BYPASSED: "bypassed", Mode.REFRESHING: "refreshed"}
+
+
+_replaced: ContextVar[frozenset[str]] = ContextVar("langcache_replaced", default=frozenset())
+"""The keys that calls around the running code are about to replace."""
 
 
 class Work(NamedTuple):
@@ -69,13 +75,26 @@ async def _answer(work: Work, mode: Mode | None) -> Any:
         return await function(*args, **kwargs)
     reader = cache.reader(spec)
     if mode is Mode.REFRESHING:
-        address = spec.address(cache.settings.namespace, key_args, kwargs)
-        return await reader.call(address, partial(function, *args, **kwargs)).refresh(must_store=False)
+        return await _refreshed(work, reader)
     if reader.near is not None:
         found = reader.near_answer(reader.near, key_args, kwargs)
         if found is not SLOW_PATH:
             return found
     return await reader.answer(function, args, kwargs, key_args=key_args)
+
+
+async def _refreshed(work: Work, reader: Reader) -> Any:
+    """Load a value, and replace what is stored; the function may call itself with the same arguments."""
+    address = work.spec.address(work.cache.settings.namespace, work.key_args, work.kwargs)
+    run = partial(work.function, *work.args, **work.kwargs)
+    outer = _replaced.get()
+    if address.key in outer:
+        return await run()  # part of the load that will replace it
+    _replaced.set(outer | {address.key})
+    try:
+        return await reader.call(address, run).refresh(must_store=False)
+    finally:
+        _replaced.set(outer)
 
 
 async def detoured_many(
