@@ -25,8 +25,10 @@ from langcache_cli.caching import Cache, CacheError, CacheStats, get_default_cac
 from langcache_cli.caching.tooling import acting_as
 from langcache_cli.prometheus import CacheCollector
 from langcache_cli.routes.cached_route import CachedRoute, cached_route
+from langcache_cli.server_timing import CacheTraceMiddleware
 
 __all__ = [
+    "CacheTraceMiddleware",
     "CachedRoute",
     "Cleared",
     "Health",

@@ -30,8 +30,10 @@ from langcache_cli.caching._front.default import (
     get_redis_client,
     invalidate_cache,
     invalidate_tags,
+    invalidates,
     set_default_cache,
 )
+from langcache_cli.caching._front.modes.recorder import CallRecord
 from langcache_cli.caching._front.plain_values import MISSING
 from langcache_cli.caching._functions.options import CachedOptions
 from langcache_cli.caching._keys.argument_text import argument_text
@@ -53,6 +55,7 @@ __all__ = [
     "CachedFunction",
     "CachedMany",
     "CachedOptions",
+    "CallRecord",
     "ConfigurationError",
     "PatternError",
     "ServerLoadingError",
@@ -70,5 +73,6 @@ __all__ = [
     "get_redis_client",
     "invalidate_cache",
     "invalidate_tags",
+    "invalidates",
     "set_default_cache",
 ]

@@ -10,6 +10,8 @@ from langcache_cli.caching._front.cache import Cache
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.decorator import decorator
 from langcache_cli.caching._front.registry import Registry
+from langcache_cli.caching._front.writes.invalidates import invalidating
+from langcache_cli.caching._front.writes.targets import Writers
 from langcache_cli.caching._functions.options import CachedOptions
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._functions.warmer import Warmer
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 _registry = Registry()
 _default: Cache | None = None
@@ -83,6 +86,38 @@ def cached(
 def default_registry() -> Registry:
     """The functions that use the default cache."""
     return _registry
+
+
+def invalidates(
+    *functions: Writers,
+    tags: Sequence[str] = (),
+    patterns: Sequence[str] = (),
+    types: Sequence[str] = (),
+    session: str | None = None,
+) -> Callable[[F], F]:
+    """Decorate a function that writes: what it has made out of date is removed when it has returned.
+
+    ```python
+    @invalidates(get_word, tags=("level:{level}",))
+    async def edit_word(word_id: int, level: str, db: AsyncSession) -> None: ...
+    ```
+
+    If its session is in a transaction then, that happens again when it commits; never when it raises. See
+    `Cache.invalidates`.
+
+    Args:
+        functions: Cached functions. The parameters that their keys need are those of the same names.
+        tags: Templates of tags over the function's parameters, and over ``{result}``.
+        patterns: Templates of patterns.
+        types: Cache types.
+        session: Where the session is, such as ``"{self.db}"``, if it is no parameter.
+
+    Raises:
+        TypeError: When the module is imported: a parameter is missing or unknown.
+    """
+    return invalidating(
+        get_default_cache, functions, tags=tags, patterns=patterns, types=types, session=session
+    )
 
 
 def default_warmers() -> list[Warmer[CachedFunction[Any, Any]]]:
