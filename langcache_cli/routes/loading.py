@@ -55,14 +55,14 @@ class Loading:
                 return Unstorable(error, "it raised an error that sets a cookie")
             raise
         if self.shape is None and type(value) is JSONResponse:
-            return _body(value, value.raw_headers)
+            return _body(value, value.raw_headers, value)
         if self.shape is None or isinstance(value, Response):
             return Unstorable(value, f"a {type(value).__qualname__} is passed through as it is")
         if reason := self._refusal():
             return Unstorable(value, reason)
         added = self._added()
         rendered = await self.shape.render(self.request, value)
-        found = _body(rendered, [*rendered.raw_headers, *added])
+        found = _body(rendered, [*rendered.raw_headers, *added], value)
         if isinstance(found, Unstorable):  # and rendered already: a generator cannot be rendered again
             rendered.raw_headers += [*self.before, *added]
         return found
@@ -82,7 +82,7 @@ class Loading:
         return self.response.raw_headers[len(self.before) :] if self.response is not None else []
 
 
-def _body(rendered: Response, headers: RawHeaders) -> Body | Unstorable:
+def _body(rendered: Response, headers: RawHeaders, returned: Any) -> Body | Unstorable:
     """The body of a response, if it can be stored."""
     is_plain = type(rendered).__call__ is Response.__call__ and rendered.background is None
     note = ""
@@ -95,7 +95,7 @@ def _body(rendered: Response, headers: RawHeaders) -> Body | Unstorable:
     else:
         note = note_text(digest_of(rendered.body), storable_headers(headers))
         reason = "its headers are too long to be stored" if len(note) > MAX_CHARACTERS else ""
-    return Unstorable(rendered, reason) if reason else Body(bytes(rendered.body), note)
+    return Unstorable(rendered, reason) if reason else Body(bytes(rendered.body), note, returned=returned)
 
 
 def _sets_cookie(headers: RawHeaders) -> bool:

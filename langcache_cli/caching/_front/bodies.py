@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Literal, NamedTuple, cast
 
+from langcache_cli.caching._blocks import Mode
 from langcache_cli.caching._front.cache import Cache
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.default import default_registry, get_default_cache
+from langcache_cli.caching._front.modes.detours import Work, detoured
+from langcache_cli.caching._front.modes.modes import Around
 from langcache_cli.caching._functions.body_spec import BodySpec
 from langcache_cli.caching._functions.options import CachedOptions, require_known
-from langcache_cli.caching._loading.near_reads import SLOW_PATH
 from langcache_cli.caching._values.body import Body, Source, Unstorable
 
 Endpoint = Callable[..., Coroutine[Any, Any, Any]]
@@ -34,6 +36,9 @@ def cached_endpoint(
     (default_registry() if cache is None else cache.registry).add(spec)
     return CachedFunction(function, spec, get_default_cache if cache is None else lambda: cache)
 
+
+USUAL = Around(None, ())
+"""No block and no observer."""
 
 Outcome = Literal["hit", "near", "stale", "miss", "bypass"]
 
@@ -68,19 +73,21 @@ async def answered(
         load: What a miss runs, with ``arguments``.
         arguments: Of the function, by name.
     """
-    reader = endpoint.cache.reader(cast("BodySpec", endpoint.spec).shaped(fingerprint))
-    value: Any = SLOW_PATH
-    if reader.near is not None:
-        value = reader.near_answer(reader.near, (), arguments)
-    if value is SLOW_PATH:
-        value = await reader.answer(load, (), arguments, key_args=())
+    cache, spec = endpoint.cache, cast("BodySpec", endpoint.spec).shaped(fingerprint)
+    around = None if cache.direct else cache.modes.around()
+    value = await detoured(Work(cache, spec, load, (), arguments, ()), around or USUAL)
+    reader = cache.reader(spec)
     now_ms = reader.runtime.now_ms()
-    if not isinstance(value, Body) or value.source is Source.BYPASS:
+    past_the_cache = around is not None and around.mode is Mode.BYPASSED
+    if not isinstance(value, Body) or value.source is Source.BYPASS or past_the_cache:
         return Answered(value, "bypass", now_ms, 0)
     if value.source is Source.LOAD:
         lifetime = reader.lifetime
-        return Answered(value, "miss", now_ms, round(lifetime.ttl_seconds * (1 - lifetime.jitter) * 1000))
+        ttl_seconds = lifetime.ttl_seconds if lifetime.ttl_of is None else 0
+        return Answered(value, "miss", now_ms, round(ttl_seconds * (1 - lifetime.jitter) * 1000))
     fresh_ms = value.fresh_until_ms - now_ms
+    if value.fresh_until_ms <= 0:  # of another call, and not stored
+        return Answered(value, "miss", now_ms, 0)
     if value.source is Source.NEAR:
         return Answered(value, "near", now_ms, fresh_ms)
     return Answered(value, "hit" if fresh_ms > 0 else "stale", now_ms, fresh_ms)

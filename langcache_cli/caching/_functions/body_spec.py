@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import Self
+import dataclasses
+from typing import Any, Self
 
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._protocol.entry import Entry
+from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._values.body import Body, BodyCodec, Source
 
 ANY_SHAPE = ""
@@ -34,9 +36,21 @@ class BodySpec(FunctionSpec):
         """True: what a route is given ends with its request, so that no load of it runs in the background."""
         return True
 
+    def lifetime(self, *, ttl_seconds: float, jitter: float) -> Lifetime:
+        """See `FunctionSpec.lifetime`; a function of the value is given what the route's function returns."""
+        lifetime = super().lifetime(ttl_seconds=ttl_seconds, jitter=jitter)
+        ttl_of = lifetime.ttl_of
+        if ttl_of is None:
+            return lifetime
+        return dataclasses.replace(lifetime, ttl_of=lambda body: ttl_of(_returned(body)))
+
     async def decoded(self, entry: Entry, *, max_bytes: int) -> tuple[Body] | None:  # noqa: ARG002
         """The body of an entry, in a tuple of one; None if it has another shape."""
         return (body_of(entry),) if entry.schema == self.codec.fingerprint else None
+
+
+def _returned(value: Any) -> Any:
+    return value.returned if isinstance(value, Body) else value
 
 
 def body_of(entry: Entry) -> Body:

@@ -27,6 +27,7 @@ class Body(NamedTuple):
         created_ms: When it was stored; 0 if it comes from no entry.
         fresh_until_ms: The end of its TTL; 0 if it comes from no entry.
         source: Where it comes from.
+        returned: What the function has returned, of a body that this call has loaded.
     """
 
     content: bytes
@@ -35,6 +36,7 @@ class Body(NamedTuple):
     created_ms: int = 0
     fresh_until_ms: int = 0
     source: Source = Source.LOAD
+    returned: Any = None
 
 
 class Unstorable(NamedTuple):

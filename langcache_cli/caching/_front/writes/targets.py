@@ -208,7 +208,8 @@ def targets(
 
 def _unwrapped(function: Any) -> Any:
     """A cached function behind ``@classmethod`` or ``@staticmethod``, as it is inside its class."""
-    return function.__func__ if isinstance(function, classmethod | staticmethod) else function
+    function = function.__func__ if isinstance(function, classmethod | staticmethod) else function
+    return getattr(function, "cached", function)  # of a cached route
 
 
 def _is_field(value: object) -> bool:
