@@ -5,19 +5,20 @@ Longer than other files: one class, the whole public surface, in which each meth
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.context import Context
-from langcache_cli.caching._front.decorator import decorator
+from langcache_cli.caching._front.decorator import Decorator, decorator
 from langcache_cli.caching._front.invalidation import CacheInvalidation
 from langcache_cli.caching._front.plain_values import MISSING, PlainValues
 from langcache_cli.caching._front.registry import Registry, known_keys
 from langcache_cli.caching._front.reports import DEFAULT_WINDOW_SECONDS, Reports
+from langcache_cli.caching._front.sync.sync_cache import SyncCache
 from langcache_cli.caching._functions.options import CachedOptions
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._invalidation.unmatched_patterns import UnmatchedPatterns
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
     from sqlalchemy.orm import Session
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class Cache:
@@ -90,10 +88,8 @@ class Cache:
 
     # -- functions --
 
-    def cached(
-        self, **options: Unpack[CachedOptions]
-    ) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], CachedFunction[P, T]]:
-        """Decorate an ``async def`` function to cache its values here; see the module's `cached`."""
+    def cached(self, **options: Unpack[CachedOptions]) -> Decorator:
+        """Decorate a function to cache its values here; see the module's `cached`."""
         return decorator(lambda: self, self.registry, options)
 
     def label(self, spec: FunctionSpec) -> Label:
@@ -331,6 +327,11 @@ class Cache:
         return await self._reports.stats()
 
     # -- event loops --
+
+    @property
+    def sync(self) -> SyncCache:
+        """The same cache for threads without an event loop; each method blocks."""
+        return SyncCache(self)
 
     def client(self) -> Redis:
         """A redis-py client for this event loop, closed by `aclose`; for everything that is not caching."""

@@ -16,6 +16,7 @@ from langcache_cli.caching._front.binding import (
 )
 from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_function
 from langcache_cli.caching._front.function_cache import FunctionCache
+from langcache_cli.caching._front.sync.blocking import SyncCalls
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._functions.warmer import BatchLoader, CallBatches, Warmer, one_by_one
 from langcache_cli.caching._loading.near_reads import SLOW_PATH
@@ -68,6 +69,11 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
     def cache(self) -> FunctionCache:
         """Where its entries are."""
         return self._cache()
+
+    @property
+    def sync(self) -> SyncCalls[P, T]:
+        """The same function for threads without an event loop: ``get_word.sync(7)``."""
+        return SyncCalls(self, self._spec.keys.function_name)
 
     async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T:
         """The value, from the cache if it can be.
