@@ -125,7 +125,10 @@ class CacheInvalidation:
 
     def _loop_elsewhere(self) -> asyncio.AbstractEventLoop | None:
         """An event loop of another thread that uses this cache, or is started for it; None if none can be."""
-        if (loop := self._context.runtimes.running_loop()) is not None:
+        runtimes, background = self._context.runtimes, background_loop.running
+        if background is not None and runtimes.of(background) is not None:
+            return background  # what this thread reads comes from there
+        if (loop := runtimes.running_loop()) is not None:
             return loop
         try:
             return background_loop.loop()

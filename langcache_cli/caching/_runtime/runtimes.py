@@ -41,6 +41,10 @@ class Runtimes:
                 self.latest = latest = self._of(loop)
         return latest
 
+    def of(self, loop: asyncio.AbstractEventLoop | None) -> Runtime | None:
+        """The runtime of an event loop, if there is one; from any thread."""
+        return next((runtime for runtime in tuple(self._all) if runtime.loop is loop), None)
+
     def running_loop(self) -> asyncio.AbstractEventLoop | None:
         """An event loop that uses the cache and runs, in any thread."""
         return next((runtime.loop for runtime in tuple(self._all) if runtime.loop.is_running()), None)

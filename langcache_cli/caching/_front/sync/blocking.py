@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from asyncio import _get_running_loop
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
+from langcache_cli.caching._front.function_cache import FunctionCache
+from langcache_cli.caching._functions.spec import FunctionSpec
+from langcache_cli.caching._loading.near_reads import SLOW_PATH
 from langcache_cli.caching._sync.handover import Handover, refuse_in_event_loop
+from langcache_cli.caching._sync.thread_reads import TimeSpent
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -14,7 +19,29 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Asynchronous(Protocol[P, T_co]):
-    """The part of `CachedFunction` that `SyncCalls` uses."""
+    """The part of `CachedFunction` that blocking calls use."""
+
+    instance_in_key: tuple[Any, ...]
+
+    @property
+    def uncached(self) -> Callable[P, Coroutine[Any, Any, T_co]]:
+        """The function itself."""
+        ...
+
+    @property
+    def spec(self) -> FunctionSpec:
+        """How it is cached."""
+        ...
+
+    @property
+    def cache(self) -> FunctionCache:
+        """Where its entries are."""
+        ...
+
+    @property
+    def is_complete(self) -> bool:
+        """False if the first argument of a call is the instance."""
+        ...
 
     async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T_co:
         """The value."""
@@ -48,8 +75,9 @@ class SyncCalls(Generic[P, T]):
             RuntimeError: An event loop runs on this thread, which the call would block.
             Exception: As for the asynchronous call.
         """
-        self._refuse_in_event_loop("")
-        return Handover().result_of(partial(self._function, *args, **kwargs))
+        if _get_running_loop() is not None:
+            self._refuse_in_event_loop("")
+        return blocking_call(self._function, args, kwargs)
 
     def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run the function now and store its value; see `CachedFunction.refresh`.
@@ -78,6 +106,20 @@ class SyncCalls(Generic[P, T]):
     def _refuse_in_event_loop(self, method: str) -> None:
         name = self._name
         refuse_in_event_loop(f"{name}.sync{method}()", f"'await {name}{method}(...)'")
+
+
+def blocking_call(function: Asynchronous[..., T], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> T:
+    """The value of a call: found by this thread itself if it is plainly a hit, else by the background loop."""
+    cache = function.cache
+    work: Callable[[], Coroutine[Any, Any, T]] = partial(function, *args, **kwargs)
+    if cache.enabled and function.is_complete and (reads := cache.thread_reads(function.spec)) is not None:
+        instance = function.instance_in_key
+        value = reads.value((*instance, *args) if instance else args, kwargs)
+        if type(value) is TimeSpent:
+            work = partial(value.answer, function.uncached, args, kwargs)
+        elif value is not SLOW_PATH:
+            return cast("T", value)
+    return Handover().result_of(work)
 
 
 def wait_for(work: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:

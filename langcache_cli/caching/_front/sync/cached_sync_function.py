@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+from asyncio import _get_running_loop
 from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from langcache_cli.caching._front.binding import Binding, EqualIfBoundAlike
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.function_cache import FunctionCache
+from langcache_cli.caching._front.sync.blocking import blocking_call
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._functions.warmer import BatchLoader, CallBatches
 from langcache_cli.caching._sync.handover import Handover, refuse_in_event_loop, run_in_caller
@@ -72,10 +74,11 @@ class CachedSyncFunction(EqualIfBoundAlike, Generic[P, T]):
             TypeError: An argument cannot be part of a key.
             Exception: Whatever the function raises; nothing is stored then.
         """
-        self._refuse_in_event_loop()
+        if _get_running_loop() is not None:
+            self._refuse_in_event_loop()
         if not self._on_loop.cache.enabled:
             return self._function(*args, **kwargs)
-        return Handover().result_of(functools.partial(self._on_loop, *args, **kwargs))
+        return blocking_call(self._on_loop, args, kwargs)
 
     def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run the function now and store its value, even if an entry is fresh; see `CachedFunction.refresh`.
