@@ -109,7 +109,7 @@ class SyncCalls(Generic[P, T]):
 
 
 def blocking_call(function: Asynchronous[..., T], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> T:
-    """The value of a call: found by this thread itself if it is plainly a hit, else by the background loop."""
+    """The value of a call: found by this thread if it is plainly a hit, else by the background loop."""
     cache = function.cache
     work: Callable[[], Coroutine[Any, Any, T]] = partial(function, *args, **kwargs)
     if cache.enabled and function.is_complete and (reads := cache.thread_reads(function.spec)) is not None:
