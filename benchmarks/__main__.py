@@ -30,6 +30,7 @@ from benchmarks import (
     reads,
     recording,
     startup,
+    sync_code,
     values,
 )
 from benchmarks.rounds import Measured
@@ -114,6 +115,12 @@ async def _overview(_rounds: int) -> Tables:
         return {"A refresh of the dashboard": await overview.by_keys(server.url)}
 
 
+async def _sync(rounds: int) -> Tables:
+    with RedisServer() as server:
+        found: Tables = dict(await sync_code.by_threads(server.url, rounds))
+        return found | {"A synchronous miss": await sync_code.misses(server.url, rounds)}
+
+
 SECTIONS: dict[str, Callable[[int], Awaitable[Tables]]] = {
     "reads": _reads,
     "batches": _batches,
@@ -124,6 +131,7 @@ SECTIONS: dict[str, Callable[[int], Awaitable[Tables]]] = {
     "values": _values,
     "counters": _counters,
     "overview": _overview,
+    "sync": _sync,
 }
 
 

@@ -110,7 +110,7 @@ class Reader:
             return value
         if self._misses_in_a_row >= LIKELY_AFTER and self._expects_miss(keys):
             call = self._slow_call(keys, function, args, kwargs, loads_before=loads_before)
-            return await self._go_on(call, Seen(None), started)
+            return await self.go_on(call, Seen(None), started)
         clock_started = started - self._clock.busy
         fill = None if self.near is None else self.near.start_fill(keys)
         pending = None if self._unconfirmed and not self._may_read(keys) else self._try_lookup(keys)
@@ -135,9 +135,9 @@ class Reader:
         time_left = self._server.time_left(clock_started)
         await self._admission.admitted(line)
         call = self._slow_call(keys, function, args, kwargs, loads_before=loads_before, time_left=time_left)
-        return await self._go_on(call, seen, started, refresh_due=refresh_due)
+        return await self.go_on(call, seen, started, refresh_due=refresh_due)
 
-    async def _go_on(
+    async def go_on(
         self, call: Call, seen: Seen | None, started: float, *, refresh_due: bool | None = None
     ) -> Any:
         """`Call.go_on`; notes whether the call was a miss."""

@@ -15,31 +15,40 @@ from langcache_cli.caching._functions.spec import EntryKeys
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._loading.near_reads import SLOW_PATH, NearReads
 from langcache_cli.caching._loading.reader import LargeEntryError, Reader
+from langcache_cli.caching._protocol.store import Seen, seen_in
 from langcache_cli.caching._sync.thread_connections import ThreadConnections
 from langcache_cli.caching._sync.thread_hits import ThreadHits
 
 
-class TimeSpent(NamedTuple):
-    """A look-up that Redis did not answer: what is left for the rest of the call.
+class Begun(NamedTuple):
+    """A call whose look-up shows no plain hit: what the rest of it goes on from, on the background loop.
 
     Attributes:
-        reader: The reader of the function on the background loop.
+        reader: The reader of the function there.
         keys: Of the entry and its tags.
-        time_left: Seconds that Redis may still add to the call.
+        seen: What was found; None if Redis did not answer.
+        started: When the call began, by `time.monotonic`.
+        loads_before: `RunningLoads.started` then.
+        refresh_due: The decision of `Lifetime.draw_refresh`.
     """
 
     reader: Reader
     keys: KeyAndTags
-    time_left: float
+    seen: Seen | None
+    started: float
+    loads_before: int
+    refresh_due: bool = False
 
     async def answer(
         self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
-        """The value of the call, on the background loop."""
-        key, *tag_keys = self.keys
-        call = self.reader.call(EntryKeys(key, tuple(tag_keys)), partial(function, *args, **kwargs))
-        call.load.budget.left = max(self.time_left, 0.0)
-        return await call.answer()
+        """The value of the call."""
+        reader, address = self.reader, EntryKeys(self.keys[0], self.keys[1:])
+        call = reader.call(address, partial(function, *args, **kwargs), loads_before=self.loads_before)
+        call.load.budget.left = max(call.load.budget.left - (monotonic() - self.started), 0.0)
+        await reader.runtime.admission.admitted()
+        seen = self.seen if call.load.may_read() else None
+        return await reader.go_on(call, seen, self.started, refresh_due=self.refresh_due)
 
 
 class ThreadReads:
@@ -50,12 +59,15 @@ class ThreadReads:
         runtime = reader.runtime
         self._hits = hits = ThreadHits(runtime, reader.label)
         self.reader = reader
-        self._near = reader.near
+        # of entries in memory the loop looks up what is in Redis, and keeps it
+        near = reader.near
+        self.value = self._value if near is None else partial(self._near_value, near)
+        """The value of an entry for the arguments of a call, counted as a hit; `SLOW_PATH`; or `Begun`."""
         self._connections = connections
         self._current = connections.current
         self._keys = reader.compiled_keys
         self._unconfirmed = runtime.outbox.unconfirmed
-        self._timeout = runtime.server.timeout
+        self._running_loads = runtime.running_loads
         self._tagged = reader.spec.is_tagged
         self._refreshes = reader.lifetime.refreshes
         reading = reader.counting_with(hits.count)
@@ -66,18 +78,13 @@ class ThreadReads:
     @classmethod
     def of(cls, reader: Reader, connections: ThreadConnections | None) -> ThreadReads | None:
         """The reads of a function; None if all of its calls go through the loop."""
-        lifetime = reader.lifetime
-        if connections is None or lifetime.early_refresh:
-            return None  # an early refresh is drawn once for each call
-        return cls(reader, connections)
+        return cls(reader, connections) if connections is not None else None
 
-    def value(self, key_args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """The value of an entry, counted as a hit; `SLOW_PATH`; or `TimeSpent`."""
+    def _value(self, key_args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         started = monotonic()
-        if self._near is not None:  # what Redis has is looked up by the loop, which keeps it in memory
-            return self._near_value(self._near, key_args, kwargs, started)
         if self._unconfirmed or self.reader.misses_often or (connection := self._current()) is None:
             return SLOW_PATH
+        loads_before = self._running_loads.started
         try:
             keys = self._keys(*key_args, **kwargs)
         except TypeError:  # raised by the call on the loop, with an explanation
@@ -86,18 +93,26 @@ class ThreadReads:
             found = connection.look_up(keys)
         except OSError as error:
             self._connections.lost(error)
-            return TimeSpent(self.reader, keys, self._timeout - (monotonic() - started))
+            return Begun(self.reader, keys, None, started, loads_before)
         except BaseException:  # a signal handler: the reply would be taken for that to the next look-up
             self._connections.lost(None)
             raise
         self._connections.worked()
-        if self._unconfirmed:  # again: an invalidation was asked for meanwhile
+        if found is None or self._unconfirmed:  # again: an invalidation was asked for meanwhile
             return SLOW_PATH
-        return SLOW_PATH if found is None else self._value_of(found, keys, started)
+        values = found if self._tagged else found[0]
+        refresh_due = self._refreshes and self._draw_refresh(values)
+        try:
+            value = SLOW_PATH if refresh_due else self._servable_value(values, keys, started, None)
+        except LargeEntryError:
+            value = SLOW_PATH
+        if value is not SLOW_PATH:
+            return value
+        seen = seen_in(values, tagged=self._tagged)
+        return Begun(self.reader, keys, seen, started, loads_before, refresh_due)
 
-    def _near_value(
-        self, near: NearReads, key_args: tuple[Any, ...], kwargs: Mapping[str, Any], started: float
-    ) -> Any:
+    def _near_value(self, near: NearReads, key_args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        started = monotonic()
         try:
             key = self._keys(*key_args, **kwargs)[0]
         except TypeError:
@@ -106,12 +121,3 @@ class ThreadReads:
         if value is not SLOW_PATH:
             self._hits.count_near(key, monotonic() - started)
         return value
-
-    def _value_of(self, found: list[bytes | None], keys: KeyAndTags, started: float) -> Any:
-        values = found if self._tagged else found[0]
-        if self._refreshes and self._draw_refresh(values):
-            return SLOW_PATH
-        try:
-            return self._servable_value(values, keys, started, None)
-        except LargeEntryError:
-            return SLOW_PATH

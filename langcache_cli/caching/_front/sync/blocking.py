@@ -11,7 +11,7 @@ from langcache_cli.caching._front.function_cache import FunctionCache
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._loading.near_reads import SLOW_PATH
 from langcache_cli.caching._sync.handover import Handover, refuse_in_event_loop
-from langcache_cli.caching._sync.thread_reads import TimeSpent
+from langcache_cli.caching._sync.thread_reads import Begun
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -115,7 +115,7 @@ def blocking_call(function: Asynchronous[..., T], args: tuple[Any, ...], kwargs:
     if cache.enabled and function.is_complete and (reads := cache.thread_reads(function.spec)) is not None:
         instance = function.instance_in_key
         value = reads.value((*instance, *args) if instance else args, kwargs)
-        if type(value) is TimeSpent:
+        if type(value) is Begun:
             work = partial(value.answer, function.uncached, args, kwargs)
         elif value is not SLOW_PATH:
             return cast("T", value)
@@ -130,5 +130,5 @@ def wait_for(work: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs:
         Exception: Whatever ``work`` has raised.
     """
     name = work.__name__
-    refuse_in_event_loop(f"{name}() of the synchronous interface", f"'await' and the asynchronous {name}()")
+    refuse_in_event_loop(f"the synchronous form of {name}()", f"'await {name}(...)'")
     return Handover().result_of(partial(work, *args, **kwargs))
