@@ -10,11 +10,12 @@ from tests.integration.cache_support import cache_at
 from tests.integration.test_fork import run
 
 MODULE = """
-import faulthandler, logging, multiprocessing, os, sys, threading, time
+import faulthandler, logging, multiprocessing, os, sys, threading, time, warnings
 from langcache_cli.caching import *
 from langcache_cli.caching import sync
 
 faulthandler.dump_traceback_later(50, exit=True)
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of any fork beside a thread
 
 @cached(key_prefix="vocabulary", tags=("word:{item}",))
 def word(item: int) -> int:

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from langcache_cli.caching._sync.background_loop import background_loop
 from tests.harness.polling import eventually
 from tests.integration.sync_support import SECONDS, SyncDatabase, sync_cache, threads
 
@@ -61,6 +62,31 @@ def test_in_the_function_it_gives_the_lease_back(words, interruption):
         words.gate.set()
         assert words.read(1) == [1, 0]  # the lease would have lasted ten seconds
     assert words.reads == 2
+
+
+def test_a_thread_that_waited_for_the_interrupted_one_runs_the_function_itself(words, interruption):
+    words.gate.clear()
+    with threads(2) as pool:
+
+        def wait_for_it():
+            assert words.begun.acquire(timeout=SECONDS)
+            waiting = pool.submit(words.read, 1)
+            eventually(lambda: waits_for_a_load(words.cache), within=SECONDS)
+            interruption.send()
+            return waiting
+
+        waiting = pool.submit(wait_for_it)
+        with pytest.raises(interruption.kind):
+            words.read(1)
+        words.gate.set()
+        assert waiting.result(SECONDS).result(SECONDS) == [1, 0]
+    assert words.reads == 2
+    assert words.threads[0] is not words.threads[1]
+
+
+def waits_for_a_load(cache) -> bool:
+    runtime = cache._context.runtimes.of(background_loop.running)
+    return any(flight._waiting > 1 for flight in tuple(runtime.running_loads._by_token.values()))
 
 
 def test_while_it_waits_for_another_thread_that_one_goes_on(words, interruption):

@@ -36,8 +36,8 @@ def connect(words: SyncDatabase) -> None:
 
 
 def connection_of(words: SyncDatabase) -> ThreadConnection | None:
-    reads = words.cache.thread_reads(words.read.spec)
-    return reads and reads._connections.current()
+    connections = words.cache._context._thread_connections
+    return connections and connections.current()
 
 
 def test_a_thread_that_calls_often_connects_and_its_hits_are_counted(words, one_redis):
@@ -156,13 +156,21 @@ def test_a_restarted_server_is_asked_through_the_loop_first(own_redis):
         server.restart(keep_data=False)
         server.command("SET", "unrelated", "1")
         eventually(lambda: words.read(1) == [1, 1] and hit(words), within=SECONDS)
-        reads = cache.thread_reads(words.read.spec)
-        reads._connections._state.not_before = 0.0
+        cache._context._thread_connections._state.not_before = 0.0
         eventually(lambda: words.read(1) and connection_of(words) not in (None, first), within=SECONDS)
 
 
+def test_a_connection_that_the_server_has_closed_is_no_outage(words, one_redis):
+    before = connection_of(words)
+    before.end()
+    assert words.read(1) == [1, 0]
+    assert words.reads == 1
+    counts = words.cache.statistics_of(words.read.on_loop)
+    assert counts["bypassed"] == 0
+
+
 def test_another_server_than_that_of_the_loop_is_not_read(words, monkeypatch):
-    connections = words.cache.thread_reads(words.read.spec)._connections
+    connections = words.cache._context._thread_connections
     other = SimpleNamespace(alive=True, server=ServerIdentity("another"))
     monkeypatch.setattr(connections._connector, "current", other)
     assert connections.current() is None

@@ -67,8 +67,8 @@ async def test_a_thread_without_an_event_loop_uses_it_too(tls_server, open_cache
         def read_often() -> bool:
             for _ in range(CALLS_BEFORE + 2):
                 assert words.read(1) == [1, 0]
-            reads = words.cache.thread_reads(words.read.spec)
-            is_connected = reads is not None and reads._connections.current() is not None
+            connections = words.cache._context._thread_connections
+            is_connected = connections is not None and connections.current() is not None
             words.cache.sync.close()
             return is_connected
 

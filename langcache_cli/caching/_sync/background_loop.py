@@ -125,7 +125,6 @@ class BackgroundLoop:
 
 
 def _run(loop: _Loop) -> None:
-    asyncio.set_event_loop(loop)
     while True:
         try:
             loop.run_forever()

@@ -8,6 +8,7 @@ from weakref import WeakSet
 
 from langcache_cli.caching._deployment.one_server import OneServer
 from langcache_cli.caching._errors import CacheError
+from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._sync.thread_connection import ThreadConnection
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
@@ -15,8 +16,8 @@ from langcache_cli.caching._wire.batched_connection import BatchedConnection
 CALLS_BEFORE = 10
 """A thread connects at its next call after so many: one that lives for one request would gain nothing."""
 
-RETRY_SECONDS = 5.0
-"""The pause of a thread after an attempt that has failed."""
+RETRY_SECONDS = 1.0
+"""The pause of a thread after a connection that was lost or could not be made."""
 
 
 class _State(threading.local):
@@ -54,18 +55,32 @@ class ThreadConnections:
             return state.connection
         return self._connected(state, beside)
 
-    def worked(self) -> None:
-        """A look-up was answered."""
+    def look_up(self, connection: ThreadConnection, keys: KeyAndTags) -> list[bytes | None] | None:
+        """The values of ``keys``; None if the loop should ask.
+
+        Raises:
+            TimeoutError: Redis did not answer in time.
+        """
+        try:
+            found = connection.look_up(keys)
+        except TimeoutError as error:
+            self._lose()
+            self._runtime.loop.call_soon_threadsafe(self._node.failed, error)
+            raise
+        except OSError:  # servers close idle connections, and are restarted: the loop knows more
+            self._lose()
+            return None
+        except BaseException:  # a signal handler: the reply would be taken for that to the next look-up
+            self._lose()
+            raise
         if self._breaker.failing:
             self._runtime.loop.call_soon_threadsafe(self._node.succeeded)
+        return found
 
-    def lost(self, error: OSError | None) -> None:
-        """Drop the connection of this thread; count ``error`` as a failure of the server."""
+    def _lose(self) -> None:
         state = self._state
         state.connection = state.beside = None
         state.not_before = monotonic() + RETRY_SECONDS
-        if error is not None:
-            self._runtime.loop.call_soon_threadsafe(self._node.failed, error)
 
     def end(self) -> None:
         """Drop all, from the thread of the loop."""

@@ -63,8 +63,7 @@ class ThreadReads:
         near = reader.near
         self.value = self._value if near is None else partial(self._near_value, near)
         """The value of an entry for the arguments of a call, counted as a hit; `SLOW_PATH`; or `Begun`."""
-        self._connections = connections
-        self._current = connections.current
+        self._current, self._look_up = connections.current, connections.look_up
         self._keys = reader.compiled_keys
         self._unconfirmed = runtime.outbox.unconfirmed
         self._running_loads = runtime.running_loads
@@ -90,14 +89,9 @@ class ThreadReads:
         except TypeError:  # raised by the call on the loop, with an explanation
             return SLOW_PATH
         try:
-            found = connection.look_up(keys)
-        except OSError as error:
-            self._connections.lost(error)
+            found = self._look_up(connection, keys)
+        except TimeoutError:
             return Begun(self.reader, keys, None, started, loads_before)
-        except BaseException:  # a signal handler: the reply would be taken for that to the next look-up
-            self._connections.lost(None)
-            raise
-        self._connections.worked()
         if found is None or self._unconfirmed:  # again: an invalidation was asked for meanwhile
             return SLOW_PATH
         values = found if self._tagged else found[0]
