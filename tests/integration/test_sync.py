@@ -7,9 +7,10 @@ from contextvars import ContextVar
 
 import pytest
 
-from langcache_cli.caching import CachedSyncFunction, CacheUnavailableError
+from langcache_cli.caching import CachedSyncFunction, CacheUnavailableError, cached_many
 from langcache_cli.caching._sync.background_loop import background_loop
 from langcache_cli.caching.testing import memory_cache, null_cache
+from langcache_cli.caching.tooling import warm
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database, make_stale
 from tests.integration.sync_support import SECONDS, SyncDatabase, sync_cache, threads
@@ -197,6 +198,27 @@ def test_methods_of_all_kinds(cache):
     assert service.of_instance.invalidate(item=1)
     assert not French().of_instance.invalidate(1)
     assert isinstance(Service.of_class, CachedSyncFunction)
+
+
+def test_batches_are_for_asynchronous_functions(words):
+    with pytest.raises(TypeError, match=r"takes an 'async def' function with @cached, not <cached .*read>"):
+        cached_many(words.read, each="items")
+
+
+def test_a_warmer_loads_it_in_threads(words):
+    @words.read.warmer
+    async def some():
+        yield [{"item": item} for item in range(3)]
+
+    async def warmed() -> int:
+        (warmer,) = words.cache.registry.warmers()
+        async with words.cache:
+            counts = [await warm(words.cache, warmer.function, calls, warmer.load) async for calls in some()]
+            return sum(count.written for count in counts)
+
+    assert asyncio.run(warmed()) == 3
+    assert [words.read(item) for item in range(3)] == [[0, 0], [1, 0], [2, 0]]
+    assert words.reads == 3
 
 
 def test_nested_calls_and_recursion(cache):

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from langcache_cli.caching._invalidation.delivery import Delivery
 from langcache_cli.caching._sync.thread_connection import ThreadConnection
 from langcache_cli.caching._sync.thread_connections import CALLS_BEFORE
 from langcache_cli.caching._wire.server_identity import ServerIdentity
@@ -106,19 +107,26 @@ def test_a_stale_value_is_left_to_the_loop(cache, one_redis):
     assert words.read(1) == [1, 1]
 
 
-def test_an_unconfirmed_invalidation_keeps_threads_from_reading(own_redis):
-    server = own_redis()
-    with sync_cache(server.url, operation_timeout=0.5) as cache:
-        words = SyncDatabase(cache)
-        connect(words)
-        server.pause()
-        words.versions[1] = 1
-        words.read.invalidate(1)
-        assert cache.pending_invalidations == 1
-        assert words.read(1) == [1, 1]
-        server.resume()
-        eventually(lambda: cache.pending_invalidations == 0, within=SECONDS)
-        assert words.read(1) == [1, 1]
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_an_unconfirmed_invalidation_keeps_threads_from_reading(words, monkeypatch, when):
+    monkeypatch.setattr(Delivery, "soon", lambda _: None)
+    look_up, outbox = ThreadConnection.look_up, words.cache._context.outbox
+
+    def overtaken(*arguments):
+        found = look_up(*arguments)
+        outbox.defer([words.read.key_for(1)])
+        return found
+
+    if when == "before":
+        outbox.defer([words.read.key_for(1)])
+    else:
+        monkeypatch.setattr(ThreadConnection, "look_up", overtaken)
+    words.versions[1] = 1
+    assert words.read(1) == [1, 1]
+    monkeypatch.undo()
+    assert words.read.invalidate(1)
+    eventually(lambda: words.read(1) and words.cache.pending_invalidations == 0, within=SECONDS)
+    assert words.read(1) == [1, 1]
 
 
 def test_a_redis_that_hangs_costs_the_budget_once_and_the_function_runs_once(own_redis):
