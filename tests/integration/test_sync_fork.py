@@ -91,6 +91,25 @@ if __name__ == "__main__":
         pool.close()
         pool.join()
 """,
+    "the loop stands still between two callbacks": """
+from langcache_cli.caching._sync.background_loop import background_loop
+word(1)
+loop, inside, go_on = background_loop.running, False, True
+def busy():
+    global inside
+    inside = True
+    time.sleep(0.001)
+    inside = False
+    if go_on:
+        loop.call_soon(busy)
+loop.call_soon_threadsafe(busy)
+for _ in range(20):
+    pid = os.fork()
+    if not pid:
+        os._exit(inside)
+    ended(pid)
+go_on = False
+""",
     "a function that forks": """
 @cached(key_prefix="vocabulary")
 def forking(item: int) -> int:
