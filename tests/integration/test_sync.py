@@ -1,6 +1,7 @@
 """`@cached` on a plain ``def``: the entries and guarantees of an ``async def`` one, without an event loop."""
 
 import asyncio
+import gc
 import threading
 import traceback
 from contextvars import ContextVar
@@ -9,6 +10,7 @@ import pytest
 
 from langcache_cli.caching import CachedSyncFunction, CacheUnavailableError, cached_many
 from langcache_cli.caching._sync.background_loop import background_loop
+from langcache_cli.caching._sync.handover import Handover
 from langcache_cli.caching.testing import memory_cache, null_cache
 from langcache_cli.caching.tooling import warm
 from tests.harness.polling import aeventually
@@ -160,6 +162,20 @@ def test_waiting_threads_get_an_error_of_their_own(words):
         words.gate.set()
         errors = [call.exception(SECONDS) for call in calls]
     assert {str(error) for error in errors} == {"no such word"}
+
+
+def test_a_miss_leaves_nothing_to_the_garbage_collector(words):
+    def left() -> int:
+        return sum(type(one) is Handover for one in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        for item in range(20):
+            words.read(item)
+        assert left() <= 1  # the last one's task may be about to end
+    finally:
+        gc.enable()
 
 
 def test_methods_of_all_kinds(cache):

@@ -124,6 +124,8 @@ class Handover:
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit, too: it would end the loop
             outcome = _Outcome(None, error)
+        finally:
+            self._task = None  # its context refers to this object
         self._inbox.put(outcome)
 
 
