@@ -63,6 +63,11 @@ class Handover:
         context.run(_caller.set, self)
         try:
             self._loop.call_soon_threadsafe(self._start, work, context=context)
+        except RuntimeError:
+            if not self._loop.is_closed():
+                raise
+            return Handover().result_of(work)  # the process ends: perhaps there can be another loop
+        try:
             while isinstance(message := self._inbox.get(), _Run):
                 self._run(message)
         except BaseException:
@@ -120,8 +125,9 @@ class Handover:
         try:
             outcome = _Outcome(await work(), None)
         except asyncio.CancelledError as error:
-            self._inbox.put(_Outcome(None, error))
-            raise
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise  # the thread has left; or the process ends, and a daemon thread must not say a word
+            outcome = _Outcome(None, error)  # raised by the function
         except BaseException as error:  # noqa: BLE001 - SystemExit, too: it would end the loop
             outcome = _Outcome(None, error)
         finally:

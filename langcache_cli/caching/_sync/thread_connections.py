@@ -49,19 +49,25 @@ class ThreadConnections:
         self._has_ended = False
 
     def current(self) -> ThreadConnection | None:
-        """The connection of this thread; None if it has none, or may not use it now."""
+        """The connection of this thread; None if it has none, or may not use it now.
+
+        Raises:
+            TimeoutError: It was to connect, and Redis did not answer in time.
+        """
         state, beside = self._state, self._connector.current
         if beside is not None and state.beside is beside and beside.alive and not self._breaker.open:
             return state.connection
         return self._connected(state, beside)
 
-    def look_up(self, connection: ThreadConnection, keys: KeyAndTags) -> list[bytes | None] | None:
+    def look_up(self, keys: KeyAndTags) -> list[bytes | None] | None:
         """The values of ``keys``; None if the loop should ask.
 
         Raises:
             TimeoutError: Redis did not answer in time.
         """
         try:
+            if (connection := self.current()) is None:
+                return None
             found = connection.look_up(keys)
         except TimeoutError as error:
             self._lose()
@@ -99,6 +105,8 @@ class ThreadConnections:
             return None
         try:
             connection = ThreadConnection(self._node.address, seconds=self._node.timeout)
+        except TimeoutError:
+            raise
         except (OSError, CacheError):
             state.not_before = monotonic() + RETRY_SECONDS
             return None

@@ -63,7 +63,7 @@ class ThreadReads:
         near = reader.near
         self.value = self._value if near is None else partial(self._near_value, near)
         """The value of an entry for the arguments of a call, counted as a hit; `SLOW_PATH`; or `Begun`."""
-        self._current, self._look_up = connections.current, connections.look_up
+        self._look_up = connections.look_up
         self._keys = reader.compiled_keys
         self._unconfirmed = runtime.outbox.unconfirmed
         self._running_loads = runtime.running_loads
@@ -81,7 +81,7 @@ class ThreadReads:
 
     def _value(self, key_args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         started = monotonic()
-        if self._unconfirmed or self.reader.misses_often or (connection := self._current()) is None:
+        if self._unconfirmed or self.reader.misses_often:
             return SLOW_PATH
         loads_before = self._running_loads.started
         try:
@@ -89,7 +89,7 @@ class ThreadReads:
         except TypeError:  # raised by the call on the loop, with an explanation
             return SLOW_PATH
         try:
-            found = self._look_up(connection, keys)
+            found = self._look_up(keys)
         except TimeoutError:
             return Begun(self.reader, keys, None, started, loads_before)
         if found is None or self._unconfirmed:  # again: an invalidation was asked for meanwhile
