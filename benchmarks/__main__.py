@@ -32,6 +32,7 @@ from benchmarks import (
     routes,
     sizes,
     startup,
+    sync_code,
     values,
 )
 from benchmarks.rounds import Measured
@@ -125,6 +126,12 @@ async def _overview(_rounds: int) -> Tables:
         return {"A refresh of the dashboard": await overview.by_keys(server.url)}
 
 
+async def _sync(rounds: int) -> Tables:
+    with RedisServer() as server:
+        found: Tables = dict(await sync_code.by_threads(server.url, rounds))
+        return found | {"A synchronous miss": await sync_code.misses(server.url, rounds)}
+
+
 SECTIONS: dict[str, Callable[[int], Awaitable[Tables]]] = {
     "reads": _reads,
     "batches": _batches,
@@ -137,6 +144,7 @@ SECTIONS: dict[str, Callable[[int], Awaitable[Tables]]] = {
     "counters": _counters,
     "overview": _overview,
     "routes": _routes,
+    "sync": _sync,
 }
 
 

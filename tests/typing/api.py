@@ -9,10 +9,12 @@ from typing import Any, assert_type
 
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session as SyncSession
 
 from langcache_cli.caching import (
     Cache,
     CachedFunction,
+    CachedSyncFunction,
     CacheStats,
     CallRecord,
     after_commit,
@@ -24,6 +26,7 @@ from langcache_cli.caching import (
     invalidate_cache,
     invalidates,
 )
+from langcache_cli.caching.sync import invalidate_tags
 from langcache_cli.caching.tooling import CacheReport
 
 
@@ -112,11 +115,7 @@ async def keys_need_no_session(service: Service, db: Session) -> None:
     await get_word.invalidate("7", db)  # type: ignore[call-overload]
 
 
-def only_async_functions_can_be_cached() -> None:
-    @cached(key_prefix="vocabulary")  # type: ignore[arg-type]
-    def get_words() -> list[Word]:
-        raise NotImplementedError
-
+def options_have_types() -> None:
     @cached(key_prefix=1)  # type: ignore[arg-type]
     async def get_levels() -> list[str]:
         raise NotImplementedError
@@ -191,6 +190,44 @@ async def blocks(db: Session) -> None:
     async with cache.bypassed() as nothing:
         assert_type(nothing, None)
     assert_type(cache.observe(trace.append), Callable[[], None])
+
+
+@cached(key_prefix="vocabulary")
+def find_word(word_id: int, db: SyncSession, *, language: str = "de") -> Word | None: ...
+
+
+class SyncService:
+    @cache.cached(key_prefix="vocabulary")
+    def get_word(self, word_id: int) -> Word | None: ...
+
+
+def synchronous_calls(db: SyncSession, service: SyncService) -> None:
+    function: CachedSyncFunction[[int], Word | None] = service.get_word
+    assert_type(function(7), Word | None)
+    assert_type(find_word(7, db), Word | None)
+    assert_type(find_word.refresh(7, db, language="fr"), Word | None)
+    assert_type(find_word.uncached(7, db), Word | None)
+    assert_type(find_word.invalidate(word_id=7), bool)
+    assert_type(find_word.key_for(word_id=7), str)
+    assert_type(service.get_word(7), Word | None)
+    assert_type(SyncService.get_word(service, 7), Word | None)
+    assert_type(service.get_word.invalidate(7), bool)
+    assert_type(translate.sync("Haus"), str)
+    assert_type(translate.sync.refresh("Haus", hint=""), str)
+    assert_type(translate.sync.invalidate("Haus"), bool)
+    assert_type(invalidate_tags("word:7"), int)
+    assert_type(cache.sync.set("a", 1, ttl=0.5), bool)
+    assert_type(cache.sync.stats(), CacheStats)
+    find_word("7", db)  # type: ignore[arg-type]
+    find_word(7)  # type: ignore[call-arg]
+    find_word.refresh(7)  # type: ignore[call-arg]
+    service.get_word("7")  # type: ignore[arg-type]
+    translate.sync(7)  # type: ignore[arg-type]
+    after_commit(db, tags=["word:7"])
+
+
+async def a_plain_function_is_not_awaited(db: SyncSession) -> None:
+    await find_word(7, db)  # type: ignore[misc]
 
 
 async def the_rest() -> None:

@@ -5,22 +5,23 @@ Longer than other files: one class, the whole public surface, in which each meth
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from langcache_cli.caching._blocks import Mode
 from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.context import Context
-from langcache_cli.caching._front.decorator import decorator
+from langcache_cli.caching._front.decorator import Decorator, decorator
 from langcache_cli.caching._front.invalidation import CacheInvalidation
 from langcache_cli.caching._front.modes.modes import ModeBlock, Modes
 from langcache_cli.caching._front.modes.recorder import CallRecord, Record
 from langcache_cli.caching._front.plain_values import MISSING, PlainValues
 from langcache_cli.caching._front.registry import Registry, known_keys
 from langcache_cli.caching._front.reports import DEFAULT_WINDOW_SECONDS, Reports
+from langcache_cli.caching._front.sync.sync_cache import SyncCache
 from langcache_cli.caching._front.writes.invalidates import invalidating
 from langcache_cli.caching._front.writes.targets import Writers
 from langcache_cli.caching._functions.duration import Duration
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
     from sqlalchemy.orm import Session
 
-P = ParamSpec("P")
-T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -95,6 +94,8 @@ class Cache:
         """The functions that `cached` of this cache has decorated."""
         self.reader = context.reader
         """The reader of a function on the running event loop; bound once, as every call uses it."""
+        self.thread_reads = context.thread_reads
+        """How threads without an event loop read by themselves; bound once, too."""
         unmatched = UnmatchedPatterns(context.settings, known_keys)
         self._values = PlainValues(context, unmatched.plain_keys, self.modes.mode)
         self.invalidation = CacheInvalidation(context, unmatched)
@@ -103,10 +104,8 @@ class Cache:
 
     # -- functions --
 
-    def cached(
-        self, **options: Unpack[CachedOptions]
-    ) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], CachedFunction[P, T]]:
-        """Decorate an ``async def`` function to cache its values here; see the module's `cached`."""
+    def cached(self, **options: Unpack[CachedOptions]) -> Decorator:
+        """Decorate a function to cache its values here; see the module's `cached`."""
         return decorator(lambda: self, self.registry, options)
 
     def bypassed(self) -> ModeBlock[None]:
@@ -444,6 +443,11 @@ class Cache:
         return await self._reports.stats()
 
     # -- event loops --
+
+    @property
+    def sync(self) -> SyncCache:
+        """The same cache for threads without an event loop; each method blocks."""
+        return SyncCache(self)
 
     def client(self) -> Redis:
         """A redis-py client for this event loop, closed by `aclose`; for everything that is not caching."""

@@ -19,6 +19,7 @@ from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_functi
 from langcache_cli.caching._front.function_cache import FunctionCache
 from langcache_cli.caching._front.modes.detours import Work, detoured
 from langcache_cli.caching._front.modes.modes import Around
+from langcache_cli.caching._front.sync.blocking import SyncCalls
 from langcache_cli.caching._front.writes.where import Where
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._functions.warmer import BatchLoader, CallBatches, Warmer, one_by_one
@@ -72,6 +73,16 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
     def cache(self) -> FunctionCache:
         """Where its entries are."""
         return self._cache()
+
+    @property
+    def is_complete(self) -> bool:
+        """False for a method that takes its instance as the first argument."""
+        return not self._may_lack_instance
+
+    @property
+    def sync(self) -> SyncCalls[P, T]:
+        """The same function for threads without an event loop: ``get_word.sync(7)``."""
+        return SyncCalls(self, self._spec.keys.function_name)
 
     async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T:
         """The value, from the cache if it can be.

@@ -55,6 +55,8 @@ def cached_many(
     Raises:
         TypeError: When the module is imported: the parameters of the two functions do not match.
     """
+    if not isinstance(single, CachedFunction):
+        raise TypeError(f"cached_many() takes an 'async def' function with @cached, not {single!r}")
 
     def decorate(function: Callable[P, Coroutine[Any, Any, Returned[T]]]) -> CachedMany[P, T]:
         return CachedMany(function, single, each)

@@ -13,6 +13,7 @@ from langcache_cli.caching._front.modes.modes import Modes
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._loading.reader import Reader
 from langcache_cli.caching._statistics.labels import Label
+from langcache_cli.caching._sync.thread_reads import ThreadReads
 
 
 class FunctionCache(Protocol):
@@ -44,6 +45,10 @@ class FunctionCache(Protocol):
 
     def reader(self, spec: FunctionSpec, /) -> Reader:
         """The reader of a function on the running event loop."""
+        ...
+
+    def thread_reads(self, spec: FunctionSpec, /) -> ThreadReads | None:
+        """How threads without an event loop read by themselves; None while they go through the loop."""
         ...
 
     async def invalidate_keys(self, keys: Sequence[str], spec: FunctionSpec | None = None) -> int:

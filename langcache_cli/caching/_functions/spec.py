@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -16,6 +15,7 @@ from langcache_cli.caching._errors import (
     UncacheableValueError,
     UndecodableEntryError,
 )
+from langcache_cli.caching._functions.kind import is_synchronous
 from langcache_cli.caching._functions.options import (
     CachedOptions,
     Times,
@@ -64,8 +64,8 @@ class FunctionSpec:
             template=options.get("key"),
         )
         self.name = f"{function.__module__}.{function.__qualname__}"
-        if not inspect.iscoroutinefunction(function):
-            raise TypeError(f"{self.name} must be an 'async def' function that returns its value")
+        self.is_synchronous = is_synchronous(function, self.name)
+        """True for a plain ``def``: it always runs in the thread of a caller, as part of that call."""
         self.function = function
         self._tags = self._checked_tags(options.get("tags", ()))
         self._times = Times(self.name, options)
@@ -139,8 +139,8 @@ class FunctionSpec:
 
     @property
     def takes_session(self) -> bool:
-        """True if it uses its caller's database session, which ends with the call."""
-        return bool(self.keys.sessions)
+        """True if it uses what ends with the call: its caller's database session, or its thread."""
+        return self.is_synchronous or bool(self.keys.sessions)
 
     @property
     def is_tagged(self) -> bool:

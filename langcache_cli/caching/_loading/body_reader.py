@@ -34,7 +34,7 @@ class BodyReader(Reader):
         load = BodyLoad(self.runtime, self.spec, self.label, address, origin, lifetime=self.lifetime)
         return Call(load, self.hits, loads_before=loads_before)
 
-    def _servable_value(self, found: Any, keys: KeyAndTags, started: float, fill: NearFill | None) -> Any:
+    def servable_value(self, found: Any, keys: KeyAndTags, started: float, fill: NearFill | None) -> Any:
         stored, versions = (found[0], found[1:]) if self._tagged else (found, ())
         entry = parse(stored) if stored else None
         if not isinstance(entry, Entry) or entry.leased_until_ms or entry.schema != self._codec.fingerprint:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.cached_many import CachedMany
+from langcache_cli.caching._front.sync.cached_sync_function import CachedSyncFunction
 from langcache_cli.caching._front.writes.where import Where
 from langcache_cli.caching._keys.argument_text import argument_text
 from langcache_cli.caching._keys.builder import listed
@@ -20,7 +21,7 @@ from langcache_cli.caching._keys.tags import tag_text
 from langcache_cli.caching._keys.template_field import TemplateField
 from langcache_cli.caching._keys.text_template import TextTemplate
 
-Writers = CachedFunction[Any, Any] | CachedMany[Any, Any] | Where
+Writers = CachedFunction[Any, Any] | CachedSyncFunction[Any, Any] | CachedMany[Any, Any] | Where
 """What can be given to `invalidates` by position."""
 
 RESULT = "result"
@@ -209,7 +210,8 @@ def targets(
 def _unwrapped(function: Any) -> Any:
     """A cached function behind ``@classmethod`` or ``@staticmethod``, as it is inside its class."""
     function = function.__func__ if isinstance(function, classmethod | staticmethod) else function
-    return getattr(function, "cached", function)  # of a cached route
+    function = getattr(function, "cached", function)  # of a cached route
+    return function.on_loop if isinstance(function, CachedSyncFunction) else function
 
 
 def _is_field(value: object) -> bool:
