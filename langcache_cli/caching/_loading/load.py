@@ -165,7 +165,11 @@ class Load:
         """Run the function, counted and timed."""
         started = self.runtime.loop.time()
         try:
-            value = await self.origin()
+            if (around := self.runtime.events.around_load) is None:
+                value = await self.origin()
+            else:
+                with around(self.label, self.key):
+                    value = await self.origin()
         except Exception:  # whatever the function raises; a cancelled run is not an error of it
             self.count("load_errors")
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from threading import Lock
 
@@ -39,10 +40,16 @@ Note = Callable[[str, str | None], object]
 """Is called with the name and the key of every event; cheaper than a hook."""
 
 
+AroundLoad = Callable[[Label, str], AbstractContextManager[object]]
+"""Makes a context manager around one run of a function, of its label and key. It must not raise."""
+
+
 class Events:
     """The hooks of one cache. Without hooks no event is made."""
 
     def __init__(self) -> None:
+        self.around_load: AroundLoad | None = None
+        """Entered while a function behind the cache runs; a span, for example."""
         self.asked = False
         """True if events are to be told; looked at before each call of `tell`."""
         self.hooks: tuple[Hook, ...] = ()
