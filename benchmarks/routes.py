@@ -10,6 +10,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Mapping
+from typing import cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -65,23 +66,49 @@ async def _tag(url: str) -> str:
 
 async def _turn(url: str, path: str, header: str) -> list[float]:
     """The latencies of one turn, in ms."""
-    found: list[float] = []
-    ends = time.perf_counter() + TURN_SECONDS
-    await asyncio.gather(*[_connection(url, path, header, ends, found) for _ in range(CONNECTIONS)])
-    return found
-
-
-async def _connection(url: str, path: str, header: str, ends: float, found: list[float]) -> None:
-    address = urlsplit(url)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
     lines = [f"GET {path} HTTP/1.1", "Host: benchmark", *([header] if header else []), "", ""]
     request = "\r\n".join(lines).encode()
-    while (started := time.perf_counter()) < ends:
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-        if length:
-            await reader.readexactly(int(length))
-        found.append(1000 * (time.perf_counter() - started))
-    writer.close()
-    await writer.wait_closed()
+    address = urlsplit(url)
+    loop, ends = asyncio.get_running_loop(), time.perf_counter() + TURN_SECONDS
+    clients = [_Client(request, ends, loop) for _ in range(CONNECTIONS)]
+    for client in clients:
+        await loop.create_connection(lambda client=client: client, address.hostname, address.port)
+    await asyncio.gather(*[client.done for client in clients])
+    return [one for client in clients for one in client.latencies_ms]
+
+
+class _Client(asyncio.Protocol):
+    """One connection. A protocol, as streams would take more time than the server that is measured."""
+
+    def __init__(self, request: bytes, ends: float, loop: asyncio.AbstractEventLoop) -> None:
+        self.latencies_ms: list[float] = []
+        self.done: asyncio.Future[None] = loop.create_future()
+        self._request = request
+        self._ends = ends
+        self._missing = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send the first request."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._send()
+
+    def data_received(self, data: bytes) -> None:
+        """Wait for the whole answer, then send the next request."""
+        if not self._missing:
+            head, _, body = data.partition(b"\r\n\r\n")  # the head comes in one piece
+            length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+            self._missing = int(length or 0) - len(body)
+        else:
+            self._missing -= len(data)
+        if self._missing:
+            return
+        self.latencies_ms.append(1000 * (time.perf_counter() - self._began))
+        if time.perf_counter() < self._ends:
+            self._send()
+        else:
+            self._transport.close()
+            self.done.set_result(None)
+
+    def _send(self) -> None:
+        self._began = time.perf_counter()
+        self._transport.write(self._request)
