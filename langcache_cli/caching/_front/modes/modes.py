@@ -7,9 +7,9 @@ from threading import Lock
 from types import TracebackType
 from typing import Generic, NamedTuple, TypeVar
 
-from langcache_cli.caching._blocks import Block, Mode, blocks_of
+from langcache_cli.caching._blocks import Block, Mode, blocks_of, recorded_call
 from langcache_cli.caching._fork import call_in_child
-from langcache_cli.caching._front.modes.recorder import Record, note
+from langcache_cli.caching._front.modes.recorder import Record, RecordedCall
 from langcache_cli.caching._statistics.events import Events
 
 S = TypeVar("S")
@@ -107,11 +107,17 @@ class Modes:
         block.leave()
         self._changed(-1, records=block.record is not None)
 
+    def _note(self, name: str, key: str | None) -> None:
+        """Note an event for the call that the running code is part of."""
+        call: RecordedCall | None = recorded_call.get()
+        if call is not None and call.owner is self:
+            call.note(name, key)
+
     def _changed(self, by: int, *, records: bool) -> None:
         with self._lock:  # blocks begin and end in several threads
             self._count += by
             self._n_recorders += by * records
-            self._events.take_notes(note if self._n_recorders else None)
+            self._events.take_notes(self._note if self._n_recorders else None)
             self._on_change(self._count > 0)
 
 
