@@ -18,7 +18,7 @@ from langcache_cli.caching._front.binding import (
 from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_function
 from langcache_cli.caching._front.function_cache import FunctionCache
 from langcache_cli.caching._front.modes.detours import Work, detoured
-from langcache_cli.caching._front.modes.modes import Around
+from langcache_cli.caching._front.modes.modes import PAST, Around
 from langcache_cli.caching._front.writes.where import Where
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._functions.warmer import BatchLoader, CallBatches, Warmer, one_by_one
@@ -82,6 +82,8 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
         """
         cache = self._cache()
         if not cache.direct and (around := cache.modes.around()) is not None:
+            if around is PAST:
+                return await self._function(*args, **kwargs)
             return cast("T", await self._detoured(around, cache, args, kwargs))
         if self._may_lack_instance:
             bound, args, kwargs = self._received(args, kwargs)  # type: ignore[assignment]

@@ -27,6 +27,10 @@ class Around(NamedTuple):
     recorders: Sequence[Record]
 
 
+PAST = Around(Mode.BYPASSED, ())
+"""A call runs its function, and nobody is told."""
+
+
 class Modes:
     """What the calls of one cache do otherwise than usual, and who is told of them."""
 
@@ -51,12 +55,11 @@ class Modes:
     def around(self) -> Around | None:
         """What is around the running code; None if a call is to be answered as usual."""
         blocks = blocks_of(self)
-        if not blocks:
-            if self._observers or not self._enabled:
-                return Around(None if self._enabled else Mode.BYPASSED, self._observers)
-            return None
+        if not blocks and not self._observers:
+            return None if self._enabled else PAST
         records = [_while_open(block) for block in blocks if block.record is not None]
-        return Around(self._mode_of(blocks), (*self._observers, *records))
+        mode, recorders = self._mode_of(blocks), (*self._observers, *records)
+        return PAST if mode is Mode.BYPASSED and not recorders else Around(mode, recorders)
 
     def mode(self) -> Mode | None:
         """What calls of the running code do otherwise than usual; None for nothing."""
