@@ -61,6 +61,35 @@ async def test_methods_that_read_something_of_their_instance(cache):
     assert await keys(cache) == {french.read.key_for(1)}
 
 
+async def test_a_writer_of_another_class_says_where_the_instance_is(cache):
+    class Words:
+        language = "de"
+
+        @cache.cached(key_prefix="words", key="{self.language}:{item}")
+        async def read(self, item: int) -> int:
+            return item
+
+    class Writer:
+        language = "de"
+
+        def __init__(self, words: Words) -> None:
+            self.words = words
+
+        @cache.invalidates(Words.read)
+        async def write_wrongly(self, item: int) -> None:
+            raise AssertionError
+
+        @cache.invalidates(Words.read.where(self="{self.words}"))
+        async def write(self, item: int) -> None: ...
+
+    writer = Writer(Words())
+    await writer.words.read(1)
+    with pytest.raises(TypeError, match=r"cannot be a .*Writer: say where it is, as \.where\(self="):
+        await writer.write_wrongly(1)
+    await writer.write(1)
+    assert await keys(cache) == set()
+
+
 async def test_class_methods_and_static_methods(cache):
     class Words:
         @classmethod

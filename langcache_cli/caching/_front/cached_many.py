@@ -14,6 +14,7 @@ from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_functi
 from langcache_cli.caching._front.function_cache import FunctionCache
 from langcache_cli.caching._front.modes.detours import detoured_many
 from langcache_cli.caching._front.values_of_items import unshared, values_of_items
+from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._keys.builder import listed, without_instance
 from langcache_cli.caching._keys.framework_parameters import database_sessions
 from langcache_cli.caching._keys.owning_class import defining_class, is_kind_of
@@ -143,6 +144,11 @@ class CachedMany(EqualIfBoundAlike, Generic[P, T]):
         shared = {**self._single.key_parameters}
         del shared[self._item]
         return {**shared, self._each: self._signature.parameters[self._each]}
+
+    @property
+    def spec(self) -> FunctionSpec:
+        """How the values of single items are cached."""
+        return self._single.spec
 
     @property
     def cache(self) -> FunctionCache:

@@ -86,7 +86,7 @@ class LoadMany:
             self.leases.release_soon(leases)  # Outcome unknown: Redis may have given them.
             await self.leases.admission.admitted()  # as in `Load.bypass`
             self.count("bypassed", [*_keys(leases), *away])
-            return await self.values_of(leases, away)
+            return await self._values_of(leases, away)
         except asyncio.CancelledError:
             self.leases.release_soon(leases)
             raise
@@ -145,7 +145,7 @@ class LoadMany:
             return []
         try:
             with self.leases.renewing(leases):
-                loaded = await self.values_of([*leases, *unstored], away)
+                loaded = await self._values_of([*leases, *unstored], away)
         except Exception as error:  # whatever the function raises is shared with those who wait
             await self._fail(leases, [error] * len(leases), serving=serving)
             raise
@@ -185,7 +185,7 @@ class LoadMany:
             load = self._load_of(lease.key)
             load.runtime.spawn(let_end(load, lease))
 
-    async def values_of(self, leases: Sequence[Lease], away: Sequence[str] = ()) -> Outcomes:
+    async def _values_of(self, leases: Sequence[Lease], away: Sequence[str] = ()) -> Outcomes:
         """Run the function, and encode its values, also for those who have joined; see `run_if_absent`."""
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -223,6 +223,10 @@ class LoadMany:
         if lost:
             errors = [error if isinstance(error := results[place], Exception) else None for place in lost]
             await self._fail([leases[place] for place in lost], errors, serving=serving)
+            if self.has_claimed:  # as in `replacing`: an old entry must not outlive this call
+                ended = [leases[place] for place, error in zip(lost, errors, strict=True) if error is None]
+                with contextlib.suppress(CacheError):
+                    await self.leases.withdraw(ended)
         kept = list(compress(leases, entries)) if lost else leases
         storable = [entry for entry in entries if entry is not None]
         replies: list[Any]
@@ -248,7 +252,7 @@ class LoadMany:
             if reply == 0 and isinstance(result, LoadResult):
                 load.count("refused")
                 with contextlib.suppress(CacheError):
-                    if self.has_claimed:  # as in `replacing`: the old entry must not outlive this call
+                    if self.has_claimed:
                         await self.leases.withdraw([lease])
                     successor = load.value_of_successor(result.with_entry(), joins=self.has_claimed)
                     final[lease.key] = await successor

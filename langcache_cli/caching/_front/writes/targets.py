@@ -17,6 +17,7 @@ from langcache_cli.caching._front.writes.where import Where
 from langcache_cli.caching._keys.argument_text import argument_text
 from langcache_cli.caching._keys.builder import listed
 from langcache_cli.caching._keys.key_template import KeyTemplate
+from langcache_cli.caching._keys.owning_class import is_kind_of
 from langcache_cli.caching._keys.tags import tag_text
 from langcache_cli.caching._keys.template_field import TemplateField
 from langcache_cli.caching._keys.text_template import TextTemplate
@@ -169,7 +170,23 @@ class FunctionTarget:
     def add_to(self, named: Named, arguments: Mapping[str, Any]) -> None:
         """See `Target`."""
         values = {name: one.value(arguments) for name, one in self._fields.items()}
+        self._require_instance(values)
         named.keys.update(dict.fromkeys(self.function.all_keys(**self._constants, **values)))
+
+    def _require_instance(self, values: Mapping[str, Any]) -> None:
+        """Check that a key which has something of an instance gets one of its class.
+
+        Raises:
+            TypeError: It is of another class, such as that of the writer.
+        """
+        keys = self.function.spec.keys
+        if keys.uses_instance and keys.first in values and keys.home is not None:
+            given = values[keys.first]
+            if not is_kind_of(given if isinstance(given, type) else type(given), keys.home):
+                raise TypeError(
+                    f"the key of {self.function!r} has something of its {keys.first!r}, which cannot be a "
+                    f'{type(given).__qualname__}: say where it is, as .where({keys.first}="{{...}}")'
+                )
 
 
 def targets(
