@@ -192,6 +192,21 @@ def test_a_connection_that_the_server_has_closed_is_no_outage(words, one_redis):
     assert counts["bypassed"] == 0
 
 
+STRAY = [b"HTTP/1.1 400 Bad Request\r\n", b"-ERR no\r\n", b"*1\r\n$-1\r\n", b"*1\r\n"]
+
+
+@pytest.mark.parametrize("stray", STRAY)
+def test_a_reply_that_was_not_asked_for_is_not_taken_for_that_of_another_key(cache, stray):
+    words = SyncDatabase(cache, tags=())
+    connect(words)
+    words.read(2)
+    connection = connection_of(words)
+    connection._reader.feed(stray)
+    assert [words.read(item) for item in (1, 2, 1, 2)] == [[1, 0], [2, 0], [1, 0], [2, 0]]
+    assert words.reads == 2
+    assert connection_of(words) is None
+
+
 def test_another_server_than_that_of_the_loop_is_not_read(words, monkeypatch):
     connections = words.cache._context._thread_connections
     other = SimpleNamespace(alive=True, server=ServerIdentity("another"))
