@@ -24,8 +24,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from langcache_cli.caching import Cache, CacheError, CacheStats, get_default_cache
 from langcache_cli.caching.tooling import acting_as
 from langcache_cli.prometheus import CacheCollector
+from langcache_cli.server_timing import CacheTraceMiddleware
 
-__all__ = ["Cleared", "Health", "cache_dashboard", "cache_lifespan", "cache_router"]
+__all__ = ["CacheTraceMiddleware", "Cleared", "Health", "cache_dashboard", "cache_lifespan", "cache_router"]
 
 logger = logging.getLogger(__name__)
 

@@ -31,8 +31,10 @@ from langcache_cli.caching._front.default import (
     get_redis_client,
     invalidate_cache,
     invalidate_tags,
+    invalidates,
     set_default_cache,
 )
+from langcache_cli.caching._front.modes.recorder import CallRecord
 from langcache_cli.caching._front.plain_values import MISSING
 from langcache_cli.caching._front.sync.cached_sync_function import CachedSyncFunction
 from langcache_cli.caching._functions.options import CachedOptions
@@ -56,6 +58,7 @@ __all__ = [
     "CachedMany",
     "CachedOptions",
     "CachedSyncFunction",
+    "CallRecord",
     "ConfigurationError",
     "PatternError",
     "ServerLoadingError",
@@ -73,5 +76,6 @@ __all__ = [
     "get_redis_client",
     "invalidate_cache",
     "invalidate_tags",
+    "invalidates",
     "set_default_cache",
 ]

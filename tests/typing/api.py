@@ -4,6 +4,7 @@ Every ``type: ignore`` here is an assertion: both complain about one that they d
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, assert_type
 
 from redis.asyncio import Redis
@@ -15,6 +16,7 @@ from langcache_cli.caching import (
     CachedFunction,
     CachedSyncFunction,
     CacheStats,
+    CallRecord,
     after_commit,
     cached,
     cached_many,
@@ -22,6 +24,7 @@ from langcache_cli.caching import (
     get_cache_stats,
     get_redis_client,
     invalidate_cache,
+    invalidates,
 )
 from langcache_cli.caching.sync import invalidate_tags
 from langcache_cli.caching.tooling import CacheReport
@@ -47,6 +50,14 @@ async def get_word(word_id: int, db: Session, *, language: str = "de") -> Word |
 @cache.cached(key_prefix="translation", key="{text}", ignore=["hint"])
 async def translate(text: str, hint: str = "") -> str:
     raise NotImplementedError
+
+
+@cached(key_prefix="vocabulary", ttl=timedelta(hours=1), stale_ttl="1d", local_ttl="30s", max_bytes=100_000)
+async def get_rare_word(word_id: int) -> Word | None: ...
+
+
+@cached(key_prefix="vocabulary", ttl=lambda word: "1h" if word else None)
+async def get_new_word(word_id: int) -> Word | None: ...
 
 
 class Service:
@@ -109,7 +120,7 @@ def options_have_types() -> None:
     async def get_levels() -> list[str]:
         raise NotImplementedError
 
-    @cached(key_prefix="vocabulary", ttl="60")  # type: ignore[arg-type]
+    @cached(key_prefix="vocabulary", ttl=b"60")  # type: ignore[arg-type]
     async def get_genders() -> list[str]:
         raise NotImplementedError
 
@@ -151,6 +162,34 @@ async def frequent_words() -> AsyncIterator[Sequence[Mapping[str, Any]]]:
 async def transactions(session: AsyncSession) -> None:
     assert_type(after_commit(session, "cache:vocabulary:get_word:1", tags=["word:1"]), None)
     after_commit(Session())  # type: ignore[arg-type]
+
+
+@invalidates(get_word.where(db=None), translate, tags=("word:{word_id}", "user:{result}"))
+async def edit_word(word_id: int, text: str, hint: str, language: str, db: AsyncSession) -> str:
+    raise NotImplementedError
+
+
+class Writer:
+    @cache.invalidates(types=("vocabulary",), session="{self.db}")
+    def edit(self, word_id: int) -> bool:
+        raise NotImplementedError
+
+
+async def functions_that_write_keep_their_types(writer: Writer, db: AsyncSession) -> None:
+    assert_type(await edit_word(7, "Haus", "", "de", db), str)
+    assert_type(writer.edit(7), bool)
+    await edit_word("7", "Haus", "", "de", db)  # type: ignore[arg-type]
+    writer.edit("7")  # type: ignore[arg-type]
+
+
+async def blocks(db: Session) -> None:
+    with cache.traced() as trace, cache.refreshing():
+        await get_word(7, db)
+    assert_type(trace, list[CallRecord])
+    assert_type(trace[0].seconds, float)
+    async with cache.bypassed() as nothing:
+        assert_type(nothing, None)
+    assert_type(cache.observe(trace.append), Callable[[], None])
 
 
 @cached(key_prefix="vocabulary")
@@ -201,4 +240,5 @@ async def the_rest() -> None:
         assert_type(opened, Cache)
         assert_type(await opened.get("a"), Any)
         assert_type(await opened.set("a", 1, ttl=0.5), bool)
+        assert_type(await opened.set("a", 1, ttl="30m"), bool)
         assert_type(await opened.report(), CacheReport)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
@@ -16,7 +17,10 @@ from langcache_cli.caching._front.binding import (
 )
 from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_function
 from langcache_cli.caching._front.function_cache import FunctionCache
+from langcache_cli.caching._front.modes.detours import Work, detoured
+from langcache_cli.caching._front.modes.modes import Around
 from langcache_cli.caching._front.sync.blocking import SyncCalls
+from langcache_cli.caching._front.writes.where import Where
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._functions.warmer import BatchLoader, CallBatches, Warmer, one_by_one
 from langcache_cli.caching._loading.near_reads import SLOW_PATH
@@ -88,8 +92,8 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
             Exception: Whatever the function raises; nothing is stored then.
         """
         cache = self._cache()
-        if not cache.enabled:
-            return await self._function(*args, **kwargs)
+        if not cache.direct and (around := cache.modes.around()) is not None:
+            return cast("T", await self._detoured(around, cache, args, kwargs))
         if self._may_lack_instance:
             bound, args, kwargs = self._received(args, kwargs)  # type: ignore[assignment]
             return await bound(*args, **kwargs)
@@ -101,6 +105,16 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
                 return cast("T", found)
         value: T = await reader.answer(self._function, args, kwargs, key_args=key_args)
         return value
+
+    def _detoured(
+        self, around: Around, cache: FunctionCache, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Coroutine[Any, Any, Any]:
+        """A call while the cache is disabled, or a block or an observer concerns it."""
+        if self._may_lack_instance and (cache.enabled or around.recorders):
+            bound, args, kwargs = self._received(args, kwargs)
+            return bound(*args, **kwargs)
+        key_args = (*self.instance_in_key, *args)
+        return detoured(Work(cache, self._spec, self._function, args, kwargs, key_args), around)
 
     async def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run the function now and store its value, even if an entry is fresh.
@@ -207,6 +221,27 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
     def all_keys(self, /, **kwargs: Any) -> list[str]:
         """The Redis keys that `invalidate` removes for these arguments."""
         return [address.key for address in self.addresses(self._cache(), (), kwargs)]
+
+    @property
+    def key_parameters(self) -> Mapping[str, inspect.Parameter]:
+        """The parameters that the key needs, by name."""
+        keys = self._spec.keys
+        given = {keys.first} if self.instance_in_key else set[str]()
+        return {name: keys.signature.parameters[name] for name in keys.in_key if name not in given}
+
+    def where(self, /, **values: object) -> Where:
+        """Say where `invalidates` finds parameters of the key that the writer has no parameter for.
+
+        ```python
+        @invalidates(get_word.where(word_id="{word.id}", language="de"))
+        async def save_word(word: WordRow, db: AsyncSession) -> None: ...
+        ```
+
+        Args:
+            values: By parameter of this function a field of the writer's arguments, or of the ``{result}``
+                that it returns; or any other value. The other parameters are those of the same names.
+        """
+        return Where(self, values)
 
     def address(self, /, **kwargs: Any) -> EntryKeys:
         """The Redis keys of the entry of these arguments, and of its tags."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from langcache_cli.caching._front.binding import EqualIfBoundAlike, bound_class
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_function
+from langcache_cli.caching._front.function_cache import FunctionCache
+from langcache_cli.caching._front.modes.detours import detoured_many
 from langcache_cli.caching._front.values_of_items import unshared, values_of_items
+from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._keys.builder import listed, without_instance
 from langcache_cli.caching._keys.owning_class import defining_class, is_kind_of
 from langcache_cli.caching._keys.session_parameters import database_sessions
@@ -109,10 +112,12 @@ class CachedMany(EqualIfBoundAlike, Generic[P, T]):
         items, shared = self._arguments(bound)
         spec, first = self._single.spec, self._single.instance_in_key
         keys, tags = spec.addresses_of_items(cache.settings.namespace, items, first, shared, item=self._item)
-        reader = cache.reader(spec) if cache.enabled else None
         load = functools.partial(self._load, bound)
         call = CallMany(load, keys, tags, items, takes_session=self._takes_session)
-        values = await call.answer(reader)
+        if cache.direct:
+            values = await call.answer(cache.reader(spec))
+        else:
+            values = await detoured_many(cache, spec, keys, call)
         return unshared(values, keys)
 
     async def invalidate(self, /, **kwargs: Any) -> int:
@@ -120,9 +125,35 @@ class CachedMany(EqualIfBoundAlike, Generic[P, T]):
         cache = self._single.cache
         if not cache.enabled:
             return 0
+        return await cache.invalidate_keys(self.all_keys(**kwargs), self._single.spec)
+
+    def all_keys(self, /, **kwargs: Any) -> list[str]:
+        """The Redis keys that `invalidate` removes for these arguments.
+
+        Raises:
+            TypeError: An argument that the keys need is missing, or the items can be read only once.
+        """
+        if isinstance(kwargs.get(self._each), Iterator):
+            raise TypeError(f"{self!r}: its {self._each!r} is an iterator, which can be read only once")
         items, shared = self._arguments(self._signature.bind_partial(**kwargs))
-        keys = [key for item in items for key in self._single.all_keys(**shared, **{self._item: item})]
-        return await cache.invalidate_keys(keys, self._single.spec)
+        return [key for item in items for key in self._single.all_keys(**shared, **{self._item: item})]
+
+    @property
+    def key_parameters(self) -> Mapping[str, inspect.Parameter]:
+        """The parameters that the keys need, by name."""
+        shared = {**self._single.key_parameters}
+        del shared[self._item]
+        return {**shared, self._each: self._signature.parameters[self._each]}
+
+    @property
+    def spec(self) -> FunctionSpec:
+        """How the values of single items are cached."""
+        return self._single.spec
+
+    @property
+    def cache(self) -> FunctionCache:
+        """Where the entries are."""
+        return self._single.cache
 
     def __get__(self, instance: Any, owner: type[Any] | None = None) -> CachedMany[Any, T]:
         """Bind to an instance, as a method is."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from langcache_cli.caching._fork import ForkSafeLock
 from langcache_cli.caching._front.cache import Cache
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.decorator import Decorator, decorator
 from langcache_cli.caching._front.registry import Registry
+from langcache_cli.caching._front.writes.invalidates import invalidating
+from langcache_cli.caching._front.writes.targets import Writers
 from langcache_cli.caching._functions.options import CachedOptions
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._functions.warmer import Warmer
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
     from sqlalchemy.orm import Session
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _registry = Registry()
 _default: Cache | None = None
@@ -75,6 +79,38 @@ def cached(
             unknown option or parameter, keys shared with another function.
     """
     return decorator(get_default_cache, _registry, options)
+
+
+def invalidates(
+    *functions: Writers,
+    tags: Sequence[str] = (),
+    patterns: Sequence[str] = (),
+    types: Sequence[str] = (),
+    session: str | None = None,
+) -> Callable[[F], F]:
+    """Decorate a function that writes: what it has made out of date is removed when it has returned.
+
+    ```python
+    @invalidates(get_word, tags=("level:{level}",))
+    async def edit_word(word_id: int, level: str, db: AsyncSession) -> None: ...
+    ```
+
+    If its session is in a transaction then, that happens again when it commits; never when it raises. See
+    `Cache.invalidates`.
+
+    Args:
+        functions: Cached functions. The parameters that their keys need are those of the same names.
+        tags: Templates of tags over the function's parameters, and over ``{result}``.
+        patterns: Templates of patterns.
+        types: Cache types.
+        session: Where the session is, such as ``"{self.db}"``, if it is no parameter.
+
+    Raises:
+        TypeError: When the module is imported: a parameter is missing or unknown.
+    """
+    return invalidating(
+        get_default_cache, functions, tags=tags, patterns=patterns, types=types, session=session
+    )
 
 
 def default_warmers() -> list[Warmer[CachedFunction[Any, Any]]]:

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from langcache_cli.caching._config.settings import CacheSettings
+from langcache_cli.caching._front.modes.modes import Modes
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._loading.reader import Reader
+from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._sync.thread_reads import ThreadReads
 
 
@@ -25,6 +27,20 @@ class FunctionCache(Protocol):
     @property
     def enabled(self) -> bool:
         """False sends every call straight to its function."""
+        ...
+
+    @property
+    def direct(self) -> bool:
+        """True if every call is answered as usual: it is enabled, and no block or observer is there."""
+        ...
+
+    @property
+    def modes(self) -> Modes:
+        """The blocks and observers of the cache."""
+        ...
+
+    def label(self, spec: FunctionSpec, /) -> Label:
+        """What the calls of a function are counted under."""
         ...
 
     def reader(self, spec: FunctionSpec, /) -> Reader:

@@ -66,9 +66,19 @@ class CacheInvalidation:
         types: Sequence[str],
     ) -> None:
         """See `Cache.after_commit`."""
-        invalidations = self._context.namespace.invalidations(keys, tags, patterns, types)
+        invalidations = self.named(keys, tags, patterns, types)
         if self._context.enabled:
             self._commit_hooks.add(session, invalidations)
+
+    def named(
+        self, keys: Sequence[str], tags: Sequence[str], patterns: Sequence[str], types: Sequence[str]
+    ) -> list[Invalidation]:
+        """What some names stand for; raises like `Namespace.invalidations`."""
+        return self._context.namespace.invalidations(keys, tags, patterns, types)
+
+    def at_commit(self, session: Any, invalidations: Sequence[Invalidation]) -> None:
+        """Invalidate when the transaction of ``session`` commits, and not before."""
+        self._commit_hooks.add(session, invalidations, at_once=False)
 
     async def _selection(self, selection: Selection, name: str, keys_per_second: float | None) -> int:
         if not self._context.enabled:

@@ -16,7 +16,12 @@ from langcache_cli.caching._errors import (
     UndecodableEntryError,
 )
 from langcache_cli.caching._functions.kind import is_synchronous
-from langcache_cli.caching._functions.options import CachedOptions, require_usable_times
+from langcache_cli.caching._functions.options import (
+    CachedOptions,
+    Times,
+    chosen_seconds,
+    require_usable_size,
+)
 from langcache_cli.caching._functions.return_type import return_annotation
 from langcache_cli.caching._functions.warmer import Warmer
 from langcache_cli.caching._keys.builder import KeyBuilder, listed
@@ -62,7 +67,9 @@ class FunctionSpec:
         """True for a plain ``def``: it always runs in the thread of a caller, as part of that call."""
         self.function = function
         self._tags = self._checked_tags(options.get("tags", ()))
-        require_usable_times(self.name, options)
+        self._times = Times(self.name, options)
+        self.max_bytes = require_usable_size(self.name, options)
+        """Larger values, as JSON, are not stored; None for no limit."""
         self._options = options
         self.warmer: Warmer[Any] | None = None
         self.owner: type[Any] | None = None
@@ -71,8 +78,7 @@ class FunctionSpec:
         self._compiled_keys: dict[str, Callable[..., KeyAndTags]] = {}
         self._keys_of_items: dict[tuple[str, str], KeysOfItems | None] = {}
         self._codec: Codec | None = None
-        self._warned = False
-        self._warned_of_lease = False
+        self._warned_of: set[str] = set()
         try:
             self._codec = Codec(return_annotation(function))
         except NameError:
@@ -140,17 +146,32 @@ class FunctionSpec:
     @property
     def local_seconds(self) -> float:
         """How long an entry may be kept in the near cache; 0 for not at all."""
-        return self._options.get("local_ttl", 0.0)
+        return self._times.local_ttl
 
     def lifetime(self, *, ttl_seconds: float, jitter: float) -> Lifetime:
         """The times of its entries; ``ttl_seconds`` unless it has a TTL of its own."""
-        options = self._options
+        times = self._times
         return Lifetime(
-            ttl_seconds=options.get("ttl") or ttl_seconds,
-            stale_seconds=options.get("stale_ttl", 0.0),
-            early_refresh=options.get("early_refresh", 0.0),
+            ttl_seconds=times.ttl or ttl_seconds,
+            stale_seconds=times.stale_ttl,
+            early_refresh=times.early_refresh,
             jitter=jitter,
+            ttl_of=None if times.ttl_of is None else partial(self._chosen_ttl, times.ttl_of),
         )
+
+    def _chosen_ttl(self, ttl_of: Callable[[Any], object], value: Any) -> float:
+        """The TTL that the application's function gives a value; 0 for one that must not be stored."""
+        try:
+            chosen = ttl_of(value)
+        except Exception as error:  # noqa: BLE001 - whatever the application's function raises
+            problem = f"raised {type(error).__name__}"  # its text may have something of the value
+        else:
+            try:
+                return chosen_seconds(chosen)
+            except (TypeError, ValueError) as error:
+                problem = f"returned no TTL: {error}"
+        self._warn_once("ttl", "%s: a value is not stored, as its ttl= function %s", problem)
+        return 0
 
     def address(self, namespace: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> EntryKeys:
         """Where the value of a call is stored.
@@ -244,20 +265,22 @@ class FunctionSpec:
             reason: Why.
             show_values: ``LANGCACHE_LOG_VALUES``: show the value, too.
         """
-        if not self._warned:
-            self._warned = True
-            text = str(reason)
-            if show_values and isinstance(reason, UncacheableValueError):
-                text = reason.details
-            logger.warning("%s returned a value that is not cached: %s", self.name, text)
+        text = reason.details if show_values and isinstance(reason, UncacheableValueError) else str(reason)
+        self._warn_once("value", "%s returned a value that is not cached: %s", text)
+
+    def warn_too_large(self, n_bytes: int) -> None:
+        """Log, once per process, that a value of this function is larger than its ``max_bytes``."""
+        text = "%s returned a value that is not stored: %s bytes as JSON are more than max_bytes=%s"
+        self._warn_once("size", text, f"{n_bytes:,}", f"{self.max_bytes:,}")
 
     def warn_lease_ended(self, why: str) -> None:
         """Log, once per process, that a value of this function came too late to be stored, and why."""
-        if not self._warned_of_lease:
-            self._warned_of_lease = True
-            logger.warning(
-                "%s: a value was not stored, as the lease of its load had ended: %s", self.name, why
-            )
+        self._warn_once("lease", "%s: a value was not stored, as the lease of its load had ended: %s", why)
+
+    def _warn_once(self, subject: str, text: str, *arguments: str) -> None:
+        if subject not in self._warned_of:
+            self._warned_of.add(subject)
+            logger.warning(text, self.name, *arguments)
 
     def _checked_tags(self, templates: Sequence[str]) -> TagTemplates:
         try:

@@ -15,11 +15,11 @@ from langcache_cli.caching._functions.spec import EntryKeys
 from langcache_cli.caching._loading.call import Call
 from langcache_cli.caching._loading.hit_counter import count_for_each
 from langcache_cli.caching._loading.leases import Leases
-from langcache_cli.caching._loading.load import Load
+from langcache_cli.caching._loading.load import Load, Origin
 from langcache_cli.caching._loading.load_many import Absent, LoadMany
 from langcache_cli.caching._loading.read_many import Read, read_many
 from langcache_cli.caching._loading.reader import Reader
-from langcache_cli.caching._loading.refresh_many import Due, refresh_many
+from langcache_cli.caching._loading.refresh_many import Due, refresh_many, replace_many
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.failure import parse_failure
 from langcache_cli.caching._protocol.lease import new_leases
@@ -62,11 +62,12 @@ class CallMany:
         self._results: dict[str, Any] = {}
         """By key; an exception for an item that failed."""
 
-    async def answer(self, reader: Reader | None) -> list[Any]:
+    async def answer(self, reader: Reader | None, *, anew: bool = False) -> list[Any]:
         """The values of the items, in their order.
 
         Args:
-            reader: Of the function for a single item; None while the cache is disabled.
+            reader: Of the function for a single item; None to go past the cache.
+            anew: Load all of them, and replace what is stored; see `Call.refresh`.
 
         Raises:
             Exception: What the function raised or returned for an item; an `ExceptionGroup` of several.
@@ -75,6 +76,8 @@ class CallMany:
             return []
         if reader is None:
             self._set_results(self._keys, await self._values(self._keys))
+        elif anew:
+            await self._load_anew(reader)
         else:
             values = await self._answer(reader)
             if values is not None:
@@ -85,9 +88,7 @@ class CallMany:
 
     async def _answer(self, reader: Reader) -> list[Any] | None:
         """Fill in the results; or return the values, if each item was there and none is asked for twice."""
-        self._reader, self._runtime, self._spec = reader, reader.runtime, reader.spec
-        self._loads_before = self._runtime.running_loads.started
-        self._budget = Budget(self._runtime.server.timeout)
+        self._use(reader)
         tag_keys = list(self._tag_keys.values()) if self._tag_keys is not None else None
         read = await read_many(reader, self._keys, tag_keys, self._budget)
         if read is None:
@@ -100,6 +101,29 @@ class CallMany:
             await self._runtime.admission.admitted()
             await self._answer_rest(read)
         return None
+
+    def _use(self, reader: Reader) -> None:
+        self._reader, self._runtime, self._spec = reader, reader.runtime, reader.spec
+        self._loads_before = self._runtime.running_loads.started
+        self._budget = Budget(self._runtime.server.timeout)
+
+    async def _load_anew(self, reader: Reader) -> None:
+        """Join the refreshes that have not begun to load, and replace what is left in one load."""
+        self._use(reader)
+        running = self._runtime.running_loads
+        begun = {key: flight for key in self._keys if (flight := running.claiming(key)) is not None}
+        keys = [key for key in self._keys if key not in begun]
+        if keys:
+            leases, tag_keys = new_leases(keys), [self._tags_of(key) for key in keys]
+            work = functools.partial(replace_many, self._load_many(self._budget), running, leases, tag_keys)
+            results = await running.start_many(leases, work, claimed=True).run()
+            values = [one if isinstance(one, Exception) else one.value for one in results]
+            self._set_results(keys, values)
+        refreshes = [
+            functools.partial(self._call(key).refresh, must_store=False, joining=flight)
+            for key, flight in begun.items()
+        ]
+        await self._set_answers([*begun], refreshes)
 
     async def _answer_rest(self, read: Read) -> None:
         missing, waiting, due = await self._sorted(read)
@@ -180,11 +204,14 @@ class CallMany:
         """Answer what other calls are loading, as calls for single items would be answered."""
         if not keys:
             return
-        calls = [self._call(key) for key in keys]
+        await self._set_answers(keys, [self._call(key).answer for key in keys])
+
+    async def _set_answers(self, keys: Sequence[str], answers: Sequence[Origin]) -> None:
+        """Await the answers of calls for single items."""
         if self._takes_session:  # one at a time: each may have to load after all, with the one session
-            results = [await _caught(call) for call in calls]
+            results = [await _caught(answer) for answer in answers]
         else:
-            results = await asyncio.gather(*map(_caught, calls))
+            results = await asyncio.gather(*map(_caught, answers))
         self._set_results(keys, results)
 
     async def _run_unstored(self, keys: Sequence[str], counter: str) -> None:
@@ -236,9 +263,9 @@ class CallMany:
         self._results.update(zip(keys, results, strict=True))
 
 
-async def _caught(call: Call) -> Any:
+async def _caught(answer: Origin) -> Any:
     try:
-        return await call.answer()
+        return await answer()
     except Exception as error:  # noqa: BLE001 - raised when all items have been answered
         return error
 

@@ -52,11 +52,13 @@ class LoadMany:
             count: `count_for_each` for the function.
         """
         self.leases = leases
-        self._count = count
+        self.count = count
         self._load_of = load_of
         self._values = values
         self._kept_ms: dict[str, int] = {}
         """How long the entry of each key is to be kept."""
+        self.has_claimed = False
+        """True for an explicit refresh: then a value that was refused gives way to that of a newer one."""
         self.beside: dict[str, Any] = {}
         """By key the values that were loaded without a lease, or an exception; see `run_if_absent`."""
 
@@ -83,7 +85,7 @@ class LoadMany:
         except CacheError:
             self.leases.release_soon(leases)  # Outcome unknown: Redis may have given them.
             await self.leases.admission.admitted()  # as in `Load.bypass`
-            self._count("bypassed", [*_keys(leases), *away])
+            self.count("bypassed", [*_keys(leases), *away])
             return await self._values_of(leases, away)
         except asyncio.CancelledError:
             self.leases.release_soon(leases)
@@ -91,10 +93,10 @@ class LoadMany:
         ours = list(compress(leases, taken))
         lost = [lease for lease, is_ours in zip(leases, taken, strict=True) if is_ours is None]
         self.leases.release_soon(lost)  # Outcome unknown: see above.
-        self._count("misses", _keys(ours))
-        self._count("bypassed", [*_keys(lost), *away])
-        results = await self._load_and_store(ours, serving=False, unstored=lost, away=away)
-        return _in_places([is_ours is not False for is_ours in taken], _as_taken(taken, results, len(ours)))
+        self.count("misses", _keys(ours))
+        self.count("bypassed", [*_keys(lost), *away])
+        results = await self.load_and_store(ours, serving=False, unstored=lost, away=away)
+        return _in_places([is_ours is not False for is_ours in taken], as_taken(taken, results, len(ours)))
 
     async def run_if_elected(
         self, leases: Sequence[Lease], tag_keys: Sequence[tuple[str, ...]], entries: Sequence[Entry]
@@ -121,9 +123,9 @@ class LoadMany:
         except CacheError:
             elected = [False] * len(leases)
         ours = list(compress(leases, elected))
-        return _in_places(elected, await self._load_and_store(ours, serving=True))
+        return _in_places(elected, await self.load_and_store(ours, serving=True))
 
-    async def _load_and_store(
+    async def load_and_store(
         self,
         leases: Sequence[Lease],
         *,
@@ -167,9 +169,9 @@ class LoadMany:
         if serving:
             kept = [lease for lease, error in zip(leases, errors, strict=True) if error is not None]
             if kept:
-                warn_still_served(
-                    self._load_of(kept[0].key), next(error for error in errors if error is not None)
-                )
+                if not self.has_claimed:  # otherwise raised
+                    error = next(error for error in errors if error is not None)
+                    warn_still_served(self._load_of(kept[0].key), error)
                 self._give_back(kept, serving=True)
             leases = [lease for lease, error in zip(leases, errors, strict=True) if error is None]
             errors = [None] * len(leases)
@@ -205,19 +207,26 @@ class LoadMany:
             for entry, kept, (place, value) in zip(entries, kept_ms, of_entries, strict=False):
                 results[place] = LoadResult(value, stored=entry)
                 self._kept_ms[leases[place].key] = kept
-                if entry is None:
-                    self._load_of(leases[place].key).count_uncacheable()
+                if entry is None or kept <= 0:
+                    self._load_of(leases[place].key).count_unstorable(kept if entry is not None else None)
         return results
 
     async def _stored(self, leases: Sequence[Lease], results: Outcomes, *, serving: bool) -> Outcomes:
         """Store what can be stored; a value refused by an invalidation gives way to a newer one."""
         if not leases:
             return []
-        entries = [result.stored if isinstance(result, LoadResult) else None for result in results]
+        entries = [
+            result.stored if isinstance(result, LoadResult) and self._kept_ms[lease.key] > 0 else None
+            for lease, result in zip(leases, results, strict=True)
+        ]
         lost = [place for place, entry in enumerate(entries) if entry is None]
         if lost:
             errors = [error if isinstance(error := results[place], Exception) else None for place in lost]
             await self._fail([leases[place] for place in lost], errors, serving=serving)
+            if self.has_claimed:  # as in `replacing`: an old entry must not outlive this call
+                ended = [leases[place] for place, error in zip(lost, errors, strict=True) if error is None]
+                with contextlib.suppress(CacheError):
+                    await self.leases.withdraw(ended)
         kept = list(compress(leases, entries)) if lost else leases
         storable = [entry for entry in entries if entry is not None]
         replies: list[Any]
@@ -243,7 +252,10 @@ class LoadMany:
             if reply == 0 and isinstance(result, LoadResult):
                 load.count("refused")
                 with contextlib.suppress(CacheError):
-                    final[lease.key] = await load.value_of_successor(result.with_entry())
+                    if self.has_claimed:
+                        await self.leases.withdraw([lease])
+                    successor = load.value_of_successor(result.with_entry(), joins=self.has_claimed)
+                    final[lease.key] = await successor
             elif reply != 1:
                 load.count("unstored")
         return list(final.values())
@@ -253,14 +265,14 @@ class LoadMany:
     ) -> None:
         written = [reply == 1 for reply in replies]
         sizes = [len(entry) - entry.index(b"\n") - 1 for entry in compress(entries, written)]
-        self._count("bytes_written", _keys(list(compress(leases, written))), sizes)
+        self.count("bytes_written", _keys(list(compress(leases, written))), sizes)
 
 
 def _keys(leases: Sequence[Lease]) -> list[str]:
     return [lease.key for lease in leases]
 
 
-def _as_taken(taken: Sequence[bool | None], results: Outcomes, n_ours: int) -> Outcomes:
+def as_taken(taken: Sequence[bool | None], results: Outcomes, n_ours: int) -> Outcomes:
     """The results of leases that were taken, then of those that were lost, in the order of the leases."""
     ours, lost = iter(results[:n_ours]), iter(results[n_ours:])
     return [next(ours) if is_ours else next(lost) for is_ours in taken if is_ours is not False]

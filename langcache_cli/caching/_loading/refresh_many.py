@@ -1,20 +1,23 @@
-"""Loading the successors of many entries that are still served, in one call of the function."""
+"""Loading the successors of many entries in one call of the function: of stale ones, or of all."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import compress
 from typing import Any, NamedTuple
 
+from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._loading.hit_counter import count_for_each
 from langcache_cli.caching._loading.load import Load
-from langcache_cli.caching._loading.load_many import LoadMany
+from langcache_cli.caching._loading.load_many import LoadMany, Outcomes, as_taken
 from langcache_cli.caching._loading.reader import Reader
 from langcache_cli.caching._loading.refresh import was_invalidated
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.lease import Lease, new_leases
 from langcache_cli.caching._single_flight.flight import LoadResult
+from langcache_cli.caching._single_flight.running_loads import RunningLoads
 
 
 class Due(NamedTuple):
@@ -77,6 +80,44 @@ async def refresh_many(
     except Exception as error:  # noqa: BLE001 - raised below, unless the old value may be served
         results = [error] * len(due)
     return await _replacements(due, leases, results, load_of)
+
+
+async def replace_many(
+    load: LoadMany,
+    running: RunningLoads,
+    leases: Sequence[Lease],
+    tag_keys: Sequence[tuple[str, ...]],
+) -> Outcomes:
+    """Claim leases from any loads that have them, load and store; while Redis cannot be used, only load.
+
+    Args:
+        load: The load.
+        running: The loads of the event loop: until the leases are claimed, others may join this one.
+        leases: The leases.
+        tag_keys: Of the tags of each.
+    """
+    load.has_claimed = True
+    taken: Sequence[bool | None]
+    try:
+        await load.leases.admission.admitted()  # here, not before: refreshes of these keys can join meanwhile
+        tagged = await load.leases.with_tags(leases, tag_keys)
+        claimed = [one for one in tagged if isinstance(one, Lease)]
+        replies = iter(await load.leases.claim(claimed))
+        taken = [next(replies) or None if isinstance(one, Lease) else None for one in tagged]
+        leases = [one if isinstance(one, Lease) else lease for one, lease in zip(tagged, leases, strict=True)]
+    except CacheError:
+        taken = [None] * len(leases)
+    except asyncio.CancelledError:
+        load.leases.release_soon(leases, entries_too=False)
+        raise
+    for lease in leases:
+        running.has_claimed(lease.key)
+    ours = list(compress(leases, taken))
+    lost = [lease for lease, is_ours in zip(leases, taken, strict=True) if is_ours is None]
+    load.leases.release_soon(lost, entries_too=False)  # Outcome unknown: Redis may have given them.
+    load.count("bypassed", [lease.key for lease in lost])
+    results = await load.load_and_store(ours, serving=True, unstored=lost)
+    return as_taken(taken, results, len(ours))
 
 
 async def _replacements(

@@ -20,6 +20,9 @@ from langcache_cli.caching._protocol import header
 
 MAX_HEADER_BYTES = 4096
 
+DECLINED, TOO_LARGE = 0, -1
+"""In the place of times: the value must not be stored, because of its function's ``ttl`` or ``max_bytes``."""
+
 _ENTRY, _LEASE, _LEASED = (text.encode("ascii") for text in (header.ENTRY, header.LEASE, header.LEASED))
 _ID = rb"[0-9a-f]{%d}" % ID_DIGITS
 
@@ -39,7 +42,8 @@ class Entry(NamedTuple):
     Attributes:
         id: Random; a new one whenever the value is stored.
         created_ms: When it was stored.
-        fresh_until_ms: The end of its TTL.
+        fresh_until_ms: The end of its TTL; `DECLINED` or `TOO_LARGE` for one that must not be stored, and
+            only carries a value to those who have joined its load.
         load_us: How long the load took, in microseconds.
         schema: Fingerprint of the type that wrote it.
         payload: The value as JSON, compressed as ``compression`` says.
@@ -57,6 +61,11 @@ class Entry(NamedTuple):
     tag_versions: tuple[str, ...] = ()
     leased_until_ms: int = 0
     compression: str = ""
+
+    @property
+    def is_kept(self) -> bool:
+        """False for a value that must not be stored."""
+        return self.fresh_until_ms > 0
 
     def to_bytes(self) -> bytes:
         """The bytes to store."""

@@ -112,7 +112,7 @@ def blocking_call(function: Asynchronous[..., T], args: tuple[Any, ...], kwargs:
     """The value of a call: found by this thread if it is plainly a hit, else by the background loop."""
     cache = function.cache
     work: Callable[[], Coroutine[Any, Any, T]] = partial(function, *args, **kwargs)
-    if cache.enabled and function.is_complete and (reads := cache.thread_reads(function.spec)) is not None:
+    if cache.direct and function.is_complete and (reads := cache.thread_reads(function.spec)) is not None:
         instance = function.instance_in_key
         value = reads.value((*instance, *args) if instance else args, kwargs)
         if type(value) is Begun:
