@@ -11,6 +11,7 @@ from langcache_cli.caching._front.binding import Binding, EqualIfBoundAlike
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.function_cache import FunctionCache
 from langcache_cli.caching._front.sync.blocking import blocking_call
+from langcache_cli.caching._front.writes.where import Where
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._functions.warmer import BatchLoader, CallBatches
 from langcache_cli.caching._sync.handover import Handover, refuse_in_event_loop, run_in_caller
@@ -124,6 +125,10 @@ class CachedSyncFunction(EqualIfBoundAlike, Generic[P, T]):
             TypeError: An argument that the key needs is missing or unknown.
         """
         return self._on_loop.key_for(*args, **kwargs)
+
+    def where(self, /, **values: object) -> Where:
+        """Say where `invalidates` finds parameters of the key; see `CachedFunction.where`."""
+        return self._on_loop.where(**values)
 
     def all_keys(self, /, **kwargs: Any) -> list[str]:
         """The Redis keys that `invalidate` removes for these arguments."""

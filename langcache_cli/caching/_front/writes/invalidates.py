@@ -11,6 +11,7 @@ from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.cached_many import CachedMany
 from langcache_cli.caching._front.invalidation import CacheInvalidation
+from langcache_cli.caching._front.sync.cached_sync_function import CachedSyncFunction
 from langcache_cli.caching._front.writes.targets import (
     RESULT,
     FunctionTarget,
@@ -54,7 +55,7 @@ def invalidating(
     def decorate(function: F) -> F:
         if isinstance(function, classmethod | staticmethod):
             return cast("F", type(function)(decorate(function.__func__)))
-        if isinstance(function, CachedFunction | CachedMany):
+        if isinstance(function, CachedFunction | CachedMany | CachedSyncFunction):
             raise TypeError(f"{function!r} is cached: @invalidates is for functions that write")
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(f"{name_of(function)} is a generator, which @invalidates cannot wait for")

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.cached_many import CachedMany
+from langcache_cli.caching._front.sync.cached_sync_function import CachedSyncFunction
 from langcache_cli.caching._front.writes.where import Where
 from langcache_cli.caching._keys.argument_text import argument_text
 from langcache_cli.caching._keys.builder import listed
@@ -21,7 +22,7 @@ from langcache_cli.caching._keys.tags import tag_text
 from langcache_cli.caching._keys.template_field import TemplateField
 from langcache_cli.caching._keys.text_template import TextTemplate
 
-Writers = CachedFunction[Any, Any] | CachedMany[Any, Any] | Where
+Writers = CachedFunction[Any, Any] | CachedMany[Any, Any] | CachedSyncFunction[Any, Any] | Where
 """What can be given to `invalidates` by position."""
 
 RESULT = "result"
@@ -225,7 +226,8 @@ def targets(
 
 def _unwrapped(function: Any) -> Any:
     """A cached function behind ``@classmethod`` or ``@staticmethod``, as it is inside its class."""
-    return function.__func__ if isinstance(function, classmethod | staticmethod) else function
+    inner = function.__func__ if isinstance(function, classmethod | staticmethod) else function
+    return inner.on_loop if isinstance(inner, CachedSyncFunction) else inner
 
 
 def _is_field(value: object) -> bool:
