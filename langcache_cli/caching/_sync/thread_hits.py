@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 
 from langcache_cli.caching._runtime.loop_runtime import Runtime
-from langcache_cli.caching._statistics.events import CacheEvent
 from langcache_cli.caching._statistics.labels import Label
 
 
@@ -56,7 +55,7 @@ class ThreadHits:
         if self._publisher.timer is None and not self._is_told:
             self._is_told = True
             self._runtime.loop.call_soon_threadsafe(self._publish)
-        if self._events.hooks:
+        if self._events.asked:
             self._runtime.loop.call_soon_threadsafe(self._tell, counter, key, amount, seconds)
 
     def _publish(self) -> None:
@@ -64,5 +63,5 @@ class ThreadHits:
         self._is_told = self._publisher.timer is None  # it delivers nothing, and need not be told again
 
     def _tell(self, counter: str, key: str, amount: int, seconds: float) -> None:
-        self._events.tell(CacheEvent(counter, self._label, key, amount, None))
-        self._events.tell(CacheEvent("hits", self._label, key, 1, seconds))
+        self._events.tell(counter, self._label, key, amount, None)
+        self._events.tell("hits", self._label, key, 1, seconds)
