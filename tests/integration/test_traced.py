@@ -47,7 +47,7 @@ async def test_hits_misses_and_calls_that_went_past_the_cache(memory, faults):
     record = trace[0]
     assert (record.function, record.key) == ("read", "cache:words:read:1")
     assert record.label == memory.label(database.read.spec)
-    assert all(0 < record.seconds < 30 for record in trace)
+    assert all(0 < record.seconds < 30 and not record.raised for record in trace)
     assert record.started == pytest.approx(trace[-1].started, abs=60)
     assert memory.direct is True
     assert memory.events.asked is False
@@ -147,6 +147,7 @@ async def test_calls_that_raise_and_calls_that_end_after_the_block(memory):
     database.gate.open()
     await later
     assert sorted(outcomes(trace)) == [("1", "miss"), ("2", "miss")]
+    assert all(record.raised for record in trace)
 
 
 async def test_an_observer_is_told_of_every_call_and_its_errors_harm_none(memory, caplog):
@@ -200,3 +201,29 @@ async def test_a_background_load_is_not_part_of_a_trace(memory, clock):
 
         await aeventually(refreshed, within=30)
     assert [(record.function, record.outcome) for record in trace] == [("page", "stale")]
+
+
+async def test_calls_of_another_cache_inside(memory):
+    async with memory_cache() as other:
+        elsewhere = Database(other)
+
+        @memory.cached(key_prefix="pages")
+        async def page(item: int) -> list[int]:
+            return await elsewhere.read(item)
+
+        asked = asyncio.Event()
+
+        async def somebody_else() -> None:
+            with other.traced():
+                await asked.wait()
+
+        task = asyncio.create_task(somebody_else())
+        await asyncio.sleep(0)
+        with memory.traced() as trace:
+            await page(1)
+        asked.set()
+        await task
+        assert [record.key for record in trace] == [page.key_for(1)]
+        with memory.traced() as outer, other.traced() as inner:
+            await page(2)
+        assert [[record.function for record in one] for one in (outer, inner)] == [["page"], ["read"]]

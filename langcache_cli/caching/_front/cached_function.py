@@ -18,7 +18,7 @@ from langcache_cli.caching._front.binding import (
 from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_function
 from langcache_cli.caching._front.function_cache import FunctionCache
 from langcache_cli.caching._front.modes.detours import Work, detoured
-from langcache_cli.caching._front.modes.modes import Around
+from langcache_cli.caching._front.modes.modes import PAST, Around
 from langcache_cli.caching._front.sync.blocking import SyncCalls
 from langcache_cli.caching._front.writes.where import Where
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
@@ -88,6 +88,8 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
         """
         cache = self._cache()
         if not cache.direct and (around := cache.modes.around()) is not None:
+            if around is PAST:
+                return await self._function(*args, **kwargs)
             return cast("T", await self._detoured(around, cache, args, kwargs))
         if self._may_lack_instance:
             bound, args, kwargs = self._received(args, kwargs)  # type: ignore[assignment]
@@ -281,11 +283,7 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
     def _received(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[CachedFunction[Any, T], tuple[Any, ...], Mapping[str, Any]]:
-        """A call of a method through its class: the bound method and the other arguments.
-
-        Raises:
-            TypeError: There is no instance or class among the arguments.
-        """
+        """The bound method and its arguments, of a call through the class; TypeError if they lack one."""
         found = receiver(self._root.keys, self._owner, args, kwargs)
         if found is None:
             return self._static, args, kwargs

@@ -61,12 +61,15 @@ async def detoured(work: Work, around: Around) -> Any:
             keys = (work.key(),)
         except TypeError:
             return await _answer(work, mode)  # raises it, or needs no key
-    call = RecordedCall(keys, _KNOWN_OUTCOMES.get(mode))
+    call = RecordedCall(work.cache.modes, keys, _KNOWN_OUTCOMES.get(mode))
     call.begin()
+    raised = True
     try:
-        return await _answer(work, mode)
+        value = await _answer(work, mode)
+        raised = False
+        return value
     finally:
-        call.end(work.cache.label(work.spec), recorders, work.key)
+        call.end(work.cache.label(work.spec), recorders, work.key, raised=raised)
 
 
 async def _answer(work: Work, mode: Mode | None) -> Any:
@@ -106,9 +109,12 @@ async def detoured_many(
     answer = call.answer(reader, anew=mode is Mode.REFRESHING)
     if not recorders:
         return await answer
-    recorded = RecordedCall(keys, _KNOWN_OUTCOMES.get(mode))
+    recorded = RecordedCall(cache.modes, keys, _KNOWN_OUTCOMES.get(mode))
     recorded.begin()
+    raised = True
     try:
-        return await answer
+        values = await answer
+        raised = False
+        return values
     finally:
-        recorded.end(cache.label(spec), recorders)
+        recorded.end(cache.label(spec), recorders, raised=raised)

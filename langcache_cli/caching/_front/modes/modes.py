@@ -7,9 +7,9 @@ from threading import Lock
 from types import TracebackType
 from typing import Generic, NamedTuple, TypeVar
 
-from langcache_cli.caching._blocks import Block, Mode, blocks_of
+from langcache_cli.caching._blocks import Block, Mode, blocks_of, recorded_call
 from langcache_cli.caching._fork import call_in_child
-from langcache_cli.caching._front.modes.recorder import Record, note
+from langcache_cli.caching._front.modes.recorder import Record, RecordedCall
 from langcache_cli.caching._statistics.events import Events
 
 S = TypeVar("S")
@@ -25,6 +25,10 @@ class Around(NamedTuple):
 
     mode: Mode | None
     recorders: Sequence[Record]
+
+
+PAST = Around(Mode.BYPASSED, ())
+"""A call runs its function, and nobody is told."""
 
 
 class Modes:
@@ -51,12 +55,11 @@ class Modes:
     def around(self) -> Around | None:
         """What is around the running code; None if a call is to be answered as usual."""
         blocks = blocks_of(self)
-        if not blocks:
-            if self._observers or not self._enabled:
-                return Around(None if self._enabled else Mode.BYPASSED, self._observers)
-            return None
+        if not blocks and not self._observers:
+            return None if self._enabled else PAST
         records = [_while_open(block) for block in blocks if block.record is not None]
-        return Around(self._mode_of(blocks), (*self._observers, *records))
+        mode, recorders = self._mode_of(blocks), (*self._observers, *records)
+        return PAST if mode is Mode.BYPASSED and not recorders else Around(mode, recorders)
 
     def mode(self) -> Mode | None:
         """What calls of the running code do otherwise than usual; None for nothing."""
@@ -107,11 +110,17 @@ class Modes:
         block.leave()
         self._changed(-1, records=block.record is not None)
 
+    def _note(self, name: str, key: str | None) -> None:
+        """Note an event for the call that the running code is part of."""
+        call: RecordedCall | None = recorded_call.get()
+        if call is not None and call.owner is self:
+            call.note(name, key)
+
     def _changed(self, by: int, *, records: bool) -> None:
         with self._lock:  # blocks begin and end in several threads
             self._count += by
             self._n_recorders += by * records
-            self._events.take_notes(note if self._n_recorders else None)
+            self._events.take_notes(self._note if self._n_recorders else None)
             self._on_change(self._count > 0)
 
 

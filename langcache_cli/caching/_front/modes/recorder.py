@@ -42,11 +42,12 @@ class CallRecord(NamedTuple):
         outcome: ``hit`` (from Redis), ``near`` (from the memory of the process), ``stale`` (a hit after its
             TTL), ``miss`` (this call ran the function), ``waited`` (a load of another call had the value),
             ``bypassed`` (past the cache: in `Cache.bypassed`, or because Redis could not be used) or
-            ``refreshed`` (loaded anew in `Cache.refreshing`). A call that raised has it, too.
+            ``refreshed`` (loaded anew in `Cache.refreshing`). A call that raised has one, too.
         seconds: How long the call took, with the run of the function if there was one. The items of one call
             for many all have the time of that call.
         started: When it began, in seconds since 1970.
         label: The cache type, the prefix and the function.
+        raised: True if the call raised, or was cancelled.
     """
 
     function: str
@@ -55,6 +56,7 @@ class CallRecord(NamedTuple):
     seconds: float
     started: float
     label: Label
+    raised: bool = False
 
 
 Record = Callable[[CallRecord], object]
@@ -64,15 +66,17 @@ Record = Callable[[CallRecord], object]
 class RecordedCall:
     """One call while it runs: notes what it is, and says so at its end."""
 
-    __slots__ = ("_began", "_is_over", "_outcomes", "_outer", "_started")
+    __slots__ = ("_began", "_is_over", "_outcomes", "_outer", "_started", "owner")
 
-    def __init__(self, keys: Sequence[str] = (), outcome: Outcome | None = None) -> None:
+    def __init__(self, owner: object, keys: Sequence[str] = (), outcome: Outcome | None = None) -> None:
         """Prepare.
 
         Args:
+            owner: Stands for the cache: the function may call those of another one.
             keys: What is asked for; none if the first event is to say that.
             outcome: What it is, if that is known beforehand; otherwise the events decide.
         """
+        self.owner = owner
         self._outcomes: dict[str, tuple[int, Outcome]] = {}
         if keys:
             self._outcomes = dict.fromkeys(keys, (0, "miss") if outcome is None else (KNOWN, outcome))
@@ -84,13 +88,21 @@ class RecordedCall:
         recorded_call.set(self)
         self._started, self._began = time(), monotonic()
 
-    def end(self, label: Label, recorders: Sequence[Record], key: Callable[[], str] | None = None) -> None:
+    def end(
+        self,
+        label: Label,
+        recorders: Sequence[Record],
+        key: Callable[[], str] | None = None,
+        *,
+        raised: bool,
+    ) -> None:
         """Say what it was.
 
         Args:
             label: Of the function.
             recorders: Who is told.
             key: What was asked for, if no event has said that. It may raise TypeError: then nothing is said.
+            raised: The call raises.
         """
         seconds = monotonic() - self._began
         self._is_over = True
@@ -101,7 +113,7 @@ class RecordedCall:
             except TypeError:  # which the call has raised, too
                 return
         for asked, (_, outcome) in self._outcomes.items():
-            record = CallRecord(label.function, asked, outcome, seconds, self._started, label)
+            record = CallRecord(label.function, asked, outcome, seconds, self._started, label, raised)
             for recorder in recorders:
                 try:
                     recorder(record)
@@ -116,10 +128,3 @@ class RecordedCall:
         known = self._outcomes.get(key)
         if known is None or found[0] >= known[0]:
             self._outcomes[key] = found
-
-
-def note(name: str, key: str | None) -> None:
-    """Note an event for the call that the running code is part of."""
-    call: RecordedCall | None = recorded_call.get()
-    if call is not None:
-        call.note(name, key)
