@@ -189,4 +189,4 @@ def test_the_end_of_a_process_does_not_wait_for_a_redis_that_hangs(own_redis, tm
     assert done.returncode == 0
     assert "1 invalidations were not delivered" in done.stderr
     assert "rror" not in done.stderr.replace("CacheUnavailableError", "")
-    assert seconds < 3  # 0.2 s for the deliveries, and the end of Python
+    assert seconds < 4.5  # 0.2 s for the deliveries, and the end of Python

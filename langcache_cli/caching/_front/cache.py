@@ -94,8 +94,7 @@ class Cache:
         """The functions that `cached` of this cache has decorated."""
         self.reader = context.reader
         """The reader of a function on the running event loop; bound once, as every call uses it."""
-        self.thread_reads = context.thread_reads
-        """How threads without an event loop read by themselves; bound once, too."""
+        self.thread_reads = context.thread_reads  # the same for threads without an event loop
         unmatched = UnmatchedPatterns(context.settings, known_keys)
         self._values = PlainValues(context, unmatched.plain_keys, self.modes.mode)
         self.invalidation = CacheInvalidation(context, unmatched)

@@ -75,11 +75,6 @@ class CachedFunction(EqualIfBoundAlike, Generic[P, T]):
         return self._cache()
 
     @property
-    def is_complete(self) -> bool:
-        """False for a method that takes its instance as the first argument."""
-        return not self._may_lack_instance
-
-    @property
     def sync(self) -> SyncCalls[P, T]:
         """The same function for threads without an event loop: ``get_word.sync(7)``."""
         return SyncCalls(self, self._spec.keys.function_name)

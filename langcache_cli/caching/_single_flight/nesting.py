@@ -32,10 +32,7 @@ class LoadScope:
         _around.set(self._outer)
 
 
-Scopes = tuple[LoadScope, ...]
-"""The loads around some code, from the outside in."""
-
-_around: ContextVar[Scopes] = ContextVar("langcache_loads_around", default=())
+_around: ContextVar[tuple[LoadScope, ...]] = ContextVar("langcache_loads_around", default=())
 
 _scopes: dict[str, LoadScope] = {}
 """By token, of all event loops: a load may run another event loop in a thread."""
@@ -92,22 +89,6 @@ def waiting_for(token: str) -> Iterator[None]:
     finally:
         for scope in around:
             scope.awaited.remove(token)
-
-
-def scopes_around() -> Scopes:
-    """The loads around the running code."""
-    return _around.get()
-
-
-@contextmanager
-def inside(scopes: Scopes) -> Iterator[None]:
-    """Inside, the code of this thread is part of these loads, whose task runs elsewhere."""
-    before = _around.get()
-    _around.set(scopes)
-    try:
-        yield
-    finally:
-        _around.set(before)
 
 
 def leave_all() -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 from asyncio import _get_running_loop
-from collections.abc import Callable, Coroutine, Mapping
-from contextvars import ContextVar, copy_context
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import Context, ContextVar, copy_context
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from langcache_cli.caching._single_flight.nesting import Scopes, inside, scopes_around
 from langcache_cli.caching._sync.background_loop import background_loop
 from langcache_cli.caching._tasks import own_task
+
+OURS = "langcache_"
+"""How the names of this package's context variables begin."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,7 +28,7 @@ class _Run(NamedTuple):
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
-    scopes: Scopes
+    context: Context
     outcome: asyncio.Future[Any]
 
 
@@ -89,7 +92,7 @@ class Handover:
     ) -> Any:
         """Called on the loop: let the waiting thread run a function."""
         outcome = self._loop.create_future()
-        self._inbox.put(_Run(function, args, kwargs, scopes_around(), outcome))
+        self._inbox.put(_Run(function, args, kwargs, copy_context(), outcome))
         return await outcome
 
     @property
@@ -101,7 +104,7 @@ class Handover:
         """Run the function in this thread, and tell the loop; an interruption is raised here."""
         value, error, pid = None, None, os.getpid()
         try:
-            with inside(run.scopes):
+            with _inside(run.context):
                 value = run.function(*run.args, **run.kwargs)
         except Exception as raised:
             if _is_interruption(raised) or pid != os.getpid():
@@ -136,6 +139,23 @@ class Handover:
 
 
 _caller: ContextVar[Handover | None] = ContextVar("langcache_caller", default=None)
+
+
+@contextmanager
+def _inside(context: Context) -> Iterator[None]:
+    """Inside, the context variables of this package have the values that they have in a task of the loop.
+
+    A call in the function is so part of the load around it. All other variables are those of the thread.
+    """
+    ours = [
+        (one, value) for one, value in context.items() if one.name.startswith(OURS) and one is not _caller
+    ]
+    tokens = [(variable, variable.set(value)) for variable, value in ours]
+    try:
+        yield
+    finally:
+        for variable, token in tokens:
+            variable.reset(token)
 
 
 async def run_in_caller(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 import socket
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -47,6 +50,13 @@ class ThreadConnection:
         except BaseException:
             self._socket.close()
             raise
+        self._pid = os.getpid()
+        self._unread: Callable[[int], object] | None = None
+        """Says whether there is anything to read; None if that says nothing, as with TLS."""
+        if not address.tls and hasattr(select, "poll"):
+            poll = select.poll()
+            poll.register(self._socket, select.POLLIN)
+            self._unread = poll.poll
 
     def __del__(self) -> None:
         """Close it with its thread; in the child of a fork without any effect on that of the parent."""
@@ -58,28 +68,34 @@ class ThreadConnection:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
-    def look_up(self, keys: KeyAndTags) -> list[bytes | None] | None:
-        """The values of ``keys``; None if the server answers anything else.
+    def look_up(self, keys: KeyAndTags) -> list[bytes | None]:
+        """The values of ``keys``.
 
         Raises:
-            OSError: No answer in time, or the connection was lost.
+            OSError: No answer in time, another answer, or the connection was lost.
         """
+        if self._pid != os.getpid():
+            raise ConnectionResetError("it belongs to the parent process")
+        if self._unread is not None and self._unread(0):
+            raise ConnectionResetError("closed, or unrequested: it would be taken for the reply")
         ends = monotonic() + self._seconds
         self._socket.sendall(encode_command(("MGET", *keys)))
-        found = self._reply(ends)
-        return found if is_mget_reply(found, len(keys)) else None
+        found: list[bytes | None] = self._reply(ends)
+        if not is_mget_reply(found, len(keys)) or self._reader.has_data():
+            raise ConnectionResetError("the reply is not one to MGET")
+        return found
 
     def _reply(self, ends: float) -> Any:
         reader, receive = self._reader, self._socket.recv
-        while (reply := reader.gets()) is False:
-            if monotonic() > ends:
-                raise TimeoutError
-            if not (data := receive(PIECE_BYTES)):
-                raise ConnectionResetError("the server closed the connection")
-            try:
+        try:
+            while (reply := reader.gets()) is False:
+                if monotonic() > ends:
+                    raise TimeoutError
+                if not (data := receive(PIECE_BYTES)):
+                    raise ConnectionResetError("the server closed the connection")
                 reader.feed(data)
-            except hiredis.ProtocolError as error:
-                raise ConnectionResetError("what listens there is not Redis") from error
+        except hiredis.ProtocolError as error:
+            raise ConnectionResetError("what listens there is not Redis") from error
         return reply
 
 

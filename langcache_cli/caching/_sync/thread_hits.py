@@ -55,7 +55,7 @@ class ThreadHits:
         if self._publisher.timer is None and not self._is_told:
             self._is_told = True
             self._runtime.loop.call_soon_threadsafe(self._publish)
-        if self._events.hooks:
+        if self._events.asked:
             self._runtime.loop.call_soon_threadsafe(self._tell, counter, key, amount, seconds)
 
     def _publish(self) -> None:

@@ -22,6 +22,7 @@ class Asynchronous(Protocol[P, T_co]):
     """The part of `CachedFunction` that blocking calls use."""
 
     instance_in_key: tuple[Any, ...]
+    _may_lack_instance: bool
 
     @property
     def uncached(self) -> Callable[P, Coroutine[Any, Any, T_co]]:
@@ -36,11 +37,6 @@ class Asynchronous(Protocol[P, T_co]):
     @property
     def cache(self) -> FunctionCache:
         """Where its entries are."""
-        ...
-
-    @property
-    def is_complete(self) -> bool:
-        """False if the first argument of a call is the instance."""
         ...
 
     async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T_co:
@@ -112,7 +108,8 @@ def blocking_call(function: Asynchronous[..., T], args: tuple[Any, ...], kwargs:
     """The value of a call: found by this thread if it is plainly a hit, else by the background loop."""
     cache = function.cache
     work: Callable[[], Coroutine[Any, Any, T]] = partial(function, *args, **kwargs)
-    if cache.direct and function.is_complete and (reads := cache.thread_reads(function.spec)) is not None:
+    reads = cache.thread_reads(function.spec) if cache.direct else None
+    if reads is not None and not function._may_lack_instance:  # noqa: SLF001 - on the path of every hit
         instance = function.instance_in_key
         value = reads.value((*instance, *args) if instance else args, kwargs)
         if type(value) is Begun:

@@ -126,13 +126,13 @@ class CachedSyncFunction(EqualIfBoundAlike, Generic[P, T]):
         """
         return self._on_loop.key_for(*args, **kwargs)
 
-    def all_keys(self, /, **kwargs: Any) -> list[str]:
-        """The Redis keys that `invalidate` removes for these arguments."""
-        return self._on_loop.all_keys(**kwargs)
-
     def where(self, /, **values: object) -> Where:
         """Say where `invalidates` finds parameters of the key; see `CachedFunction.where`."""
         return self._on_loop.where(**values)
+
+    def all_keys(self, /, **kwargs: Any) -> list[str]:
+        """The Redis keys that `invalidate` removes for these arguments."""
+        return self._on_loop.all_keys(**kwargs)
 
     def address(self, /, **kwargs: Any) -> EntryKeys:
         """The Redis keys of the entry of these arguments, and of its tags."""

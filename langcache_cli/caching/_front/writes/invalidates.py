@@ -55,7 +55,7 @@ def invalidating(
     def decorate(function: F) -> F:
         if isinstance(function, classmethod | staticmethod):
             return cast("F", type(function)(decorate(function.__func__)))
-        if isinstance(function, CachedFunction | CachedSyncFunction | CachedMany):
+        if isinstance(function, CachedFunction | CachedMany | CachedSyncFunction):
             raise TypeError(f"{function!r} is cached: @invalidates is for functions that write")
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(f"{name_of(function)} is a generator, which @invalidates cannot wait for")

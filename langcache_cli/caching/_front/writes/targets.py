@@ -22,7 +22,7 @@ from langcache_cli.caching._keys.tags import tag_text
 from langcache_cli.caching._keys.template_field import TemplateField
 from langcache_cli.caching._keys.text_template import TextTemplate
 
-Writers = CachedFunction[Any, Any] | CachedSyncFunction[Any, Any] | CachedMany[Any, Any] | Where
+Writers = CachedFunction[Any, Any] | CachedMany[Any, Any] | CachedSyncFunction[Any, Any] | Where
 """What can be given to `invalidates` by position."""
 
 RESULT = "result"
@@ -226,9 +226,9 @@ def targets(
 
 def _unwrapped(function: Any) -> Any:
     """A cached function behind ``@classmethod`` or ``@staticmethod``, as it is inside its class."""
-    function = function.__func__ if isinstance(function, classmethod | staticmethod) else function
-    function = getattr(function, "cached", function)  # of a cached route
-    return function.on_loop if isinstance(function, CachedSyncFunction) else function
+    inner = function.__func__ if isinstance(function, classmethod | staticmethod) else function
+    inner = getattr(inner, "cached", inner)  # of a cached route
+    return inner.on_loop if isinstance(inner, CachedSyncFunction) else inner
 
 
 def _is_field(value: object) -> bool:
