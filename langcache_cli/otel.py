@@ -25,7 +25,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observa
 from opentelemetry.trace import Span, Status, StatusCode, Tracer, TracerProvider, get_tracer
 
 from langcache_cli.caching import Cache, CallRecord, get_default_cache
-from langcache_cli.caching.tooling import COUNTERS, OUTBOX, CounterSpec, Label
+from langcache_cli.caching.tooling import COUNTERS, OUTBOX, CounterSpec, Label, nothing_around
 
 __all__ = ["instrument"]
 
@@ -96,7 +96,7 @@ class _Instrumented:
             self._is_on = False
             end_observing()
             if self._cache.events.around_load == self._load:
-                self._cache.events.around_load = None
+                self._cache.events.around_load = nothing_around
 
         return end
 

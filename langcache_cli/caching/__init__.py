@@ -20,8 +20,6 @@ from langcache_cli.caching._errors import (
     UnknownCacheTypeError,
 )
 from langcache_cli.caching._front.cache import Cache
-from langcache_cli.caching._front.cached_function import CachedFunction
-from langcache_cli.caching._front.cached_many import CachedMany, cached_many
 from langcache_cli.caching._front.default import (
     after_commit,
     cached,
@@ -34,6 +32,8 @@ from langcache_cli.caching._front.default import (
     invalidates,
     set_default_cache,
 )
+from langcache_cli.caching._front.functions.cached_function import CachedFunction
+from langcache_cli.caching._front.functions.cached_many import CachedMany, cached_many
 from langcache_cli.caching._front.modes.recorder import CallRecord
 from langcache_cli.caching._front.plain_values import MISSING
 from langcache_cli.caching._front.sync.cached_sync_function import CachedSyncFunction

@@ -22,9 +22,10 @@ from langcache_cli.caching._deployment.sentinel.reply import (
     explain_refusal,
 )
 from langcache_cli.caching._errors import ConnectionLostError, NotRedisError, UndecodableEntryError
-from langcache_cli.caching._front.bodies import Answered, answered, cached_endpoint
 from langcache_cli.caching._front.default import default_functions, default_warmers
+from langcache_cli.caching._front.functions.bodies import Answered, answered, cached_endpoint
 from langcache_cli.caching._front.warm import WarmCounts, warm
+from langcache_cli.caching._functions.body import Body, Unstorable
 from langcache_cli.caching._functions.warmer import Warmer
 from langcache_cli.caching._keys.framework_parameters import database_sessions
 from langcache_cli.caching._keys.key_template import parameters_in as key_parameters
@@ -38,6 +39,7 @@ from langcache_cli.caching._protocol.scanning import scan, unlink
 from langcache_cli.caching._protocol.usability import problem_of, trial
 from langcache_cli.caching._statistics.actor import acting_as, current_actor, without_events
 from langcache_cli.caching._statistics.counter_table import COUNTERS, CounterSpec
+from langcache_cli.caching._statistics.events import nothing_around
 from langcache_cli.caching._statistics.fleet.event_log import LoggedEvent
 from langcache_cli.caching._statistics.fleet.history import History, Steps
 from langcache_cli.caching._statistics.fleet.reader import FleetReader
@@ -49,7 +51,6 @@ from langcache_cli.caching._statistics.latency_buckets import (
     latency_histogram,
 )
 from langcache_cli.caching._statistics.report import CacheReport, Numbers, ServerReport, readable_bytes
-from langcache_cli.caching._values.body import Body, Unstorable
 from langcache_cli.caching._values.compressed_streams import BLOCK_BYTES
 from langcache_cli.caching._values.compression import decompress_in_portions, first_bytes
 from langcache_cli.caching._wire.connection import RedisConnection, ask
@@ -117,6 +118,7 @@ __all__ = [
     "line_numbers",
     "load_settings",
     "misspelt_settings",
+    "nothing_around",
     "parse_entry",
     "parse_failure",
     "problem_of",

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
@@ -290,21 +290,3 @@ async def test_what_is_damaged_in_redis_is_not_sent(cache):
         answer = await client.get("/api/words/A1")
     assert answer.status_code == 200
     assert answer.json()[0]["text"] == "A1 2"
-
-
-async def test_openapi_is_that_of_the_route_without_the_decorator(cache):
-    def application(decorate):
-        app = FastAPI()
-
-        @app.get("/words/{level}", response_model_by_alias=False, tags=["words"])
-        @decorate
-        async def read_words(
-            level: str, request: Request, response: Response, tasks: BackgroundTasks, first: int = 0
-        ) -> list[Word]:
-            """Words of a level."""
-            return []
-
-        return app.openapi()
-
-    cached = cached_route(key_prefix="vocabulary", cache=cache, ignore=("request",))
-    assert application(cached) == application(lambda function: function)

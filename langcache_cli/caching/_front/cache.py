@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from langcache_cli.caching._blocks import Mode
 from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._errors import CacheError
-from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.context import Context
-from langcache_cli.caching._front.decorator import Decorator, decorator
+from langcache_cli.caching._front.functions.cached_function import CachedFunction
+from langcache_cli.caching._front.functions.decorator import Decorator, decorator
+from langcache_cli.caching._front.functions.registry import Registry, known_keys
 from langcache_cli.caching._front.invalidation import CacheInvalidation
 from langcache_cli.caching._front.modes.modes import ModeBlock, Modes
 from langcache_cli.caching._front.modes.recorder import CallRecord, Record
 from langcache_cli.caching._front.plain_values import MISSING, PlainValues
-from langcache_cli.caching._front.registry import Registry, known_keys
 from langcache_cli.caching._front.reports import DEFAULT_WINDOW_SECONDS, Reports
 from langcache_cli.caching._front.sync.sync_cache import SyncCache
 from langcache_cli.caching._front.writes.invalidates import invalidating

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from langcache_cli.caching._fork import ForkSafeLock
 from langcache_cli.caching._front.cache import Cache
-from langcache_cli.caching._front.cached_function import CachedFunction
-from langcache_cli.caching._front.decorator import Decorator, decorator
-from langcache_cli.caching._front.registry import Registry
+from langcache_cli.caching._front.functions.cached_function import CachedFunction
+from langcache_cli.caching._front.functions.decorator import Decorator, decorator
+from langcache_cli.caching._front.functions.registry import Registry
 from langcache_cli.caching._front.writes.invalidates import invalidating
 from langcache_cli.caching._front.writes.targets import Writers
 from langcache_cli.caching._functions.options import CachedOptions

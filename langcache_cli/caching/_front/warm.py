@@ -13,7 +13,7 @@ from typing import Any
 
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._front.cache import Cache
-from langcache_cli.caching._front.cached_function import CachedFunction
+from langcache_cli.caching._front.functions.cached_function import CachedFunction
 from langcache_cli.caching._functions.warmer import Arguments, BatchLoader
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._loading.leases import NOT_KEPT, Leases

@@ -6,10 +6,10 @@ import copy
 import dataclasses
 from typing import Any, Self
 
+from langcache_cli.caching._functions.body import Body, BodyCodec, Source
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.lifetime import Lifetime
-from langcache_cli.caching._values.body import Body, BodyCodec, Source
 
 ANY_SHAPE = ""
 """In place of a fingerprint before the first request, which shows how the route shapes its bodies."""

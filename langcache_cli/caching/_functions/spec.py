@@ -15,6 +15,7 @@ from langcache_cli.caching._errors import (
     UncacheableValueError,
     UndecodableEntryError,
 )
+from langcache_cli.caching._functions.body import BodyCodec
 from langcache_cli.caching._functions.kind import is_synchronous
 from langcache_cli.caching._functions.options import (
     CachedOptions,
@@ -24,12 +25,11 @@ from langcache_cli.caching._functions.options import (
 )
 from langcache_cli.caching._functions.return_type import return_annotation
 from langcache_cli.caching._functions.warmer import Warmer
-from langcache_cli.caching._keys.builder import KeyBuilder, listed
+from langcache_cli.caching._keys.builder import KeyBuilder
 from langcache_cli.caching._keys.compiled import KeysOfItems, compile_keys, compile_keys_of_items
-from langcache_cli.caching._keys.tags import KeyAndTags, TagTemplates
+from langcache_cli.caching._keys.tags import KeyAndTags, tags_of_keys
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.lifetime import Lifetime
-from langcache_cli.caching._values.body import BodyCodec
 from langcache_cli.caching._values.codec import Codec
 
 logger = logging.getLogger("langcache_cli.caching")
@@ -67,7 +67,7 @@ class FunctionSpec:
         self.is_synchronous = is_synchronous(function, self.name)
         """True for a plain ``def``: it always runs in the thread of a caller, as part of that call."""
         self.function = function
-        self._tags = self._checked_tags(options.get("tags", ()))
+        self._tags = tags_of_keys(options.get("tags", ()), self.keys.fields, self.name)
         self._times = Times(self.name, options)
         self.max_bytes = require_usable_size(self.name, options)
         """Larger values, as JSON, are not stored; None for no limit."""
@@ -285,20 +285,3 @@ class FunctionSpec:
         if subject not in self._warned_of:
             self._warned_of.add(subject)
             logger.warning(text, self.name, *arguments)
-
-    def _checked_tags(self, templates: Sequence[str]) -> TagTemplates:
-        try:
-            tags = TagTemplates(templates)
-        except TypeError as error:
-            raise TypeError(f"{self.name}: {error}") from None
-        unknown = [
-            text
-            for text, field in tags.fields.items()
-            if not any(field.is_part_of(known) for known in self.keys.fields)
-        ]
-        if unknown:
-            raise TypeError(
-                f"{self.name}: its tags name {listed(unknown)}, which is not part of its key: "
-                "calls that differ in it would share an entry"
-            )
-        return tags

@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any
 
+from langcache_cli.caching._functions.body import Body, Source
 from langcache_cli.caching._functions.body_spec import body_of
 from langcache_cli.caching._functions.spec import EntryKeys
 from langcache_cli.caching._keys.tags import KeyAndTags
@@ -14,7 +15,6 @@ from langcache_cli.caching._loading.near_reads import SLOW_PATH
 from langcache_cli.caching._loading.reader import Reader
 from langcache_cli.caching._near.tracking import NearFill
 from langcache_cli.caching._protocol.entry import Entry, parse
-from langcache_cli.caching._values.body import Body, Source
 
 
 class BodyLoad(Load):

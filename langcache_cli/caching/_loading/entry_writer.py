@@ -8,6 +8,7 @@ from typing import Any
 
 from langcache_cli.caching._clock import new_id, new_ids
 from langcache_cli.caching._errors import UncacheableValueError
+from langcache_cli.caching._functions.body import Body
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._protocol.entry import (
     DECLINED,
@@ -18,7 +19,6 @@ from langcache_cli.caching._protocol.entry import (
 )
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._runtime.loop_runtime import Runtime
-from langcache_cli.caching._values.body import Body
 from langcache_cli.caching._values.compression import compress, compressing
 from langcache_cli.caching._values.large.portions import LARGE_BYTES, in_portions
 

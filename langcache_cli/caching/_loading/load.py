@@ -165,11 +165,8 @@ class Load:
         """Run the function, counted and timed."""
         started = self.runtime.loop.time()
         try:
-            if (around := self.runtime.events.around_load) is None:
+            with self.runtime.events.around_load(self.label, self.key):
                 value = await self.origin()
-            else:
-                with around(self.label, self.key):
-                    value = await self.origin()
         except Exception:  # whatever the function raises; a cancelled run is not an error of it
             self.count("load_errors")
             raise
@@ -188,13 +185,10 @@ class Load:
         self.runtime.record(self.label, counter, amount, key=self.key, seconds=seconds)
 
     def count_unstorable(self, why: int | None = None) -> None:
-        """Count a value that is not stored: `DECLINED`, `TOO_LARGE`, or None for one that cannot be.
-
-        Calls of the key of the latter run side by side for a while; the next of the others may be stored.
-        """
+        """Count a value that is not stored; `DECLINED`, `TOO_LARGE`, or None for one that never is."""
         if why is None:
             self.count("uncacheable")
-            self.runtime.uncacheable.add(self.key)
+            self.runtime.uncacheable.add(self.key)  # calls of the key run side by side for a while
         elif why == DECLINED:
             self.count("declined")
         else:

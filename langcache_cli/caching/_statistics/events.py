@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from threading import Lock
 
@@ -44,11 +44,16 @@ AroundLoad = Callable[[Label, str], AbstractContextManager[object]]
 """Makes a context manager around one run of a function, of its label and key. It must not raise."""
 
 
+def nothing_around(_label: Label, _key: str) -> AbstractContextManager[object]:
+    """The usual `AroundLoad`."""
+    return nullcontext()
+
+
 class Events:
     """The hooks of one cache. Without hooks no event is made."""
 
     def __init__(self) -> None:
-        self.around_load: AroundLoad | None = None
+        self.around_load: AroundLoad = nothing_around
         """Entered while a function behind the cache runs; a span, for example."""
         self.asked = False
         """True if events are to be told; looked at before each call of `tell`."""

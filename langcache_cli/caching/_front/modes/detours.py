@@ -11,11 +11,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from langcache_cli.caching._blocks import Mode
-from langcache_cli.caching._front.function_cache import FunctionCache
+from langcache_cli.caching._front.functions.function_cache import FunctionCache
 from langcache_cli.caching._front.modes.modes import Around
 from langcache_cli.caching._front.modes.recorder import Outcome, RecordedCall
 from langcache_cli.caching._functions.spec import FunctionSpec
-from langcache_cli.caching._loading.call_many import CallMany
+from langcache_cli.caching._loading.many.call_many import CallMany
 from langcache_cli.caching._loading.near_reads import SLOW_PATH
 from langcache_cli.caching._loading.reader import Reader
 

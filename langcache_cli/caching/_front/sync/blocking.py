@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
-from langcache_cli.caching._front.function_cache import FunctionCache
+from langcache_cli.caching._front.functions.function_cache import FunctionCache
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._loading.near_reads import SLOW_PATH
 from langcache_cli.caching._sync.handover import Handover, refuse_in_event_loop

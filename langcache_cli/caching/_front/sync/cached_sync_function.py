@@ -7,9 +7,9 @@ from asyncio import _get_running_loop
 from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from langcache_cli.caching._front.binding import Binding, EqualIfBoundAlike
-from langcache_cli.caching._front.cached_function import CachedFunction
-from langcache_cli.caching._front.function_cache import FunctionCache
+from langcache_cli.caching._front.functions.binding import Binding, EqualIfBoundAlike
+from langcache_cli.caching._front.functions.cached_function import CachedFunction
+from langcache_cli.caching._front.functions.function_cache import FunctionCache
 from langcache_cli.caching._front.sync.blocking import blocking_call
 from langcache_cli.caching._front.writes.where import Where
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec

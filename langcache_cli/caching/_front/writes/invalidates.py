@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
 from langcache_cli.caching._errors import CacheError
-from langcache_cli.caching._front.cached_function import CachedFunction
-from langcache_cli.caching._front.cached_many import CachedMany
+from langcache_cli.caching._front.functions.cached_function import CachedFunction
+from langcache_cli.caching._front.functions.cached_many import CachedMany
 from langcache_cli.caching._front.invalidation import CacheInvalidation
 from langcache_cli.caching._front.sync.cached_sync_function import CachedSyncFunction
 from langcache_cli.caching._front.writes.targets import (

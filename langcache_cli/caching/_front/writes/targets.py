@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from inspect import Parameter
 from typing import Any, Protocol
 
-from langcache_cli.caching._front.cached_function import CachedFunction
-from langcache_cli.caching._front.cached_many import CachedMany
+from langcache_cli.caching._front.functions.cached_function import CachedFunction
+from langcache_cli.caching._front.functions.cached_many import CachedMany
 from langcache_cli.caching._front.sync.cached_sync_function import CachedSyncFunction
 from langcache_cli.caching._front.writes.where import Where
 from langcache_cli.caching._keys.argument_text import argument_text

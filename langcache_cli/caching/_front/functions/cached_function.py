@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
-from langcache_cli.caching._front.binding import (
+from langcache_cli.caching._front.functions.binding import (
     Binding,
     EqualIfBoundAlike,
     bound_class,
@@ -15,8 +15,8 @@ from langcache_cli.caching._front.binding import (
     is_static,
     receiver,
 )
-from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_function
-from langcache_cli.caching._front.function_cache import FunctionCache
+from langcache_cli.caching._front.functions.coroutine_mark import mark_as_coroutine_function
+from langcache_cli.caching._front.functions.function_cache import FunctionCache
 from langcache_cli.caching._front.modes.detours import Work, detoured
 from langcache_cli.caching._front.modes.modes import PAST, Around
 from langcache_cli.caching._front.sync.blocking import SyncCalls

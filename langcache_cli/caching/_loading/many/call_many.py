@@ -16,10 +16,10 @@ from langcache_cli.caching._loading.call import Call
 from langcache_cli.caching._loading.hit_counter import count_for_each
 from langcache_cli.caching._loading.leases import Leases
 from langcache_cli.caching._loading.load import Load, Origin
-from langcache_cli.caching._loading.load_many import Absent, LoadMany
-from langcache_cli.caching._loading.read_many import Read, read_many
+from langcache_cli.caching._loading.many.load_many import Absent, LoadMany
+from langcache_cli.caching._loading.many.read_many import Read, read_many
+from langcache_cli.caching._loading.many.refresh_many import Due, refresh_many, replace_many
 from langcache_cli.caching._loading.reader import Reader
-from langcache_cli.caching._loading.refresh_many import Due, refresh_many, replace_many
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.failure import parse_failure
 from langcache_cli.caching._protocol.lease import new_leases

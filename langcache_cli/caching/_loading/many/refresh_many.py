@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._loading.hit_counter import count_for_each
 from langcache_cli.caching._loading.load import Load
-from langcache_cli.caching._loading.load_many import LoadMany, Outcomes, as_taken
+from langcache_cli.caching._loading.many.load_many import LoadMany, Outcomes, as_taken
 from langcache_cli.caching._loading.reader import Reader
 from langcache_cli.caching._loading.refresh import was_invalidated
 from langcache_cli.caching._protocol.entry import Entry

@@ -8,17 +8,17 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from langcache_cli.caching._front.binding import EqualIfBoundAlike, bound_class
-from langcache_cli.caching._front.cached_function import CachedFunction
-from langcache_cli.caching._front.coroutine_mark import mark_as_coroutine_function
-from langcache_cli.caching._front.function_cache import FunctionCache
+from langcache_cli.caching._front.functions.binding import EqualIfBoundAlike, bound_class
+from langcache_cli.caching._front.functions.cached_function import CachedFunction
+from langcache_cli.caching._front.functions.coroutine_mark import mark_as_coroutine_function
+from langcache_cli.caching._front.functions.function_cache import FunctionCache
+from langcache_cli.caching._front.functions.values_of_items import unshared, values_of_items
 from langcache_cli.caching._front.modes.detours import detoured_many
-from langcache_cli.caching._front.values_of_items import unshared, values_of_items
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._keys.builder import listed, without_instance
 from langcache_cli.caching._keys.framework_parameters import database_sessions
 from langcache_cli.caching._keys.owning_class import defining_class, is_kind_of
-from langcache_cli.caching._loading.call_many import CallMany
+from langcache_cli.caching._loading.many.call_many import CallMany
 
 P = ParamSpec("P")
 T = TypeVar("T")

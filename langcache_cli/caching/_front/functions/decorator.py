@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
-from langcache_cli.caching._front.binding import Binding
-from langcache_cli.caching._front.cached_function import CachedFunction
-from langcache_cli.caching._front.function_cache import FunctionCache
-from langcache_cli.caching._front.registry import Registry
+from langcache_cli.caching._front.functions.binding import Binding
+from langcache_cli.caching._front.functions.cached_function import CachedFunction
+from langcache_cli.caching._front.functions.function_cache import FunctionCache
+from langcache_cli.caching._front.functions.registry import Registry
 from langcache_cli.caching._front.sync.cached_sync_function import CachedSyncFunction
 from langcache_cli.caching._functions.options import CachedOptions, require_known
 from langcache_cli.caching._functions.spec import FunctionSpec

@@ -7,13 +7,13 @@ from typing import Any, Literal, NamedTuple, cast
 
 from langcache_cli.caching._blocks import Mode
 from langcache_cli.caching._front.cache import Cache
-from langcache_cli.caching._front.cached_function import CachedFunction
 from langcache_cli.caching._front.default import default_registry, get_default_cache
+from langcache_cli.caching._front.functions.cached_function import CachedFunction
 from langcache_cli.caching._front.modes.detours import Work, detoured
 from langcache_cli.caching._front.modes.modes import Around
+from langcache_cli.caching._functions.body import Body, Source, Unstorable
 from langcache_cli.caching._functions.body_spec import BodySpec
 from langcache_cli.caching._functions.options import CachedOptions, require_known
-from langcache_cli.caching._values.body import Body, Source, Unstorable
 
 Endpoint = Callable[..., Coroutine[Any, Any, Any]]
 
