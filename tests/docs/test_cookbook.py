@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from langcache_cli.caching import cached, invalidate_cache
+from langcache_cli.caching import after_commit, cached, invalidate_cache
 from langcache_cli.caching.testing import null_cache
 from tests.docs.blocks import blocks
 from tests.docs.cookbook_page import PAGE, text_of_the_tests
@@ -50,6 +50,10 @@ async def test_a_write_that_raises_or_is_elsewhere(recipe, names):
         await save(Word(id=7, lemma="", translation_en=""))
     assert await found.get_word.cache.holds(key)
     await save(Word(id=7, lemma="Haus", translation_en=""))
+    assert not await found.get_word.cache.holds(key)
+    await found.get_word(7, db)
+    after_commit(db, key)
+    await db.commit()
     assert not await found.get_word.cache.holds(key)
 
 

@@ -1,6 +1,7 @@
 """docs/cookbook.md: routes and requests are as the recipes say."""
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import httpx
@@ -69,6 +70,20 @@ async def test_a_request_skips_or_refreshes_the_cache(recipe, names):
         assert [await read("refresh"), await read()] == ["house", "house"]
         assert len(service.asked) == 3
         assert (await client.get("/translations/Haus", headers={"x-cache-mode": "other"})).status_code == 422
+
+
+async def test_the_block_of_a_dependency_without_async_does_not_reach_the_route(recipe, names):
+    found = await recipe("How do I skip or refresh the cache for one request?")
+
+    def cache_mode() -> Iterator[None]:
+        with found.get_default_cache().bypassed():
+            yield
+
+    app = with_router(found.router, dependencies=[Depends(cache_mode)])
+    async with client_of(app) as client:
+        for _ in range(2):
+            await client.get("/translations/Haus")
+    assert names["translation_service"].asked == ["Haus"]
 
 
 async def test_a_browser_gets_304_until_the_answer_changes(recipe, names):
