@@ -55,6 +55,21 @@ def test_a_user_who_is_left_out_is_refused():
             return UserStats(words=user.id)
 
 
+@pytest.mark.parametrize("is_below", [True, False])
+async def test_a_route_that_writes_invalidates_if_it_is_decorated_below_the_router(recipe, names, is_below):
+    found = await recipe("How do I invalidate after a write?")
+    db, router = names["db"], APIRouter()
+
+    async def write(word_id: int) -> None: ...
+
+    route, decorated = router.put("/words/{word_id}"), found.invalidates(found.get_word)
+    _ = route(decorated(write)) if is_below else decorated(route(write))
+    await found.get_word(7, db)
+    async with client_of(with_router(router)) as client:
+        assert (await client.put("/words/7")).status_code == 200
+    assert await found.get_word.cache.holds(found.get_word.key_for(word_id=7)) is not is_below
+
+
 async def test_a_request_skips_or_refreshes_the_cache(recipe, names):
     found = await recipe("How do I skip or refresh the cache for one request?")
     service = names["translation_service"]
