@@ -41,6 +41,8 @@ class RouteHandler:
         """
         cache = self.cached.cache
         if request.method not in ("GET", "HEAD") or not cache.enabled:
+            if response is not None and not cache.enabled:
+                response.headers["x-cache"] = "bypass"
             return await self.cached.uncached(**arguments)
         shape = shape_of(request) if shape_of is not None else None
         if shape is not None and shape.status_code != OK:
