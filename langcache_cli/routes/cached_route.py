@@ -16,6 +16,7 @@ from langcache_cli.caching.tooling import (
     cached_endpoint,
     database_sessions,
     ignored,
+    key_parameters,
     seconds_of,
 )
 from langcache_cli.routes.answer import AnswerPolicy
@@ -131,6 +132,7 @@ def _decorated(
     key, ignore = options.get("key"), ignored(function.__qualname__, options)
     parameters = examine(function, endpoint.function, key=key, ignore=ignore)
     _require_sharable(function, parameters, browser_ttl=browser_seconds, public=public)
+    _require_no_secret(function, options, parameters.secret)
     own_options = cast("CachedOptions", {**options, "ignore": tuple(parameters.not_in_key)})
     loaded = _as_coroutine_function(function)
     if parameters.secret:
@@ -154,6 +156,21 @@ def _require_plain_function(function: Callable[..., Any]) -> None:
         raise TypeError(f"cached_route decorates functions, not {function!r}; write one that calls it")
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         raise TypeError(f"{function.__qualname__}() streams its answer, which cannot be cached")
+
+
+def _require_no_secret(function: Callable[..., Any], options: CachedOptions, secret: list[str]) -> None:
+    """Refuse to write into the name of a tag what a user authenticates with.
+
+    Raises:
+        TypeError: A tag does.
+    """
+    for tag in options.get("tags", ()):
+        for name in secret:
+            if name in key_parameters(tag):
+                raise TypeError(
+                    f"{function.__qualname__}(): the tag {tag!r} would show {name!r} in Redis, which users "
+                    "log in with; take a tag of what it stands for"
+                )
 
 
 def _browser_seconds(function: Callable[..., Any], browser_ttl: Duration) -> float:
