@@ -139,5 +139,7 @@ def _unwrapped(found: object) -> Function | None:
             return found.on_loop
         if isinstance(found, CachedMany):  # each of its items has the key of the single call
             return found.single
+        if isinstance(cached := getattr(found, "cached", None), CachedFunction):  # of a cached route
+            return cached
         found = getattr(found, "__wrapped__", None)
     return None
