@@ -227,11 +227,11 @@ async def _latency(cache: Cache, limits: LatencyLimits) -> _Found:
 async def _hit_rate(cache: Cache, limits: HitRateLimits) -> _Found:
     report = await counters(cache, HIT_RATE_SECONDS)
     total = report.total
-    state, reason = limits.judge(total.hit_rate, "in the last 1h")
+    state, reason = limits.judge(total.hit_rate, "in the last hour")
     rate = total.hit_rate or 0.0
     calls = total["hits"] + total["misses"]
     return _Found(
-        reason or f"{100 * rate:.1f} % of {calls:,} calls in the last 1h",
+        reason or f"{100 * rate:.1f} % of {calls:,} calls in the last hour",
         RESULTS[state],
         "" if state == "ok" else f"Run '{_explains(report)}': it says what explains the rate.",
         {"hit_ratio": total.hit_rate},

@@ -19,6 +19,7 @@ from langcache_cli.cli.statistics import document, metrics, text
 from langcache_cli.cli.statistics.known_namespace import known_namespace
 from langcache_cli.cli.statistics.options import Format, StatsOptions, window_seconds
 from langcache_cli.cli.statistics.verdict import nagios_report, span_of
+from langcache_cli.operations.statistics.spans import last
 
 if TYPE_CHECKING:
     from langcache_cli.caching import CacheSettings
@@ -117,7 +118,7 @@ async def _history(invocation: Invocation, options: StatsOptions) -> None:
     else:
         for line in history_lines(overview, width=output.width, unicode=output.unicode):
             output.line(line)
-    state, reason = options.limits.judge(overview["total"]["hit_ratio"], f"in the last {window}")
+    state, reason = options.limits.judge(overview["total"]["hit_ratio"], f"in the last {last(window)}")
     _enforce(output, NagiosState[state.upper()], reason)
 
 

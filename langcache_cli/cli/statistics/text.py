@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from langcache_cli.cli.output import Output, memory_use, milliseconds, percent, size
 from langcache_cli.cli.watch.words import duration
+from langcache_cli.operations.statistics.spans import clock, last
 
 if TYPE_CHECKING:
     from langcache_cli.caching.tooling import Numbers
@@ -32,7 +33,7 @@ def print_report(output: Output, report: StatsReport, window: str, *, memory: bo
         functions: Show the functions, too.
     """
     since = report.since
-    title = f"The last {window}"
+    title = title_of(report, window)
     if since is not None and not since.first_run:
         title = ""
         output.line(f"Since the last run, {duration(report.window_seconds)} ago:")
@@ -54,6 +55,12 @@ def print_report(output: Output, report: StatsReport, window: str, *, memory: bo
     _print_reasons(output, report)
     output.line("")
     _print_server(output, report, all_keys=memory)
+
+
+def title_of(report: StatsReport, window: str) -> str:
+    """The window, and when it began: it is longer than asked for, by what runs of a minute or an hour."""
+    now = time.time()
+    return f"The last {last(window)}, since {clock(now - report.window_seconds, now=now)}"
 
 
 def print_server(output: Output, report: StatsReport) -> None:
@@ -96,7 +103,7 @@ def _since_notes(since: SinceLast, window: str) -> Iterator[str]:
     if since.first_run:
         yield (
             f"The state file {since.first_run}: this is the first run, "
-            f"and the numbers are those of the last {window}."
+            f"and the numbers are those of the last {last(window)}."
         )
     if since.restarted:
         yield "Redis was restarted or replaced since the last run: counts that it had not saved are missing."

@@ -8,6 +8,7 @@ from langcache_cli.cli.formats.nagios import Figure, NagiosState, nagios_line
 from langcache_cli.cli.output import percent
 from langcache_cli.cli.statistics.text import notes_of
 from langcache_cli.cli.watch.words import duration
+from langcache_cli.operations.statistics.spans import last
 
 if TYPE_CHECKING:
     from langcache_cli.operations.statistics.limits import HitRateLimits
@@ -20,7 +21,7 @@ def span_of(report: StatsReport, window: str) -> str:
     """The time that the numbers are about, in words."""
     if report.since is not None and not report.since.first_run:
         return f"since the last run, {duration(report.window_seconds)} ago"
-    return f"in the last {window}"
+    return f"in the last {last(window)}"
 
 
 def nagios_report(report: StatsReport, limits: HitRateLimits, window: str) -> tuple[NagiosState, str]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from langcache_cli.cli.output import percent
+from langcache_cli.operations.statistics.spans import last
 
 if TYPE_CHECKING:
     from langcache_cli.operations.overview.document import Overview
-
-WINDOW_WORDS = {"1h": "hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days"}
 
 THREE_DIGITS = 100
 THOUSAND, KIB = 1000, 1024
@@ -64,6 +63,6 @@ def verdict(overview: Overview) -> str:
         return "The counters did not come in time: no number below is known."
     total, window = overview["total"], overview["window"]
     if not total["calls"]:
-        return f"No call was counted in the last {WINDOW_WORDS.get(window, window)}."
+        return f"No call was counted in the last {last(window)}."
     spared = f"; {duration(total['saved_seconds'])} spared" if total["saved_seconds"] >= 1 else ""
     return f"{percent(total['answered_ratio'])} of {total['calls']:,} calls from the cache{spared}"

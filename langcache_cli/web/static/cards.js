@@ -170,7 +170,7 @@ function callsTile() {
   const [hits, misses, bypassed, per] = [whole("hits"), whole("misses"), whole("bypassed"), minutes()];
   const calls = hits.map((h, i) => (h + misses[i] + bypassed[i]) / per[i]);
   const line = spark(calls, { min: 0, width: 190, fill: true, cls: "s-mute", label: "calls over the window" });
-  const value = short.format(d.total.calls / (d.window_seconds / 60));
+  const value = short.format(d.total.calls / ((d.now - d.series.at[0]) / 60));
   return tile("Calls a minute", value, change(d.total.calls, d.previous?.calls, "%"), line);
 }
 
