@@ -29,6 +29,7 @@ from benchmarks import (
     overview,
     reads,
     recording,
+    sizes,
     startup,
     values,
 )
@@ -90,9 +91,13 @@ async def _growth(_rounds: int) -> Tables:
         found["Hits as keys grow"] = await growth.by_keys(server.url)
     with RedisServer() as server:
         found["Hits a second as tasks grow"] = await growth.by_tasks(server.url)
-        found["Hits as values grow"] = await growth.by_size(server.url)
         found["Hits as tags grow"] = await growth.by_tags(server.url)
     return found
+
+
+async def _sizes(rounds: int) -> Tables:
+    with RedisServer() as server:
+        return dict(await sizes.by_size(server.url, rounds))
 
 
 async def _values(rounds: int) -> Tables:
@@ -121,6 +126,7 @@ SECTIONS: dict[str, Callable[[int], Awaitable[Tables]]] = {
     "bulk": _bulk,
     "startup": _startup,
     "growth": _growth,
+    "sizes": _sizes,
     "values": _values,
     "counters": _counters,
     "overview": _overview,
@@ -160,7 +166,7 @@ def markdown(found: Mapping[str, Any], about: Mapping[str, str], rounds: int) ->
 
 
 def _cell(column: str, value: float) -> str:
-    return f"{value:.2f}" if column.endswith("ratio") else _number(value)
+    return f"{value:.2f}" if "ratio" in column else _number(value)
 
 
 def _number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""How cost grows: with the keys in Redis, the tasks at a time, the size of values, the tags of a function."""
+"""How cost grows: with the keys in Redis, the tasks at a time, the tags of a function."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ CALLS = 2000
 ROUNDS = 5
 KEYS = (1_000, 10_000, 100_000, 1_000_000)
 TASKS = (1, 10, 100, 1000)
-SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
 TAGS = (0, 1, 2, 4, 8)
 
 Table = dict[str, dict[str, float]]
@@ -122,32 +121,6 @@ async def _hits_a_second(get: Callable[[int], Awaitable[Any]], tasks: int, calls
         await asyncio.gather(*map(task, range(tasks)))
         rounds.append(tasks * calls / (time.perf_counter() - started))
     return statistics.median(rounds)
-
-
-async def by_size(url: str) -> Table:
-    """Microseconds of a hit on a text; the bytes in Redis."""
-    table: Table = {}
-    chance = random.Random(1)
-    syllables = ["ba", "che", "der", "ein", "ge", "lich", "nis", "schaft", "tum", "ung", "ver", "wort", " "]
-    async with _cache(url) as cache, redis.asyncio.from_url(url) as client:
-
-        @cache.cached(key_prefix="sized", ttl=3600)
-        async def get_text(size: int) -> str:
-            return "".join(chance.choices(syllables, k=size // 2))[:size]
-
-        async def raw(size: int) -> None:
-            json.loads(await client.get(f"sized:{size}"))
-
-        for size in SIZES:
-            text = await get_text(size)
-            await client.set(f"sized:{size}", json.dumps(text))
-            calls = min(CALLS, max(20, 20_000_000 // size))
-            table[f"{size:,} B"] = {
-                "langcache, µs": await _microseconds(lambda _, size=size: get_text(size), calls),
-                "redis-py GET + json.loads, µs": await _microseconds(lambda _, size=size: raw(size), calls),
-                "bytes in Redis": float(await client.strlen(get_text.key_for(size))),
-            }
-    return table
 
 
 async def by_tags(url: str) -> Table:

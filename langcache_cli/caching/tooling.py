@@ -46,6 +46,7 @@ from langcache_cli.caching._statistics.latency_buckets import (
     latency_histogram,
 )
 from langcache_cli.caching._statistics.report import CacheReport, Numbers, ServerReport, readable_bytes
+from langcache_cli.caching._values.compressed_streams import BLOCK_BYTES
 from langcache_cli.caching._values.compression import first_bytes
 from langcache_cli.caching._wire.connection import RedisConnection, ask
 from langcache_cli.caching._wire.failures import unavailable
@@ -54,6 +55,7 @@ from langcache_cli.caching._wire.node import Node
 from langcache_cli.caching._wire.server_identity import fields_of as reply_fields
 
 __all__ = [
+    "BLOCK_BYTES",
     "COUNTERS",
     "HISTOGRAM_ENDS_SECONDS",
     "OUTBOX",

@@ -92,7 +92,7 @@ async def test_a_miss_and_a_hit_take_many_turns(open_cache, turns, redis_server,
     await aeventually(is_from_memory, within=30)
     assert cache.statistics_of(words).counts["loads"] == 1
     stored = parse(redis_server.command("GET", words.key_for()))
-    assert stored.compression == ("zlib" if compress_bytes else "")
+    assert stored.compression == ("zstd" if compress_bytes else "")
 
 
 async def test_those_who_wait_for_a_load_do_too(open_cache, turns):

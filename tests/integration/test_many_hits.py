@@ -99,7 +99,7 @@ async def test_a_compressed_value_is_there(open_cache, redis_server):
     translator = Translator(open_cache(compress_bytes=100))
     texts = ["x" * 500, "y"]
     await translator.many(texts, "en")
-    assert parse(redis_server.command("GET", translator.one.key_for(texts[0], "en"))).compression == "zlib"
+    assert parse(redis_server.command("GET", translator.one.key_for(texts[0], "en"))).compression == "zstd"
     assert await translator.many(texts, "en") == backwards(texts)
     assert len(translator.batches) == 1
 

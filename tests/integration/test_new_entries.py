@@ -33,7 +33,7 @@ async def test_large_ones_are_packed_among_many_too(redis_server):
     async with cache_at(redis_server.url, compress_bytes=100) as cache:
         load = loaded(cache)
         (((small, large), _),) = [one async for one in load.encoded([[1], [7] * 5000], [(), ()])]
-        assert (parse(small).compression, parse(large).compression) == ("", "zlib")
+        assert (parse(small).compression, parse(large).compression) == ("", "zstd")
 
 
 async def test_one_that_would_not_survive_leaves_the_others_alone(redis_server):

@@ -25,7 +25,7 @@ entries = st.builds(
     payload=st.binary() | st.sampled_from([b"", b"\n", b"null", b"\n\n", b"lc1 entry id="]),
     tag_versions=TAGS,
     leased_until_ms=st.integers(0, 10**13 - 1),
-    compression=st.sampled_from(["", "zlib"]),
+    compression=st.sampled_from(["", "zlib", "zstd"]),
 )
 placeholders = st.builds(Placeholder, id=IDS, created_ms=TIMES, tag_versions=TAGS)
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
+from langcache_cli.caching._values.compression import compress
 from langcache_cli.operations.overview.source import SharedOverview
 from tests.harness.polling import aeventually
 from tests.web.web_support import (
@@ -118,12 +119,13 @@ async def test_a_long_value_is_shown_from_its_beginning_compressed_or_not(cache,
     text = json.dumps(["ä" * 100_000], ensure_ascii=False).encode()
     head = b"lc1 entry id=8d6eb6c50cbab1c5 leased=0000000000000 created=1 fresh=2 load_us=3 schema=b3e60412"
     one_redis.command("SET", "cache:v:plain", head + b"\n" + text)
-    one_redis.command("SET", "cache:v:zip", head + b" zip=zlib\n" + zlib.compress(text))
+    one_redis.command("SET", "cache:v:zlib", head + b" zip=zlib\n" + zlib.compress(text))
+    one_redis.command("SET", "cache:v:zstd", head + b" zip=zstd\n" + compress(text, min_bytes=1)[0])
     one_redis.command("SET", "cache:v:damaged", head + b" zip=zlib\n" + b"not zlib")
     one_redis.command("SET", "cache:v:foreign", b"\xff\x00 <b>")
     one_redis.command("RPUSH", "cache:v:list", "x")
     async with dashboard(cache) as client:
-        for name in ("plain", "zip"):
+        for name in ("plain", "zlib", "zstd"):
             entry = (await client.get(f"/api/key?key=cache:v:{name}")).json()
             assert entry["truncated"]
             assert entry["value"] == text[:5000].decode(errors="ignore")

@@ -89,7 +89,7 @@ class CacheSettings(EnvFileSettings):
     ttl_jitter: float = Field(default=0.05, ge=0, le=0.5)
     """Each TTL is shortened by a random fraction up to this one: entries do not all expire at once."""
     compress_bytes: int = Field(default=8192, ge=0, le=2**30)
-    """Compress values whose JSON has at least this many bytes; 0 disables compression."""
+    """Compress values whose JSON has at least this many bytes, with Zstandard; 0 disables compression."""
     max_decompressed_bytes: int = Field(default=32 * 1024 * 1024, ge=1024 * 1024, le=2**30)
     """Entries that become longer JSON are not decompressed; longer values are stored uncompressed. Values of
     more than one list or object for 16 of these bytes are neither stored nor read."""

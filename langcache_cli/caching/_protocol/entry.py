@@ -3,8 +3,9 @@ r"""The bytes under one key: a header line that a person can read, then the payl
 An entry is ``lc1 entry id=... leased=... created=... fresh=... load_us=... schema=...\n{json}``.
 While a load runs and there is no value, the key holds a placeholder, ``lc1 lease id=... created=...``,
 with the lease token as its id. Both end with ``tags=...`` if the function has tags: their versions, read
-before the load began. The header of a compressed payload ends with ``zip=zlib``. Times are milliseconds
-since 1970 (UTC). `header` has the fields with fixed places. Unknown fields are skipped.
+before the load began. The header of a compressed payload ends with ``zip=zstd``, or ``zip=zlib`` if a Python
+without Zstandard or an earlier version wrote it. Times are milliseconds since 1970 (UTC).
+`header` has the fields with fixed places. Unknown fields are skipped.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Entry(NamedTuple):
         payload: The value as JSON, compressed as ``compression`` says.
         tag_versions: From before the load began. It is valid while the tags still have them.
         leased_until_ms: Until when, on the server's clock, its successor is being loaded; 0 for not at all.
-        compression: ``zlib``, or empty for none.
+        compression: ``zstd``, ``zlib``, or empty for none.
     """
 
     id: str

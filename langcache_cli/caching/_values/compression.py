@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
-
 from langcache_cli.caching._errors import OversizedEntryError, UncacheableValueError, UndecodableEntryError
+from langcache_cli.caching._values.compressed_streams import (
+    PREFERRED,
+    compressor,
+    declared_size,
+    decompressor,
+)
 from langcache_cli.caching._values.large.portions import LARGE_BYTES, Steps, at_once
 
-ZLIB = "zlib"
 UNCOMPRESSED = ""
-
-ZLIB_LEVEL = 1
-"""The fastest level: slower ones take twice the time and save another tenth."""
 
 MAX_RATIO = 0.9
 """Keep a payload uncompressed unless compression reduces it below this fraction of its size."""
@@ -24,11 +24,11 @@ _BYTES_EACH = 16
 """Values may have one list or object for so many bytes of the upper bound: two million by default."""
 
 _STEP_BYTES = 256 * 1024
-"""So much is compressed or decompressed in one step: it takes a millisecond."""
+"""So much is compressed in one step, or looked at: it takes a millisecond at most."""
 
 
 def compress(payload: bytes, *, min_bytes: int, max_bytes: int = MAX_DECOMPRESSED_BYTES) -> tuple[bytes, str]:
-    """The payload to store and its compression: `ZLIB` or `UNCOMPRESSED`.
+    """The payload to store and its compression: `PREFERRED` or `UNCOMPRESSED`.
 
     Args:
         payload: A value as JSON.
@@ -48,15 +48,15 @@ def compressing(payload: bytes, *, min_bytes: int, max_bytes: int) -> Steps[tupl
         raise UncacheableValueError("it consists of too many lists and objects")
     if not min_bytes or not min_bytes <= len(payload) < max_bytes:
         return payload, UNCOMPRESSED
-    compressor = zlib.compressobj(ZLIB_LEVEL)
+    stream = compressor(PREFERRED, len(payload))
     pieces, view = [], memoryview(payload)
     for start in range(0, len(payload), _STEP_BYTES):
-        pieces.append(compressor.compress(view[start : start + _STEP_BYTES]))
+        pieces.append(stream.compress(view[start : start + _STEP_BYTES]))
         if start:
             yield
-    compressed = b"".join([*pieces, compressor.flush()])
+    compressed = b"".join([*pieces, stream.flush()])
     if len(compressed) < MAX_RATIO * len(payload):
-        return compressed, ZLIB
+        return compressed, PREFERRED
     return payload, UNCOMPRESSED
 
 
@@ -73,13 +73,15 @@ def decompress(payload: bytes, compression: str, *, max_bytes: int = MAX_DECOMPR
 
 def decompress_short(payload: bytes, compression: str) -> bytes | None:
     """The value as JSON, raising like `decompress`; None if that is longer than `LARGE_BYTES`."""
-    decompressor = _decompressor(compression)
-    json = _some(decompressor, payload, LARGE_BYTES)
-    if decompressor.eof and not decompressor.unused_data:
-        return json
-    if len(json) < LARGE_BYTES:
+    if (declared_size(payload, compression) or 0) > LARGE_BYTES:
+        return None
+    stream = decompressor(payload, compression)
+    json = stream.read(LARGE_BYTES + 1)
+    if len(json) > LARGE_BYTES:
+        return None
+    if not stream.is_complete:
         raise UndecodableEntryError("truncated, or followed by other data")
-    return None
+    return json
 
 
 def first_bytes(payload: bytes, compression: str, n_bytes: int) -> bytes:
@@ -88,7 +90,7 @@ def first_bytes(payload: bytes, compression: str, n_bytes: int) -> bytes:
     Raises:
         UndecodableEntryError: As for `decompress`.
     """
-    return _some(_decompressor(compression), payload, n_bytes) if compression else payload[:n_bytes]
+    return decompressor(payload, compression).read(n_bytes) if compression else payload[:n_bytes]
 
 
 def decompressing(payload: bytes, compression: str, *, max_bytes: int) -> Steps[bytes]:
@@ -112,30 +114,18 @@ def _is_too_dense(json: bytes, max_bytes: int) -> Steps[bool]:
 
 
 def _decompressing(payload: bytes, compression: str, max_bytes: int) -> Steps[bytes]:
-    decompressor = _decompressor(compression)
-    pieces, left, rest = [], max_bytes, payload
-    while not decompressor.eof and left > 0:
-        pieces.append(_some(decompressor, rest, min(_STEP_BYTES, left)))
-        rest = decompressor.unconsumed_tail
+    if (declared_size(payload, compression) or 0) > max_bytes:
+        raise OversizedEntryError(f"it takes more than {max_bytes} bytes")
+    stream = decompressor(payload, compression)
+    pieces, left = [], max_bytes
+    while not stream.ended and left > 0:
+        pieces.append(stream.read(min(stream.step_bytes, left)))
         left -= len(pieces[-1])
-        if not pieces[-1] and not rest:
+        if not pieces[-1]:
             break
         yield
-    if not decompressor.eof and left <= 0:
+    if not stream.ended and left <= 0:
         raise OversizedEntryError(f"it takes more than {max_bytes} bytes")
-    if not decompressor.eof or decompressor.unused_data:
+    if not stream.is_complete:
         raise UndecodableEntryError("truncated, or followed by other data")
     return b"".join(pieces)
-
-
-def _decompressor(compression: str) -> zlib._Decompress:
-    if compression != ZLIB:
-        raise UndecodableEntryError(f"compressed with {compression!r}, which this version does not support")
-    return zlib.decompressobj()
-
-
-def _some(decompressor: zlib._Decompress, payload: bytes, n_bytes: int) -> bytes:
-    try:
-        return decompressor.decompress(payload, n_bytes)
-    except zlib.error as error:
-        raise UndecodableEntryError(str(error)) from None

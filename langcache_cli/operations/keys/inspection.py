@@ -9,8 +9,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from langcache_cli.caching import Cache, ServerReplyError
+from langcache_cli.caching.tooling import (
+    BLOCK_BYTES,
+    UndecodableEntryError,
+    first_bytes,
+    parse_entry,
+    parse_failure,
+)
 from langcache_cli.caching.tooling import Entry as StoredEntry
-from langcache_cli.caching.tooling import UndecodableEntryError, first_bytes, parse_entry, parse_failure
 from langcache_cli.operations.keys.tags import TagLine, found_tags, named_tags
 from langcache_cli.operations.overview.entry import EntryView, entry
 
@@ -127,7 +133,7 @@ async def whole_value(cache: Cache, key: bytes, *, max_bytes: int | None = None)
     """
     limit = cache.settings.max_decompressed_bytes if max_bytes is None else max_bytes
     server = cache.runtime().bulk_store.server
-    (stored,) = await server.call_many([("GETRANGE", key, 0, limit + HEADER_BYTES)])
+    (stored,) = await server.call_many([("GETRANGE", key, 0, limit + HEADER_BYTES + BLOCK_BYTES)])
     if isinstance(stored, ServerReplyError):
         raise stored
     if not stored:

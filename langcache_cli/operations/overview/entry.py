@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from langcache_cli.caching import Cache, PatternError, ServerReplyError
 from langcache_cli.caching.tooling import (
+    BLOCK_BYTES,
     Entry,
     Placeholder,
     UndecodableEntryError,
@@ -20,7 +21,7 @@ from langcache_cli.operations.overview.key_text import address_of, readable
 from langcache_cli.operations.overview.keyspace import type_of
 
 VALUE_BYTES = 5_000
-READ_BYTES = 65_536
+READ_BYTES = 8_192 + BLOCK_BYTES
 """More than a header and so much of a value take, compressed or not."""
 
 Kind = Literal["entry", "loading", "failed", "foreign"]

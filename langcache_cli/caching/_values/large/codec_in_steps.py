@@ -75,7 +75,7 @@ class CodecInSteps:
         return value
 
     def _decode(self, payload: bytes) -> Steps[Any]:
-        if b"\n" in payload:
+        if payload[1:2] == b"\n":  # lines begin with a bracket alone
             try:
                 return (yield from LineReader(payload).read(self._shape))
             except UnevenError:

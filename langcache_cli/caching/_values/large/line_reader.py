@@ -22,9 +22,11 @@ class UnevenError(Exception):
 
 
 class LineReader:
-    """Reads one value."""
+    """Reads one value. A line is copied once, into the JSON that a part is decoded from."""
 
     def __init__(self, payload: bytes) -> None:
+        self._payload = payload
+        self._view = memoryview(payload)
         self._lines = _lines(payload)
         self._ends_with_comma = False
         """True if the latest line does: its block goes on."""
@@ -36,21 +38,23 @@ class LineReader:
             UnevenError: See there.
             Exception: Whatever decoding a part raises.
         """
-        value, _ = yield from self._block(shape, self._next(), 0)
+        start, end = self._next()
+        value, _ = yield from self._block(shape, self._view[start:end], 0)
         if self._ends_with_comma or next(self._lines, None) is not None:
             raise UnevenError
         return value
 
-    def _next(self) -> bytes:
-        line = next(self._lines, None)
-        if line is None:
+    def _next(self) -> tuple[int, int]:
+        """Where the next line begins and ends, without the comma at its end."""
+        start, end = next(self._lines, (-1, -1))
+        if end < 0:
             raise UnevenError
-        self._ends_with_comma = line.endswith(b",")
-        return line
+        self._ends_with_comma = self._payload.endswith(b",", start, end)
+        return start, end - self._ends_with_comma
 
-    def _block(self, shape: Shape, opener: bytes, depth: int) -> Steps[tuple[Any, bytes]]:
+    def _block(self, shape: Shape, opener: memoryview, depth: int) -> Steps[tuple[Any, bytes]]:
         """The value that begins with an opener, and its JSON without what was taken out of it."""
-        by = shape.opened_by(opener) if opener in _OPENERS else None
+        by = shape.opened_by(bytes(opener)) if opener in _OPENERS else None
         if isinstance(by, ArrayShape):
             return (yield from self._array(by, depth)), b"[]"
         if isinstance(by, ObjectShape):
@@ -59,22 +63,23 @@ class LineReader:
             return (yield from self._fields(by, depth))
         raise UnevenError
 
-    def _inside(self, opener: bytes, depth: int) -> Iterator[bytes]:
+    def _inside(self, opener: bytes, depth: int) -> Iterator[memoryview]:
         """The lines of one block, without tabs and the comma at their end, up to its closing line."""
         closer, tabs = b"\t" * depth + _CLOSERS[opener], b"\t" * (depth + 1)
         is_first = True
         while True:
             goes_on = self._ends_with_comma  # the line before, which may close an inner block
-            line = self._next().removesuffix(b",")
-            is_last = line == closer
+            start, end = self._next()
+            is_last = end - start == len(closer) and self._payload.startswith(closer, start)
             if goes_on == is_last and not is_first:
                 raise UnevenError
             if is_last:
                 return
-            if not line.startswith(tabs) or line[depth + 1 : depth + 2] in (b"\t", b""):
+            line = self._view[start + len(tabs) : end]
+            if not self._payload.startswith(tabs, start, end) or bytes(line[:1]) in (b"\t", b""):
                 raise UnevenError
             is_first = False
-            yield line[depth + 1 :]
+            yield line
 
     def _array(self, shape: ArrayShape, depth: int) -> Steps[Any]:
         items: list[Any] = []
@@ -83,7 +88,7 @@ class LineReader:
                 value, _ = yield from self._block(shape.item, line, depth + 1)
                 items.append(value)
             else:
-                items.extend(shape.part.decode(b"[%b]" % line))
+                items.extend(shape.part.decode(b"".join((b"[", line, b"]"))))
             yield
         return items if shape.kind is list else shape.kind(items)
 
@@ -94,7 +99,7 @@ class LineReader:
                 key = _key(line)
                 items[key], _ = yield from self._block(shape.item, line[-1:], depth + 1)
             else:
-                items.update(shape.part.decode(b"{%b}" % line))
+                items.update(shape.part.decode(b"".join((b"{", line, b"}"))))
             yield
         return items
 
@@ -107,9 +112,9 @@ class LineReader:
                 if name not in shape.fields:
                     raise UnevenError
                 large[name], emptied = yield from self._block(shape.fields[name], line[-1:], depth + 1)
-                texts.append(line[:-1] + emptied)
+                texts.append(bytes(line[:-1]) + emptied)
             else:
-                texts.append(line)
+                texts.append(bytes(line))
             yield
         text = b"{%b}" % b",".join(texts)
         value = shape.part.decode(text)
@@ -180,18 +185,19 @@ def _to_json(parsed: Any) -> bytes:
     return to_json(parsed, inf_nan_mode="constants")
 
 
-def _lines(payload: bytes) -> Iterator[bytes]:
+def _lines(payload: bytes) -> Iterator[tuple[int, int]]:
+    """Where each line begins and ends."""
     start = 0
     while (end := payload.find(b"\n", start)) >= 0:
-        yield payload[start:end]
+        yield start, end
         start = end + 1
-    yield payload[start:]
+    yield start, len(payload)
 
 
-def _key(line: bytes) -> str:
+def _key(line: memoryview) -> str:
     """The key in ``"key":[``."""
     try:
-        key = from_json(line[:-1].removesuffix(b":"))
+        key = from_json(bytes(line[:-1]).removesuffix(b":"))
     except ValueError:
         raise UnevenError from None
     if type(key) is not str:
