@@ -12,10 +12,10 @@ from langcache_cli.operations.opening import require_answer
 from langcache_cli.operations.overview.census import Census, KeyCounts
 from langcache_cli.operations.overview.keyspace import KeyspaceWatch
 from langcache_cli.operations.statistics.counters import counters
-from langcache_cli.operations.statistics.new_keys import function_keys
 from langcache_cli.operations.statistics.reasons import OtherKeys, Reason, other_keys, reasons
 from langcache_cli.operations.statistics.since_last import SinceLast, look
 from langcache_cli.operations.statistics.state_file import State, StateError
+from langcache_cli.operations.statistics.stored_entries import function_keys
 
 DRAWS = 5_000
 """Keys that are drawn at random where there are more."""
@@ -47,7 +47,7 @@ class StatsReport:
         types: One line for each cache type, then for each prefix that belongs to none.
         functions: The numbers of the functions of these types.
         total: The counters of these types together.
-        outbox: The counters of the outboxes, which belong to no type.
+        outbox: The counters that belong to no type: of outboxes, tags, and removals of many keys.
         server: What Redis reports about itself.
         exact: True if every key was counted; else they are estimated from random ones.
         problem: Why keys or bytes are not known; empty if they are.
@@ -126,8 +126,8 @@ async def stats(cache: Cache, request: StatsRequest) -> StatsReport:
         for label, numbers in report.functions.items()
         if label != OUTBOX and label.type in names
     }
-    total = CacheReport(0, functions).total
-    namespace = cache.settings.namespace
+    total, outbox = CacheReport(0, functions).total, report.functions.get(OUTBOX, Numbers({}))
+    keys_now = function_keys(census, cache.settings.namespace, functions)
     evicted = (server.evicted_keys, "since Redis started")
     if since is not None and not since.first_run:
         evicted = (since.evicted_keys, "since the last run")
@@ -136,11 +136,11 @@ async def stats(cache: Cache, request: StatsRequest) -> StatsReport:
         tuple(lines),
         functions,
         total,
-        report.functions.get(OUTBOX, Numbers({})),
+        outbox,
         server,
         census.exact,
         census.problem,
-        tuple(reasons(functions, function_keys(census, namespace, functions), evicted=evicted)),
+        tuple(reasons(functions, keys_now, of_all=outbox, evicted=evicted)),
         other_keys(census),
         since,
         state,

@@ -82,6 +82,7 @@ def test_stats_says_what_waited_for_redis(secured_redis, call):
     assert "3 invalidations waited for Redis, 3 of them were delivered." in ended.stdout.splitlines()
     document = call("stats", "--json", env=env).document
     assert document["outbox"] == {"deferred": 3, "delivered": 3}
+    assert document["removed"] == {"cleared_keys": 0, "invalidated_tags": 0}
     assert "(outbox)" not in document["types"]
 
 
@@ -125,7 +126,7 @@ def test_the_document_has_every_counter_and_the_names_of_before(used_redis, call
     assert {frozenset(line) for line in document["types"].values()} == {
         frozenset(functions | derived | {"keys", "keys_error", "ttl_seconds"})
     }
-    assert set(document["outbox"]) == outbox == {"deferred", "delivered"}
+    assert {*document["outbox"], *document["removed"]} == outbox
 
 
 def test_the_document_reads_what_another_version_counted(secured_redis, call):
@@ -150,13 +151,17 @@ def test_the_table_says_a_zero_as_a_zero_and_a_rate_in_percent(used_redis):
     assert rows["translation"] == ["0", "0", "0", "-", "-", "-"]
     assert rows["all"][:5] == ["5", "16", "5", "76.2", "%"]
     assert re.match(r"The last hour, since \d\d:\d\d\nType ", ended.stdout)
-    causes, server = ended.stdout.split("\n\n")[1:]
+    causes, commands, server = ended.stdout.split("\n\n")[1:]
     rows = {line.split("  ")[0]: re.split(r" {2,}", line)[-2:] for line in causes.splitlines()}
     assert rows["Misses by cause"] == ["Misses", "Share"]
     assert rows["no entry"] == ["4", "80.0 %"]
-    assert rows["first time asked"] == ["1", "20.0 %"]
+    assert rows["stored, never hit"] == ["1", "20.0 %"]
     assert rows["all misses"] == ["5", "100.0 %"]
-    assert causes.endswith("langcache keys list --find :question:")
+    assert "the keys of quiz:" in causes
+    assert commands.splitlines() == [
+        "Next, no entry: langcache types",
+        "Next, stored, never hit: langcache keys list --find :question:",
+    ]
     rows = dict(re.split(r" {2,}", line) for line in server.splitlines()[1:])
     assert rows["keys in this database"] == str(used_redis.command("DBSIZE"))
     assert re.fullmatch(r"[\d.]+ [KMG]?B, no limit, noeviction", rows["memory"])
@@ -190,6 +195,48 @@ def test_clearing_everything_leaves_the_statistics(used_redis, call):
     assert call("clear", "--all", "--yes", env=env).code == 0
     document = call("stats", "--json", env=env).document
     assert (document["total"]["keys"], document["total"]["hits"]) == (0, 16)
+
+
+TAGGED = """
+import asyncio
+from langcache_cli.caching import Cache, CacheSettings
+
+async def use(url):
+    async with Cache(CacheSettings.load(env_file=None, redis_url=url)) as cache:
+        @cache.cached(key_prefix="vocabulary", tags=("word:{number}", "user:{number}", "words"))
+        async def word(number: int) -> int:
+            return number
+        for number in range(30):
+            await word(number)
+            await cache.invalidate_tags(f"word:{number}", f"user:{number}", "words")
+        for number in range(4):
+            await word(number)
+        await cache.invalidate("cache:vocabulary:*")
+"""
+
+
+def test_removals_of_all_kinds_are_counted_and_shown(secured_redis, call):
+    env = {"REDIS_URL": url_of(secured_redis), "LANGCACHE_ENV": "dev"}
+    names: dict[str, Any] = {}
+    exec(TAGGED, names)
+    asyncio.run(names["use"](url_of(secured_redis)))
+    by_pattern = call("stats", "--json", env=env).document["removed"]
+    assert by_pattern == {"cleared_keys": 30, "invalidated_tags": 90}
+    for options in (("--type", "vocabulary"), ("--all",), ("--key", "cache:vocabulary:1")):
+        secured_redis.command("SET", "cache:vocabulary:1", "v")
+        assert call("clear", *options, env=env).code == 0
+    secured_redis.command("SET", "cache@tag:u", "v")
+    assert call("clear", "--tag", "u", env=env).code == 0
+    assert call("stats", "--json", env=env).document["removed"] == {
+        "cleared_keys": 33,
+        "invalidated_tags": 91,
+    }
+    shown = call("stats", env=env).stdout
+    rows = {line.split("  ")[0]: re.split(r" {2,}", line)[-1] for line in shown.splitlines()}
+    assert rows["cleared keys"] == "33"
+    assert rows["invalidated tags"] == "91"
+    metrics = call("stats", "--format", "prom", env=env).stdout
+    assert 'langcache_window_cleared_keys{namespace="cache"} 33' in metrics
 
 
 def test_check_passes_with_a_round_trip_and_a_database_and_leaves_nothing(secured_redis, three_words):

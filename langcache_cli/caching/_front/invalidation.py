@@ -13,6 +13,7 @@ from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._invalidation.after_commit import CommitHooks
 from langcache_cli.caching._invalidation.unmatched_patterns import UnmatchedPatterns
 from langcache_cli.caching._keys.selection import Invalidation, Selection
+from langcache_cli.caching._statistics.labels import OUTBOX
 
 
 class CacheInvalidation:
@@ -32,6 +33,8 @@ class CacheInvalidation:
         removed = await runtime.invalidator.invalidate_keys(keys)
         if spec is not None:
             runtime.record(self._context.label(spec), "invalidated", removed)
+        elif removed:
+            runtime.record(OUTBOX, "cleared_keys", removed)
         return removed
 
     async def plain_keys(self, keys: Sequence[str]) -> int:

@@ -145,6 +145,7 @@ class Runtime:
             # A request must not wait for a hung Redis; what it does not answer in time goes to the outbox.
             selection_server=self.server if defers else self.bulk_server,
             forget=self.forget,
+            count=lambda counter, number: self.record(OUTBOX, counter, number),
         )
 
     # -- reading --

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from langcache_cli.operations.statistics.since_last import SinceLast
     from langcache_cli.operations.stats import StatsReport
 
+OUTBOX = ("deferred", "delivered")
+REMOVED = ("cleared_keys", "invalidated_tags")
+"""Counters that belong to no function, in two sections."""
+
 
 def document(report: StatsReport, *, memory: bool, functions: bool) -> dict[str, Any]:
     """The fields of the document ``langcache.stats/1``.
@@ -27,7 +31,8 @@ def document(report: StatsReport, *, memory: bool, functions: bool) -> dict[str,
         "window_seconds": report.window_seconds,
         "keys_exact": report.exact,
         "total": {**_keys(report.keys, memory=memory), **_numbers(report.total)},
-        "outbox": report.outbox.exported(per_function=False),
+        "outbox": {name: report.outbox[name] for name in OUTBOX},
+        "removed": {name: report.outbox[name] for name in REMOVED},
         "types": {
             line.name: {
                 **_keys(line.keys, memory=memory),
@@ -44,6 +49,7 @@ def document(report: StatsReport, *, memory: bool, functions: bool) -> dict[str,
                 "meaning": reason.meaning,
                 "parts": reason.parts,
                 "command": reason.command,
+                "estimate": reason.estimate,
             }
             for reason in report.reasons
         ],

@@ -146,29 +146,47 @@ def _print_reasons(output: Output, report: StatsReport) -> None:
     misses = [reason for reason in report.reasons if reason.is_cause]
     if misses:
         output.line("")
-        rows = [(one.title, _meaning(one), f"{one.count:,}", percent(one.miss_ratio)) for one in misses]
+        rows: list[tuple[str, ...]] = [
+            (one.title, one.meaning, _types(one), f"{one.count:,}", percent(one.miss_ratio)) for one in misses
+        ]
         all_misses = report.total["misses"]
         if all_misses and len(misses) > 1:
-            rows.append(("all misses", "", f"{all_misses:,}", percent(1.0)))
-        columns = ("Misses by cause", "Meaning", "Misses", "Share")
-        output.table("", columns, rows, text_columns=2, drops=("Meaning",))
+            rows.append(("all misses", "", "", f"{all_misses:,}", percent(1.0)))
+        columns = ("Misses by cause", "Meaning", "Types", "Misses", "Share")
+        output.table("", columns, rows, text_columns=3, drops=("Types", "Meaning"))
     for reason in misses:
-        if reason.command:
-            output.line(f"See how these keys differ: {reason.command}")
-    beside = [(one.title, _meaning(one), f"{one.count:,}") for one in report.reasons if not one.is_cause]
+        if reason.estimate:
+            output.line(f"{reason.title}: {reason.estimate}")
+    beside = [
+        (one.title, one.meaning, _types(one), f"{one.count:,}") for one in report.reasons if not one.is_cause
+    ]
     if beside:
         output.line("")
-        output.table("", ("Beside misses", "Meaning", "Count"), beside, text_columns=2, drops=("Meaning",))
+        headings = ("Beside misses", "Meaning", "Types", "Count")
+        output.table("", headings, beside, text_columns=3, drops=("Types", "Meaning"))
+    _print_commands(output, report)
+
+
+def _print_commands(output: Output, report: StatsReport) -> None:
+    """What to type next for each reason; a command that several have is printed once."""
+    shown = {f"langcache stats --type {line.name}" for line in report.types} if len(report.types) == 1 else ()
+    titles: dict[str, list[str]] = {}
+    for reason in report.reasons:
+        if reason.command and reason.command not in shown:
+            titles.setdefault(reason.command, []).append(reason.title)
+    if titles:
+        output.line("")
+    for command, of_one in titles.items():  # never wrapped: it is copied
+        output.line(f"Next, {', '.join(of_one)}: {command}")
+
+
+def _types(reason: Reason) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in reason.parts.items())
 
 
 def _others(output: Output, others: OtherKeys) -> str:
     names = ", ".join(f"namespace {name} {keys:,}" for name, keys in others.namespaces.items())
     return f"{_about(output, exact=not others.is_estimate)}{others.keys:,}{f' ({names})' if names else ''}"
-
-
-def _meaning(reason: Reason) -> str:
-    parts = ", ".join(f"{name} {count:,}" for name, count in reason.parts.items())
-    return f"{reason.meaning} ({parts})" if parts else reason.meaning
 
 
 def _about(output: Output, *, exact: bool) -> str:

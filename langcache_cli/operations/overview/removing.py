@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from langcache_cli.caching import Cache, escape_pattern
 from langcache_cli.operations.overview.entry import require_inside
+from langcache_cli.operations.removal_counts import KEYS, count_removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ async def remove_type(cache: Cache, name: str) -> Removed:
         removed = await cache.invalidate_type(name)
     else:
         removed = await cache.invalidate(f"{escape_pattern(f'{cache.settings.namespace}:{name}')}:*")
+    count_removed(cache, KEYS, removed)
     return _removed(cache, removed, started)
 
 
@@ -55,6 +57,7 @@ async def remove_entry(cache: Cache, key: bytes) -> Removed:
             removed = await server.remove([key])
     else:
         removed = await cache.invalidate_keys([text])
+    count_removed(cache, KEYS, removed)
     return _removed(cache, removed, started)
 
 

@@ -20,7 +20,7 @@ from langcache_cli.operations.overview.census import OTHERS, OWN, Census
 from langcache_cli.operations.overview.document import Summary
 from langcache_cli.operations.overview.keyspace import KeyspaceWatch
 from langcache_cli.operations.overview.summaries import summary_of
-from langcache_cli.operations.statistics.new_keys import function_keys
+from langcache_cli.operations.statistics.stored_entries import function_keys
 
 DRAWS: Final = 1_000
 """Keys that are looked at where there are many."""
