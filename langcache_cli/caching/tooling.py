@@ -38,7 +38,7 @@ from langcache_cli.caching._statistics.counter_table import COUNTERS, CounterSpe
 from langcache_cli.caching._statistics.fleet.event_log import LoggedEvent
 from langcache_cli.caching._statistics.fleet.history import History, Steps
 from langcache_cli.caching._statistics.fleet.reader import FleetReader
-from langcache_cli.caching._statistics.fleet.tiers import TIERS
+from langcache_cli.caching._statistics.fleet.tiers import TIERS, Tier, tier_for
 from langcache_cli.caching._statistics.labels import OUTBOX, Label
 from langcache_cli.caching._statistics.latency_buckets import (
     HISTOGRAM_ENDS_SECONDS,
@@ -86,6 +86,7 @@ __all__ = [
     "SentinelError",
     "ServerReport",
     "Steps",
+    "Tier",
     "TlsFileError",
     "UndecodableEntryError",
     "WarmCounts",
@@ -112,6 +113,7 @@ __all__ = [
     "reply_fields",
     "scan",
     "settings_problems",
+    "tier_for",
     "trial",
     "unavailable",
     "unlink",

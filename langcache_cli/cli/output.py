@@ -249,6 +249,17 @@ def visible(text: str) -> str:
     )
 
 
+def number_of(count: int, one: str, several: str = "") -> str:
+    """``1 key``, ``2,000 keys``, ``1 entry``.
+
+    Args:
+        count: How many.
+        one: What one is called.
+        several: What several are called; empty for ``one`` with an s.
+    """
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
+
+
 def milliseconds(value: float | None) -> str:
     """A latency for people: ``0.21 ms``, or a dash for none."""
     return "-" if value is None else f"{value:,.2f} ms"

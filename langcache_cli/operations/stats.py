@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from langcache_cli.caching import Cache, UnknownCacheTypeError
 from langcache_cli.caching.tooling import OUTBOX, CacheReport, Label, Numbers, ServerReport
 from langcache_cli.operations.opening import require_answer
 from langcache_cli.operations.overview.census import Census, KeyCounts
 from langcache_cli.operations.overview.keyspace import KeyspaceWatch
-from langcache_cli.operations.statistics.counters import counters
+from langcache_cli.operations.statistics.lost_counters import Lost, whole_counters
 from langcache_cli.operations.statistics.reasons import OtherKeys, Reason, other_keys, reasons
 from langcache_cli.operations.statistics.since_last import SinceLast, look
 from langcache_cli.operations.statistics.state_file import State, StateError
@@ -55,6 +55,7 @@ class StatsReport:
         other_keys: Keys beside the namespace.
         since: What was found out about the time since the last run; None if that was not asked for.
         state: What the next run is to compare with; None as above.
+        lost: What Redis has lost of the counters of the window.
     """
 
     window_seconds: int
@@ -69,6 +70,7 @@ class StatsReport:
     other_keys: OtherKeys
     since: SinceLast | None = None
     state: State | None = None
+    lost: Lost = field(default_factory=Lost)
 
     @property
     def keys(self) -> KeyCounts:
@@ -111,11 +113,11 @@ async def stats(cache: Cache, request: StatsRequest) -> StatsReport:
     """
     await require_answer(cache)
     server = await cache.server_report()
-    since = state = None
+    since, state, lost = None, None, Lost()
     if request.previous is not None:
         since, state = await look(cache, server, request.previous)
     if since is None or since.first_run:
-        report = await counters(cache, request.window_seconds)
+        report, lost = await whole_counters(cache, request.window_seconds)
     else:
         report = since.report
     census = await _census(cache, request)
@@ -144,6 +146,7 @@ async def stats(cache: Cache, request: StatsRequest) -> StatsReport:
         other_keys(census),
         since,
         state,
+        lost,
     )
 
 

@@ -284,3 +284,14 @@ def test_a_pattern_that_matched_nothing_is_explained_where_it_is_certain(pattern
     assert ended.code == 0
     assert ("matched no key" in ended.stderr) == (says is not None)
     assert (says or "") in ended.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--json",), ("--dry-run", "--json")], ids=" ".join)
+def test_to_clear_keys_of_which_none_is_there_fails(options, secured_redis, call):
+    env = {"REDIS_URL": url_of(secured_redis), "LANGCACHE_ENV": "dev"}
+    secured_redis.command("SET", "cache:vocabulary:f:1", "v")
+    ended = call("clear", "--key", "cache:vocabulary:f:0", *options, env=env)
+    assert ended.code == 1
+    assert complaint(ended) == "langcache: there is no key 'cache:vocabulary:f:0'"
+    some = call("clear", "--key=cache:vocabulary:f:0", "--key=cache:vocabulary:f:1", *options, env=env)
+    assert some.code == 0

@@ -79,7 +79,7 @@ def test_stats_says_what_waited_for_redis(secured_redis, call):
         secured_redis.resume()
         backend.communicate("\n", timeout=30)
     ended = call("stats", env=env)
-    assert "3 invalidations waited for Redis, 3 of them were delivered." in ended.stdout.splitlines()
+    assert "3 invalidations waited for Redis; 3 delivered since." in ended.stdout.splitlines()
     document = call("stats", "--json", env=env).document
     assert document["outbox"] == {"deferred": 3, "delivered": 3}
     assert document["removed"] == {"cleared_keys": 0, "invalidated_tags": 0}
@@ -237,6 +237,25 @@ def test_removals_of_all_kinds_are_counted_and_shown(secured_redis, call):
     assert rows["invalidated tags"] == "91"
     metrics = call("stats", "--format", "prom", env=env).stdout
     assert 'langcache_window_cleared_keys{namespace="cache"} 33' in metrics
+
+
+@pytest.mark.parametrize("window", ["1h", "24h", "7d"])
+def test_counters_that_redis_has_evicted_are_missed(window, secured_redis, call):
+    env = {"REDIS_URL": url_of(secured_redis)}
+    names: dict[str, Any] = {}
+    exec(BACKEND, names)
+    asyncio.run(names["use"](url_of(secured_redis)))
+    whole = call("stats", "--json", "--window", window, env=env).document
+    assert whole["lost"] == {"minutes": 0, "calls": 0}
+    kind = {"1h": "1m", "24h": "5m", "7d": "1h"}[window]
+    for key in secured_redis.command("KEYS", f"cache@stats:*:{kind}:*"):
+        secured_redis.command("UNLINK", key)
+    document = call("stats", "--json", "--window", window, env=env).document
+    assert document["lost"]["calls"] == 21
+    assert document["total"]["hits"] == 0
+    shown = call("stats", "--window", window, env=env).stdout
+    assert "are missing, most likely evicted: the numbers are too low, by 21 calls or more" in shown
+    assert "are missing" in call("stats", "--window", window, "--format", "nagios", env=env).stdout
 
 
 def test_check_passes_with_a_round_trip_and_a_database_and_leaves_nothing(secured_redis, three_words):

@@ -16,7 +16,7 @@ from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.help import HelpfulCommand
 from langcache_cli.cli.invocation import Invocation
-from langcache_cli.cli.output import Output, visible
+from langcache_cli.cli.output import Output, number_of, visible
 from langcache_cli.cli.running import execute
 
 SHOWN = 5
@@ -129,8 +129,7 @@ def _clear(
     report = _count(output, settings, target) if dry_run else _remove(output, settings, target, rate)
     _print(output, invocation, settings, report)
     if _is_missing(report, target):
-        failure = no_such_key(target.keys[0]).failure
-        output.note(f"{failure.message[0].upper()}{failure.message[1:]}. {failure.hint}")
+        raise no_such_key(target.keys[0])
     if target.pattern is not None and not report.count:
         _hint(output, settings, target.pattern)
 
@@ -221,7 +220,7 @@ def _question(report: ClearReport) -> str:
 
 
 def _amount(report: ClearReport) -> str:
-    return f"{report.count:,} {report.unit}{'' if report.count == 1 else 's'}"
+    return number_of(report.count, report.unit)
 
 
 def _print(output: Output, invocation: Invocation, settings: CacheSettings, report: ClearReport) -> None:

@@ -29,6 +29,7 @@ def document(report: StatsReport, *, memory: bool, functions: bool) -> dict[str,
     server = report.server
     fields: dict[str, Any] = {
         "window_seconds": report.window_seconds,
+        "lost": {"minutes": report.lost.minutes, "calls": report.lost.calls},
         "keys_exact": report.exact,
         "total": {**_keys(report.keys, memory=memory), **_numbers(report.total)},
         "outbox": {name: report.outbox[name] for name in OUTBOX},

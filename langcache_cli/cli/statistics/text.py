@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from langcache_cli.cli.output import Output, memory_use, milliseconds, percent, size
+from langcache_cli.cli.output import Output, memory_use, milliseconds, number_of, percent, size
 from langcache_cli.cli.watch.words import duration
 from langcache_cli.operations.statistics.spans import clock, last
 
@@ -48,10 +48,8 @@ def print_report(output: Output, report: StatsReport, window: str, *, memory: bo
         output.line("")
         _print_functions(output, report)
     if report.outbox["deferred"]:
-        output.line(
-            f"{report.outbox['deferred']:,} invalidations waited for Redis, "
-            f"{report.outbox['delivered']:,} of them were delivered."
-        )
+        waited, delivered = report.outbox["deferred"], report.outbox["delivered"]
+        output.line(f"{number_of(waited, 'invalidation')} waited for Redis; {delivered:,} delivered since.")
     _print_reasons(output, report)
     output.line("")
     _print_server(output, report, all_keys=memory)
@@ -94,8 +92,16 @@ def _print_server(output: Output, report: StatsReport, *more: tuple[str, str], a
 
 
 def notes_of(report: StatsReport, window: str) -> list[str]:
-    """What a reader of the numbers must know; nothing of a window."""
-    return [] if report.since is None else list(_since_notes(report.since, window))
+    """What a reader of the numbers must know."""
+    notes = [] if report.since is None else list(_since_notes(report.since, window))
+    if report.lost.calls:
+        minutes = report.lost.minutes
+        of_what = "a minute" if minutes == 1 else f"up to {minutes:,} minutes"
+        notes.append(
+            f"The counters of {of_what} are missing, most likely evicted: the numbers are too low, by "
+            f"{number_of(report.lost.calls, 'call')} or more. Next: langcache doctor"
+        )
+    return notes
 
 
 def _since_notes(since: SinceLast, window: str) -> Iterator[str]:
