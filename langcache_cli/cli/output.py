@@ -94,6 +94,11 @@ class Output:
         """Print one line of the result."""
         self._write(text + "\n")
 
+    def done(self, text: str) -> None:
+        """Print what was done, which is the result of a command that shows nothing; not with ``--quiet``."""
+        if not self._invocation.quiet:
+            self.line(text)
+
     def table(
         self,
         title: str,

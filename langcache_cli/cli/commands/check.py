@@ -26,7 +26,7 @@ ROUNDTRIP = typer.Option("--roundtrip", help="Also store, read and remove an ent
 REQUIRE_WARM = typer.Option(
     "--require-warm",
     metavar="TYPE",
-    help="Fail if this cache type has no entry. Repeatable.",
+    help="Fail if this cache type has no entry, whichever function it is of. Repeatable.",
     autocompletion=cache_types,
 )
 MIN_KEYS = typer.Option(

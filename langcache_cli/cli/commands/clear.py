@@ -240,7 +240,7 @@ def _print(output: Output, invocation: Invocation, settings: CacheSettings, repo
     done, undone = ("Invalidated", "invalidate") if report.unit == "tag" else ("Removed", "remove")
     what = f"{_amount(report)} ({report.target})."
     if not report.dry_run:
-        output.line(f"{done} {what}")
+        output.done(f"{done} {what}")
         return
     output.line(f"Would {undone} {what}")
     shown = report.samples[:SHOWN]

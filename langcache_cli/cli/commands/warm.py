@@ -45,8 +45,8 @@ Application = Annotated[
     str | None,
     typer.Option(
         "--app",
-        help="Run the warmers of this application instead. ATTRIBUTE is an async context manager that opens "
-        "the database.",
+        help="Run the warmers of your application's own functions instead. ATTRIBUTE is an async context "
+        "manager that opens the database.",
         metavar="MODULE[:ATTRIBUTE]",
     ),
 ]
@@ -71,13 +71,14 @@ def warm(
 ) -> None:
     """Fill the cache from the database.
 
-    Stores every word by its id and by its spelling, and every page of every level list. Existing entries stay
-    readable until they are replaced. Entries invalidated meanwhile are not brought back.
+    Fills the functions of langcache_cli.vocabulary: every word by its id and by its spelling, and every page of
+    every level list. With --app it fills your own functions instead, those that have a warmer. Existing entries
+    stay readable until they are replaced. Entries invalidated meanwhile are not brought back.
 
     Examples:
         langcache warm                               everything in DATABASE_URL
         langcache warm --type vocabulary --level A1  only what beginners ask for
-        langcache warm --app backend.warming:database
+        langcache warm --app yourapp.warming:database
     """
     invocation: Invocation = ctx.obj
     if app is not None:
@@ -108,7 +109,7 @@ def warm(
     )
 
 
-async def _warm(invocation: Invocation, *, sample: bool, **options: Any) -> None:
+async def _warm(invocation: Invocation, *, sample: bool, dry_run: bool, **options: Any) -> None:
     from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
     from langcache_cli.operations.warm import VocabularyWarm  # noqa: PLC0415 - see the package
 
@@ -119,7 +120,7 @@ async def _warm(invocation: Invocation, *, sample: bool, **options: Any) -> None
     try:
         async with database, open_cache(settings) as cache:
             with output.progress("warming") as on_progress:
-                run = VocabularyWarm(cache, database, on_progress=on_progress, **options)
+                run = VocabularyWarm(cache, database, dry_run=dry_run, on_progress=on_progress, **options)
                 report = await run.run()
     except BaseException:  # an interruption, too: what was stored stays
         # with --json the one document is the error
@@ -128,7 +129,7 @@ async def _warm(invocation: Invocation, *, sample: bool, **options: Any) -> None
         raise
     if invocation.json:
         output.document("warm", {"target": invocation.target(settings), **_document(report)})
-    else:
+    elif dry_run or not invocation.quiet:
         _print(output, report)
     _judge(report, database.target)
 

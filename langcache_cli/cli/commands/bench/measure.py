@@ -81,7 +81,7 @@ def bench(
         langcache bench --sample
         langcache bench --sample --rate 500 --duration 5 --report bench.html
         langcache bench --path ping --path get --out before.json
-        langcache bench --app backend.warming:database --baseline before.json --fail-on 'p50>+25%'
+        langcache bench --app yourapp.warming:database --baseline before.json --fail-on 'p50>+25%'
     """
     if ctx.invoked_subcommand is not None:
         return

@@ -140,15 +140,15 @@ def _show_start(output: Output, report: ClusterStartReport) -> None:
     product = f"{report.product or 'Redis'} Cluster"
     how = f"{_nodes(report)}; {report.backend}, version {report.version}"
     if report.already_running:
-        output.line(f"{product} was running already on {_where(report)} ({how}).")
+        output.done(f"{product} was running already on {_where(report)} ({how}).")
     else:
-        output.line(f"{product} started on {_where(report)} ({how}) in {report.seconds:.2f} s.")
-    output.line(f"To use it, set REDIS_URL to {report.url}")
+        output.done(f"{product} started on {_where(report)} ({how}) in {report.seconds:.2f} s.")
+    output.done(f"To use it, set REDIS_URL to {report.url}")
 
 
 def _show_stop(output: Output, report: ClusterStopReport) -> None:
     by_force = " by force" if report.forced else ""
-    output.line(f"Redis Cluster on {_where(report)} was stopped{by_force}.")
+    output.done(f"Redis Cluster on {_where(report)} was stopped{by_force}.")
 
 
 def _status_rows(report: ClusterStatusReport) -> list[tuple[str, str]]:

@@ -77,9 +77,9 @@ def _show_start(output: Output, invocation: Invocation, report: StartReport) -> 
     where, product = f"{report.host}:{report.port}", report.product or "Redis"
     how = f"{report.backend}, version {report.version}" if report.backend else f"version {report.version}"
     if report.already_running:
-        output.line(f"{product} was running already on {where} ({how}).")
+        output.done(f"{product} was running already on {where} ({how}).")
     else:
-        output.line(f"{product} started on {where} ({how}) in {report.seconds:.2f} s.")
+        output.done(f"{product} started on {where} ({how}) in {report.seconds:.2f} s.")
     if report.log_file and invocation.verbose:
         output.note(f"log: {report.log_file}")
 
@@ -108,11 +108,11 @@ def _show_stop(output: Output, invocation: Invocation, report: StopReport) -> No
     if invocation.json:
         output.document("redis.stop", fields_of(report))
     elif report.stopped:
-        output.line(
+        output.done(
             f"Redis on {report.host}:{report.port} was stopped{' by force' if report.forced else ''}."
         )
     else:
-        output.line(f"No Redis was running on {report.host}:{report.port}.")
+        output.done(f"No Redis was running on {report.host}:{report.port}.")
 
 
 def restart(
