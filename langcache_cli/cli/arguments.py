@@ -34,9 +34,7 @@ Json = Annotated[
 ]
 Quiet = Annotated[
     bool,
-    typer.Option(
-        "--quiet", "-q", help="Print what was asked for and errors only: nothing of what was done well."
-    ),
+    typer.Option("--quiet", "-q", help="Print errors, and what was asked to be shown, only."),
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more, and the warnings of libraries.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Print without colours, as NO_COLOR does.")]

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from langcache_cli.caching import ConfigurationError
 
-
 NO_MODULE_HINT: Final = (
     "Run it in the folder in which 'python -c \"import MODULE\"' works, with the name of your own module."
 )

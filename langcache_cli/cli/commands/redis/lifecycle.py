@@ -42,8 +42,8 @@ def start(
     """Start the Redis that REDIS_URL names, unless it answers already.
 
     Docker Compose starts it if an engine runs, else an installed valkey-server or redis-server does, else the
-    embedded one. It listens on this machine only, and its data survives a restart. With --cluster, several
-    servers form one Redis Cluster.
+    embedded one: that is --backend auto. It listens on this machine only, and its data survives a restart.
+    With --cluster, several servers form one Redis Cluster; auto is then the embedded one, else the installed.
 
     Examples:
         langcache redis start
