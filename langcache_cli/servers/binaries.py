@@ -71,8 +71,8 @@ Suitable = Callable[[ServerBinary], bool]
 def installed_server(suitable: Suitable = lambda _: True) -> ServerBinary | None:
     """The first valkey-server or redis-server on PATH that is new enough and suitable, or the first.
 
-    Those of the packages of the `embedded` extra are not installed ones: the choice is the same whether or not
-    the environment is activated.
+    Those of the packages of the `embedded` extra are not installed ones: the choice is the same in an
+    activated environment.
     """
     return _best(Backend.BINARY, _on_path(_SERVERS), suitable)
 

@@ -256,6 +256,11 @@ async def _application(
         )
         for sentence in ladder.left_out:
             output.note(sentence)
+        try:
+            require_measured(run.limits, tuple(ladder.runs))
+        except CommandError:
+            await ladder.aclose()
+            raise
         return ladder
 
     app = run.app or ""
