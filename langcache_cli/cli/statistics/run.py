@@ -19,7 +19,7 @@ from langcache_cli.cli.statistics import document, metrics, text
 from langcache_cli.cli.statistics.known_namespace import known_namespace
 from langcache_cli.cli.statistics.options import Format, StatsOptions, window_seconds
 from langcache_cli.cli.statistics.verdict import nagios_report, span_of
-from langcache_cli.operations.statistics.spans import last
+from langcache_cli.cli.watch.words import last
 
 if TYPE_CHECKING:
     from langcache_cli.caching import CacheSettings

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from langcache_cli.cli.output import Output, memory_use, milliseconds, number_of, percent, size
-from langcache_cli.cli.watch.words import duration
-from langcache_cli.operations.statistics.spans import clock, last
+from langcache_cli.cli.watch.words import clock, duration, last
 
 if TYPE_CHECKING:
     from langcache_cli.caching.tooling import Numbers

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from langcache_cli.cli.formats.nagios import Figure, NagiosState, nagios_line
 from langcache_cli.cli.output import percent
 from langcache_cli.cli.statistics.text import notes_of
-from langcache_cli.cli.watch.words import duration
-from langcache_cli.operations.statistics.spans import last
+from langcache_cli.cli.watch.words import duration, last
 
 if TYPE_CHECKING:
     from langcache_cli.operations.statistics.limits import HitRateLimits

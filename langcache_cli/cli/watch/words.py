@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+import time
+from typing import TYPE_CHECKING, Final
 
 from langcache_cli.cli.output import percent
-from langcache_cli.operations.statistics.spans import last
 
 if TYPE_CHECKING:
     from langcache_cli.operations.overview.document import Overview
+
+WINDOW_UNITS: Final = {"m": "minute", "h": "hour", "d": "day"}
+
+DAY_SECONDS: Final = 86400
 
 THREE_DIGITS = 100
 THOUSAND, KIB = 1000, 1024
@@ -55,6 +60,21 @@ def duration(seconds: float) -> str:
     if hours >= TWO_DAYS:
         return f"{round(hours / 24)} days"
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def last(window: str) -> str:
+    """What ``the last ...`` is about: ``hour`` for ``1h``, ``5 minutes`` for ``5m``."""
+    match = re.fullmatch(r"([0-9]+)([mhd])", window)
+    if match is None:
+        return window
+    unit = WINDOW_UNITS[match[2]]
+    return unit if match[1] == "1" else f"{match[1]} {unit}s"
+
+
+def clock(moment: float, *, now: float) -> str:
+    """A moment of the past on the clock of this machine, with the day if that is more than a day ago."""
+    of_day = "%H:%M" if now - moment < DAY_SECONDS else "%d %b %H:%M"
+    return time.strftime(of_day, time.localtime(moment))
 
 
 def verdict(overview: Overview) -> str:
