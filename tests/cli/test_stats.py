@@ -176,6 +176,8 @@ def test_the_hit_rate_can_be_a_threshold(used_redis, call):
     assert poor.code == 1
     assert complaint(poor) == "langcache: the hit rate is 76.2 %, lower than 76.5 %"
     assert poor.stdout.startswith("The last hour, since ")
+    hint = "Most misses are of vocabulary: langcache stats --type vocabulary --window 1h"
+    assert poor.stderr.splitlines()[-1] == hint
     as_json = call("stats", "--min-hit-rate=99", "--json", env=env)
     assert as_json.code == 1
     assert as_json.document["total"]["hits"] == 16

@@ -71,9 +71,10 @@ def warm(
 ) -> None:
     """Fill the cache from the database.
 
-    Stores what the functions of langcache_cli.vocabulary return: every word by its id and by its spelling, and
-    every page of every level list. With --app it fills your own functions instead, those that have a warmer.
-    Existing entries stay readable until they are replaced. Entries invalidated meanwhile are not brought back.
+    Stores what the functions of langcache_cli.vocabulary return: every word by its id and by its spelling,
+    and every page of every level list. With --app it fills your own functions instead, those that have a
+    warmer. Existing entries stay readable until they are replaced. Entries invalidated meanwhile are not
+    brought back.
 
     Examples:
         langcache warm                               everything in DATABASE_URL

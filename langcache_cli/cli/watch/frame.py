@@ -10,6 +10,7 @@ from typing import Literal
 from rich.text import Text
 
 from langcache_cli.cli.output import percent, visible
+from langcache_cli.cli.redis_failures import LOCAL
 from langcache_cli.cli.sparkline import sparkline
 from langcache_cli.cli.watch.words import duration, latency, short, size, verdict
 from langcache_cli.operations.overview.document import Event, Overview, Summary, TypeSeries
@@ -81,7 +82,9 @@ def frame(latest: Overview, known: Overview | None, look: Look) -> list[Text]:
             since = time.strftime("%H:%M:%S", time.localtime(known["now"]))
             lines.append(Text(f"The numbers of {since}:"))
         elif latest["status"] == "unreachable":
-            lines.append(Text("langcache redis status | langcache redis start | langcache doctor"))
+            is_local = latest["target"].partition("://")[2].removeprefix("***@").startswith(LOCAL)
+            start = "langcache redis start | " if is_local else ""
+            lines.append(Text(f"langcache redis status | {start}langcache doctor"))
     else:
         known = latest
     if look.view == "help":

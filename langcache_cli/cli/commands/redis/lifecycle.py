@@ -67,7 +67,10 @@ def start(
     address = invocation.settings().address
     if report.port != address.port:
         url = str(replace(address, port=report.port))
-        output.note(f"REDIS_URL still names port {address.port}; to use this server, set it to {url}")
+        output.note(
+            f"REDIS_URL still names port {address.port}; to use this server, set it to {url}"
+            f"{of_cluster.in_place_of_stars(url)}"
+        )
 
 
 def _show_start(output: Output, invocation: Invocation, report: StartReport) -> None:
@@ -80,6 +83,10 @@ def _show_start(output: Output, invocation: Invocation, report: StartReport) -> 
         output.done(f"{product} was running already on {where} ({how}).")
     else:
         output.done(f"{product} started on {where} ({how}) in {report.seconds:.2f} s.")
+    if report.password_changed:
+        output.note(
+            "The password is another one than at the last start: give it to all that use this server, too."
+        )
     if report.log_file and invocation.verbose:
         output.note(f"log: {report.log_file}")
 
