@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from langcache_cli.caching import Cache, UnknownCacheTypeError
 from langcache_cli.caching.tooling import OUTBOX, CacheReport, Label, Numbers, ServerReport
 from langcache_cli.operations.opening import require_answer
-from langcache_cli.operations.overview.census import Census, KeyCounts
+from langcache_cli.operations.overview.census import OWN, Census, KeyCounts
 from langcache_cli.operations.overview.keyspace import KeyspaceWatch
 from langcache_cli.operations.statistics.lost_counters import Lost, whole_counters
 from langcache_cli.operations.statistics.reasons import OtherKeys, Reason, other_keys, reasons
@@ -55,6 +55,7 @@ class StatsReport:
         other_keys: Keys beside the namespace.
         since: What was found out about the time since the last run; None if that was not asked for.
         state: What the next run is to compare with; None as above.
+        own_keys: Counters, tags and events of the namespace.
         lost: What Redis has lost of the counters of the window.
     """
 
@@ -70,6 +71,7 @@ class StatsReport:
     other_keys: OtherKeys
     since: SinceLast | None = None
     state: State | None = None
+    own_keys: int = 0
     lost: Lost = field(default_factory=Lost)
 
     @property
@@ -146,6 +148,7 @@ async def stats(cache: Cache, request: StatsRequest) -> StatsReport:
         other_keys(census),
         since,
         state,
+        census.of_type(OWN)["keys"],
         lost,
     )
 

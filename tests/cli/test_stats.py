@@ -197,6 +197,9 @@ def test_clearing_everything_leaves_the_statistics(used_redis, call):
     assert call("clear", "--all", "--yes", env=env).code == 0
     document = call("stats", "--json", env=env).document
     assert (document["total"]["keys"], document["total"]["hits"]) == (0, 16)
+    assert document["own_keys"] == used_redis.command("DBSIZE")
+    shown = call("stats", env=env).stdout
+    assert re.search(r"\nof these, counters and tags +\d+ \('clear' leaves them\)", shown)
 
 
 TAGGED = """

@@ -187,7 +187,7 @@ def _print(output: Output, report: CheckReport, outcomes: Outcomes) -> None:
         (outcome.result, outcome.name, outcome.detail, milliseconds(1000 * outcome.seconds))
         for outcome in outcomes
     ]
-    output.table("", ("Result", "Check", "Found", "Took, connecting included"), rows, text_columns=3, drops=("Took, connecting included",))
+    output.table("", ("Result", "Check", "Found", "Took"), rows, text_columns=3, drops=("Took",))
     if report.fleet.nodes:
         output.line("")
         show_nodes(output, report.fleet)

@@ -127,7 +127,8 @@ def _clear(
         if not _is_missing(found, target) and not output.ask(_question(found)):
             raise CommandError(ExitCode.REFUSED, "nothing was removed")
     report = _count(output, settings, target) if dry_run else _remove(output, settings, target, rate)
-    _print(output, invocation, settings, report)
+    if invocation.json or not _is_missing(report, target):
+        _print(output, invocation, settings, report)
     if _is_missing(report, target):
         raise no_such_key(target.keys[0])
     if target.pattern is not None and not report.count:

@@ -54,6 +54,7 @@ def document(report: StatsReport, *, memory: bool, functions: bool) -> dict[str,
             }
             for reason in report.reasons
         ],
+        "own_keys": report.own_keys,
         "other_keys": {
             "keys": report.other_keys.keys,
             "namespaces": report.other_keys.namespaces,

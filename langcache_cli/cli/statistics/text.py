@@ -74,6 +74,7 @@ def print_server(output: Output, report: StatsReport) -> None:
 
 def _print_server(output: Output, report: StatsReport, *more: tuple[str, str], all_keys: bool) -> None:
     server, others = report.server, report.other_keys
+    own = f"{_about(output, exact=report.exact)}{report.own_keys:,} ('clear' leaves them)"
     rows = [
         ("version", f"{server.product} {server.version}"),
         ("uptime", duration(server.uptime_seconds)),
@@ -84,6 +85,7 @@ def _print_server(output: Output, report: StatsReport, *more: tuple[str, str], a
         ("evicted keys", f"{server.evicted_keys:,}"),
         ("connections", f"{server.connected_clients:,}"),
         ("keys in this database", f"{server.database_keys:,}"),
+        *([("of these, counters and tags", own)] if report.own_keys else []),
         *([("keys beside this namespace", _others(output, others))] if all_keys else []),
         *more,
     ]

@@ -75,7 +75,9 @@ def described(view: KeyView) -> Iterator[str]:
     if found["created"]:
         yield _line("stored" if view.age_seconds is not None else "load began", _moment(found["created"]))
     if view.fresh_seconds is not None:
-        yield _line("fresh until", _moment(found["fresh_until"]))
+        label = "fresh until" if view.fresh_seconds > 0 else "was fresh to"
+        until = ", and not fresh any more: a tag was invalidated" if view.state == "invalidated" else ""
+        yield _line(label, f"{_moment(found['fresh_until'])}{until}")
     yield _line("TTL", ttl_words(view))
     if lease := lease_words(view):
         yield _line("lease", lease)
