@@ -45,7 +45,7 @@ from langcache_cli.caching._statistics.latency_buckets import (
     LatencyHistogram,
     latency_histogram,
 )
-from langcache_cli.caching._statistics.report import CacheReport, Numbers, ServerReport, readable_bytes
+from langcache_cli.caching._statistics.report import CacheReport, Numbers, ServerReport
 from langcache_cli.caching._values.compressed_streams import BLOCK_BYTES
 from langcache_cli.caching._values.compression import first_bytes
 from langcache_cli.caching._wire.connection import RedisConnection, ask
@@ -109,7 +109,6 @@ __all__ = [
     "parse_entry",
     "parse_failure",
     "problem_of",
-    "readable_bytes",
     "reply_fields",
     "scan",
     "settings_problems",

@@ -12,8 +12,7 @@ from langcache_cli.caching.tooling import Namespace, Selection, scan, unlink
 from langcache_cli.operations.keys.names import keys_meant, typeable
 from langcache_cli.operations.opening import require_answer
 from langcache_cli.operations.overview.keyspace import type_of
-from langcache_cli.operations.overview.removing import remove_entry
-from langcache_cli.operations.removal_counts import KEYS, TAGS, count_removed
+from langcache_cli.operations.overview.removing import KEYS, TAGS, count_removed, remove_entry
 
 
 @dataclass(frozen=True, slots=True)

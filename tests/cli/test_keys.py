@@ -258,7 +258,7 @@ def test_a_narrow_terminal_gets_whole_keys_and_nothing_is_written(secured_redis,
     with Terminal("keys", "list", env=env, columns=60) as terminal:
         shown = terminal.finish()
     assert shown.code == 0
-    assert re.search(r"cache:vocabulary:f:1 +vocabulary +no TTL +\d+B", shown.stdout), shown
+    assert re.search(r"cache:vocabulary:f:1 +vocabulary +no TTL +\d+ B", shown.stdout), shown
     assert keys_of(secured_redis) == before
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from langcache_cli.operations.warm import WarmReport
 
 
+NOT_WITH_APP = "--app does not go with --level, --language, --sample or --verify"
+
 Levels = Annotated[
     list[str],
     typer.Option(help="Only this level, A1 to C2. Repeatable.", metavar="LEVEL", autocompletion=levels),
@@ -73,8 +75,7 @@ def warm(
 
     Stores what the functions of langcache_cli.vocabulary return: every word by its id and by its spelling,
     and every page of every level list. With --app it fills your own functions instead, those that have a
-    warmer. Existing entries stay readable until they are replaced. Entries invalidated meanwhile are not
-    brought back.
+    warmer. Existing entries stay readable until replaced; those invalidated meanwhile are not brought back.
 
     Examples:
         langcache warm                               everything in DATABASE_URL
@@ -84,8 +85,7 @@ def warm(
     invocation: Invocation = ctx.obj
     if app is not None:
         if level or language or sample or verify:
-            message = "--app does not go with --level, --language, --sample or --verify"
-            raise CommandError(ExitCode.USAGE, message)
+            raise CommandError(ExitCode.USAGE, NOT_WITH_APP)
         execute(
             warm_application(
                 invocation, app, types=type_, missing_only=missing_only, rate=rate, dry_run=dry_run

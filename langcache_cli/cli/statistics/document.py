@@ -17,6 +17,8 @@ OUTBOX = ("deferred", "delivered")
 REMOVED = ("cleared_keys", "invalidated_tags")
 """Counters that belong to no function, in two sections."""
 
+REASON = ("name", "count", "miss_ratio", "meaning", "parts", "command", "estimate")
+
 
 def document(report: StatsReport, *, memory: bool, functions: bool) -> dict[str, Any]:
     """The fields of the document ``langcache.stats/1``.
@@ -42,18 +44,7 @@ def document(report: StatsReport, *, memory: bool, functions: bool) -> dict[str,
             }
             for line in report.types
         },
-        "reasons": [
-            {
-                "name": reason.name,
-                "count": reason.count,
-                "miss_ratio": reason.miss_ratio,
-                "meaning": reason.meaning,
-                "parts": reason.parts,
-                "command": reason.command,
-                "estimate": reason.estimate,
-            }
-            for reason in report.reasons
-        ],
+        "reasons": [{name: getattr(reason, name) for name in REASON} for reason in report.reasons],
         "own_keys": report.own_keys,
         "other_keys": {
             "keys": report.other_keys.keys,

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from langcache_cli.cli.output import Output, memory_use, milliseconds, number_of, percent, size
+from langcache_cli.cli.output import Output, memory_use, milliseconds, number_of, percent
 from langcache_cli.cli.watch.words import clock, duration, last
+from langcache_cli.readable_size import size
 
 if TYPE_CHECKING:
     from langcache_cli.caching.tooling import Numbers
@@ -141,11 +142,16 @@ def _print_functions(output: Output, report: StatsReport) -> None:
     if not called:
         output.line("No function of these types was called.")
         return
+    has_errors = bool(report.total["load_errors"])
     rows = [
-        (f"{label.prefix}:{label.function}", f"{numbers['load_errors']:,}", *_cells(numbers))
+        (
+            f"{label.prefix}:{label.function}",
+            *([f"{numbers['load_errors']:,}"] if has_errors else []),
+            *_cells(numbers),
+        )
         for label, numbers in called
     ]
-    columns = ("Function", "Load errors", *COUNTS)
+    columns = ("Function", *(["Load errors"] if has_errors else []), *COUNTS)
     output.table("Functions, most called first", columns, rows, drops=(*DROPS, "Load errors"))
 
 

@@ -16,7 +16,7 @@ WINDOW_UNITS: Final = {"m": "minute", "h": "hour", "d": "day"}
 DAY_SECONDS: Final = 86400
 
 THREE_DIGITS = 100
-THOUSAND, KIB = 1000, 1024
+THOUSAND = 1000
 MINUTE, TWO_DAYS = 60, 48
 
 
@@ -27,15 +27,6 @@ def short(count: float) -> str:
             break
         count /= THOUSAND
     return f"{count:.0f}{unit}" if not unit or count >= THREE_DIGITS else f"{count:.1f}{unit}"
-
-
-def size(n_bytes: float) -> str:
-    """``605K``, ``93.2K``, ``4.0G``."""
-    for unit in ("B", "K", "M", "G"):
-        if n_bytes < KIB or unit == "G":
-            break
-        n_bytes /= KIB
-    return f"{n_bytes:.0f}{unit}" if unit == "B" or n_bytes >= THREE_DIGITS else f"{n_bytes:.1f}{unit}"
 
 
 def latency(milliseconds: float | None) -> str:

@@ -129,7 +129,7 @@ def _print(output: Output, found: Explanation) -> None:
         output.line(f"  {'schema':12}{found.schema} now, {found.view.entry['schema']} in the entry")
     if found.view is not None:
         output.line("")
-        for line in described(found.view):
+        for line in described(found.view, without=("key", "type")):
             output.line(line)
         output.line(f"To see its value: langcache keys get {_quoted(found.key)}")
 

@@ -13,6 +13,7 @@ from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output, visible
 from langcache_cli.cli.running import execute
+from langcache_cli.readable_size import size
 
 if TYPE_CHECKING:
     from langcache_cli.caching import CacheSettings
@@ -112,7 +113,7 @@ def _document(
 
 
 def _print(output: Output, page: KeyPage, gone: AbstractSet[str]) -> None:
-    from langcache_cli.cli.watch.words import duration, size  # noqa: PLC0415 - as above
+    from langcache_cli.cli.watch.words import duration  # noqa: PLC0415 - as above
 
     if not output.draws:
         for row in page["keys"]:

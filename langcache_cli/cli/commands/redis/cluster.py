@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
-from langcache_cli.cli.output import Output, number_of, size
+from langcache_cli.cli.output import Output, number_of
 from langcache_cli.cli.running import execute
 from langcache_cli.cli.watch.words import duration
+from langcache_cli.readable_size import size
 from langcache_cli.server_options import FEWEST_PRIMARIES, Backend
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def shape_asked_for(spec: ServerSpec, primaries: int | None, replicas: int | Non
         raise CommandError(
             ExitCode.USAGE,
             f"--cluster {primaries}: a cluster has at least {FEWEST_PRIMARIES} primaries",
-            "langcache redis start --cluster 3 --replicas 1",
+            "Type: langcache redis start --cluster 3 --replicas 1",
         )
     return ClusterShape(port=spec.port, primaries=primaries, replicas=replicas or 0)
 

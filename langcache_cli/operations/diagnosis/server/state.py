@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from langcache_cli.caching import CacheError
-from langcache_cli.caching.tooling import readable_bytes
 from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.diagnosis.redis_cli import redis_cli
 from langcache_cli.operations.diagnosis.server_facts import ServerFacts
+from langcache_cli.readable_size import size
 
 TIME: Final = ("TIME",)
 """A question for `clock`."""
@@ -114,7 +114,7 @@ def full_memory(
     """
     if not limit or used < NEARLY_FULL * limit:
         return
-    sizes = f"{readable_bytes(used)} of {readable_bytes(limit)}"
+    sizes = f"{size(used)} of {size(limit)}"
     share = f"{100 * used / limit:.0f} % of the memory is used ({sizes})"
     if evicted:
         why = (
