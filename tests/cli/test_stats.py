@@ -155,12 +155,12 @@ def test_the_table_says_a_zero_as_a_zero_and_a_rate_in_percent(used_redis):
     rows = {line.split("  ")[0]: re.split(r" {2,}", line)[-2:] for line in causes.splitlines()}
     assert rows["Misses by cause"] == ["Misses", "Share"]
     assert rows["no entry"] == ["4", "80.0 %"]
-    assert rows["stored, never hit"] == ["1", "20.0 %"]
+    assert rows["stored and never hit"] == ["1", "20.0 %"]
     assert rows["all misses"] == ["5", "100.0 %"]
     assert "the keys of quiz:" in causes
     assert commands.splitlines() == [
-        "Next, no entry: langcache types",
-        "Next, stored, never hit: langcache keys list --find :question:",
+        "Next (no entry): langcache types",
+        "Next (stored and never hit): langcache keys list --find :question:",
     ]
     rows = dict(re.split(r" {2,}", line) for line in server.splitlines()[1:])
     assert rows["keys in this database"] == str(used_redis.command("DBSIZE"))

@@ -56,7 +56,7 @@ def test_every_reason_has_a_meaning():
 def test_entries_that_no_call_has_hit_are_named_with_the_command_that_shows_their_keys():
     counts = {WORD: {"misses": 938, "load_errors": 88}, TEXT: {"misses": 62, "hits": 500}}
     first, errors, rest = found(counts, {WORD: 850, TEXT: 62})
-    assert (first.title, first.count, first.miss_ratio) == ("stored, never hit", 850, 0.85)
+    assert (first.title, first.count, first.miss_ratio) == ("stored and never hit", 850, 0.85)
     assert first.estimate == (
         "Estimated from the keys that are there now: the keys of vocabulary:word differ from call to call."
     )

@@ -157,27 +157,37 @@ def _print_functions(output: Output, report: StatsReport) -> None:
 
 def _print_reasons(output: Output, report: StatsReport) -> None:
     misses = [reason for reason in report.reasons if reason.is_cause]
+    several = len(report.types) != 1
     if misses:
-        output.line("")
-        rows: list[tuple[str, ...]] = [
-            (one.title, one.meaning, _types(one), f"{one.count:,}", percent(one.miss_ratio)) for one in misses
-        ]
+        rows = [[*_reason_cells(one, types=several), percent(one.miss_ratio)] for one in misses]
         all_misses = report.total["misses"]
         if all_misses and len(misses) > 1:
-            rows.append(("all misses", "", "", f"{all_misses:,}", percent(1.0)))
-        columns = ("Misses by cause", "Meaning", "Types", "Misses", "Share")
-        output.table("", columns, rows, text_columns=3, drops=("Types", "Meaning"))
+            rows.append(
+                ["all misses", "", *([""] if several else []), f"{all_misses:,}", percent(1.0)],
+            )
+        _print_table(output, ["Misses by cause", "Meaning", "Misses", "Share"], rows, types=several)
     for reason in misses:
         if reason.estimate:
             output.line(f"{reason.title}: {reason.estimate}")
-    beside = [
-        (one.title, one.meaning, _types(one), f"{one.count:,}") for one in report.reasons if not one.is_cause
-    ]
+    beside = [reason for reason in report.reasons if not reason.is_cause]
     if beside:
-        output.line("")
-        headings = ("Beside misses", "Meaning", "Types", "Count")
-        output.table("", headings, beside, text_columns=3, drops=("Types", "Meaning"))
+        several = several and any(reason.parts for reason in beside)
+        rows = [_reason_cells(one, types=several) for one in beside]
+        _print_table(output, ["Beside misses", "Meaning", "Count"], rows, types=several)
     _print_commands(output, report)
+
+
+def _reason_cells(reason: Reason, *, types: bool) -> list[str]:
+    """Title, meaning, with ``types`` the counts by type, and the count."""
+    parts = ", ".join(f"{name} {count:,}" for name, count in reason.parts.items())
+    return [reason.title, reason.meaning, *([parts] if types else []), f"{reason.count:,}"]
+
+
+def _print_table(output: Output, columns: list[str], rows: list[list[str]], *, types: bool) -> None:
+    output.line("")
+    if types:
+        columns.insert(2, "Types")
+    output.table("", columns, rows, text_columns=2 + types, drops=("Types", "Meaning"))
 
 
 def _print_commands(output: Output, report: StatsReport) -> None:
@@ -190,11 +200,7 @@ def _print_commands(output: Output, report: StatsReport) -> None:
     if titles:
         output.line("")
     for command, of_one in titles.items():  # never wrapped: it is copied
-        output.line(f"Next, {', '.join(of_one)}: {command}")
-
-
-def _types(reason: Reason) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in reason.parts.items())
+        output.line(f"Next ({', '.join(of_one)}): {command}")
 
 
 def _others(output: Output, others: OtherKeys) -> str:

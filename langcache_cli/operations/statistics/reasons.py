@@ -41,7 +41,7 @@ REMOVED: Final = {
 """The same, of all types together."""
 
 NEVER_HIT: Final = (
-    "stored, never hit",
+    "stored and never hit",
     "no call asked for the entry before it ended or was removed",
 )
 NOT_THERE: Final = (
@@ -60,6 +60,7 @@ COMMANDS: Final = {
     "oversized": "langcache keys summary",
     "no_entry": "langcache types",
     "bypassed": "langcache check --roundtrip",
+    "cleared_keys": "langcache dashboard",
     "evicted_keys": "langcache doctor",
 }
 """What to type next."""
@@ -121,7 +122,9 @@ def reasons(
             yield reason
     for name, (title, meaning) in REMOVED.items():
         if of_all[name]:
-            yield Reason(name, title, f"{meaning} (of all types)", of_all[name])
+            yield Reason(
+                name, title, f"{meaning} (of all types)", of_all[name], command=COMMANDS.get(name, "")
+            )
     count, since = evicted
     if count:
         title, meaning = EVICTED
