@@ -69,14 +69,15 @@ def described(view: KeyView, *, without: Collection[str] = ()) -> Iterator[str]:
 
     Args:
         view: The key.
-        without: ``key`` and ``type``, where they are above.
+        without: Of ``key``, ``state`` and ``type`` what is said above.
     """
     from langcache_cli.operations.keys.names import typeable  # noqa: PLC0415 - as above
 
     found = view.entry
     if "key" not in without:
         yield typeable(view.key)
-    yield _line("state", state_words(view))
+    if "state" not in without:
+        yield _line("state", state_words(view))
     if "type" not in without:
         yield _line("type", found["type"])
     if found["created"]:
