@@ -74,18 +74,16 @@ def described(view: KeyView, *, without: Collection[str] = ()) -> Iterator[str]:
     from langcache_cli.operations.keys.names import typeable  # noqa: PLC0415 - as above
 
     found = view.entry
-    if "key" not in without:
-        yield typeable(view.key)
-    if "state" not in without:
-        yield _line("state", state_words(view))
-    if "type" not in without:
-        yield _line("type", found["type"])
+    above = {
+        "key": typeable(view.key),
+        "state": _line("state", state_words(view)),
+        "type": _line("type", found["type"]),
+    }
+    yield from (line for name, line in above.items() if name not in without)
     if found["created"]:
         yield _line("stored" if view.age_seconds is not None else "load began", _moment(found["created"]))
     if view.fresh_seconds is not None:
-        label = "fresh until" if view.fresh_seconds > 0 else "was fresh to"
-        until = ", and not fresh any more: a tag was invalidated" if view.state == "invalidated" else ""
-        yield _line(label, f"{_moment(found['fresh_until'])}{until}")
+        yield _fresh_line(view, view.fresh_seconds)
     yield _line("TTL", ttl_words(view))
     if lease := lease_words(view):
         yield _line("lease", lease)
@@ -138,6 +136,12 @@ def tag_words(tag: TagLine) -> str:
         None: "not found among the tags looked at, within 1 s",
     }[tag.holds]
     return f"{name}: version {tag.version or 'none'}, {meaning}"
+
+
+def _fresh_line(view: KeyView, left_seconds: float) -> str:
+    label = "fresh until" if left_seconds > 0 else "was fresh to"
+    until = ", and not fresh any more: a tag was invalidated" if view.state == "invalidated" else ""
+    return _line(label, f"{_moment(view.entry['fresh_until'])}{until}")
 
 
 def _load_words(load_ms: float) -> str:
