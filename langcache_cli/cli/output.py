@@ -17,7 +17,7 @@ from langcache_cli.cli.formats.table import Grid, lay_out, wrapped
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.log_lines import lines_are_json, stderr_line
 from langcache_cli.cli.streams import drop_output
-from langcache_cli.readable_size import size
+from langcache_cli.readable import size
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -257,17 +257,6 @@ def visible(text: str) -> str:
             for letter in text
         ]
     )
-
-
-def number_of(count: int, one: str, several: str = "") -> str:
-    """``1 key``, ``2,000 keys``, ``1 entry``.
-
-    Args:
-        count: How many.
-        one: What one is called.
-        several: What several are called; empty for ``one`` with an s.
-    """
-    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
 
 
 def milliseconds(value: float | None) -> str:

@@ -8,7 +8,7 @@ from langcache_cli.cli.sparkline import sparkline, squeezed
 from langcache_cli.cli.watch.frame import Look, frame
 from langcache_cli.cli.watch.words import duration, latency, short, verdict
 from langcache_cli.operations.overview.document import Overview
-from langcache_cli.readable_size import size
+from langcache_cli.readable import size
 
 SUMMARY = {
     "calls": 1000, "hits": 900, "stale": 10, "joined": 5, "misses": 95, "bypassed": 5, "load_errors": 2,

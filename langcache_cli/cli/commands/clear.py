@@ -16,8 +16,9 @@ from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.help import HelpfulCommand
 from langcache_cli.cli.invocation import Invocation
-from langcache_cli.cli.output import Output, number_of, visible
+from langcache_cli.cli.output import Output, visible
 from langcache_cli.cli.running import execute
+from langcache_cli.readable import number_of
 
 SHOWN = 5
 """Keys that a dry run names; its document has a few more."""

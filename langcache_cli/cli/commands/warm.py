@@ -15,6 +15,7 @@ from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output
 from langcache_cli.cli.running import execute
+from langcache_cli.readable import number_of
 
 if TYPE_CHECKING:
     from langcache_cli.operations.warm import WarmReport
@@ -154,10 +155,11 @@ def _print(output: Output, report: WarmReport) -> None:
 
 def _sentence(report: WarmReport) -> str:
     if report.dry_run:
-        return f"Would warm {report.total.read:,} entries; nothing was written."
+        return f"Would warm {number_of(report.total.read, 'entry', 'entries')}; nothing was written."
     text = (
-        f"{report.written('spellings'):,} spellings, {report.written('words'):,} words and "
-        f"{report.written('level lists'):,} level lists warmed in {report.seconds:.2f} s."
+        f"{number_of(report.written('spellings'), 'spelling')}, "
+        f"{number_of(report.written('words'), 'word')} and "
+        f"{number_of(report.written('level lists'), 'level list')} warmed in {report.seconds:.2f} s."
     )
     if report.verification is not None:
         checked, wrong = report.verification.checked, len(report.verification.wrong)

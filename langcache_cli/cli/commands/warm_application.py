@@ -9,8 +9,9 @@ from langcache_cli.cli.commands.warm_counts import COLUMNS, cells, fields, requi
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
-from langcache_cli.cli.output import Output, number_of
+from langcache_cli.cli.output import Output
 from langcache_cli.cli.streams import stdout_as_stderr
+from langcache_cli.readable import number_of
 
 if TYPE_CHECKING:
     from langcache_cli.operations.warm_application import ApplicationReport

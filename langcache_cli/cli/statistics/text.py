@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from langcache_cli.cli.output import Output, memory_use, milliseconds, number_of, percent
+from langcache_cli.cli.output import Output, memory_use, milliseconds, percent
 from langcache_cli.cli.watch.words import clock, duration, last
-from langcache_cli.readable_size import size
+from langcache_cli.readable import number_of, size
 
 if TYPE_CHECKING:
     from langcache_cli.caching.tooling import Numbers

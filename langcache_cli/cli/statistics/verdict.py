@@ -8,6 +8,7 @@ from langcache_cli.cli.formats.nagios import Figure, NagiosState, nagios_line
 from langcache_cli.cli.output import percent
 from langcache_cli.cli.statistics.text import notes_of
 from langcache_cli.cli.watch.words import duration, last
+from langcache_cli.readable import number_of
 
 if TYPE_CHECKING:
     from langcache_cli.operations.statistics.limits import HitRateLimits
@@ -30,7 +31,11 @@ def nagios_report(report: StatsReport, limits: HitRateLimits, window: str) -> tu
     found, reason = limits.judge(total.hit_rate, span)
     state = NagiosState[found.upper()]
     calls = total["hits"] + total["misses"]
-    rate = f"hit rate {percent(total.hit_rate)} of {calls:,} calls {span}" if calls else f"no calls {span}"
+    rate = (
+        f"hit rate {percent(total.hit_rate)} of {number_of(calls, 'call')} {span}"
+        if calls
+        else f"no calls {span}"
+    )
     sentence = "; ".join([reason or rate, *notes_of(report, window)])
     hit_p95, load_p95 = total.percentile_ms("hit", 95), total.percentile_ms("load", 95)
     figures = [

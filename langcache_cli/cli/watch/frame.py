@@ -9,12 +9,12 @@ from typing import Literal
 
 from rich.text import Text
 
-from langcache_cli.cli.output import number_of, percent, visible
+from langcache_cli.cli.output import percent, visible
 from langcache_cli.cli.redis_failures import LOCAL
 from langcache_cli.cli.sparkline import sparkline
 from langcache_cli.cli.watch.words import duration, latency, short, verdict
 from langcache_cli.operations.overview.document import Event, Overview, Summary, TypeSeries
-from langcache_cli.readable_size import size
+from langcache_cli.readable import number_of, size
 
 View = Literal["types", "functions", "keys", "help"]
 
@@ -251,7 +251,7 @@ def _server(overview: Overview, look: Look) -> Text:
     of_limit = f" of {size(limit)}" if limit else ", no limit"
     return Text(
         f"Memory {bar}{size(used)}{of_limit}, {server['evicted_keys']:,} evicted, "
-        f"{server['connected_clients']:,} clients, {server['product']} {server['version']}"
+        f"{number_of(server['connected_clients'], 'client')}, {server['product']} {server['version']}"
     )
 
 

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from langcache_cli.cli.output import percent
+from langcache_cli.readable import number_of
 
 if TYPE_CHECKING:
     from langcache_cli.operations.overview.document import Overview
@@ -76,4 +77,4 @@ def verdict(overview: Overview) -> str:
     if not total["calls"]:
         return f"No call was counted in the last {last(window)}."
     spared = f"; {duration(total['saved_seconds'])} spared" if total["saved_seconds"] >= 1 else ""
-    return f"{percent(total['answered_ratio'])} of {total['calls']:,} calls from the cache{spared}"
+    return f"{percent(total['answered_ratio'])} of {number_of(total['calls'], 'call')} from the cache{spared}"

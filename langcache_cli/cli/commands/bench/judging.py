@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, explain
-from langcache_cli.cli.output import number_of
+from langcache_cli.readable import number_of
 
 if TYPE_CHECKING:
     from langcache_cli.operations.bench.limits import Limit, Verdict
@@ -115,11 +115,11 @@ def judge(report: BenchReport, trust: Trust, thresholds: Thresholds) -> None:
     errors = sum(item.errors for item in report.paths.values())
     for item in report.paths.values():
         if item.error is not None and (failure := explain(item.error)).code == ExitCode.NO_PERMISSION:
-            message = f"{errors:,} runs failed: {failure.message}"
+            message = f"{number_of(errors, 'run')} failed: {failure.message}"
             raise CommandError(failure.code, message, failure.hint)
     if errors:
         first = next(item.error for item in report.paths.values() if item.error is not None)
-        raise CommandError(ExitCode.PARTIAL, f"{errors:,} runs failed{_why(first)}")
+        raise CommandError(ExitCode.PARTIAL, f"{number_of(errors, 'run')} failed{_why(first)}")
     if trust.status == "invalid":
         raise CommandError(ExitCode.CHECK_FAILED, f"the result is INVALID: {trust.reasons[0]}")
     if message := _missed(report, thresholds):

@@ -13,7 +13,7 @@ from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output, visible
 from langcache_cli.cli.running import execute
-from langcache_cli.readable_size import size
+from langcache_cli.readable import size
 
 if TYPE_CHECKING:
     from langcache_cli.caching import CacheSettings

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
-from langcache_cli.cli.output import Output, number_of
+from langcache_cli.cli.output import Output
 from langcache_cli.cli.running import execute
 from langcache_cli.cli.watch.words import duration
-from langcache_cli.readable_size import size
+from langcache_cli.readable import number_of, size
 from langcache_cli.server_options import FEWEST_PRIMARIES, Backend
 
 if TYPE_CHECKING:

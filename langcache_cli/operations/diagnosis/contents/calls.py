@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from langcache_cli.caching.tooling import Label, Numbers
 from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.statistics.reasons import reasons
+from langcache_cli.readable import number_of
 
 if TYPE_CHECKING:
     from langcache_cli.operations.overview.document import Summary
@@ -29,7 +30,7 @@ def bypassed(total: Summary) -> Iterator[Finding]:
         yield Finding(
             "calls-bypassed",
             "note",
-            f"{total['bypassed']:,} calls went past the cache",
+            f"{number_of(total['bypassed'], 'call')} went past the cache",
             "Redis could not be used for a while.",
             "langcache check --roundtrip",
         )

@@ -12,7 +12,7 @@ from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.overview.census import Census, SeenKey
 from langcache_cli.operations.overview.document import Summary
 from langcache_cli.operations.overview.key_text import readable
-from langcache_cli.readable_size import size
+from langcache_cli.readable import number_of, size
 
 BIG_BYTES: Final = 1024 * 1024
 
@@ -70,7 +70,8 @@ def empty_types(census: Census, types: Mapping[str, Summary], ttls: Mapping[str,
             yield Finding(
                 "type-empty",
                 "warning",
-                f"{name}: no entry is there, and {numbers['calls']:,} calls were counted {SPAN}",
+                f"{name}: no entry is there, and "
+                f"{number_of(numbers['calls'], 'call was', 'calls were')} counted {SPAN}",
                 "Its entries were cleared or evicted, or its values are not stored.",
                 f"langcache {'warm' if name == WARMED else 'stats'} --type {name}",
             )

@@ -9,7 +9,7 @@ from langcache_cli.caching import CacheError
 from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.diagnosis.redis_cli import redis_cli
 from langcache_cli.operations.diagnosis.server_facts import ServerFacts
-from langcache_cli.readable_size import size
+from langcache_cli.readable import number_of, size
 
 TIME: Final = ("TIME",)
 """A question for `clock`."""
@@ -121,7 +121,14 @@ def full_memory(
             "Entries are removed before their TTL ends, and so are the counters: "
             "hit rates fall, and numbers of the last days are too low."
         )
-        yield Finding("evictions", "warning", f"{share}; {evicted:,} keys were evicted", why, mend, where)
+        yield Finding(
+            "evictions",
+            "warning",
+            f"{share}; {number_of(evicted, 'key was', 'keys were')} evicted",
+            why,
+            mend,
+            where,
+        )
         return
     at_limit = "nothing more is stored" if policy == "noeviction" else f"keys are evicted ({policy})"
     yield Finding("memory-nearly-full", "warning", share, f"At the limit {at_limit}.", mend, where)

@@ -1,4 +1,4 @@
-"""How sizes are shown to people, by every part of the command."""
+"""How sizes and counts are shown to people, by every part of the command."""
 
 from __future__ import annotations
 
@@ -13,3 +13,14 @@ def size(n_bytes: float) -> str:
         n_bytes /= KIB
     whole = unit == "B" or n_bytes >= 9.95  # noqa: PLR2004 - from there on two digits before the point
     return f"{n_bytes:,.0f} {unit}" if whole else f"{n_bytes:.1f} {unit}"
+
+
+def number_of(count: int, one: str, several: str = "") -> str:
+    """``1 key``, ``2,000 keys``, ``1 entry``.
+
+    Args:
+        count: How many.
+        one: What one is called.
+        several: What several are called; empty for ``one`` with an s.
+    """
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
