@@ -29,8 +29,10 @@ from benchmarks import (
     overview,
     reads,
     recording,
+    routes,
     sizes,
     startup,
+    sync_code,
     values,
 )
 from benchmarks.rounds import Measured
@@ -114,9 +116,20 @@ async def _counters(_rounds: int) -> Tables:
         return {"Counters of busy functions": await counters.by_functions(server.url)}
 
 
+async def _routes(rounds: int) -> Tables:
+    with RedisServer() as server:
+        return {"A page of 250 words, one uvicorn worker": await routes.under_load(server.url, rounds)}
+
+
 async def _overview(_rounds: int) -> Tables:
     with RedisServer() as server:
         return {"A refresh of the dashboard": await overview.by_keys(server.url)}
+
+
+async def _sync(rounds: int) -> Tables:
+    with RedisServer() as server:
+        found: Tables = dict(await sync_code.by_threads(server.url, rounds))
+        return found | {"A synchronous miss": await sync_code.misses(server.url, rounds)}
 
 
 SECTIONS: dict[str, Callable[[int], Awaitable[Tables]]] = {
@@ -130,6 +143,8 @@ SECTIONS: dict[str, Callable[[int], Awaitable[Tables]]] = {
     "values": _values,
     "counters": _counters,
     "overview": _overview,
+    "routes": _routes,
+    "sync": _sync,
 }
 
 

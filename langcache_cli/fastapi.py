@@ -24,8 +24,19 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from langcache_cli.caching import Cache, CacheError, CacheStats, get_default_cache
 from langcache_cli.caching.tooling import acting_as
 from langcache_cli.prometheus import CacheCollector
+from langcache_cli.routes.cached_route import CachedRoute, cached_route
+from langcache_cli.server_timing import CacheTraceMiddleware
 
-__all__ = ["Cleared", "Health", "cache_dashboard", "cache_lifespan", "cache_router"]
+__all__ = [
+    "CacheTraceMiddleware",
+    "CachedRoute",
+    "Cleared",
+    "Health",
+    "cache_dashboard",
+    "cache_lifespan",
+    "cache_router",
+    "cached_route",
+]
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,8 @@
 """The caching core: everything a backend imports.
 
-Importing it opens no connection and reads no setting. What operates a cache from outside, such as the command
-``langcache``, finds more in `langcache_cli.caching.tooling`; unit tests find theirs in
+Importing it opens no connection and reads no setting. Code without an event loop finds the
+functions once more, each blocking, in `langcache_cli.caching.sync`. What operates a cache from outside, such
+as the command ``langcache``, finds more in `langcache_cli.caching.tooling`; unit tests find theirs in
 `langcache_cli.caching.testing`.
 """
 
@@ -19,8 +20,6 @@ from langcache_cli.caching._errors import (
     UnknownCacheTypeError,
 )
 from langcache_cli.caching._front.cache import Cache
-from langcache_cli.caching._front.cached_function import CachedFunction
-from langcache_cli.caching._front.cached_many import CachedMany, cached_many
 from langcache_cli.caching._front.default import (
     after_commit,
     cached,
@@ -30,9 +29,14 @@ from langcache_cli.caching._front.default import (
     get_redis_client,
     invalidate_cache,
     invalidate_tags,
+    invalidates,
     set_default_cache,
 )
+from langcache_cli.caching._front.functions.cached_function import CachedFunction
+from langcache_cli.caching._front.functions.cached_many import CachedMany, cached_many
+from langcache_cli.caching._front.modes.recorder import CallRecord
 from langcache_cli.caching._front.plain_values import MISSING
+from langcache_cli.caching._front.sync.cached_sync_function import CachedSyncFunction
 from langcache_cli.caching._functions.options import CachedOptions
 from langcache_cli.caching._keys.argument_text import argument_text
 from langcache_cli.caching._keys.selection import escape_pattern
@@ -53,6 +57,8 @@ __all__ = [
     "CachedFunction",
     "CachedMany",
     "CachedOptions",
+    "CachedSyncFunction",
+    "CallRecord",
     "ConfigurationError",
     "PatternError",
     "ServerLoadingError",
@@ -70,5 +76,6 @@ __all__ = [
     "get_redis_client",
     "invalidate_cache",
     "invalidate_tags",
+    "invalidates",
     "set_default_cache",
 ]

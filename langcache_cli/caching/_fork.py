@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,6 +16,23 @@ def call_in_child(owner: object, method: str) -> None:
     It must need no lock that another thread may have held at the fork. ``owner`` is not kept alive.
     """
     _methods[owner] = method
+
+
+class ForkSafeLock:
+    """A lock that is free in the child of a fork, whichever thread of the parent held it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        call_in_child(self, "_start_in_child")
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def _start_in_child(self) -> None:
+        self._lock = threading.Lock()
 
 
 def _in_child() -> None:

@@ -23,8 +23,12 @@ from langcache_cli.caching._deployment.sentinel.reply import (
 )
 from langcache_cli.caching._errors import ConnectionLostError, NotRedisError, UndecodableEntryError
 from langcache_cli.caching._front.default import default_functions, default_warmers
+from langcache_cli.caching._front.functions.bodies import Answered, answered, cached_endpoint
 from langcache_cli.caching._front.warm import WarmCounts, warm
+from langcache_cli.caching._functions.body import Body, Unstorable
 from langcache_cli.caching._functions.warmer import Warmer
+from langcache_cli.caching._keys.framework_parameters import database_sessions
+from langcache_cli.caching._keys.key_template import parameters_in as key_parameters
 from langcache_cli.caching._keys.namespace import Namespace
 from langcache_cli.caching._keys.selection import Selection
 from langcache_cli.caching._protocol.entry import Entry, Placeholder
@@ -35,6 +39,7 @@ from langcache_cli.caching._protocol.scanning import scan, unlink
 from langcache_cli.caching._protocol.usability import problem_of, trial
 from langcache_cli.caching._statistics.actor import acting_as, current_actor, without_events
 from langcache_cli.caching._statistics.counter_table import COUNTERS, CounterSpec
+from langcache_cli.caching._statistics.events import nothing_around
 from langcache_cli.caching._statistics.fleet.event_log import LoggedEvent
 from langcache_cli.caching._statistics.fleet.history import History, Steps
 from langcache_cli.caching._statistics.fleet.reader import FleetReader
@@ -47,7 +52,7 @@ from langcache_cli.caching._statistics.latency_buckets import (
 )
 from langcache_cli.caching._statistics.report import CacheReport, Numbers, ServerReport
 from langcache_cli.caching._values.compressed_streams import BLOCK_BYTES
-from langcache_cli.caching._values.compression import first_bytes
+from langcache_cli.caching._values.compression import decompress_in_portions, first_bytes
 from langcache_cli.caching._wire.connection import RedisConnection, ask
 from langcache_cli.caching._wire.failures import unavailable
 from langcache_cli.caching._wire.handshake import connect
@@ -61,6 +66,8 @@ __all__ = [
     "OUTBOX",
     "SLOTS",
     "TIERS",
+    "Answered",
+    "Body",
     "CacheReport",
     "ConnectionLostError",
     "CounterSpec",
@@ -89,23 +96,30 @@ __all__ = [
     "Tier",
     "TlsFileError",
     "UndecodableEntryError",
+    "Unstorable",
     "WarmCounts",
     "Warmer",
     "acting_as",
     "all_names",
+    "answered",
     "ask",
     "ask_primary",
+    "cached_endpoint",
     "connect",
     "current_actor",
+    "database_sessions",
+    "decompress_in_portions",
     "default_functions",
     "default_warmers",
     "explain_refusal",
     "file_values",
     "first_bytes",
+    "key_parameters",
     "latency_histogram",
     "line_numbers",
     "load_settings",
     "misspelt_settings",
+    "nothing_around",
     "parse_entry",
     "parse_failure",
     "problem_of",

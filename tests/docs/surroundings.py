@@ -49,6 +49,10 @@ def require_admin(x_admin: str = Header(default="no")) -> None:
         raise HTTPException(403)
 
 
+async def your_get_db() -> AsyncIterator[AsyncSession]:
+    yield AsyncSession()
+
+
 @asynccontextmanager
 async def your_own_lifespan(_: FastAPI) -> AsyncIterator[None]:
     yield
@@ -79,8 +83,10 @@ async def backend(folder: Path) -> AsyncIterator[Names]:
                 "Word": Word,
                 "WordRow": WordRow,
                 "UserRow": UserRow,
+                "app": FastAPI(),
                 "batches_of_ids": batches_of_ids,
                 "db": db,
+                "get_db": your_get_db,
                 "require_admin": require_admin,
                 "sessions": sessions,
                 "update": update,
@@ -99,5 +105,7 @@ async def nothing(_: Path) -> AsyncIterator[Names]:
 SURROUNDINGS: dict[Path, Callable[[Path], AbstractAsyncContextManager[Names]]] = {
     ROOT / "README.md": backend,
     ROOT / "docs" / "backend.md": backend,
+    ROOT / "docs" / "migrating.md": backend,
+    ROOT / "docs" / "routes.md": backend,
 }
 """By document; one that is not listed here has `nothing` around its blocks."""

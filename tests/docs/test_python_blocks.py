@@ -8,7 +8,7 @@ import pytest
 
 from langcache_cli.caching import Cache, set_default_cache
 from langcache_cli.caching._front import default
-from langcache_cli.caching._front.registry import Registry
+from langcache_cli.caching._front.functions.registry import Registry
 from langcache_cli.caching.tooling import default_warmers, warm
 from tests.docs.blocks import DOCUMENTS, ROOT, blocks, run
 from tests.docs.surroundings import ADMIN, SURROUNDINGS, Names, Word, nothing

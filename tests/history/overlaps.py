@@ -38,7 +38,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
-from langcache_cli.caching._loading.load import SHORTEST_PATIENCE_SECONDS
+from langcache_cli.caching._loading.remote_load import SHORTEST_PATIENCE_SECONDS
 from tests.history.journal import History
 from tests.history.options import LEASE_SECONDS, LOAD_TIMEOUT_SECONDS
 from tests.history.records import NEVER, Cause, Fault, FunctionRun, Subject

@@ -172,7 +172,7 @@ async def test_sessions_are_not_kept(words, engine):
             await invalidate(words, session, 1)
     del session
     gc.collect()
-    assert len(words.cache._invalidation._commit_hooks._sessions) == 0
+    assert len(words.cache.invalidation._commit_hooks._sessions) == 0
 
 
 async def test_it_holds_before_a_late_commit_and_what_was_stored_until_then_is_removed(words, session):

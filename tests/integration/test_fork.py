@@ -152,11 +152,13 @@ async def test_what_was_counted_before_a_fork_is_delivered_by_the_parent_alone(r
         assert (total["misses"], total["hits"]) == (10, 3)
 
 
-def run(folder, url: str, program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def run(
+    folder, url: str, program: str, *arguments: str, timeout: float = 2
+) -> "subprocess.CompletedProcess[str]":
     file = folder / "program.py"
     file.write_text(program)
     environment = {**os.environ, "PYTHONPATH": os.environ.get("PYTHONPATH", str(ROOT)), "REDIS_URL": url}
-    environment["LANGCACHE_OPERATION_TIMEOUT"] = "2"
+    environment["LANGCACHE_OPERATION_TIMEOUT"] = str(timeout)
     return subprocess.run(
         [sys.executable, str(file), *arguments],
         env=environment,

@@ -1,5 +1,6 @@
 """Redis over TLS: the options of the URL mean what they mean to redis-py."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -8,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from langcache_cli.caching import CacheUnavailableError
+from langcache_cli.caching._sync.thread_connections import CALLS_BEFORE
 from tests.harness.redis_server import RedisServer
 from tests.harness.tls import Authority, tls_in_front_of
 from tests.integration.cache_support import Database
+from tests.integration.sync_support import SyncDatabase
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,21 @@ async def test_a_server_whose_authority_is_named_is_used(tls_server, open_cache)
         database = Database(open_cache(server.url(server.trusted)))
         assert await database.read(1) == await database.read(1) == [1, 0]
         assert database.reads[1] == 1
+
+
+async def test_a_thread_without_an_event_loop_uses_it_too(tls_server, open_cache):
+    async with tls_server() as server:
+        words = SyncDatabase(open_cache(server.url(server.trusted)))
+
+        def read_often() -> bool:
+            for _ in range(CALLS_BEFORE + 2):
+                assert words.read(1) == [1, 0]
+            connections = words.cache._context._thread_connections
+            is_connected = connections is not None and connections.current() is not None
+            words.cache.sync.close()
+            return is_connected
+
+        assert await asyncio.to_thread(read_often)
 
 
 @pytest.mark.parametrize("option", ["", "ssl_ca_certs={other}"], ids=["none", "another"])

@@ -4,15 +4,19 @@ Every ``type: ignore`` here is an assertion: both complain about one that they d
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, assert_type
 
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session as SyncSession
 
 from langcache_cli.caching import (
     Cache,
     CachedFunction,
+    CachedSyncFunction,
     CacheStats,
+    CallRecord,
     after_commit,
     cached,
     cached_many,
@@ -20,7 +24,9 @@ from langcache_cli.caching import (
     get_cache_stats,
     get_redis_client,
     invalidate_cache,
+    invalidates,
 )
+from langcache_cli.caching.sync import invalidate_tags
 from langcache_cli.caching.tooling import CacheReport
 
 
@@ -44,6 +50,14 @@ async def get_word(word_id: int, db: Session, *, language: str = "de") -> Word |
 @cache.cached(key_prefix="translation", key="{text}", ignore=["hint"])
 async def translate(text: str, hint: str = "") -> str:
     raise NotImplementedError
+
+
+@cached(key_prefix="vocabulary", ttl=timedelta(hours=1), stale_ttl="1d", local_ttl="30s", max_bytes=100_000)
+async def get_rare_word(word_id: int) -> Word | None: ...
+
+
+@cached(key_prefix="vocabulary", ttl=lambda word: "1h" if word else None)
+async def get_new_word(word_id: int) -> Word | None: ...
 
 
 class Service:
@@ -101,16 +115,12 @@ async def keys_need_no_session(service: Service, db: Session) -> None:
     await get_word.invalidate("7", db)  # type: ignore[call-overload]
 
 
-def only_async_functions_can_be_cached() -> None:
-    @cached(key_prefix="vocabulary")  # type: ignore[arg-type]
-    def get_words() -> list[Word]:
-        raise NotImplementedError
-
+def options_have_types() -> None:
     @cached(key_prefix=1)  # type: ignore[arg-type]
     async def get_levels() -> list[str]:
         raise NotImplementedError
 
-    @cached(key_prefix="vocabulary", ttl="60")  # type: ignore[arg-type]
+    @cached(key_prefix="vocabulary", ttl=b"60")  # type: ignore[arg-type]
     async def get_genders() -> list[str]:
         raise NotImplementedError
 
@@ -154,6 +164,72 @@ async def transactions(session: AsyncSession) -> None:
     after_commit(Session())  # type: ignore[arg-type]
 
 
+@invalidates(get_word.where(db=None), translate, tags=("word:{word_id}", "user:{result}"))
+async def edit_word(word_id: int, text: str, hint: str, language: str, db: AsyncSession) -> str:
+    raise NotImplementedError
+
+
+class Writer:
+    @cache.invalidates(types=("vocabulary",), session="{self.db}")
+    def edit(self, word_id: int) -> bool:
+        raise NotImplementedError
+
+
+async def functions_that_write_keep_their_types(writer: Writer, db: AsyncSession) -> None:
+    assert_type(await edit_word(7, "Haus", "", "de", db), str)
+    assert_type(writer.edit(7), bool)
+    await edit_word("7", "Haus", "", "de", db)  # type: ignore[arg-type]
+    writer.edit("7")  # type: ignore[arg-type]
+
+
+async def blocks(db: Session) -> None:
+    with cache.traced() as trace, cache.refreshing():
+        await get_word(7, db)
+    assert_type(trace, list[CallRecord])
+    assert_type(trace[0].seconds, float)
+    async with cache.bypassed() as nothing:
+        assert_type(nothing, None)
+    assert_type(cache.observe(trace.append), Callable[[], None])
+
+
+@cached(key_prefix="vocabulary")
+def find_word(word_id: int, db: SyncSession, *, language: str = "de") -> Word | None: ...
+
+
+class SyncService:
+    @cache.cached(key_prefix="vocabulary")
+    def get_word(self, word_id: int) -> Word | None: ...
+
+
+def synchronous_calls(db: SyncSession, service: SyncService) -> None:
+    function: CachedSyncFunction[[int], Word | None] = service.get_word
+    assert_type(function(7), Word | None)
+    assert_type(find_word(7, db), Word | None)
+    assert_type(find_word.refresh(7, db, language="fr"), Word | None)
+    assert_type(find_word.uncached(7, db), Word | None)
+    assert_type(find_word.invalidate(word_id=7), bool)
+    assert_type(find_word.key_for(word_id=7), str)
+    assert_type(service.get_word(7), Word | None)
+    assert_type(SyncService.get_word(service, 7), Word | None)
+    assert_type(service.get_word.invalidate(7), bool)
+    assert_type(translate.sync("Haus"), str)
+    assert_type(translate.sync.refresh("Haus", hint=""), str)
+    assert_type(translate.sync.invalidate("Haus"), bool)
+    assert_type(invalidate_tags("word:7"), int)
+    assert_type(cache.sync.set("a", 1, ttl=0.5), bool)
+    assert_type(cache.sync.stats(), CacheStats)
+    find_word("7", db)  # type: ignore[arg-type]
+    find_word(7)  # type: ignore[call-arg]
+    find_word.refresh(7)  # type: ignore[call-arg]
+    service.get_word("7")  # type: ignore[arg-type]
+    translate.sync(7)  # type: ignore[arg-type]
+    after_commit(db, tags=["word:7"])
+
+
+async def a_plain_function_is_not_awaited(db: SyncSession) -> None:
+    await find_word(7, db)  # type: ignore[misc]
+
+
 async def the_rest() -> None:
     assert_type(translate, CachedFunction[[str, str], str])  # type: ignore[assert-type]
     assert_type(await invalidate_cache("cache:*"), int)
@@ -164,4 +240,5 @@ async def the_rest() -> None:
         assert_type(opened, Cache)
         assert_type(await opened.get("a"), Any)
         assert_type(await opened.set("a", 1, ttl=0.5), bool)
+        assert_type(await opened.set("a", 1, ttl="30m"), bool)
         assert_type(await opened.report(), CacheReport)

@@ -86,6 +86,6 @@ def test_every_module_of_the_core_is_in_a_private_room():
     modules = sorted(path.relative_to(package).with_suffix("") for path in package.rglob("*.py"))
     assert len(modules) > 70
     public = {path.parts[0] for path in modules if not path.parts[0].startswith("_")}
-    assert public == {"testing", "tooling"}
+    assert public == {"sync", "testing", "tooling"}
     for path in modules:
         importlib.import_module(".".join(("langcache_cli.caching", *path.parts)))

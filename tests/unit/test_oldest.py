@@ -15,7 +15,13 @@ def declared() -> dict[str, str]:
     extras = PROJECT["optional-dependencies"]
     requirements = map(
         Requirement,
-        [*PROJECT["dependencies"], *extras["fastapi"], *extras["prometheus"], *extras["dashboard"]],
+        [
+            *PROJECT["dependencies"],
+            *extras["fastapi"],
+            *extras["prometheus"],
+            *extras["dashboard"],
+            *extras["otel"],
+        ],
     )
     return {
         canonicalize_name(requirement.name): bound.version

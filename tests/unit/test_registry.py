@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from langcache_cli.caching._front.registry import Registry
+from langcache_cli.caching._front.functions.registry import Registry
 from langcache_cli.caching._functions.spec import FunctionSpec
 
 MODULE = "async def get_word(word_id: int) -> str: ...\n"

@@ -97,19 +97,34 @@ def test_a_name_that_never_appears_is_an_error_at_the_first_call_that_names_the_
         spec.resolve()
 
 
-def test_a_sync_function_is_refused():
+def test_a_plain_function_always_runs_as_part_of_a_call():
     def load() -> str: ...
 
-    with pytest.raises(TypeError, match=r"load must be an 'async def' function"):
-        spec_of(load)
+    spec = spec_of(load)
+    assert (spec.is_synchronous, spec.takes_session) == (True, True)
 
 
-def test_an_async_generator_is_refused():
+def test_a_coroutine_function_that_a_decorator_has_made_a_plain_one_is_refused():
+    async def load() -> str: ...
+
+    @functools.wraps(load)
+    def wrapper() -> Any:
+        return load()
+
+    with pytest.raises(TypeError, match=r"load must be an 'async def' function: another decorator"):
+        spec_of(wrapper)
+
+
+def test_a_generator_is_refused():
     async def load() -> Any:
         yield 1
 
-    with pytest.raises(TypeError, match=r"load must be an 'async def' function"):
-        spec_of(load)
+    def load_at_once() -> Any:
+        yield 1
+
+    for function in (load, load_at_once):
+        with pytest.raises(TypeError, match=r"must return its value; it is a generator function"):
+            spec_of(function)
 
 
 @pytest.mark.parametrize("ttl", [0, -1, float("nan")])

@@ -23,6 +23,8 @@ from langcache_cli.caching._wire.node import Node
 from langcache_cli.caching._wire.outage_log import OutageLog
 from langcache_cli.caching._wire.replies import is_mget_reply
 
+_connect_to_address = connect
+
 KEYS_PER_SCRIPT = 100
 """A run of so many keys takes the server about half a millisecond, in which it serves no other client."""
 
@@ -51,6 +53,8 @@ class OneServer(Server):
             new_lookup_batch=self._new_lookup_batch,
         )
         super().__init__(str(address), timeout=timeout, clock=self.node.clock)
+        self.is_plain = connect is _connect_to_address
+        """True if its address is that of the server itself: not found by sentinels, nor in memory."""
         self._loop = asyncio.get_running_loop()
         self._batches_under_way = 0
         self.look_ups = Admission(

@@ -6,9 +6,12 @@ from asyncio import get_running_loop
 
 from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._errors import CacheUnavailableError
+from langcache_cli.caching._fork import call_in_child
+from langcache_cli.caching._functions.body_spec import BodySpec
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._invalidation.outbox import Outbox
 from langcache_cli.caching._keys.namespace import Namespace
+from langcache_cli.caching._loading.body_reader import BodyReader
 from langcache_cli.caching._loading.reader import Reader
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._runtime.loop_runtime import Runtime
@@ -17,6 +20,9 @@ from langcache_cli.caching._statistics.actor import acting_as
 from langcache_cli.caching._statistics.counters import Statistics
 from langcache_cli.caching._statistics.events import Events
 from langcache_cli.caching._statistics.labels import Label
+from langcache_cli.caching._sync.background_loop import background_loop
+from langcache_cli.caching._sync.thread_connections import ThreadConnections, connections_of
+from langcache_cli.caching._sync.thread_reads import ThreadReads
 from langcache_cli.caching._wire.externals import Externals
 from langcache_cli.caching._wire.outage_log import OutageLog
 
@@ -51,6 +57,9 @@ class Context:
                 defer_invalidations=defer_invalidations,
             )
         )
+        self._thread_reads: dict[FunctionSpec, ThreadReads] = {}
+        self._thread_connections: ThreadConnections | None = None
+        call_in_child(self, "_forget_threads")
         self._labels: dict[str, Label] = {}
         self._lifetimes: dict[FunctionSpec, Lifetime] = {}
 
@@ -85,9 +94,33 @@ class Context:
             runtime = self.runtimes.current()
         reader: Reader | None = runtime.readers.get(spec)
         if reader is None:
-            reader = Reader(runtime, spec, self.label(spec), self.lifetime(spec))
+            kind = BodyReader if isinstance(spec, BodySpec) else Reader
+            reader = kind(runtime, spec, self.label(spec), self.lifetime(spec))
             runtime.readers[spec] = reader
         return reader
+
+    def thread_reads(self, spec: FunctionSpec) -> ThreadReads | None:
+        """How threads without an event loop read by themselves; None while they go through the loop."""
+        reads = self._thread_reads.get(spec)
+        return reads if reads is not None else self._new_thread_reads(spec)
+
+    def _new_thread_reads(self, spec: FunctionSpec) -> ThreadReads | None:
+        runtime = self.runtimes.of(background_loop.running)
+        reader: Reader | None = runtime.readers.get(spec) if runtime is not None else None
+        if runtime is None or reader is None:
+            return None
+        if self._thread_connections is None:
+            self._thread_connections = connections_of(runtime)
+        reads = ThreadReads.of(reader, self._thread_connections)
+        if reads is not None:
+            self._thread_reads[spec] = reads
+            reader.call_at_end(self._forget_threads)
+        return reads
+
+    def _forget_threads(self) -> None:
+        """In the child of a fork, and once the runtime of the background loop was closed."""
+        self._thread_connections = None
+        self._thread_reads = {}
 
     def label(self, spec: FunctionSpec) -> Label:
         """What the calls of a function are counted under."""

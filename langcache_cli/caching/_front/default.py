@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
+from langcache_cli.caching._fork import ForkSafeLock
 from langcache_cli.caching._front.cache import Cache
-from langcache_cli.caching._front.cached_function import CachedFunction
-from langcache_cli.caching._front.decorator import decorator
-from langcache_cli.caching._front.registry import Registry
+from langcache_cli.caching._front.functions.cached_function import CachedFunction
+from langcache_cli.caching._front.functions.decorator import Decorator, decorator
+from langcache_cli.caching._front.functions.registry import Registry
+from langcache_cli.caching._front.writes.invalidates import invalidating
+from langcache_cli.caching._front.writes.targets import Writers
 from langcache_cli.caching._functions.options import CachedOptions
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._functions.warmer import Warmer
@@ -21,12 +23,11 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
     from sqlalchemy.orm import Session
 
-P = ParamSpec("P")
-T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 _registry = Registry()
 _default: Cache | None = None
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 
 
 def get_default_cache() -> Cache:
@@ -58,8 +59,8 @@ def set_default_cache(cache: Cache | None) -> Cache | None:
 
 def cached(
     **options: Unpack[CachedOptions],
-) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], CachedFunction[P, T]]:
-    """Cache what an ``async def`` function or method returns.
+) -> Decorator:
+    """Cache what a function or method returns: an ``async def`` one, or a plain ``def`` one.
 
     ```python
     @cached(key_prefix="vocabulary", ttl=3600, tags=("word:{word_id}",))
@@ -68,16 +69,53 @@ def cached(
 
     The return annotation decides how values are stored: a hit has the value and the types of a miss. Without
     one only plain JSON values are cached. A value that would not come back the same is not cached; its caller
-    still gets it.
+    still gets it. A plain ``def`` function becomes a `CachedSyncFunction`, which blocks its thread.
 
     Args:
         options: `CachedOptions` says what there is, and what each means.
 
     Raises:
-        TypeError: When the module is imported: not an ``async def`` function, a return type that cannot
-            be cached, an unknown option or parameter, keys shared with another function.
+        TypeError: When the module is imported: a generator function, a return type that cannot be cached, an
+            unknown option or parameter, keys shared with another function.
     """
     return decorator(get_default_cache, _registry, options)
+
+
+def default_registry() -> Registry:
+    """The functions that use the default cache."""
+    return _registry
+
+
+def invalidates(
+    *functions: Writers,
+    tags: Sequence[str] = (),
+    patterns: Sequence[str] = (),
+    types: Sequence[str] = (),
+    session: str | None = None,
+) -> Callable[[F], F]:
+    """Decorate a function that writes: what it has made out of date is removed when it has returned.
+
+    ```python
+    @invalidates(get_word, tags=("level:{level}",))
+    async def edit_word(word_id: int, level: str, db: AsyncSession) -> None: ...
+    ```
+
+    If its session is in a transaction then, that happens again when it commits; never when it raises. See
+    `Cache.invalidates`.
+
+    Args:
+        functions: Cached functions. The parameters that their keys need are those of the same names.
+        tags: Templates of tags over the function's parameters, and over ``{result}``.
+        patterns: Templates of patterns.
+        types: Cache types.
+        session: Where the session is, such as ``"{self.db}"``, if it is no parameter.
+
+    Raises:
+        TypeError: When the module is imported: a parameter is missing or unknown.
+    """
+    return invalidating(
+        get_default_cache, functions, tags=tags, patterns=patterns, types=types, session=session
+    )
 
 
 def default_warmers() -> list[Warmer[CachedFunction[Any, Any]]]:

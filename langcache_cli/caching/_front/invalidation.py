@@ -8,12 +8,14 @@ from concurrent.futures import TimeoutError as WaitTimeoutError
 from time import monotonic
 from typing import Any
 
+from langcache_cli.caching._errors import CacheUnavailableError
 from langcache_cli.caching._front.context import Context
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._invalidation.after_commit import CommitHooks
 from langcache_cli.caching._invalidation.unmatched_patterns import UnmatchedPatterns
 from langcache_cli.caching._keys.selection import Invalidation, Selection
 from langcache_cli.caching._statistics.labels import OUTBOX
+from langcache_cli.caching._sync.background_loop import background_loop
 
 
 class CacheInvalidation:
@@ -67,9 +69,19 @@ class CacheInvalidation:
         types: Sequence[str],
     ) -> None:
         """See `Cache.after_commit`."""
-        invalidations = self._context.namespace.invalidations(keys, tags, patterns, types)
+        invalidations = self.named(keys, tags, patterns, types)
         if self._context.enabled:
             self._commit_hooks.add(session, invalidations)
+
+    def named(
+        self, keys: Sequence[str], tags: Sequence[str], patterns: Sequence[str], types: Sequence[str]
+    ) -> list[Invalidation]:
+        """What some names stand for; raises like `Namespace.invalidations`."""
+        return self._context.namespace.invalidations(keys, tags, patterns, types)
+
+    def at_commit(self, session: Any, invalidations: Sequence[Invalidation]) -> None:
+        """Invalidate when the transaction of ``session`` commits, and not before."""
+        self._commit_hooks.add(session, invalidations, at_once=False)
 
     async def _selection(self, selection: Selection, name: str, keys_per_second: float | None) -> int:
         if not self._context.enabled:
@@ -91,11 +103,11 @@ class CacheInvalidation:
         self._warn(invalidations, await self._context.runtime().invalidator.invalidate_all(invalidations))
 
     def remove_soon(self, invalidations: Sequence[Invalidation]) -> None:
-        """Begin to invalidate; without a running event loop, on another one of this cache."""
+        """Begin to invalidate; on the thread of no event loop, on another one (`_loop_elsewhere`)."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            if loop := self._context.runtimes.running_loop():
+            if loop := self._loop_elsewhere():
                 asyncio.run_coroutine_threadsafe(self.removed(invalidations), loop)
             return
         runtime = self._context.runtime()
@@ -106,13 +118,13 @@ class CacheInvalidation:
         """Invalidate where nothing can be awaited.
 
         On the thread of an event loop it is kept, and this process does not read what it is about before
-        Redis has confirmed it. On another thread this waits for an event loop of this cache. Without one it
-        is kept for the next.
+        Redis has confirmed it. On another thread this waits for an event loop of this cache, or for the
+        background loop of the process.
         """
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            loop = self._context.runtimes.running_loop()
+            loop = self._loop_elsewhere()
             if loop is None:
                 self._context.outbox.defer(invalidations)
                 return
@@ -123,3 +135,15 @@ class CacheInvalidation:
                 work.cancel()  # what is cancelled is kept
             return
         self._context.runtime().invalidator.defer(invalidations)
+
+    def _loop_elsewhere(self) -> asyncio.AbstractEventLoop | None:
+        """An event loop of another thread that uses this cache, or is started for it; None if none can be."""
+        runtimes, background = self._context.runtimes, background_loop.running
+        if background is not None and runtimes.of(background) is not None:
+            return background  # what this thread reads comes from there
+        if (loop := runtimes.running_loop()) is not None:
+            return loop
+        try:
+            return background_loop.loop()
+        except CacheUnavailableError:
+            return None

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from langcache_cli.caching._blocks import Mode
 from langcache_cli.caching._clock import new_id, now_ms
 from langcache_cli.caching._config.settings import TEN_YEARS_SECONDS, CacheSettings
 from langcache_cli.caching._errors import CacheError, ServerReplyError, UndecodableEntryError
 from langcache_cli.caching._front.context import Context
+from langcache_cli.caching._functions.duration import Duration, seconds_of
 from langcache_cli.caching._functions.options import TTL_RANGE
 from langcache_cli.caching._protocol.entry import Entry, parse
 from langcache_cli.caching._protocol.lifetime import milliseconds
@@ -38,14 +40,17 @@ MISSING = Missing()
 class PlainValues:
     """The key-value store of one cache. See `Cache`."""
 
-    def __init__(self, context: Context, remember: Callable[[Iterable[str]], object]) -> None:
-        """Pass every key to ``remember``."""
+    def __init__(
+        self, context: Context, remember: Callable[[Iterable[str]], object], mode: Callable[[], Mode | None]
+    ) -> None:
+        """Pass every key to ``remember``, and do what ``mode`` says."""
         self._context = context
+        self._mode = mode
         self._remember = remember
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Any]:
         """See `Cache.get_many`."""
-        if not self._context.enabled:
+        if not self._context.enabled or self._mode() is not None:
             return dict.fromkeys(keys, MISSING)
         self._remember(keys)
         runtime, full_keys = self._context.runtime(), [self._context.namespace.key(key) for key in keys]
@@ -62,16 +67,17 @@ class PlainValues:
             for key, full_key in zip(keys, full_keys, strict=True)
         }
 
-    async def set_many(self, values: Mapping[str, Any], ttl: float | None) -> bool:
+    async def set_many(self, values: Mapping[str, Any], ttl: Duration | None) -> bool:
         """See `Cache.set_many`."""
-        if ttl is not None and not 0 < ttl <= TEN_YEARS_SECONDS:
+        ttl_seconds = None if ttl is None else seconds_of(ttl)
+        if ttl_seconds is not None and not 0 < ttl_seconds <= TEN_YEARS_SECONDS:
             raise ValueError(f"ttl must be {TTL_RANGE}, not {ttl!r}")
-        if not self._context.enabled or not values:
+        if not self._context.enabled or not values or self._mode() is Mode.BYPASSED:
             return not values
         self._remember(values)
         commands: list[tuple[str | bytes | int, ...]] = []
         for key, value in values.items():
-            ttl_ms = milliseconds(ttl or self._ttl_of(key))
+            ttl_ms = milliseconds(ttl_seconds or self._ttl_of(key))
             entry = await _entry(value, ttl_ms, self._context.settings)
             commands.append(("SET", self._context.namespace.key(key), entry.to_bytes(), "PX", ttl_ms))
         runtime = self._context.runtime()

@@ -13,10 +13,10 @@ from typing import Any
 
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._front.cache import Cache
-from langcache_cli.caching._front.cached_function import CachedFunction
+from langcache_cli.caching._front.functions.cached_function import CachedFunction
 from langcache_cli.caching._functions.warmer import Arguments, BatchLoader
 from langcache_cli.caching._keys.tags import KeyAndTags
-from langcache_cli.caching._loading.leases import Leases
+from langcache_cli.caching._loading.leases import NOT_KEPT, Leases
 from langcache_cli.caching._protocol.lease import Lease
 
 
@@ -27,7 +27,8 @@ class WarmCounts:
     Attributes:
         read: Values that were loaded.
         written: Entries that were stored.
-        skipped: Calls left alone, because an entry or the load of another call was there.
+        skipped: Calls left alone, because an entry or the load of another call was there, and values that
+            must not be stored, as ``ttl=`` or ``max_bytes=`` of the function say.
         refused: Values not stored, because of an invalidation meanwhile. Nothing is wrong.
         failed: Values that cannot be cached, or that Redis would not take, and calls that were not loaded
             because their node of a cluster, or that of a tag, is away.
@@ -147,12 +148,13 @@ class _Warm:
             for lease, reply in zip(leases, replies, strict=True)
             if reply is None or isinstance(reply, CacheError)
         ]
-        self.leases.release_soon(failed)
+        not_kept = [lease for lease, reply in zip(leases, replies, strict=True) if reply is NOT_KEPT]
+        self.leases.release_soon([*failed, *not_kept])  # the entries that they replace are removed
         errors = [reply for reply in replies if isinstance(reply, CacheError)]
-        if errors and len(errors) == len(replies) - replies.count(None):
+        if errors and len(errors) == len(replies) - replies.count(None) - len(not_kept):
             raise errors[0]
         refused = [lease for lease, reply in zip(leases, replies, strict=True) if reply == 0]
         if not self.missing_only:
             # Another refresh may have claimed the old entries after us: they must not outlive this warm.
             await self.leases.withdraw(refused)
-        return WarmCounts(written=written, refused=len(refused), failed=len(failed))
+        return WarmCounts(written=written, skipped=len(not_kept), refused=len(refused), failed=len(failed))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -16,12 +15,19 @@ from langcache_cli.caching._errors import (
     UncacheableValueError,
     UndecodableEntryError,
 )
-from langcache_cli.caching._functions.options import CachedOptions, require_usable_times
+from langcache_cli.caching._functions.body import BodyCodec
+from langcache_cli.caching._functions.kind import is_synchronous
+from langcache_cli.caching._functions.options import (
+    CachedOptions,
+    Times,
+    chosen_seconds,
+    require_usable_size,
+)
 from langcache_cli.caching._functions.return_type import return_annotation
 from langcache_cli.caching._functions.warmer import Warmer
-from langcache_cli.caching._keys.builder import KeyBuilder, listed
+from langcache_cli.caching._keys.builder import KeyBuilder
 from langcache_cli.caching._keys.compiled import KeysOfItems, compile_keys, compile_keys_of_items
-from langcache_cli.caching._keys.tags import KeyAndTags, TagTemplates
+from langcache_cli.caching._keys.tags import KeyAndTags, tags_of_keys
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._values.codec import Codec
@@ -58,11 +64,13 @@ class FunctionSpec:
             template=options.get("key"),
         )
         self.name = f"{function.__module__}.{function.__qualname__}"
-        if not inspect.iscoroutinefunction(function):
-            raise TypeError(f"{self.name} must be an 'async def' function that returns its value")
+        self.is_synchronous = is_synchronous(function, self.name)
+        """True for a plain ``def``: it always runs in the thread of a caller, as part of that call."""
         self.function = function
-        self._tags = self._checked_tags(options.get("tags", ()))
-        require_usable_times(self.name, options)
+        self._tags = tags_of_keys(options.get("tags", ()), self.keys.fields, self.name)
+        self._times = Times(self.name, options)
+        self.max_bytes = require_usable_size(self.name, options)
+        """Larger values, as JSON, are not stored; None for no limit."""
         self._options = options
         self.warmer: Warmer[Any] | None = None
         self.owner: type[Any] | None = None
@@ -70,22 +78,24 @@ class FunctionSpec:
         self._by_class: WeakKeyDictionary[type[Any], FunctionSpec] = WeakKeyDictionary()
         self._compiled_keys: dict[str, Callable[..., KeyAndTags]] = {}
         self._keys_of_items: dict[tuple[str, str], KeysOfItems | None] = {}
-        self._codec: Codec | None = None
-        self._warned = False
-        self._warned_of_lease = False
+        self._warned_of: set[str] = set()
+        self._codec = self._first_codec()
+
+    def _first_codec(self) -> Codec | BodyCodec | None:
+        """The codec; None if the annotation refers to a name that does not exist yet."""
         try:
-            self._codec = Codec(return_annotation(function))
+            return Codec(return_annotation(self.function))
         except NameError:
-            pass  # refers to a name defined further down, or imported for type checkers only
+            return None  # defined further down, or imported for type checkers only
         except TypeError as error:
             raise TypeError(f"{self.name}: {error}") from None
 
     @property
-    def codec(self) -> Codec:
+    def codec(self) -> Codec | BodyCodec:
         """Encodes and decodes the function's values; raises like `resolve`."""
         return self._codec or self.resolve()
 
-    def resolve(self) -> Codec:
+    def resolve(self) -> Codec | BodyCodec:
         """The codec, made now if the return annotation could not be resolved earlier.
 
         Raises:
@@ -129,8 +139,8 @@ class FunctionSpec:
 
     @property
     def takes_session(self) -> bool:
-        """True if it uses its caller's database session, which ends with the call."""
-        return bool(self.keys.sessions)
+        """True if it uses what ends with the call: its caller's database session, or its thread."""
+        return self.is_synchronous or bool(self.keys.sessions)
 
     @property
     def is_tagged(self) -> bool:
@@ -140,17 +150,32 @@ class FunctionSpec:
     @property
     def local_seconds(self) -> float:
         """How long an entry may be kept in the near cache; 0 for not at all."""
-        return self._options.get("local_ttl", 0.0)
+        return self._times.local_ttl
 
     def lifetime(self, *, ttl_seconds: float, jitter: float) -> Lifetime:
         """The times of its entries; ``ttl_seconds`` unless it has a TTL of its own."""
-        options = self._options
+        times = self._times
         return Lifetime(
-            ttl_seconds=options.get("ttl") or ttl_seconds,
-            stale_seconds=options.get("stale_ttl", 0.0),
-            early_refresh=options.get("early_refresh", 0.0),
+            ttl_seconds=times.ttl or ttl_seconds,
+            stale_seconds=times.stale_ttl,
+            early_refresh=times.early_refresh,
             jitter=jitter,
+            ttl_of=None if times.ttl_of is None else partial(self._chosen_ttl, times.ttl_of),
         )
+
+    def _chosen_ttl(self, ttl_of: Callable[[Any], object], value: Any) -> float:
+        """The TTL that the application's function gives a value; 0 for one that must not be stored."""
+        try:
+            chosen = ttl_of(value)
+        except Exception as error:  # noqa: BLE001 - whatever the application's function raises
+            problem = f"raised {type(error).__name__}"  # its text may have something of the value
+        else:
+            try:
+                return chosen_seconds(chosen)
+            except (TypeError, ValueError) as error:
+                problem = f"returned no TTL: {error}"
+        self._warn_once("ttl", "%s: a value is not stored, as its ttl= function %s", problem)
+        return 0
 
     def address(self, namespace: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> EntryKeys:
         """Where the value of a call is stored.
@@ -244,34 +269,19 @@ class FunctionSpec:
             reason: Why.
             show_values: ``LANGCACHE_LOG_VALUES``: show the value, too.
         """
-        if not self._warned:
-            self._warned = True
-            text = str(reason)
-            if show_values and isinstance(reason, UncacheableValueError):
-                text = reason.details
-            logger.warning("%s returned a value that is not cached: %s", self.name, text)
+        text = reason.details if show_values and isinstance(reason, UncacheableValueError) else str(reason)
+        self._warn_once("value", "%s returned a value that is not cached: %s", text)
+
+    def warn_too_large(self, n_bytes: int) -> None:
+        """Log, once per process, that a value of this function is larger than its ``max_bytes``."""
+        text = "%s returned a value that is not stored: %s bytes as JSON are more than max_bytes=%s"
+        self._warn_once("size", text, f"{n_bytes:,}", f"{self.max_bytes:,}")
 
     def warn_lease_ended(self, why: str) -> None:
         """Log, once per process, that a value of this function came too late to be stored, and why."""
-        if not self._warned_of_lease:
-            self._warned_of_lease = True
-            logger.warning(
-                "%s: a value was not stored, as the lease of its load had ended: %s", self.name, why
-            )
+        self._warn_once("lease", "%s: a value was not stored, as the lease of its load had ended: %s", why)
 
-    def _checked_tags(self, templates: Sequence[str]) -> TagTemplates:
-        try:
-            tags = TagTemplates(templates)
-        except TypeError as error:
-            raise TypeError(f"{self.name}: {error}") from None
-        unknown = [
-            text
-            for text, field in tags.fields.items()
-            if not any(field.is_part_of(known) for known in self.keys.fields)
-        ]
-        if unknown:
-            raise TypeError(
-                f"{self.name}: its tags name {listed(unknown)}, which is not part of its key: "
-                "calls that differ in it would share an entry"
-            )
-        return tags
+    def _warn_once(self, subject: str, text: str, *arguments: str) -> None:
+        if subject not in self._warned_of:
+            self._warned_of.add(subject)
+            logger.warning(text, self.name, *arguments)

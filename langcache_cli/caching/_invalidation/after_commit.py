@@ -38,12 +38,13 @@ class CommitHooks:
         self._remover = remover
         self._sessions: WeakKeyDictionary[Any, _Waiting | ConnectionCommits] = WeakKeyDictionary()
 
-    def add(self, session: Any, invalidations: Sequence[Invalidation]) -> None:
+    def add(self, session: Any, invalidations: Sequence[Invalidation], *, at_once: bool = True) -> None:
         """Invalidate now, and when the transaction of ``session`` commits, or the next that it begins.
 
         Args:
             session: A session, a scoped session or a connection of SQLAlchemy, asynchronous or not.
             invalidations: What to invalidate then.
+            at_once: False if the caller invalidates now.
 
         Raises:
             TypeError: It is none of these.
@@ -55,7 +56,8 @@ class CommitHooks:
             self._sessions[inner] = waiting
             waiting.listen_to(inner)
         waiting.add(inner, invalidations)
-        self._remover.remove_soon(invalidations)
+        if at_once:
+            self._remover.remove_soon(invalidations)
 
     def _finish(self, invalidations: Sequence[Invalidation]) -> None:
         """Invalidate before the commit returns to its caller, if that can await."""

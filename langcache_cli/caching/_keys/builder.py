@@ -1,8 +1,9 @@
 """The Redis key of a call: ``{namespace}:{prefix}:{function}:{argument}:{argument}...``.
 
 Arguments are in signature order with defaults filled in, so that ``f(1)`` and ``f(word_id=1)`` share an
-entry. ``self``, ``cls``, database sessions and ignored parameters are not part of the key. A method that is
-called through a subclass of the class that defines it has the subclass in its key.
+entry. Not part of the key are ``self``, ``cls``, database sessions, responses, background tasks and ignored
+parameters. A method that is called through a subclass of the class that defines it has the subclass in its
+key.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from typing import Any, Self
 from langcache_cli.caching._config.names import NAME_PATTERN
 from langcache_cli.caching._keys.annotations import require_key_part
 from langcache_cli.caching._keys.argument_text import argument_text
+from langcache_cli.caching._keys.framework_parameters import database_sessions, requests, written_to
 from langcache_cli.caching._keys.key_template import KeyTemplate
 from langcache_cli.caching._keys.owning_class import class_name, class_text, defining_class
-from langcache_cli.caching._keys.session_parameters import database_sessions
 from langcache_cli.caching._keys.shortening import shorten
 from langcache_cli.caching._keys.template_field import TemplateField
 
@@ -70,7 +71,7 @@ class KeyBuilder:
         self.template = KeyTemplate.parse(template) if isinstance(template, str) else None
         self.compute = template if callable(template) else None
         self.sessions = database_sessions(function, parameters)
-        self.fields = self._fields_in_key({*ignore, *self.sessions})
+        self.fields = self._fields_in_key({*ignore, *self.sessions, *written_to(function, parameters)})
         self.in_key = tuple(dict.fromkeys(field.parameter for field in self.fields))
         self.uses_instance = self.instance in self.in_key
         """True if the key has something of the instance: then it is an argument like any other."""
@@ -97,6 +98,13 @@ class KeyBuilder:
         if self.compute is not None:
             return
         scope = getattr(inspect.unwrap(function), "__globals__", {})
+        of_http = requests(function, parameters)
+        if whole := [field.text for field in self.fields if field.text in of_http]:
+            raise TypeError(
+                f"{self.function_name}(): {whole[0]!r} is a request, which can never be part of a key; name "
+                f'what the value depends on with key=, such as key="{{{whole[0]}.url.path}}", or list '
+                f"{whole[0]!r} in ignore= if no value depends on it"
+            )
         for field in self.fields:
             try:
                 require_key_part(field, parameters[field.parameter], scope)

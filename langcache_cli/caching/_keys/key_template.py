@@ -6,8 +6,9 @@ separated by ``:``, which argument texts never contain: two calls cannot share a
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from string import Formatter
 
@@ -68,3 +69,12 @@ class KeyTemplate:
     def render(self, texts: Mapping[str, str]) -> str:
         """Replace each field by its text in ``texts``, which must be escaped already."""
         return "".join(literal + (texts[name] if name is not None else "") for literal, name in self.pieces)
+
+
+def parameters_in(key: str | Callable[..., object]) -> tuple[str, ...]:
+    """The parameters that a ``key=`` names.
+
+    Raises:
+        TypeError: The template is malformed.
+    """
+    return KeyTemplate.parse(key).names if isinstance(key, str) else tuple(inspect.signature(key).parameters)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -98,3 +98,30 @@ def tag_text(value: object, name: str = "") -> str:
             "has no plain text"
         )
     return f"{value}"
+
+
+def tags_of_keys(templates: Sequence[str], in_key: Sequence[TemplateField], name: str) -> TagTemplates:
+    """The tags of a function.
+
+    Args:
+        templates: The option of the decorator.
+        in_key: What its key consists of.
+        name: The function, for messages.
+
+    Raises:
+        TypeError: A template is malformed, or names what is not part of the key.
+    """
+    try:
+        tags = TagTemplates(templates)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
+    unknown = [
+        text for text, field in tags.fields.items() if not any(field.is_part_of(known) for known in in_key)
+    ]
+    if unknown:
+        listed = ", ".join(map(repr, sorted(unknown)))
+        raise TypeError(
+            f"{name}: its tags name {listed}, which is not part of its key: "
+            "calls that differ in it would share an entry"
+        )
+    return tags

@@ -21,7 +21,7 @@ from langcache_cli.caching._protocol.entry import Entry, Placeholder
 from langcache_cli.caching._protocol.failure import Failure, parse_failure
 from langcache_cli.caching._protocol.lease import Lease, new_lease
 from langcache_cli.caching._protocol.store import Seen
-from langcache_cli.caching._single_flight.flight import Joinable, LoadResult
+from langcache_cli.caching._single_flight.flight import NOT_RUN, Joinable, LoadResult
 from langcache_cli.caching._single_flight.nesting import is_inside, is_nested, waiting_for, waits_for_us
 from langcache_cli.caching._single_flight.shared_errors import described
 
@@ -83,28 +83,35 @@ class Call:
         # outside any handler: an error of the function has nothing to do with Redis
         return await self.load.bypass()
 
-    async def refresh(self) -> Any:
+    async def refresh(self, *, must_store: bool = True, joining: Joinable | None = None) -> Any:
         """Load now and replace what is stored; every load that began earlier loses the right to store.
 
         Calls that come before the function has begun share its run; later ones run it again, as they may know
         of a change that it has not seen.
 
+        Args:
+            must_store: False for a call that wants a value that was loaded now, whatever Redis does.
+            joining: What `RunningLoads.claiming` has returned for this call; None asks.
+
         Raises:
             CacheUnavailableError: Redis did not confirm; what it holds may be unchanged.
         """
-        while (flight := self.runtime.running_loads.claiming(self.key)) is not None:
+        running = self.runtime.running_loads
+        flight = joining or running.claiming(self.key)
+        while flight is not None:
             joined = await flight.join()
             if joined is not None:
-                return await self._shared_refresh(joined)
+                return await self._shared_refresh(joined, must_store=must_store)
+            flight = running.claiming(self.key)
         lease = new_lease(self.key)
         result = await self._start(lease, partial(replace, self.load, lease), claimed_key=self.key)
-        if result.failure is not None:
+        if result.failure is not None and must_store:
             raise result.failure
-        return result.value
+        return result.value if result.value is not NOT_RUN else await self.load.bypass()
 
-    async def _shared_refresh(self, result: LoadResult) -> Any:
+    async def _shared_refresh(self, result: LoadResult, *, must_store: bool) -> Any:
         """The value of a refresh that another call began, decoded anew for this one."""
-        if result.failure is not None:
+        if result.failure is not None and must_store:
             raise result.failure
         decoded = await self.load.decoded(result.entry) if result.entry is not None else None
         return decoded[0] if decoded is not None else await self.load.run()

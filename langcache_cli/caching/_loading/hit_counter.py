@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from langcache_cli.caching._runtime.loop_runtime import Runtime
-from langcache_cli.caching._statistics.events import CacheEvent
 from langcache_cli.caching._statistics.labels import Label
 
 
@@ -29,7 +28,7 @@ class HitCounter:
         self._skip -= 1
         if self._skip < 0:
             self._skip = self._sampler.sample(key)
-        if self._events.hooks or self._publisher.timer is None:
+        if self._events.asked or self._publisher.timer is None:
             self._publish(key, "bytes_read", n_bytes, seconds)
 
     def count_many(self, keys: Sequence[str], sizes: Sequence[int], seconds: float) -> None:
@@ -38,7 +37,7 @@ class HitCounter:
         self._skip = self._sampler.sample_some(keys, self._skip)
         if self._publisher.timer is None:
             self._publisher.soon()
-        if self._events.hooks:
+        if self._events.asked:
             for key, n_bytes in zip(keys, sizes, strict=True):
                 self._publish(key, "bytes_read", n_bytes, seconds)
 
@@ -48,7 +47,7 @@ class HitCounter:
         self._skip -= 1
         if self._skip < 0:
             self._skip = self._sampler.sample(key)
-        if self._events.hooks or self._publisher.timer is None:
+        if self._events.asked or self._publisher.timer is None:
             self._publish(key, "near", 1, seconds)
 
     def retire(self) -> None:
@@ -59,9 +58,9 @@ class HitCounter:
         """Schedule the delivery of the numbers, and call the event hooks. Most hits need neither."""
         if self._publisher.timer is None:
             self._publisher.soon()
-        if self._events.hooks:
-            self._events.tell(CacheEvent(counter, self._label, key, amount, None))
-            self._events.tell(CacheEvent("hits", self._label, key, 1, seconds))
+        if self._events.asked:
+            self._events.tell(counter, self._label, key, amount, None)
+            self._events.tell("hits", self._label, key, 1, seconds)
 
 
 def count_for_each(
@@ -78,7 +77,7 @@ def count_for_each(
     """
     if counter == "misses":
         runtime.fleet.hot_keys.sampler.pass_by(keys)
-    if runtime.events.hooks:
+    if runtime.events.asked:
         for key, amount in zip(keys, amounts or [1] * len(keys), strict=True):
             runtime.record(label, counter, amount, key=key)
     elif keys:

@@ -22,6 +22,9 @@ from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
 from langcache_cli.caching._single_flight.shared_errors import describe
 from langcache_cli.caching._wire.budget import Budget
 
+NOT_KEPT = object()
+"""In the place of a reply: the value must not be stored."""
+
 
 class Leases:
     """The steps of a load of many entries; each step is one round trip. Raises like `Store`."""
@@ -53,6 +56,8 @@ class Leases:
         self._budget = budget
         self._renewal: LeaseRenewal | None = None
         self._tag_ttl_ms = lifetime.tag_ttl_ms(runtime.longest_load_ms)
+        self._tag_keys: dict[str, tuple[str, ...]] = {}
+        """By key the tags of entries whose TTL is their own."""
 
     async def prepare(self, keys: Sequence[KeyAndTags]) -> list[Lease | None]:
         """Leases, not taken yet, with the versions that their tags have before anything is loaded.
@@ -86,6 +91,7 @@ class Leases:
         Raises:
             CacheUnavailableError: No node was reached.
         """
+        self._note_tags(leases, tag_keys)
         distinct = list(dict.fromkeys(chain.from_iterable(tag_keys)))
         if not distinct:
             return list(leases)
@@ -123,6 +129,7 @@ class Leases:
         rejected: Sequence[bytes],
     ) -> tuple[list[Lease], list[bool | None]]:
         """`with_tags` and `acquire`, see `tagged_leases`; ``seen`` has the versions at the look-up."""
+        self._note_tags(leases, tag_keys)
         ours, found = await acquire_tagged(
             *(self._store, leases, tag_keys, self._budget or Budget(self._store.server.timeout)),
             ttl_ms=self._tag_ttl_ms,
@@ -193,7 +200,7 @@ class Leases:
     ) -> list[Any]:
         """Store entries: 1 for each that was, 0 for one that was invalidated meanwhile, or an error."""
         try:
-            replies = await self._store.commit(leases, entries, kept_ms, self._budget)
+            replies = await self._commit(leases, entries, kept_ms)
             if 0 in replies and self._renewal is not None and (why := self._renewal.why_ended()):
                 self._spec.warn_lease_ended(why)
             return replies
@@ -202,17 +209,39 @@ class Leases:
             self._runtime.forget([lease.key for lease in leases])
 
     async def store(self, leases: Sequence[Lease], values: Sequence[Any], load_seconds: float) -> list[Any]:
-        """`commit` values that were just loaded; None for one that would not come back the same."""
+        """`commit` values that were just loaded.
+
+        Returns:
+            None for each that would not come back the same; `NOT_KEPT` for one that must not be stored.
+        """
         writer = self.writer(load_seconds=load_seconds)
         replies: list[Any] = []
         async for entries, kept_ms in writer.encoded(values, [lease.tag_versions for lease in leases]):
             portion = leases[len(replies) : len(replies) + len(entries)]
-            survives = [entry is not None for entry in entries]
-            storable, stored_ms = list(compress(portion, survives)), list(compress(kept_ms, survives))
-            stored = [entry for entry in entries if entry is not None]
-            found = iter(await self._store.commit(storable, stored, stored_ms, self._budget))
-            replies += [next(found) if survived else None for survived in survives]
+            survives = [entry is not None and kept > 0 for entry, kept in zip(entries, kept_ms, strict=True)]
+            stored = [entry for entry in compress(entries, survives) if entry is not None]
+            commit = self._commit(
+                list(compress(portion, survives)), stored, list(compress(kept_ms, survives))
+            )
+            found = iter(await commit)
+            replies += [
+                next(found) if survived else None if entry is None else NOT_KEPT
+                for survived, entry in zip(survives, entries, strict=True)
+            ]
         return replies
+
+    async def _commit(
+        self, leases: Sequence[Lease], entries: Sequence[bytes], kept_ms: Sequence[int]
+    ) -> list[Any]:
+        what = leases, entries, kept_ms, self._budget
+        if not self._tag_keys or max(kept_ms, default=0) <= self._lifetime.longest_ms:
+            return await self._store.commit(*what)
+        tags = chain.from_iterable(self._tag_keys.get(lease.key, ()) for lease in leases)
+        return await self._store.commit_long(*what, tag_ttls=dict.fromkeys(tags, max(kept_ms)))
+
+    def _note_tags(self, leases: Sequence[Lease], tag_keys: Sequence[tuple[str, ...]]) -> None:
+        if self._lifetime.ttl_of is not None and self._spec.is_tagged:
+            self._tag_keys.update(zip((lease.key for lease in leases), tag_keys, strict=True))
 
     async def withdraw(self, leases: Sequence[Lease]) -> None:
         """Stop serving old entries after their leases were lost; the loads that have them keep them."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,8 +15,8 @@ from langcache_cli.caching._errors import CacheError, OversizedEntryError
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._loading.entry_writer import EntryWriter
 from langcache_cli.caching._loading.leases import fail_leases
-from langcache_cli.caching._loading.remote_load import wait_for_change
-from langcache_cli.caching._protocol.entry import Entry, Placeholder
+from langcache_cli.caching._loading.remote_load import SHORTEST_PATIENCE_SECONDS, wait_or_overtake
+from langcache_cli.caching._protocol.entry import DECLINED, Entry, Placeholder
 from langcache_cli.caching._protocol.lease import Lease, holds
 from langcache_cli.caching._protocol.lifetime import Lifetime
 from langcache_cli.caching._protocol.results import raise_errors
@@ -30,11 +29,6 @@ from langcache_cli.caching._single_flight.nesting import LoadScope, waits_for_us
 from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.failures import refused_for_size
-
-logger = logging.getLogger("langcache_cli.caching")
-
-SHORTEST_PATIENCE_SECONDS = 0.25
-"""So long at least a call whose value was refused waits for a newer one."""
 
 Origin = Callable[[], Awaitable[Any]]
 """Runs the function with the arguments of one call."""
@@ -85,7 +79,7 @@ class Load:
         with self.renewing(lease):
             result = await self._load_if_absent(lease, seen)
         # outside: a load that is not stored is part of nothing that others wait for
-        return result if result is not None else await self._shared_bypass()
+        return result if result is not None else await self._shared(self.bypass)
 
     async def _load_if_absent(self, lease: Lease, seen: Seen) -> LoadResult | None:
         """`load_if_absent` while the lease is renewed; None if Redis cannot be used."""
@@ -134,14 +128,8 @@ class Load:
             own_seconds = refused.entry.load_us / 1e6 if refused.entry is not None else 0.0
             longest = self.runtime.settings.load_timeout
             patience = longest if joins else min(max(SHORTEST_PATIENCE_SECONDS, own_seconds), longest)
-            try:
-                async with asyncio.timeout(patience):
-                    await wait_for_change(
-                        self.runtime.store, successor, self.key, watch=self.runtime.key_watch
-                    )
-            except TimeoutError:
-                late = Lease(self.key, successor.id)
-                await self.runtime.store.release([late], self.budget, entries_too=False)
+            steps = self.runtime.store, successor, self.key, self.budget
+            await wait_or_overtake(*steps, watch=self.runtime.key_watch, patience=patience)
             seen = await self.look_up()
         found = seen.parse() if self.may_read() else None
         if isinstance(found, Entry) and (decoded := await self.decoded(found)):
@@ -150,10 +138,10 @@ class Load:
 
     # -- without a lease --
 
-    async def _shared_bypass(self) -> LoadResult:
-        """`bypass` for this call and those that have joined it."""
+    async def _shared(self, run: Callable[[], Awaitable[Any]]) -> LoadResult:
+        """The value of a run without a lease, for this call and those that have joined it."""
         started = self.runtime.loop.time()
-        value = await self.bypass()
+        value = await run()
         seconds = self.runtime.loop.time() - started
         return LoadResult(value, await self._encode(value, (), load_seconds=seconds))
 
@@ -170,17 +158,15 @@ class Load:
 
     async def share_without_lease(self, token: str) -> LoadResult:
         """`run_without_lease` for all calls of this event loop that wait for it, found by ``token``."""
-        started = self.runtime.loop.time()
         with LoadScope([token]):
-            value = await self.run_without_lease()
-        seconds = self.runtime.loop.time() - started
-        return LoadResult(value, await self._encode(value, (), load_seconds=seconds))
+            return await self._shared(self.run_without_lease)
 
     async def run(self) -> Any:
         """Run the function, counted and timed."""
         started = self.runtime.loop.time()
         try:
-            value = await self.origin()
+            with self.runtime.events.around_load(self.label, self.key):
+                value = await self.origin()
         except Exception:  # whatever the function raises; a cancelled run is not an error of it
             self.count("load_errors")
             raise
@@ -198,10 +184,15 @@ class Load:
             self.runtime.fleet.hot_keys.sampler.pass_by((self.key,))
         self.runtime.record(self.label, counter, amount, key=self.key, seconds=seconds)
 
-    def count_uncacheable(self) -> None:
-        """Count a value that cannot be stored, and let calls of this key run side by side for a while."""
-        self.count("uncacheable")
-        self.runtime.uncacheable.add(self.key)
+    def count_unstorable(self, why: int | None = None) -> None:
+        """Count a value that is not stored; `DECLINED`, `TOO_LARGE`, or None for one that never is."""
+        if why is None:
+            self.count("uncacheable")
+            self.runtime.uncacheable.add(self.key)  # calls of the key run side by side for a while
+        elif why == DECLINED:
+            self.count("declined")
+        else:
+            self.count("too_large")
 
     # -- steps --
 
@@ -235,10 +226,10 @@ class Load:
         try:
             stored = await self.store(lease, entry)
         except CacheError as error:
-            self.give_up_storing(lease)
+            self.give_up_storing(lease, entry)
             if entry is not None and refused_for_size(error, len(entry.payload)):
                 self.spec.warn_uncacheable(error)
-                self.count_uncacheable()
+                self.count_unstorable()
             return LoadResult(value, entry)
         if entry is not None and not stored:
             with contextlib.suppress(CacheError):
@@ -246,14 +237,23 @@ class Load:
         return LoadResult(value, entry)
 
     async def store(self, lease: Lease, entry: Entry | None) -> bool:
-        """Store the entry, and return True; without one give the lease back, and replace a claimed entry."""
+        """Store the entry. One that must not be stored, or cannot be, ends the lease and a claimed entry.
+
+        False says that the lease was lost, or that there is no entry.
+        """
         store = self.runtime.store
-        if entry is None:
-            await store.fail([lease], [b""], self.budget)
-            return False
+        if entry is None or not entry.is_kept:
+            (ended,) = await store.fail([lease], [b""], self.budget)
+            self.runtime.forget([self.key])
+            return entry is not None and bool(ended)
         kept_ms = self.lifetime.kept_ms(entry)
-        (stored,) = raise_errors(await store.commit([lease], [entry.to_bytes()], [kept_ms], self.budget))
-        self.runtime.forget([self.key])  # a caller that has this value must not find an older one afterwards
+        what = [lease], [entry.to_bytes()], [kept_ms], self.budget
+        if self.tag_keys and kept_ms > self.lifetime.longest_ms:
+            replies = await store.commit_long(*what, tag_ttls=dict.fromkeys(self.tag_keys, kept_ms))
+        else:
+            replies = await store.commit(*what)
+        (stored,) = raise_errors(replies)
+        self.runtime.forget([self.key])  # a caller with this value must not find an older one afterwards
         if stored:
             self.count("bytes_written", len(entry.payload))
         else:
@@ -262,9 +262,10 @@ class Load:
                 self.spec.warn_lease_ended(why)
         return bool(stored)
 
-    def give_up_storing(self, lease: Lease) -> None:
+    def give_up_storing(self, lease: Lease, entry: Entry | None) -> None:
         """Let the next call try again at once, instead of waiting for a lease without a load."""
-        self.count("unstored")
+        if entry is None or entry.is_kept:
+            self.count("unstored")
         self.release_soon(lease)
 
     def give_back_placeholder(self, lease: Lease) -> None:
@@ -292,6 +293,6 @@ class Load:
     ) -> Entry | None:
         writer = EntryWriter(self.spec, self.lifetime, self.runtime, load_seconds=load_seconds)
         entry = await writer.entry(value, tag_versions)
-        if entry is None:
-            self.count_uncacheable()
+        if entry is None or not entry.is_kept:
+            self.count_unstorable(entry and entry.fresh_until_ms)
         return entry

@@ -57,6 +57,18 @@ class NearReads:
         self._count(key, monotonic() - started)
         return value
 
+    def peeked_value(self, key: str) -> Any:
+        """The value of an entry for another thread, which counts it as a hit; or `SLOW_PATH`."""
+        kept = self._cache.peek(key, monotonic())
+        if kept is None or kept.codec is not self._codec or self._unconfirmed:
+            return SLOW_PATH
+        if (payload := kept.payload) is None:
+            return kept.value
+        try:
+            return SLOW_PATH if len(payload) > LARGE_BYTES else self._decode(payload)
+        except UndecodableEntryError:  # the loop drops it
+            return SLOW_PATH
+
     async def polled_value(self, key: str, started: float) -> Any:
         """`value`, once all changes that have arrived are read; large ones are decoded in portions."""
         if self._get(key, started) is None:

@@ -6,6 +6,7 @@ call, from a miss to an entry that must be refreshed, continues in `Call`.
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
@@ -65,7 +66,7 @@ class Reader:
         self._refreshes = lifetime.refreshes
         # bound once: each is used by every call
         self._decode = self._codec.decode
-        self._keys = spec.compiled_keys(self._namespace)
+        self.compiled_keys = self._keys = spec.compiled_keys(self._namespace)
         self._match_header = servable_header(self._codec.fingerprint)
         self._count_hit = self.hits.count
         self._server = runtime.server
@@ -77,6 +78,13 @@ class Reader:
         self._unconfirmed = runtime.outbox.unconfirmed
         self._may_read = runtime.may_read
         self._misses_in_a_row = 0
+        self._at_end: list[Callable[[], object]] = [self.hits.retire]
+        self._has_ended = False
+
+    @property
+    def misses_often(self) -> bool:
+        """True if the next call is likely to miss; see `LIKELY_AFTER`."""
+        return self._misses_in_a_row >= LIKELY_AFTER
 
     async def answer(
         self,
@@ -102,7 +110,7 @@ class Reader:
             return value
         if self._misses_in_a_row >= LIKELY_AFTER and self._expects_miss(keys):
             call = self._slow_call(keys, function, args, kwargs, loads_before=loads_before)
-            return await self._go_on(call, Seen(None), started)
+            return await self.go_on(call, Seen(None), started)
         clock_started = started - self._clock.busy
         fill = None if self.near is None else self.near.start_fill(keys)
         pending = None if self._unconfirmed and not self._may_read(keys) else self._try_lookup(keys)
@@ -116,9 +124,9 @@ class Reader:
             pass
         else:
             if not self._unconfirmed or self._may_read(keys):  # again: a new server may have lost some
-                refresh_due = self._refreshes and self._draw_refresh(found)
+                refresh_due = self._refreshes and self.draw_refresh(found)
                 try:
-                    value = SLOW_PATH if refresh_due else self._servable_value(found, keys, started, fill)
+                    value = SLOW_PATH if refresh_due else self.servable_value(found, keys, started, fill)
                 except LargeEntryError as large:
                     value = await self._large_value(large, keys, started, fill)
                 if value is not SLOW_PATH:
@@ -127,9 +135,9 @@ class Reader:
         time_left = self._server.time_left(clock_started)
         await self._admission.admitted(line)
         call = self._slow_call(keys, function, args, kwargs, loads_before=loads_before, time_left=time_left)
-        return await self._go_on(call, seen, started, refresh_due=refresh_due)
+        return await self.go_on(call, seen, started, refresh_due=refresh_due)
 
-    async def _go_on(
+    async def go_on(
         self, call: Call, seen: Seen | None, started: float, *, refresh_due: bool | None = None
     ) -> Any:
         """`Call.go_on`; notes whether the call was a miss."""
@@ -202,9 +210,23 @@ class Reader:
 
     def retire(self) -> None:
         """Stop counting: the event loop is about to end."""
-        self.hits.retire()
+        self._has_ended = True
+        for at_end in self._at_end:
+            at_end()
 
-    def _servable_value(self, found: Any, keys: KeyAndTags, started: float, fill: NearFill | None) -> Any:
+    def call_at_end(self, at_end: Callable[[], object]) -> None:
+        """Call ``at_end`` in `retire`, too; at once if that was called. From any thread."""
+        self._at_end.append(at_end)
+        if self._has_ended:
+            at_end()
+
+    def counting_with(self, count_hit: Callable[[str, int, float], None]) -> Reader:
+        """A copy for threads without an event loop, whose hits are counted by ``count_hit``."""
+        reader = copy.copy(self)
+        vars(reader)["_count_hit"] = count_hit
+        return reader
+
+    def servable_value(self, found: Any, keys: KeyAndTags, started: float, fill: NearFill | None) -> Any:
         """The value of a valid entry that is not leased, counted as a hit; or `SLOW_PATH`."""
         stored = found[0] if self._tagged else found
         if not stored:
@@ -236,7 +258,7 @@ class Reader:
     async def _large_value(
         self, entry: LargeEntryError, keys: KeyAndTags, started: float, fill: NearFill | None
     ) -> Any:
-        """`_servable_value` of a large one, decoded while the event loop runs."""
+        """`servable_value` of a large one, decoded while the event loop runs."""
         max_bytes = self.runtime.settings.max_decompressed_bytes
         try:
             payload = await in_portions(decompressing(*entry.args, max_bytes=max_bytes))
@@ -249,7 +271,7 @@ class Reader:
         self._misses_in_a_row = 0
         return value
 
-    def _draw_refresh(self, found: Any) -> bool:
+    def draw_refresh(self, found: Any) -> bool:
         """True if a look-up found an entry whose successor this call should load."""
         stored = found[0] if self._tagged else found
         entry = parse(stored) if stored else None

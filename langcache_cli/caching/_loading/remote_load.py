@@ -6,11 +6,13 @@ shows something else. If the other process was killed, its lease ends by itself.
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._protocol.entry import Placeholder, parse
 from langcache_cli.caching._protocol.failure import parse_failure
+from langcache_cli.caching._protocol.lease import Lease
 from langcache_cli.caching._protocol.store import Store
 from langcache_cli.caching._single_flight.flight import LoadResult
 from langcache_cli.caching._single_flight.key_watch import KeyWatch
@@ -23,6 +25,9 @@ LAST_PAUSE_SECONDS = 0.1
 WATCHED_PAUSE_SECONDS = 0.2
 """The pause while a change would be pushed."""
 
+
+SHORTEST_PATIENCE_SECONDS = 0.25
+"""So long at least a call whose value was refused waits for a newer one."""
 
 WITHOUT_END = -1
 """Reply to PTTL."""
@@ -61,6 +66,21 @@ async def wait_for_change(store: Store, placeholder: Placeholder, key: str, *, w
                 return LoadResult(failed=failed)
             if shown is None or shown.id != placeholder.id:
                 return LoadResult(found=seen.stored or b"")
+
+
+async def wait_or_overtake(
+    store: Store, placeholder: Placeholder, key: str, budget: Budget, *, watch: KeyWatch, patience: float
+) -> None:
+    """`wait_for_change` for so many seconds; then that load loses the right to store.
+
+    Raises:
+        CacheError: Redis did not confirm that.
+    """
+    try:
+        async with asyncio.timeout(patience):
+            await wait_for_change(store, placeholder, key, watch=watch)
+    except TimeoutError:
+        await store.release([Lease(key, placeholder.id)], budget, entries_too=False)
 
 
 async def _give_end(store: Store, key: str) -> None:

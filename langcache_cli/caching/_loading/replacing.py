@@ -10,7 +10,7 @@ from langcache_cli.caching._loading.load import Load
 from langcache_cli.caching._protocol.entry import Entry, parse
 from langcache_cli.caching._protocol.lease import Lease
 from langcache_cli.caching._protocol.results import raise_errors
-from langcache_cli.caching._single_flight.flight import LoadResult
+from langcache_cli.caching._single_flight.flight import NOT_RUN, LoadResult
 from langcache_cli.caching._wire.budget import Budget
 
 logger = logging.getLogger("langcache_cli.caching")
@@ -61,7 +61,7 @@ async def _replace(load: Load, lease: Lease) -> LoadResult:
             (entry_stays,) = raise_errors(await load.runtime.store.claim([lease], load.budget))
             load.runtime.running_loads.has_claimed(load.key)
     except CacheError as error:
-        return LoadResult(failure=error)
+        return LoadResult(NOT_RUN, failure=error)
     except asyncio.CancelledError:
         load.abandon(lease)
         raise
@@ -86,7 +86,7 @@ async def _replace(load: Load, lease: Lease) -> LoadResult:
                 raise_errors(await load.runtime.store.withdraw([lease], load.budget))
                 return await load.value_of_successor(LoadResult(value, entry), joins=True)
     except CacheError as error:  # raised by the call that asked for the refresh, not by those that joined
-        load.give_up_storing(lease)
+        load.give_up_storing(lease, entry)
         return LoadResult(value, entry, failure=error)
     except asyncio.CancelledError:
         load.abandon(lease)
@@ -107,6 +107,9 @@ async def let_end(load: Load, lease: Lease) -> None:
     """
     store = load.runtime.store
     found = parse((await store.look_up(load.key, Budget(store.server.timeout))).stored or b"")
-    if isinstance(found, Entry) and found.id == lease.token:
-        left_ms = found.fresh_until_ms + load.lifetime.stale_ms - load.runtime.now_ms()
-        await store.release([lease], left_ms=max(0, left_ms))
+    if found is None or found.id != lease.token:
+        return
+    left_ms = 0
+    if isinstance(found, Entry):
+        left_ms = max(0, found.fresh_until_ms + load.lifetime.stale_ms - load.runtime.now_ms())
+    await store.release([lease], left_ms=left_ms)

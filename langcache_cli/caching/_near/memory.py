@@ -83,6 +83,14 @@ class NearMemory:
         entry.used = True
         return entry
 
+    def peek(self, key: str, now: float) -> NearEntry | None:
+        """`get` from another thread than that of the event loop, which removes expired entries."""
+        entry = self._entries.get(key)
+        if entry is None or now >= entry.expires_at:
+            return None
+        entry.used = True
+        return entry
+
     def keep(
         self,
         keys: KeyAndTags,

@@ -50,6 +50,13 @@ class OneServerNear(NearCache):
                 self._heartbeat()
         return entry
 
+    def peek(self, key: str, now: float) -> NearEntry | None:
+        """See `NearCache`. The loop reads pushes meanwhile, and has sent its heartbeat."""
+        if self._timer is None or not self._is_tracking or now - self._proven_at > MAX_LAG_SECONDS:
+            return None
+        self._served_since_heartbeat = True
+        return self.memory.peek(key, now)
+
     def start_fill(self, keys: KeyAndTags) -> NearFill | None:
         """See `NearCache`."""
         connection = self._connection

@@ -69,6 +69,10 @@ class NearCache(ABC):
     def get(self, key: str, now: float) -> NearEntry | None:
         """The entry under ``key`` if it may be served at ``now``, by `time.monotonic`."""
 
+    def peek(self, key: str, now: float) -> NearEntry | None:  # noqa: ARG002 - a cluster's asks its nodes
+        """`get` from another thread than that of the event loop; None if only the loop can say."""
+        return None
+
     @abstractmethod
     def start_fill(self, keys: KeyAndTags) -> NearFill | None:
         """Ask for the TTL of the entry that is about to be looked up, over the same connection.

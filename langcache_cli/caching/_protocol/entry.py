@@ -3,9 +3,9 @@ r"""The bytes under one key: a header line that a person can read, then the payl
 An entry is ``lc1 entry id=... leased=... created=... fresh=... load_us=... schema=...\n{json}``.
 While a load runs and there is no value, the key holds a placeholder, ``lc1 lease id=... created=...``,
 with the lease token as its id. Both end with ``tags=...`` if the function has tags: their versions, read
-before the load began. The header of a compressed payload ends with ``zip=zstd``, or ``zip=zlib`` if a Python
-without Zstandard or an earlier version wrote it. Times are milliseconds since 1970 (UTC).
-`header` has the fields with fixed places. Unknown fields are skipped.
+before the load began. The header of a compressed payload has ``zip=zstd``, or ``zip=zlib`` if a Python
+without Zstandard or an earlier version wrote it, that of the body of a route ``note=...``. Times are
+milliseconds since 1970 (UTC). `header` has the fields with fixed places. Unknown fields are skipped.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from langcache_cli.caching._protocol import header
 
 MAX_HEADER_BYTES = 4096
 
+DECLINED, TOO_LARGE = 0, -1
+"""In the place of times: the value must not be stored, because of its function's ``ttl`` or ``max_bytes``."""
+
 _ENTRY, _LEASE, _LEASED = (text.encode("ascii") for text in (header.ENTRY, header.LEASE, header.LEASED))
 _ID = rb"[0-9a-f]{%d}" % ID_DIGITS
 
@@ -29,7 +32,7 @@ _HEADER = re.compile(
     + rb" created=(?P<created>[0-9]{1,15})"
     rb"(?: fresh=(?P<fresh>[0-9]{1,15}) load_us=(?P<load_us>[0-9]{1,15}) schema=(?P<schema>[0-9a-f]{8}))?"
     rb"(?: tags=(?P<tags>[0-9a-f]{16}(?:,[0-9a-f]{16})*))?(?: zip=(?P<zip>[a-z0-9]{1,16}))?"
-    rb"(?: [a-z_]+=[!-~]*)*(?P<end>\n|\Z)"
+    rb"(?: note=(?P<note>[!-~]*))?(?: [a-z_]+=[!-~]*)*(?P<end>\n|\Z)"
 )
 
 
@@ -39,13 +42,15 @@ class Entry(NamedTuple):
     Attributes:
         id: Random; a new one whenever the value is stored.
         created_ms: When it was stored.
-        fresh_until_ms: The end of its TTL.
+        fresh_until_ms: The end of its TTL; `DECLINED` or `TOO_LARGE` for one that must not be stored, and
+            only carries a value to those who have joined its load.
         load_us: How long the load took, in microseconds.
         schema: Fingerprint of the type that wrote it.
         payload: The value as JSON, compressed as ``compression`` says.
         tag_versions: From before the load began. It is valid while the tags still have them.
         leased_until_ms: Until when, on the server's clock, its successor is being loaded; 0 for not at all.
         compression: ``zstd``, ``zlib``, or empty for none.
+        note: What belongs to the payload and is not part of it: visible ASCII without spaces.
     """
 
     id: str
@@ -57,13 +62,19 @@ class Entry(NamedTuple):
     tag_versions: tuple[str, ...] = ()
     leased_until_ms: int = 0
     compression: str = ""
+    note: str = ""
+
+    @property
+    def is_kept(self) -> bool:
+        """False for a value that must not be stored."""
+        return self.fresh_until_ms > 0
 
     def to_bytes(self) -> bytes:
         """The bytes to store."""
         return entry_format(self.created_ms, self.load_us, self.schema, self.leased_until_ms) % (
             self.id.encode("ascii"),
             self.fresh_until_ms,
-            optional_fields(self.tag_versions, self.compression),
+            optional_fields(self.tag_versions, self.compression, self.note),
             self.payload,
         )
 
@@ -108,6 +119,7 @@ def parse(stored: bytes) -> Entry | Placeholder | None:
         tag_versions=tag_versions,
         leased_until_ms=int(fields["leased"]),
         compression=fields["zip"].decode("ascii") if fields["zip"] else "",
+        note=fields["note"].decode("ascii") if fields["note"] else "",
     )
 
 
@@ -167,9 +179,10 @@ def placeholder_format(created_ms: int) -> bytes:
     return b"%b%%b created=%d%%b" % (_LEASE, created_ms)
 
 
-def optional_fields(tag_versions: tuple[str, ...], compression: str = "") -> bytes:
+def optional_fields(tag_versions: tuple[str, ...], compression: str = "", note: str = "") -> bytes:
     """The end of a header: fields that most entries do without."""
-    if not tag_versions and not compression:
+    if not tag_versions and not compression and not note:
         return b""
     tagged = f" tags={','.join(tag_versions)}" if tag_versions else ""
-    return f"{tagged}{f' zip={compression}' if compression else ''}".encode("ascii")
+    compressed = f" zip={compression}" if compression else ""
+    return f"{tagged}{compressed}{f' note={note}' if note else ''}".encode("ascii")

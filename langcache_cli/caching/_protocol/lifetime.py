@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from langcache_cli.caching._protocol.entry import Entry
 
@@ -19,18 +21,23 @@ class Lifetime:
         early_refresh: The beta of XFetch: 0 never loads ahead, 1 is the usual value, more loads earlier.
         jitter: Each entry's TTL is shorter by a random part of up to this size, so that entries stored
             together do not expire together.
+        ttl_of: Gives each value a TTL of its own, 0 for one that must not be stored; None for `ttl_seconds`.
     """
 
     ttl_seconds: float
     stale_seconds: float = 0.0
     early_refresh: float = 0.0
     jitter: float = 0.0
+    ttl_of: Callable[[Any], float] | None = None
 
-    def ttls_ms(self, count: int) -> list[int]:
-        """The TTLs of ``count`` new entries, in milliseconds."""
-        ttl_ms, spread_ms = self.ttl_seconds * 1000, self.ttl_seconds * 1000 * self.jitter
+    def ttls_ms(self, values: Sequence[Any]) -> list[int]:
+        """The TTLs of the entries of new values, in milliseconds; 0 for one that must not be stored."""
         draw = random.random  # spreads load; no secret depends on it
-        return [max(1, round(ttl_ms - spread_ms * draw())) for _ in range(count)]
+        if self.ttl_of is not None:
+            ttls_ms = [1000 * self.ttl_of(value) for value in values]
+            return [max(1, round(ttl - ttl * self.jitter * draw())) if ttl else 0 for ttl in ttls_ms]
+        ttl_ms, spread_ms = self.ttl_seconds * 1000, self.ttl_seconds * 1000 * self.jitter
+        return [max(1, round(ttl_ms - spread_ms * draw())) for _ in values]
 
     @property
     def stale_ms(self) -> int:
@@ -52,7 +59,10 @@ class Lifetime:
 
     @property
     def longest_ms(self) -> int:
-        """Upper bound for the physical TTL of an entry."""
+        """Upper bound for the physical TTL of an entry whose TTL is not its own.
+
+        The tags of an entry that is kept longer are prolonged when it is stored; see `Store.commit_long`.
+        """
         return milliseconds(self.ttl_seconds) + self.stale_ms
 
     def tag_ttl_ms(self, longest_load_ms: int) -> int:

@@ -12,7 +12,7 @@ Every step is one script run (`scripts`); one key is a list of one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from langcache_cli.caching._clock import new_ids, now_ms
@@ -30,7 +30,7 @@ from langcache_cli.caching._protocol.failure import FAILURE_MS, Failure
 from langcache_cli.caching._protocol.known_tags import KnownTags
 from langcache_cli.caching._protocol.lease import Lease
 from langcache_cli.caching._protocol.results import raise_errors, raise_refusals
-from langcache_cli.caching._protocol.scripts import Column, run_script
+from langcache_cli.caching._protocol.scripts import Column, Step, run_script, run_scripts
 from langcache_cli.caching._protocol.values_of import values_of
 from langcache_cli.caching._wire.budget import Budget
 
@@ -186,6 +186,27 @@ class Store:
     ) -> list[Any]:
         """Store entries under keys that still show their tokens; 0 for each that was invalidated."""
         return await self._run("commit", leases, _tokens(leases), entries, ttls_ms, budget=budget)
+
+    async def commit_long(
+        self,
+        leases: Sequence[Lease],
+        entries: Sequence[bytes],
+        ttls_ms: Sequence[int],
+        budget: Budget | None = None,
+        *,
+        tag_ttls: Mapping[str, int],
+    ) -> list[Any]:
+        """`commit`, and let tags live as long as their entries (``tag_ttls``, in ms), in one round trip.
+
+        A tag that cannot be prolonged, as its node is away, ends earlier, and its entries with it.
+        """
+        tags, keys = [*tag_ttls], [lease.key for lease in leases]
+        steps = [
+            Step("tag", tags, (new_ids(len(tags)), [*tag_ttls.values()])),
+            Step("commit", keys, (_tokens(leases), entries, ttls_ms)),
+        ]
+        _, stored = await run_scripts(self.server, steps, budget=budget, partly=True)
+        return stored
 
     async def release(
         self,

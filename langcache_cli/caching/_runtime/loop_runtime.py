@@ -30,7 +30,7 @@ from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal, Lea
 from langcache_cli.caching._single_flight.running_loads import RunningLoads
 from langcache_cli.caching._single_flight.uncacheable_keys import UncacheableKeys
 from langcache_cli.caching._statistics.counters import Statistics
-from langcache_cli.caching._statistics.events import CacheEvent, Events
+from langcache_cli.caching._statistics.events import Events
 from langcache_cli.caching._statistics.fleet.fleet import Fleet
 from langcache_cli.caching._statistics.labels import OUTBOX, Label
 from langcache_cli.caching._statistics.publisher import Publisher
@@ -220,8 +220,8 @@ class Runtime:
         """Count something, and pass it to the event hooks."""
         self.statistics.add(label, counter, amount)
         self.publisher.soon()
-        if self.events.hooks:
-            self.events.tell(CacheEvent(counter, label, key, amount, seconds))
+        if self.events.asked:
+            self.events.tell(counter, label, key, amount, seconds)
 
     # -- the end --
 

@@ -13,6 +13,10 @@ from langcache_cli.caching._runtime.loop_runtime import Runtime
 logger = logging.getLogger("langcache_cli.caching")
 
 
+_of_parents: list[Runtime] = []
+"""Kept for ever: the garbage collector would close what they have, in a loop of another process."""
+
+
 class Runtimes:
     """The runtimes of one cache, by event loop. Loops may run in several threads at a time."""
 
@@ -37,6 +41,10 @@ class Runtimes:
                 self.latest = latest = self._of(loop)
         return latest
 
+    def of(self, loop: asyncio.AbstractEventLoop | None) -> Runtime | None:
+        """The runtime of an event loop, if there is one; from any thread."""
+        return next((runtime for runtime in tuple(self._all) if runtime.loop is loop), None)
+
     def running_loop(self) -> asyncio.AbstractEventLoop | None:
         """An event loop that uses the cache and runs, in any thread."""
         return next((runtime.loop for runtime in tuple(self._all) if runtime.loop.is_running()), None)
@@ -53,8 +61,14 @@ class Runtimes:
 
     def _start_in_child(self) -> None:
         self._lock = threading.Lock()
+        here = asyncio._get_running_loop()  # noqa: SLF001 - exported for such uses
         for runtime in self._all:
             runtime.leave_client_to_parent()
+            if runtime.loop.is_running() and runtime.loop is not here:
+                _of_parents.append(runtime)  # its thread has stayed in the parent
+        self._all = [runtime for runtime in self._all if runtime not in _of_parents]
+        if self.latest in _of_parents:
+            self.latest = None
 
     def _of(self, loop: asyncio.AbstractEventLoop) -> Runtime:
         for runtime in tuple(self._all):

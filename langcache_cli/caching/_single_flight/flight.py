@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
+from langcache_cli.caching._blocks import leave_all_blocks
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._protocol.entry import Entry, parse
 from langcache_cli.caching._protocol.failure import Failure
@@ -22,6 +23,10 @@ from langcache_cli.caching._single_flight.shared_errors import own_copy
 from langcache_cli.caching._tasks import own_task
 
 R = TypeVar("R")
+
+
+NOT_RUN = object()
+"""In the place of a value: the function has not run."""
 
 
 def wake_all(waiters: Iterable[asyncio.Future[None]]) -> None:
@@ -36,7 +41,8 @@ class LoadResult:
     """How a load, or the wait for one, ended.
 
     Attributes:
-        value: What the function returned, for the call that started the load.
+        value: What the function returned, for the call that started the load; `NOT_RUN` in a refresh that
+            could not begin.
         entry: The same as bytes, for the calls that joined; None if it could not be encoded.
         found: Not None if there is no value and the caller must look again: the bytes stored now, or ``b""``
             if they are unknown.
@@ -147,6 +153,7 @@ class Flight(Generic[R]):
         """Run the load in a task of its own, and return that."""
         context = copy_context()
         context.run(leave_all)
+        context.run(leave_all_blocks)  # what one caller asks for is not for the others
         task = own_task(self._loop, self._work(), name=f"langcache-load-{self.token}", context=context)
         task.add_done_callback(self._task_ended)
         self._task = task

@@ -31,7 +31,7 @@ class RunningLoads:
         self._by_token: dict[str, Joinable] = {}
         self._latest: dict[str, tuple[int, Joinable]] = {}
         self._refreshing: dict[str, Flight[LoadResult] | FlightPart] = {}
-        self._claiming: dict[str, Flight[LoadResult]] = {}
+        self._claiming: dict[str, Joinable] = {}
         self.started = 0
         """The number of loads so far. A call notes it when it begins, see `started_since`."""
 
@@ -61,7 +61,7 @@ class RunningLoads:
         flight = self._refreshing.get(key)
         return flight is not None and flight.began > since
 
-    def claiming(self, key: str) -> Flight[LoadResult] | None:
+    def claiming(self, key: str) -> Joinable | None:
         """The explicit refresh of ``key`` whose function has not begun yet: every call so far may join it."""
         return self._claiming.get(key)
 
@@ -125,6 +125,7 @@ class RunningLoads:
         work: Callable[[], Coroutine[Any, Any, list[LoadResult | Exception]]],
         *,
         served: bool = False,
+        claimed: bool = False,
         in_background: bool = False,
     ) -> Flight[list[LoadResult | Exception]]:
         """Register one load of many keys; other calls can join each key by its token.
@@ -133,14 +134,17 @@ class RunningLoads:
             leases: The leases of the keys.
             work: Runs the load.
             served: The keys have old values, which are served meanwhile.
+            claimed: This is an explicit refresh; see `claiming`.
             in_background: Run it in a task of its own from now on; see `start`.
         """
+        absent = not served and not claimed
 
         def at_end() -> None:
             for lease, part in parts:
-                self._remove(lease.token, None if served else lease.key, part)
-                if self._refreshing.get(lease.key) is part:
-                    del self._refreshing[lease.key]
+                self._remove(lease.token, lease.key if absent else None, part)
+                for flights in (self._refreshing, self._claiming):
+                    if flights.get(lease.key) is part:
+                        del flights[lease.key]
 
         flight = Flight(
             work,
@@ -155,7 +159,9 @@ class RunningLoads:
             if served:
                 self._end_hung(lease.key)
                 self._refreshing[lease.key] = part
-            self._add(lease.token, None if served else lease.key, part)
+            if claimed:
+                self._claiming[lease.key] = part
+            self._add(lease.token, lease.key if absent else None, part)
         if in_background:
             self._on_background(flight.detach())
         return flight

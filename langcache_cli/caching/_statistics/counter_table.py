@@ -82,6 +82,12 @@ COUNTERS = {
         CounterSpec(
             "uncacheable", "C", "values not stored, because they would not come back the same", "values"
         ),
+        CounterSpec(
+            "declined", "A", "values not stored, because the ttl= of their function said so", "values"
+        ),
+        CounterSpec(
+            "too_large", "T", "values not stored, because of the max_bytes= of their function", "values"
+        ),
         CounterSpec("invalidated", "I", "keys removed one by one, through their function", "keys"),
         CounterSpec(
             "cleared_keys",
@@ -92,7 +98,7 @@ COUNTERS = {
         ),
         CounterSpec(
             "invalidated_tags",
-            "T",
+            "X",
             "tags in use that were invalidated; each entry with one of them is a miss from then on",
             "tags",
             per_function=False,

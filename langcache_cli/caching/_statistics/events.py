@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from threading import Lock
 
+from langcache_cli.caching._fork import call_in_child
 from langcache_cli.caching._statistics.labels import Label
 
 logger = logging.getLogger("langcache_cli.caching")
@@ -33,11 +36,34 @@ class CacheEvent:
 Hook = Callable[[CacheEvent], object]
 
 
+Note = Callable[[str, str | None], object]
+"""Is called with the name and the key of every event; cheaper than a hook."""
+
+
+AroundLoad = Callable[[Label, str], AbstractContextManager[object]]
+"""Makes a context manager around one run of a function, of its label and key. It must not raise."""
+
+
+def nothing_around(_label: Label, _key: str) -> AbstractContextManager[object]:
+    """The usual `AroundLoad`."""
+    return nullcontext()
+
+
 class Events:
     """The hooks of one cache. Without hooks no event is made."""
 
     def __init__(self) -> None:
+        self.around_load: AroundLoad = nothing_around
+        """Entered while a function behind the cache runs; a span, for example."""
+        self.asked = False
+        """True if events are to be told; looked at before each call of `tell`."""
         self.hooks: tuple[Hook, ...] = ()
+        self._note: Note | None = None
+        self._start_in_child()
+        call_in_child(self, "_start_in_child")
+
+    def _start_in_child(self) -> None:
+        self._lock = Lock()  # another thread may have held the one of the parent
 
     def subscribe(self, hook: Hook) -> Callable[[], None]:
         """Call ``hook`` with every event from now on, in the thread that counts.
@@ -45,17 +71,43 @@ class Events:
         Returns:
             A function that ends the subscription.
         """
-        self.hooks = (*self.hooks, hook)
+        with self._lock:
+            self.hooks = (*self.hooks, hook)
+            self._decide()
 
         def unsubscribe() -> None:
-            self.hooks = tuple(other for other in self.hooks if other is not hook)
+            with self._lock:
+                self.hooks = tuple(other for other in self.hooks if other is not hook)
+                self._decide()
 
         return unsubscribe
 
-    def tell(self, event: CacheEvent) -> None:
-        """Call every hook. An exception of a hook is logged and stops neither the others nor the caller."""
+    def take_notes(self, note: Note | None) -> None:
+        """Call ``note``, which must not raise, for every event from now on; None ends it."""
+        with self._lock:
+            self._note = note
+            self._decide()
+
+    def _decide(self) -> None:
+        self.asked = bool(self.hooks) or self._note is not None
+
+    def tell(self, name: str, label: Label, key: str | None, amount: int, seconds: float | None) -> None:
+        """Call every hook. An exception of a hook is logged and stops neither the others nor the caller.
+
+        Args:
+            name: Of the counter.
+            label: What it is counted under.
+            key: What it is about; None for several keys, or none.
+            amount: How many, or how many bytes.
+            seconds: How long it took; None without a duration.
+        """
+        if (note := self._note) is not None:
+            note(name, key)
+        if not self.hooks:
+            return
+        event = CacheEvent(name, label, key, amount, seconds)
         for hook in self.hooks:
             try:
                 hook(event)
             except Exception:  # of the application's hook, whatever it is: a metric must not fail a call
-                logger.exception("an event hook failed on %s", event.name)
+                logger.exception("an event hook failed on %s", name)

@@ -9,7 +9,7 @@ from langcache_cli.caching._values.compressed_streams import (
     declared_size,
     decompressor,
 )
-from langcache_cli.caching._values.large.portions import LARGE_BYTES, Steps, at_once
+from langcache_cli.caching._values.large.portions import LARGE_BYTES, Steps, at_once, in_portions
 
 UNCOMPRESSED = ""
 
@@ -82,6 +82,14 @@ def decompress_short(payload: bytes, compression: str) -> bytes | None:
     if not stream.is_complete:
         raise UndecodableEntryError("truncated, or followed by other data")
     return json
+
+
+async def decompress_in_portions(payload: bytes, compression: str, *, max_bytes: int) -> bytes:
+    """`decompress`, while the event loop runs if the value is large; raises like it."""
+    if not compression:
+        return payload
+    short = decompress_short(payload, compression)
+    return short if short is not None else await in_portions(_decompressing(payload, compression, max_bytes))
 
 
 def first_bytes(payload: bytes, compression: str, n_bytes: int) -> bytes:

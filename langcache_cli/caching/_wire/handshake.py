@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.tls import tls_context
 from langcache_cli.caching._errors import ServerReplyError
 from langcache_cli.caching._wire.connection import Argument, RedisConnection, ask
-from langcache_cli.caching._wire.server_identity import QUESTIONS, identity_of
+from langcache_cli.caching._wire.server_identity import QUESTIONS, ServerIdentity, identity_of
 
 
 async def connect(address: RedisAddress) -> RedisConnection:
@@ -37,6 +39,12 @@ async def connect(address: RedisAddress) -> RedisConnection:
 
 
 async def _greet(connection: RedisConnection, address: RedisAddress) -> None:
+    commands = greeting(address)
+    connection.server = server_in(commands, await ask(connection, commands))
+
+
+def greeting(address: RedisAddress) -> list[tuple[Argument, ...]]:
+    """What is sent first over each connection."""
     commands: list[tuple[Argument, ...]] = []
     if address.password is not None:
         user = (address.username,) if address.username else ()
@@ -44,9 +52,19 @@ async def _greet(connection: RedisConnection, address: RedisAddress) -> None:
     if address.db:
         commands.append(("SELECT", address.db))
     commands.append(("PING",))  # AUTH and SELECT succeed while the server still loads its data; PING does not
-    replies = await ask(connection, [*commands, *QUESTIONS])
-    connection.server = identity_of(replies[len(commands) :])
-    for command, reply in zip(commands, replies, strict=False):  # a user may do without the right to INFO
+    return [*commands, *QUESTIONS]
+
+
+def server_in(commands: Sequence[tuple[Argument, ...]], replies: Sequence[Any]) -> ServerIdentity | None:
+    """The server that has answered `greeting`; None if it does not say.
+
+    Raises:
+        ServerReplyError: It refuses the connection.
+    """
+    server = identity_of(replies[-len(QUESTIONS) :])
+    # a user may do without the right to INFO
+    for command, reply in zip(commands[: -len(QUESTIONS)], replies, strict=False):
         may_not_ping = command == ("PING",) and isinstance(reply, ServerReplyError) and reply.code == "NOPERM"
         if isinstance(reply, ServerReplyError) and not may_not_ping:  # the cache itself never needs PING
             raise reply
+    return server

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from langcache_cli.caching import CachedFunction, CachedMany, ConfigurationError
+from langcache_cli.caching import CachedFunction, CachedMany, CachedSyncFunction, ConfigurationError
 from langcache_cli.caching.tooling import default_functions
 from langcache_cli.operations.application import NO_MODULE_HINT, import_module
 
@@ -135,6 +135,8 @@ def _unwrapped(found: object) -> Function | None:
     for _ in range(10):
         if isinstance(found, CachedFunction):
             return found
+        if isinstance(found, CachedSyncFunction):
+            return found.on_loop
         if isinstance(found, CachedMany):  # each of its items has the key of the single call
             return found.single
         found = getattr(found, "__wrapped__", None)

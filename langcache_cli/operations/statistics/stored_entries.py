@@ -13,6 +13,8 @@ NOT_STORED: Final = (
     "joined",
     "load_errors",
     "uncacheable",
+    "declined",
+    "too_large",
     "refused",
     "unstored",
     "undecodable",

@@ -1,0 +1,1 @@
+"""Cached functions: what a decorator makes, and how it is called."""

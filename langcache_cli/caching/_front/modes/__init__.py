@@ -1,0 +1,1 @@
+"""What calls do inside ``with cache.bypassed():``, ``refreshing()`` and ``traced()``."""

@@ -1,0 +1,1 @@
+"""The public objects as code without an event loop uses them."""

@@ -1,0 +1,1 @@
+"""Functions that write, and what their writes invalidate."""

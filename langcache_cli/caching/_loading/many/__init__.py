@@ -1,0 +1,1 @@
+"""Calls for many items at once."""
