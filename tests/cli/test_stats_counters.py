@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from langcache_cli.caching import CacheSettings
+from langcache_cli.operations.opening import open_cache
+from langcache_cli.operations.overview.removing import remove_entry, remove_type
 from tests.cli.cli_support import url_of
 from tests.cli.test_stats import BACKEND
 
@@ -68,3 +71,17 @@ def test_counters_that_redis_has_evicted_are_missed(window, secured_redis, call)
     shown = call("stats", "--window", window, env=env).stdout
     assert "are missing, most likely evicted: the numbers are too low, by 21 calls or more" in shown
     assert "are missing" in call("stats", "--window", window, "--format", "nagios", env=env).stdout
+
+
+def test_what_the_dashboard_of_the_command_removes_is_counted_too(secured_redis, call):
+    async def remove():
+        settings = CacheSettings.load(env_file=None, redis_url=url_of(secured_redis))
+        async with open_cache(settings) as cache:
+            assert (await remove_type(cache, "vocabulary")).removed == 2
+            assert (await remove_entry(cache, b"cache:quiz:f:1")).removed == 1
+
+    for key in ("cache:vocabulary:f:1", "cache:vocabulary:f:2", "cache:quiz:f:1"):
+        secured_redis.command("SET", key, "v")
+    asyncio.run(remove())
+    document = call("stats", "--json", env={"REDIS_URL": url_of(secured_redis)}).document
+    assert document["removed"]["cleared_keys"] == 3
