@@ -116,3 +116,12 @@ def test_what_is_not_there_is_said(measure):
     assert unknown.code == 2
     assert "unknown path 'vocabulary:wordd'; paths: noop, ping, " in unknown.stderr
     assert measure(app="no_such_app").code == 78
+
+
+def test_a_limit_of_a_path_that_the_application_lacks_is_refused_before_the_run(measure, secured_redis):
+    ended = measure("--fail-on", "hit:p95>5ms")
+    assert ended.code == 2
+    assert "'hit:p95>5ms': the path 'hit' is not measured" in ended.stderr
+    assert "Begin the limit with a path and a colon: noop, ping, vocabulary:word hit" in ended.stderr
+    assert ended.stdout == ""
+    assert not keys_of(secured_redis)
