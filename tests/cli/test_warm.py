@@ -240,7 +240,7 @@ def test_a_dry_run_of_what_is_missing_counts_what_is_missing(secured_redis, thre
         ("spellings", 0, 3),
         ("level lists", 0, 1),
     ]
-    assert "Would warm 1 entries" in call(*line[:-1], env=env).stdout
+    assert "Would warm 1 entry; nothing" in call(*line[:-1], env=env).stdout
 
 
 def test_levels_may_be_written_small(secured_redis, three_words, call):
