@@ -8,6 +8,7 @@ from langcache_cli.caching._config.env_file import EnvFileSettings, file_values,
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._config.settings import (
+    TEN_YEARS_SECONDS,
     load_settings,
     misspelt_settings,
     settings_problems,
@@ -26,6 +27,8 @@ from langcache_cli.caching._front.default import default_functions, default_warm
 from langcache_cli.caching._front.functions.bodies import Answered, answered, cached_endpoint
 from langcache_cli.caching._front.warm import WarmCounts, warm
 from langcache_cli.caching._functions.body import Body, Unstorable
+from langcache_cli.caching._functions.duration import Duration, seconds_of
+from langcache_cli.caching._functions.options import ignored
 from langcache_cli.caching._functions.warmer import Warmer
 from langcache_cli.caching._keys.framework_parameters import database_sessions
 from langcache_cli.caching._keys.key_template import parameters_in as key_parameters
@@ -65,12 +68,14 @@ __all__ = [
     "HISTOGRAM_ENDS_SECONDS",
     "OUTBOX",
     "SLOTS",
+    "TEN_YEARS_SECONDS",
     "TIERS",
     "Answered",
     "Body",
     "CacheReport",
     "ConnectionLostError",
     "CounterSpec",
+    "Duration",
     "Entry",
     "EnvFileSettings",
     "FleetReader",
@@ -114,6 +119,7 @@ __all__ = [
     "explain_refusal",
     "file_values",
     "first_bytes",
+    "ignored",
     "key_parameters",
     "latency_histogram",
     "line_numbers",
@@ -125,6 +131,7 @@ __all__ = [
     "problem_of",
     "reply_fields",
     "scan",
+    "seconds_of",
     "settings_problems",
     "tier_for",
     "trial",

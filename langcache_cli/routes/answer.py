@@ -7,12 +7,16 @@ from starlette.responses import Response
 
 from langcache_cli.caching.tooling import Answered, Body, decompress_in_portions
 from langcache_cli.routes.negotiation import CODINGS, accepts
-from langcache_cli.routes.note import Headers, parse_note
+from langcache_cli.routes.note import Headers, Note, parse_note
 from langcache_cli.routes.validators import is_known
 
 RawHeaders = list[tuple[bytes, bytes]]
 
 NOT_STORED = frozenset({"content-length", "set-cookie", "age", "x-cache"})
+
+
+ADDED = frozenset({b"etag", b"cache-control", b"age", b"x-cache"})
+"""Headers that an application may set in our place."""
 
 
 class AnswerPolicy:
@@ -35,6 +39,18 @@ class AnswerPolicy:
     def private(self) -> AnswerPolicy:
         """The same for answers that shared caches must not keep."""
         return AnswerPolicy(browser_ttl=self.browser_ttl, public=False, vary=self._names)
+
+    def beside(self, headers: tuple[str, ...], anything: bool) -> AnswerPolicy:
+        """The same for a route with dependencies that may refuse a caller.
+
+        Args:
+            headers: The request headers that they read.
+            anything: True if they take the whole request: a browser cannot know who may see an answer.
+        """
+        if not headers and not anything:
+            return self
+        vary = tuple(dict.fromkeys((*self._names, *headers))) if self.browser_ttl else self._names
+        return AnswerPolicy(browser_ttl=0 if anything else self.browser_ttl, public=False, vary=vary)
 
     def cache_control(self, fresh_ms: int) -> tuple[bytes, bytes]:
         """The header ``Cache-Control``.
@@ -92,20 +108,9 @@ async def answer(
         ValueError: The note of the entry is damaged.
     """
     note = parse_note(body.note)
-    if of_dependencies and any(name.lower() == b"set-cookie" for name, _ in of_dependencies):
-        policy = policy.private()
-    headers = [(b"x-cache", found.outcome.encode("ascii"))]
-    if not note.has_cache_control:
-        headers.append(policy.cache_control(found.fresh_ms))
-    if body.created_ms and not policy.browser_ttl:
-        headers.append((b"age", b"%d" % (max(0, found.now_ms - body.created_ms) // 1000)))
-    if of_dependencies:  # theirs are kept
-        own = {name.lower() for name, _ in of_dependencies}
-        headers = [item for item in headers if item[0] not in own]
-    headers += policy.vary(compressed=bool(body.compression))
-    headers += [*note.headers, *of_dependencies]
+    headers, tag = _headers(note, body, found, policy, of_dependencies)
     if_none_match, accept_encoding = _asked(request)
-    if if_none_match and is_known(if_none_match, note.tag):
+    if if_none_match and is_known(if_none_match, tag):
         return StoredResponse(b"", [item for item in headers if item[0] != b"content-type"], status=304)
     content, compression = body.content, body.compression
     if compression:
@@ -116,6 +121,25 @@ async def answer(
             content = await decompress_in_portions(content, compression, max_bytes=max_bytes)
     headers.append((b"content-length", b"%d" % len(content)))
     return StoredResponse(content if request.method == "GET" else b"", headers)
+
+
+def _headers(
+    note: Note, body: Body, found: Answered, policy: AnswerPolicy, of_dependencies: RawHeaders
+) -> tuple[RawHeaders, str]:
+    """The headers of an answer but those of its content, and its entity tag."""
+    if of_dependencies and any(name.lower() == b"set-cookie" for name, _ in of_dependencies):
+        policy = policy.private()
+    headers = [(b"x-cache", found.outcome.encode("ascii")), *note.headers]
+    if not note.has_cache_control:
+        headers.append(policy.cache_control(found.fresh_ms))
+    if body.created_ms and not policy.browser_ttl:
+        headers.append((b"age", b"%d" % (max(0, found.now_ms - body.created_ms) // 1000)))
+    tag = note.tag
+    if of_dependencies:  # theirs are kept
+        own = {name.lower(): value for name, value in of_dependencies}
+        headers = [item for item in headers if item[0] not in own or item[0] not in ADDED]
+        tag = own.get(b"etag", tag.encode("latin-1")).decode("latin-1")
+    return [*headers, *policy.vary(compressed=bool(body.compression)), *of_dependencies], tag
 
 
 def _asked(request: Request) -> tuple[str, str]:

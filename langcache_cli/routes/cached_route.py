@@ -10,7 +10,15 @@ from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 from starlette.concurrency import run_in_threadpool
 
 from langcache_cli.caching import Cache, CachedFunction, CachedOptions
-from langcache_cli.caching.tooling import cached_endpoint, database_sessions
+from langcache_cli.caching.tooling import (
+    TEN_YEARS_SECONDS,
+    Duration,
+    cached_endpoint,
+    database_sessions,
+    ignored,
+    key_parameters,
+    seconds_of,
+)
 from langcache_cli.routes.answer import AnswerPolicy
 from langcache_cli.routes.endpoint import Endpoint
 from langcache_cli.routes.handler import RouteHandler
@@ -48,6 +56,10 @@ class CachedRoute(Protocol[P, T_co]):
         """The Redis key of these arguments; see `CachedFunction.key_for`."""
         ...
 
+    def where(self, **values: object) -> Any:
+        """For `invalidates`; see `CachedFunction.where`."""
+        ...
+
 
 class RouteDecorator(Protocol):
     """What `cached_route` returns."""
@@ -65,7 +77,7 @@ class RouteDecorator(Protocol):
 
 def cached_route(
     *,
-    browser_ttl: float = 0,
+    browser_ttl: Duration = 0,
     public: bool = False,
     cache: Cache | None = None,
     **options: Unpack[CachedOptions],
@@ -87,8 +99,9 @@ def cached_route(
     by a unit test, it runs the function.
 
     Args:
-        browser_ttl: Seconds that a browser may show an answer without asking again, at most as long as the
-            entry is fresh. 0 makes it ask each time, so that an invalidation is seen by the next request.
+        browser_ttl: How long a browser may show an answer without asking again, at most as long as the entry
+            is fresh; seconds, a `timedelta`, or text such as ``"5m"``. 0 makes it ask each time, so that an
+            invalidation is seen by the next request.
         public: True lets shared caches, such as a CDN, keep answers.
         cache: None for the default cache.
         options: As for `cached`.
@@ -108,16 +121,18 @@ def _decorated(
     function: Callable[..., Any],
     options: CachedOptions,
     *,
-    browser_ttl: float,
+    browser_ttl: Duration,
     public: bool,
     cache: Cache | None,
 ) -> Any:
     """The endpoint; see `cached_route`."""
     _require_plain_function(function)
+    browser_seconds = _browser_seconds(function, browser_ttl)
     endpoint = Endpoint(function)
-    key, ignore = options.get("key"), tuple(options.get("ignore", ()))
+    key, ignore = options.get("key"), ignored(function.__qualname__, options)
     parameters = examine(function, endpoint.function, key=key, ignore=ignore)
-    _require_sharable(function, parameters, browser_ttl=browser_ttl, public=public)
+    _require_sharable(function, parameters, browser_ttl=browser_seconds, public=public)
+    _require_no_secret(function, options, parameters.secret)
     own_options = cast("CachedOptions", {**options, "ignore": tuple(parameters.not_in_key)})
     loaded = _as_coroutine_function(function)
     if parameters.secret:
@@ -128,9 +143,11 @@ def _decorated(
     cached = cached_endpoint(loaded, own_options, cache)
     if cached.spec.keys.instance is not None:
         raise TypeError(f"{function.__qualname__}() is a method; decorate a function that calls it")
-    policy = AnswerPolicy(browser_ttl=browser_ttl, public=public, vary=tuple(parameters.vary))
+    policy = AnswerPolicy(browser_ttl=browser_seconds, public=public, vary=tuple(parameters.vary))
     endpoint.serve(RouteHandler(cached, policy), parameters)
-    vars(endpoint.function).update(cached=cached, invalidate=cached.invalidate, key_for=cached.key_for)
+    vars(endpoint.function).update(
+        cached=cached, invalidate=cached.invalidate, key_for=cached.key_for, where=cached.where
+    )
     return endpoint.function
 
 
@@ -139,6 +156,31 @@ def _require_plain_function(function: Callable[..., Any]) -> None:
         raise TypeError(f"cached_route decorates functions, not {function!r}; write one that calls it")
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         raise TypeError(f"{function.__qualname__}() streams its answer, which cannot be cached")
+
+
+def _require_no_secret(function: Callable[..., Any], options: CachedOptions, secret: list[str]) -> None:
+    """Refuse to write into the name of a tag what a user authenticates with.
+
+    Raises:
+        TypeError: A tag does.
+    """
+    for tag in options.get("tags", ()):
+        for name in secret:
+            if name in key_parameters(tag):
+                raise TypeError(
+                    f"{function.__qualname__}(): the tag {tag!r} would show {name!r} in Redis, which users "
+                    "log in with; take a tag of what it stands for"
+                )
+
+
+def _browser_seconds(function: Callable[..., Any], browser_ttl: Duration) -> float:
+    try:
+        seconds = seconds_of(browser_ttl)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{function.__qualname__}(): browser_ttl: {error}") from None
+    if not 0 <= seconds <= TEN_YEARS_SECONDS:
+        raise TypeError(f"{function.__qualname__}(): browser_ttl must be 0 or more, not {browser_ttl!r}")
+    return seconds
 
 
 def _require_sharable(

@@ -26,6 +26,10 @@ _REQUEST, _RESPONSE = "langcache_request", "langcache_response"
 """Parameters that an endpoint is given by FastAPI if the function has none of its own for them."""
 
 
+_ANSWERING = "langcache_answering"
+"""Where a request's scope holds the endpoints that answer it: one that calls itself calls its function."""
+
+
 class Endpoint:
     """The calls of one cached route.
 
@@ -64,7 +68,7 @@ class Endpoint:
         async def endpoint(*args: Any, **kwargs: Any) -> Any:
             return await call(args, kwargs)
 
-        own_globals = inspect.unwrap(self._decorated).__globals__
+        own_globals = getattr(inspect.unwrap(self._decorated), "__globals__", self._decorated.__globals__)
         made: Any = FunctionType(endpoint.__code__, own_globals, None, None, endpoint.__closure__)
         functools.update_wrapper(made, self._decorated)
         del made.__wrapped__
@@ -80,9 +84,18 @@ class Endpoint:
             request = arguments.get(parameters.request)
         if parameters.response is not None:
             response = arguments.get(parameters.response)
-        if isinstance(request, Request) and self._is_asked_by(request):
+        if not isinstance(request, Request):
+            if isinstance(response, Response):  # of FastAPI, and a function in between has kept the request
+                self._warn()
+            return await self._handler.cached.uncached(**arguments)
+        answering = request.scope.setdefault(_ANSWERING, set())
+        if id(self) in answering or not self._is_asked_by(request):
+            return await self._handler.cached.uncached(**arguments)
+        answering.add(id(self))
+        try:
             return await self._handler.handle(request, response, arguments)
-        return await self._handler.cached.uncached(**arguments)
+        finally:
+            answering.discard(id(self))
 
     def _is_asked_by(self, request: Request) -> bool:
         """False for a call by another endpoint, which has passed on the request that it answers itself."""
@@ -91,6 +104,10 @@ class Endpoint:
             if found is self.function:
                 return True
             found = getattr(found, "__wrapped__", None) or getattr(found, "func", None)
+        self._warn()
+        return False
+
+    def _warn(self) -> None:
         if not self._has_warned:
             self._has_warned = True
             logger.warning(
@@ -99,7 +116,6 @@ class Endpoint:
                 self._decorated.__module__,
                 self._decorated.__qualname__,
             )
-        return False
 
 
 def _with_request(parameter: inspect.Parameter) -> inspect.Parameter:

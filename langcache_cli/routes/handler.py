@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,6 +13,9 @@ from langcache_cli.caching import CachedFunction
 from langcache_cli.caching.tooling import UndecodableEntryError, Unstorable, answered
 from langcache_cli.routes.answer import AnswerPolicy, answer
 from langcache_cli.routes.loading import OK, Loading
+
+if TYPE_CHECKING:
+    from langcache_cli.routes.shape import RouteShape
 
 try:
     from langcache_cli.routes.shape import shape_of
@@ -28,7 +32,7 @@ class RouteHandler:
     def __init__(self, cached: CachedFunction[Any, Any], policy: AnswerPolicy) -> None:
         self.cached = cached
         self._policy = policy
-        self._private_policy = policy.private()
+        self._policies: WeakKeyDictionary[RouteShape, AnswerPolicy] = WeakKeyDictionary()
 
     async def handle(self, request: Request, response: Response | None, arguments: Mapping[str, Any]) -> Any:
         """The answer: a response, or what the function has returned, for the framework to make one of.
@@ -41,6 +45,8 @@ class RouteHandler:
         """
         cache = self.cached.cache
         if request.method not in ("GET", "HEAD") or not cache.enabled:
+            if response is not None and not cache.enabled:
+                response.headers["x-cache"] = "bypass"
             return await self.cached.uncached(**arguments)
         shape = shape_of(request) if shape_of is not None else None
         if shape is not None and shape.status_code != OK:
@@ -55,12 +61,20 @@ class RouteHandler:
             if isinstance(found.value.value, Exception):
                 raise found.value.value
             return found.value.value
-        is_for_everybody = shape is None or shape.is_for_everybody
         try:
             return await answer(
-                *(found.value, found, request, self._policy if is_for_everybody else self._private_policy),
+                *(found.value, found, request, self._policy_of(shape)),
                 of_dependencies=call.before,
                 max_bytes=cache.settings.max_decompressed_bytes,
             )
         except (UndecodableEntryError, ValueError):  # damaged in Redis
             return await self.cached.uncached(**arguments)
+
+    def _policy_of(self, shape: RouteShape | None) -> AnswerPolicy:
+        """What answers tell clients, with regard to the dependencies of the route and the application."""
+        if shape is None:
+            return self._policy
+        policy = self._policies.get(shape)
+        if policy is None:
+            policy = self._policies[shape] = self._policy.beside(shape.reads.headers, shape.reads.anything)
+        return policy

@@ -8,6 +8,7 @@ named in one of them.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,11 +20,14 @@ try:
     from fastapi.dependencies.utils import get_dependant
     from fastapi.security.base import SecurityBase
 
-    from langcache_cli.routes.reads import AUTHORIZATION, COOKIE, Reads, header_names, reads_of
+    from langcache_cli.routes.reads import COOKIE, Reads, reads_of, reads_of_header
 except ImportError:  # a Starlette application
     get_dependant = None  # type: ignore[assignment]
 
 from langcache_cli.routes.used_names import uses
+
+_SECRET = re.compile("authorization|cookie|token|secret|api-?key", re.IGNORECASE)
+"""Headers that hold what users authenticate with."""
 
 
 @dataclass(slots=True)
@@ -122,11 +126,12 @@ class _Examination:
         if self._named is not None and name in self._named:
             self._depends_on(reads, of_caller=True)
         elif name in self._sessions:
-            if reads.headers or reads.inputs:
+            if reads.headers or reads.inputs or reads.login:
                 self._require_named(name, "a database session of who asks")
+            self._depends_on(reads, of_caller=reads.anything)
         elif self._only_admits(name, dependant.call):
             self.parameters.not_in_key.append(name)
-            self.parameters.of_caller = True
+            self._depends_on(reads, of_caller=True)  # a browser must not show it to its next user
         else:
             self._require_named(name, "a dependency")
 
@@ -142,9 +147,9 @@ class _Examination:
             return False
 
     def _header(self, header: Any) -> None:
-        names = tuple(header_names(header))
-        is_secret = AUTHORIZATION.lower() in map(str.lower, names)
-        self._read(header.name, Reads(names), of_caller=is_secret)
+        reads = reads_of_header(header)
+        is_secret = reads.anything or any(map(_SECRET.search, reads.headers))
+        self._read(header.name, reads, of_caller=is_secret)
 
     def _read(self, name: str, reads: Reads, *, of_caller: bool) -> None:
         if name not in self._ignored:

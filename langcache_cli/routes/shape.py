@@ -17,8 +17,8 @@ from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
-from langcache_cli.routes.model_shape import described, described_class
-from langcache_cli.routes.reads import reads_of
+from langcache_cli.routes.model_shape import digest_of_class, digest_of_model
+from langcache_cli.routes.reads import Reads, reads_of
 
 _OPTIONS = (
     "response_model_include",
@@ -39,8 +39,8 @@ class RouteShape:
     Attributes:
         fingerprint: Eight hex digits that change whenever the bodies may look different.
         status_code: Of its answers, unless the function sets another.
-        is_for_everybody: False if the dependencies of the route, of its routers or of the application read
-            headers or cookies, or take the request: they may refuse a caller.
+        reads: What the dependencies of the route, of its routers and of the application read, which may
+            refuse a caller.
     """
 
     def __init__(self, route: Any) -> None:
@@ -49,9 +49,7 @@ class RouteShape:
         model = route.response_model
         self.status_code = route.status_code or 200
         self.fingerprint = _fingerprint(model, options)
-        self.is_for_everybody = not any(
-            reads.headers or reads.anything for reads in map(reads_of, route.dependant.dependencies)
-        )
+        self.reads = sum(map(reads_of, route.dependant.dependencies), Reads())
         rendering = APIRoute(route.path, _endpoint_named_as(route.endpoint), response_model=model, **options)
         self._handler: Callable[[Request], Awaitable[Response]] = rendering.get_route_handler()
 
@@ -86,7 +84,7 @@ def _endpoint_named_as(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 
 def _fingerprint(model: Any, options: dict[str, Any]) -> str:
     kind = getattr(options["response_class"], "value", options["response_class"])
-    texts = [described_class(kind), described(model) if model is not None else "no model"]
+    texts = [digest_of_class(kind), digest_of_model(model) if model is not None else "no model"]
     texts += [f"{name}={_stable(option)}" for name, option in options.items() if name != "response_class"]
     return blake2b("\n".join(texts).encode("utf-8", "backslashreplace"), digest_size=4).hexdigest()
 

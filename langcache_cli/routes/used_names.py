@@ -14,20 +14,21 @@ _SEE_ALL = frozenset({"locals", "vars", "eval", "exec", "dir", "currentframe", "
 def uses(function: Callable[..., Any], name: str) -> bool:
     """True if a function, or a decorator around it, may read a parameter.
 
-    A decorator that takes ``**kwargs`` sees every parameter.
+    One that takes ``*args`` or ``**kwargs`` sees every parameter that it does not name.
     """
     layer: Any = function
     while layer is not None:
-        inner = getattr(layer, "__wrapped__", None)
         code = getattr(layer, "__code__", None)
-        if code is None or _reads(code, name) or (inner is not None and _takes_all(code)):
+        if code is None or _reads(code, name) or _takes_in_passing(code, name):
             return True
-        layer = inner
+        layer = getattr(layer, "__wrapped__", None)
     return False
 
 
-def _takes_all(code: CodeType) -> bool:
-    return bool(code.co_flags & (inspect.CO_VARKEYWORDS | inspect.CO_VARARGS))
+def _takes_in_passing(code: CodeType, name: str) -> bool:
+    takes_all = code.co_flags & (inspect.CO_VARKEYWORDS | inspect.CO_VARARGS)
+    named = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return bool(takes_all) and name not in named
 
 
 def _reads(code: CodeType, name: str) -> bool:

@@ -3,15 +3,16 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, HTTPException
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from tests.docs.blocks import ROOT
+from tests.docs.cookbook_services import services
 
 Names = dict[str, Any]
 ADMIN = {"X-Admin": "yes"}
@@ -96,6 +97,27 @@ async def backend(folder: Path) -> AsyncIterator[Names]:
         await engine.dispose()
 
 
+async def current_user(x_user: Annotated[int, Header()]) -> UserRow:
+    return UserRow(id=x_user)
+
+
+async def count_words(user_id: int, db: AsyncSession) -> UserStats:
+    return UserStats(words=(await db.scalar(select(func.count()).select_from(WordRow)) or 0) * user_id)
+
+
+@asynccontextmanager
+async def cookbook(folder: Path) -> AsyncIterator[Names]:
+    """The backend, with dependencies for its routes, and services outside of it."""
+    async with backend(folder) as names:
+
+        async def get_db() -> AsyncIterator[AsyncSession]:
+            async with names["sessions"]() as db:
+                yield db
+
+        routes = {"count_words": count_words, "current_user": current_user, "get_db": get_db}
+        yield {**names, **routes, **services()}
+
+
 @asynccontextmanager
 async def nothing(_: Path) -> AsyncIterator[Names]:
     """Blocks that import everything they use."""
@@ -105,6 +127,7 @@ async def nothing(_: Path) -> AsyncIterator[Names]:
 SURROUNDINGS: dict[Path, Callable[[Path], AbstractAsyncContextManager[Names]]] = {
     ROOT / "README.md": backend,
     ROOT / "docs" / "backend.md": backend,
+    ROOT / "docs" / "cookbook.md": cookbook,
     ROOT / "docs" / "migrating.md": backend,
     ROOT / "docs" / "routes.md": backend,
 }

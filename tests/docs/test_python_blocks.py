@@ -1,5 +1,6 @@
 """The Python blocks of README.md and docs/ run, in order, against a real Redis and a real database."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -26,6 +27,7 @@ async def cache(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         before = set_default_cache(cache)
         yield cache
         set_default_cache(before)
+        await asyncio.to_thread(cache.sync.close)  # blocks may have called it from threads
 
 
 async def read(document: Path, names: Names, *, section: str | None = None) -> Names:

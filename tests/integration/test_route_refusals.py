@@ -1,11 +1,14 @@
 """Routes whose answers could reach the wrong user are refused when their module is imported."""
 
+import inspect
 from functools import wraps
 from typing import Annotated, Any
 
 import pytest
 from fastapi import Cookie, Depends, Header, Request, Response, Security
-from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi.security import APIKeyHeader, HTTPBearer, OAuth2PasswordBearer
+from fastapi.security.base import SecurityBase
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from langcache_cli.fastapi import cached_route
@@ -56,6 +59,40 @@ def of_a_decorator_that_sees_the_key():
     return read
 
 
+def injects(function: Any) -> Any:
+    async def call(**kwargs: Any) -> Any:
+        return f"{await function(**kwargs)} {kwargs['key']}"
+
+    call.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    call.__name__ = call.__qualname__ = function.__name__
+    return call
+
+
+def of_an_injector_that_sees_the_key():
+    @injects
+    async def read(key: Annotated[str, Security(API_KEY)]) -> str:
+        return "hello"
+
+    return read
+
+
+class OwnScheme(SecurityBase):
+    scheme_name = "own"
+
+    async def __call__(self, request: Request) -> str:
+        return request.headers["x-user"]
+
+
+def session_by_login(tenant: Annotated[str, Depends(OwnScheme())]) -> AsyncSession:
+    return AsyncSession(info={"tenant": tenant})
+
+
+def of_a_session_by_login():
+    async def read(db: Annotated[AsyncSession, Depends(session_by_login)]) -> str: ...
+
+    return read
+
+
 def of_a_dependency_that_returns_a_response():
     async def read(who: Annotated[Response, Depends(current_user)]) -> str: ...
 
@@ -68,6 +105,8 @@ def of_a_dependency_that_returns_a_response():
         of_a_session_of_the_caller,
         of_a_value_that_is_annotated_none,
         of_a_decorator_that_sees_the_key,
+        of_an_injector_that_sees_the_key,
+        of_a_session_by_login,
         of_a_dependency_that_returns_a_response,
     ],
 )
@@ -115,14 +154,74 @@ def public_token():
     return read, {}
 
 
-@pytest.mark.parametrize("make", [public_security, public_request, public_cookie, public_token])
+class Who(BaseModel):
+    authorization: str = ""
+
+
+class Every(BaseModel, extra="allow"):
+    level: str = "A1"
+
+
+def public_token_in_a_model():
+    async def read(who: Annotated[Who | None, Header()] = None) -> str: ...
+
+    return read, {}
+
+
+def public_headers():
+    async def read(headers: Annotated[Every, Header()]) -> str: ...
+
+    return read, {}
+
+
+def public_session_of_a_request():
+    def session(request: Request) -> AsyncSession: ...
+
+    async def read(db: Annotated[AsyncSession, Depends(session)]) -> str: ...
+
+    return read, {}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        public_security,
+        public_request,
+        public_cookie,
+        public_token,
+        public_token_in_a_model,
+        public_headers,
+        public_session_of_a_request,
+    ],
+)
 def test_what_depends_on_the_caller_is_not_public(cache, make):
     function, options = make()
     with pytest.raises(TypeError, match="public=True"):
         cached_route(key_prefix="user_stats", cache=cache, public=True, **options)(function)
 
 
-def test_a_browser_does_not_keep_what_depends_on_a_request_as_a_whole(cache):
-    function, options = public_request()
+class Cookies(OAuth2PasswordBearer):
+    async def __call__(self, request: Request) -> str | None:
+        return request.cookies.get("user")
+
+
+def by_a_scheme_of_the_application():
+    async def read(user: Annotated[str, Depends(Cookies("token"))]) -> str: ...
+
+    return read, {"key": "{user}"}
+
+
+@pytest.mark.parametrize(
+    "make", [public_request, public_session_of_a_request, by_a_scheme_of_the_application]
+)
+def test_a_browser_does_not_keep_what_depends_on_a_request_as_a_whole(cache, make):
+    function, options = make()
     with pytest.raises(TypeError, match="browser_ttl"):
         cached_route(key_prefix="user_stats", cache=cache, browser_ttl=60, **options)(function)
+
+
+def test_a_tag_does_not_show_what_users_log_in_with(cache):
+    async def read(session: Annotated[str, Cookie()]) -> str: ...
+
+    with pytest.raises(TypeError, match="would show 'session' in Redis"):
+        cached_route(key_prefix="user_stats", cache=cache, tags=("session:{session}",))(read)

@@ -168,6 +168,54 @@ async def test_a_call_by_another_endpoint_is_a_call_of_the_function(cache, caplo
     assert "not cached" in caplog.text
 
 
+async def test_a_function_may_call_itself(cache):
+    app = FastAPI()
+
+    @app.get("/words/{level}")
+    @cached_route(key_prefix="user_stats", cache=cache, ignore=("request",))
+    async def read(request: Request, level: str) -> list[str]:
+        return [level] if level == "A1" else [*await read(request, "A1"), level]
+
+    async with client_of(app) as client:
+        assert (await client.get("/words/B1")).json() == ["A1", "B1"]
+        assert (await client.get("/words/B1")).headers["x-cache"] == "hit"
+
+
+async def test_a_browser_is_told_of_what_admits(cache):
+    def by_cookie(user: Annotated[str, Cookie()]) -> None: ...
+
+    def by_request(request: Request) -> None: ...
+
+    for dependency, vary, seconds in ((by_cookie, "Cookie", "max-age=60"), (by_request, None, "no-cache")):
+        app = FastAPI(dependencies=[Depends(dependency)])
+        app.get("/")(cached_route(key_prefix="user_stats", cache=cache, browser_ttl="1m")(quiet))
+        async with client_of(app, headers={"cookie": "user=anna"}) as client:
+            answer = await client.get("/")
+        assert answer.headers.get("vary") == vary
+        assert answer.headers["cache-control"] == f"private, {seconds}"
+
+
+async def test_a_body_that_is_too_large_to_be_stored_is_not_kept_by_browsers(cache):
+    app = FastAPI()
+    decorate = cached_route(key_prefix="user_stats", cache=cache, browser_ttl=60, max_bytes=3)
+    app.get("/")(decorate(quiet))
+    async with client_of(app) as client:
+        for _ in range(2):
+            assert (await client.get("/")).headers["cache-control"] == "private, no-cache"
+
+
+async def test_the_entity_tag_of_a_dependency_is_the_one(cache):
+    def tag(response: Response) -> None:
+        response.headers["etag"] = '"of-the-dependency"'
+
+    app = FastAPI(dependencies=[Depends(tag)])
+    app.get("/")(cached_route(key_prefix="user_stats", cache=cache)(quiet))
+    async with client_of(app) as client:
+        assert (await client.get("/")).headers.get_list("etag") == ['"of-the-dependency"']
+        known = {"if-none-match": '"of-the-dependency"'}
+        assert (await client.get("/", headers=known)).status_code == 304
+
+
 async def test_headers_of_dependencies_win_and_stand_once(cache):
     def own(response: Response) -> None:
         response.headers["cache-control"] = "no-store"

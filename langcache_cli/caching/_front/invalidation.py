@@ -13,6 +13,7 @@ from langcache_cli.caching._front.context import Context
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._invalidation.after_commit import CommitHooks
 from langcache_cli.caching._invalidation.unmatched_patterns import UnmatchedPatterns
+from langcache_cli.caching._keys.namespace import require_lists
 from langcache_cli.caching._keys.selection import Invalidation, Selection
 from langcache_cli.caching._statistics.labels import OUTBOX
 from langcache_cli.caching._sync.background_loop import background_loop
@@ -28,6 +29,7 @@ class CacheInvalidation:
 
     async def keys(self, keys: Sequence[str], spec: FunctionSpec | None) -> int:
         """See `Cache.invalidate_keys`."""
+        require_lists(keys=keys)
         self._context.namespace.require_inside(*keys)
         if not self._context.enabled or not keys:
             return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
@@ -88,7 +89,7 @@ class Times:
             TypeError: A time is negative, too long, unreadable, or a ``ttl`` of 0.
         """
         ttl = options.get("ttl")
-        self.ttl_of = ttl if callable(ttl) else None
+        self.ttl_of = _function_of_value(name, ttl) if callable(ttl) else None
         """What ``ttl`` was given as, if that is a function of the value."""
         self.ttl = None if ttl is None or callable(ttl) else _seconds(name, "ttl", ttl)
         if self.ttl is not None and not 0 < self.ttl <= TEN_YEARS_SECONDS:
@@ -101,6 +102,35 @@ class Times:
                 f"{name}: early_refresh must be between 0 (never) and {MAX_EARLY_REFRESH}, "
                 f"not {self.early_refresh!r}"
             )
+
+
+def ignored(name: str, options: CachedOptions) -> tuple[str, ...]:
+    """The parameters that a function's options leave out of its key.
+
+    Raises:
+        TypeError: A text stands in the place of a list.
+    """
+    names = options.get("ignore", ())
+    if isinstance(names, str):
+        raise TypeError(f"{name}: ignore must be a list of parameters: write ignore=({names!r},)")
+    return tuple(names)
+
+
+def _function_of_value(name: str, ttl: Callable[[Any], object]) -> Callable[[Any], object]:
+    """A ``ttl`` that is a function.
+
+    Raises:
+        TypeError: It cannot be called with one value, or has to be awaited.
+    """
+    if inspect.iscoroutinefunction(ttl):
+        raise TypeError(f"{name}: ttl must be a plain function, not an 'async def' one")
+    try:
+        inspect.signature(ttl).bind(None)
+    except TypeError:
+        raise TypeError(f"{name}: ttl must be a function of one argument, the returned value") from None
+    except ValueError:
+        pass  # a builtin without a signature
+    return ttl
 
 
 def _may_be_zero(name: str, option: str, duration: Duration) -> float:

@@ -21,6 +21,7 @@ from langcache_cli.caching._functions.options import (
     CachedOptions,
     Times,
     chosen_seconds,
+    ignored,
     require_usable_size,
 )
 from langcache_cli.caching._functions.return_type import return_annotation
@@ -60,7 +61,7 @@ class FunctionSpec:
         self.keys = KeyBuilder(
             function,
             prefix=options.get("key_prefix") or str(function.__module__),
-            ignore=tuple(options.get("ignore", ())),
+            ignore=ignored(getattr(function, "__name__", "cached"), options),
             template=options.get("key"),
         )
         self.name = f"{function.__module__}.{function.__qualname__}"

@@ -33,7 +33,13 @@ class Namespace:
         return [key, plain] if plain.startswith(f"{self.name}:") else [key]
 
     def tag(self, tag: str) -> str:
-        """The Redis key of a tag."""
+        """The Redis key of a tag.
+
+        Raises:
+            TypeError: It is no text.
+        """
+        if not isinstance(tag, str):
+            raise TypeError(f"a tag is a text such as 'user:42', not {tag!r}")
         return tag_key(self.name, tag)
 
     def require_inside(self, *texts: str) -> None:
@@ -85,9 +91,22 @@ class Namespace:
         Raises:
             PatternError: A key or pattern does not begin with the namespace.
             UnknownCacheTypeError: There is no such type.
+            TypeError: A text stands in the place of a list.
         """
+        require_lists(keys=keys, tags=tags, patterns=patterns, types=types)
         self.require_inside(*keys)
         return [*keys, *map(self.tag, tags), *map(self.matching, patterns), *map(self.of_type, types)]
+
+
+def require_lists(**given: Sequence[str]) -> None:
+    """Refuse a text where several belong: its characters would be taken one by one.
+
+    Raises:
+        TypeError: One is a text.
+    """
+    for name, texts in given.items():
+        if isinstance(texts, str):
+            raise TypeError(f"{name} must be a list, such as {name}=[{texts!r}], not a text")
 
 
 def _require_utf8(text: str) -> None:

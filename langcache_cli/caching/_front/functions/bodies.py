@@ -83,7 +83,8 @@ async def answered(
         return Answered(value, "bypass", now_ms, 0)
     if value.source is Source.LOAD:
         lifetime = reader.lifetime
-        ttl_seconds = lifetime.ttl_seconds if lifetime.ttl_of is None else 0
+        is_kept = lifetime.ttl_of is None and len(value.content) <= (spec.max_bytes or len(value.content))
+        ttl_seconds = lifetime.ttl_seconds if is_kept else 0
         return Answered(value, "miss", now_ms, round(ttl_seconds * (1 - lifetime.jitter) * 1000))
     fresh_ms = value.fresh_until_ms - now_ms
     if value.fresh_until_ms <= 0:  # of another call, and not stored

@@ -74,6 +74,10 @@ class CachedMany(EqualIfBoundAlike, Generic[P, T]):
         single: CachedFunction[Any, T],
         each: str,
     ) -> None:
+        if not inspect.iscoroutinefunction(function):
+            raise TypeError(
+                f"{function.__qualname__} must be an 'async def' function that returns its values"
+            )
         self._function = function
         self._single = single
         self._each = each

@@ -51,6 +51,8 @@ def invalidating(
     session: str | None,
 ) -> Callable[[F], F]:
     """Make the decorator behind `Cache.invalidates`, see there."""
+    if len(functions) == 1 and inspect.isfunction(functions[0]) and not hasattr(functions[0], "cached"):
+        raise TypeError(f"write @invalidates(...) with parentheses, above {functions[0].__qualname__}()")
 
     def decorate(function: F) -> F:
         if isinstance(function, classmethod | staticmethod):
