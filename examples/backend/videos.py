@@ -11,7 +11,8 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi import Path as InPath
 
 from examples.backend.admin import require_admin
-from langcache_cli.caching import cached, invalidate_tags
+from langcache_cli.caching import invalidate_tags
+from langcache_cli.fastapi import cached_route
 
 router = APIRouter(prefix="/videos", tags=["videos"])
 
@@ -29,13 +30,8 @@ class Episode:
     uploaded: datetime
 
 
-@cached(key_prefix="episodes", tags=("series:{series}",), ignore=["folder"])
-async def list_episodes(series: str, folder: Path) -> list[Episode]:
+def scan(series: str, folder: Path) -> list[Episode]:
     """The episodes of a series, in the order of their names."""
-    return await asyncio.to_thread(_scan, series, folder)
-
-
-def _scan(series: str, folder: Path) -> list[Episode]:
     files = sorted(folder.glob("*")) if folder.is_dir() else []
     return [
         Episode(series, file.name, file.stat().st_size, datetime.fromtimestamp(file.stat().st_mtime, tz=UTC))
@@ -50,9 +46,10 @@ def folder_of(request: Request, series: str) -> Path:
 
 
 @router.get("/{series}")
-async def episodes(series: Name, request: Request) -> list[Episode]:
-    """The episodes of a series."""
-    return await list_episodes(series, folder_of(request, series))
+@cached_route(key_prefix="episodes", tags=("series:{series}",), ignore=("request",))
+def list_episodes(series: Name, request: Request) -> list[Episode]:
+    """The episodes of a series. A hit sends the stored bytes; the request only says where the folder is."""
+    return scan(series, folder_of(request, series))
 
 
 @router.put("/{series}/{name}", dependencies=[Depends(require_admin)])
@@ -66,7 +63,7 @@ async def upload(series: Name, name: Name, request: Request) -> list[Episode]:
 
     await asyncio.to_thread(write)
     await invalidate_tags(f"series:{series}")
-    return await list_episodes(series, folder)
+    return await asyncio.to_thread(scan, series, folder)
 
 
 @router.delete("/{series}/{name}", dependencies=[Depends(require_admin)])
@@ -77,4 +74,4 @@ async def delete(series: Name, name: Name, request: Request) -> list[Episode]:
         raise HTTPException(404, "no such episode")
     await asyncio.to_thread(file.unlink)
     await invalidate_tags(f"series:{series}")
-    return await list_episodes(series, file.parent)
+    return await asyncio.to_thread(scan, series, file.parent)

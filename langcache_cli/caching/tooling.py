@@ -46,14 +46,14 @@ from langcache_cli.caching._statistics.events import nothing_around
 from langcache_cli.caching._statistics.fleet.event_log import LoggedEvent
 from langcache_cli.caching._statistics.fleet.history import History, Steps
 from langcache_cli.caching._statistics.fleet.reader import FleetReader
-from langcache_cli.caching._statistics.fleet.tiers import TIERS
+from langcache_cli.caching._statistics.fleet.tiers import TIERS, Tier, tier_for
 from langcache_cli.caching._statistics.labels import OUTBOX, Label
 from langcache_cli.caching._statistics.latency_buckets import (
     HISTOGRAM_ENDS_SECONDS,
     LatencyHistogram,
     latency_histogram,
 )
-from langcache_cli.caching._statistics.report import CacheReport, Numbers, ServerReport, readable_bytes
+from langcache_cli.caching._statistics.report import CacheReport, Numbers, ServerReport
 from langcache_cli.caching._values.compressed_streams import BLOCK_BYTES
 from langcache_cli.caching._values.compression import decompress_in_portions, first_bytes
 from langcache_cli.caching._wire.connection import RedisConnection, ask
@@ -98,6 +98,7 @@ __all__ = [
     "SentinelError",
     "ServerReport",
     "Steps",
+    "Tier",
     "TlsFileError",
     "UndecodableEntryError",
     "Unstorable",
@@ -128,11 +129,11 @@ __all__ = [
     "parse_entry",
     "parse_failure",
     "problem_of",
-    "readable_bytes",
     "reply_fields",
     "scan",
     "seconds_of",
     "settings_problems",
+    "tier_for",
     "trial",
     "unavailable",
     "unlink",

@@ -32,7 +32,10 @@ Json = Annotated[
         "--json", help="Print one JSON document on stdout, also for errors.", is_eager=True
     ),  # before --version
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Print errors, and what was asked to be shown, only."),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more, and the warnings of libraries.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Print without colours, as NO_COLOR does.")]
 NoInput = Annotated[bool, typer.Option("--no-input", help="Never ask; what would need an answer is refused.")]

@@ -32,7 +32,7 @@ class Invocation:
         namespace: Overrides ``LANGCACHE_NAMESPACE``.
         timeout: Seconds to wait for Redis or the database; None for the defaults.
         json: Print one JSON document.
-        quiet: Print results and errors only.
+        quiet: Print errors, and what was asked to be shown, only.
         verbose: Print more.
         color: Colours are allowed.
         ask: Questions are allowed.
@@ -67,7 +67,8 @@ class Invocation:
                 message = f"--namespace {self.namespace!r}: give 1 to 64 letters, digits and _.-"
                 raise CommandError(ExitCode.USAGE, message) from None
             raise
-        self.warn_of_misspelt_settings()
+        if not (self.verbose or self.debug):  # then the log has it
+            self.warn_of_misspelt_settings()
         return settings
 
     def given_settings(self) -> dict[str, Any]:
@@ -149,6 +150,8 @@ class Invocation:
         """Name variables that look like settings and are none, and where each stands."""
         from langcache_cli.caching.tooling import misspelt_settings  # noqa: PLC0415 - as above
 
+        if self.quiet:
+            return
         for one in misspelt_settings(self.settings_file):
             with contextlib.suppress(OSError, ValueError):
                 line = stderr_line(f"{one.message} ({one.place})", level="warning")

@@ -41,6 +41,7 @@ from langcache_cli.cli.commands import (
 )
 from langcache_cli.cli.commands.help import help_
 from langcache_cli.cli.completion.bash import complete, is_completing
+from langcache_cli.cli.completion.shells import shell_named
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, Failure, explain
 from langcache_cli.cli.formats.asked import asked_format
@@ -179,7 +180,8 @@ def _run(ordered: Sequence[str], output: Output, format_: str) -> int:
     """The exit code of a command, whose document is still to be printed."""
     debug = "--debug" in ordered
     try:
-        code = app(args=ordered, prog_name="langcache", standalone_mode=False)
+        with shell_named(ordered) as words:
+            code = app(args=words, prog_name="langcache", standalone_mode=False)
     except _UsageError as error:
         return _usage(output, error, format_)
     except typer.Abort:

@@ -17,12 +17,12 @@ from langcache_cli.cli.formats.table import Grid, lay_out, wrapped
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.log_lines import lines_are_json, stderr_line
 from langcache_cli.cli.streams import drop_output
+from langcache_cli.readable import size
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 COMMON_WIDTH = 80
-KIB = 1024
 
 
 class _Run:
@@ -93,6 +93,11 @@ class Output:
     def line(self, text: str) -> None:
         """Print one line of the result."""
         self._write(text + "\n")
+
+    def done(self, text: str) -> None:
+        """Print what was done, which is the result of a command that shows nothing; not with ``--quiet``."""
+        if not self._invocation.quiet:
+            self.line(text)
 
     def table(
         self,
@@ -179,20 +184,25 @@ class Output:
         """A progress bar on stderr; none without a terminal, or with ``--quiet`` or ``--json``.
 
         Yields:
-            Takes how much is done, and of how much.
+            Takes how much is done, and of how much; 0 if that is not known.
         """
         silent = self._invocation.quiet or self._invocation.json or lines_are_json()
         if silent or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             yield lambda _done, _total: None
             return
         from rich.console import Console  # noqa: PLC0415 - as above
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415 - as above
+        from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415 - as above
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[counted]}"))
         console = Console(stderr=True, no_color=not self._invocation.color)
         with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task(what, total=None)
-            yield lambda done, total: progress.update(task, completed=done, total=total)
+            task = progress.add_task(what, total=None, counted="")
+
+            def show(done: int, total: int) -> None:
+                of_all = f" of {total:,}" if total else ""
+                progress.update(task, completed=done, total=total or None, counted=f"{done:,}{of_all}")
+
+            yield show
 
     def failure(self, failure: Failure) -> None:
         """Print an error: one line on stderr and what to type next, or as part of the JSON document."""
@@ -257,16 +267,6 @@ def milliseconds(value: float | None) -> str:
 def percent(ratio: float | None) -> str:
     """A ratio for people: ``98.2 %``, or a dash for none."""
     return "-" if ratio is None else f"{100 * ratio:.1f} %"
-
-
-def size(n_bytes: float) -> str:
-    """A size for people: ``812 B``, ``1.5 KB``, ``917 KB``, ``4.0 GB``; 1 KB is 1,024 bytes."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if unit == "GB" or n_bytes < KIB - 0.5:  # 1,023.5 KB would be 1,024 KB
-            break
-        n_bytes /= KIB
-    whole = unit == "B" or n_bytes >= 9.95  # noqa: PLR2004 - from there on two digits before the point
-    return f"{n_bytes:,.0f} {unit}" if whole else f"{n_bytes:.1f} {unit}"
 
 
 def memory_use(used_bytes: int, limit_bytes: int) -> str:

@@ -141,8 +141,12 @@ _CLUSTER_DOWN: Final = _Cause(
     ExitCode.UNREACHABLE,
     "A node of the cluster is away, or slots have none; redis-cli --cluster check shows which.",
 )
-_LOCAL: Final = ("localhost:", "127.", "[::1]:")
+LOCAL: Final = ("localhost:", "127.", "[::1]:")
 _ELSEWHERE: Final = _Cause(ExitCode.UNREACHABLE, "Check REDIS_URL, and that its server runs.")
+_LOCAL_CLUSTER: Final = _Cause(
+    ExitCode.UNREACHABLE,
+    "Start a local one with 'langcache redis start --cluster 3', or set REDIS_URL.",
+)
 _NO_SOCKET: Final = _Cause(ExitCode.UNREACHABLE, "Check the path in REDIS_URL, and that its server runs.")
 
 
@@ -154,8 +158,11 @@ def cause_of(error: BaseException) -> _Cause | None:
     for behind in _chain(error):
         if cause := _of_one(behind, target):
             return cause
-    address = target.partition("://")[2].removeprefix("***@")
-    return None if not address or address.startswith(_LOCAL) else _ELSEWHERE
+    scheme, _, rest = target.partition("://")
+    address = rest.removeprefix("***@")
+    if address and not address.startswith(LOCAL):
+        return _ELSEWHERE
+    return _LOCAL_CLUSTER if scheme == "redis+cluster" else None
 
 
 def _of_one(error: BaseException, target: str) -> _Cause | None:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
-from langcache_cli.cli.exit_codes import ExitCode
-from langcache_cli.cli.failures import CommandError
+from langcache_cli.cli.formats.atomic_file import READABLE, AtomicFile
 
 
 @dataclass(frozen=True, slots=True)
-class ReportFile:
+class ReportFile(AtomicFile):
     """A report that ``option`` asks for. One that exists is replaced, as reports of other tools are."""
-
-    option: str
-    path: Path
 
     def require_place(self) -> None:
         """Fail before the work, rather than after it, if the file cannot be written.
@@ -32,17 +27,16 @@ class ReportFile:
         if not os.access(written, os.W_OK):
             raise self._error(f"{written} cannot be written")
 
-    def write(self, text: str) -> None:
-        """Write the file.
+    def write(self, text: str, *, mode: int = READABLE) -> None:
+        """See `AtomicFile`; what cannot be replaced, such as a pipe, is written to.
 
         Raises:
             CommandError: It cannot be written.
         """
-        try:
-            self.path.write_text(text, "utf-8")
-        except OSError as error:
-            raise self._error(error.strerror or str(error)) from error
-
-    def _error(self, reason: str) -> CommandError:
-        message = f"{self.option} {self.path}: {reason}"
-        return CommandError(ExitCode.BAD_CONFIGURATION, message)
+        if self.path.exists() and not (self.path.is_file() and os.access(self.path.parent, os.W_OK)):
+            try:
+                self.path.write_text(text, "utf-8")
+            except OSError as error:
+                raise self._error(error.strerror or str(error)) from error
+        else:
+            AtomicFile.write(self, text, mode=mode)

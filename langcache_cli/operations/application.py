@@ -9,9 +9,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from langcache_cli.caching import ConfigurationError
+
+NO_MODULE_HINT: Final = (
+    "Run it in the folder in which 'python -c \"import MODULE\"' works, with the name of your own module."
+)
 
 
 def import_module(name: str) -> ModuleType:
@@ -25,6 +29,12 @@ def import_module(name: str) -> ModuleType:
         return importlib.import_module(name)
     finally:
         sys.path.pop(0)
+
+
+class NoSuchModuleError(ConfigurationError):
+    """There is no module of that name; `hint` says how to find out why."""
+
+    hint = NO_MODULE_HINT
 
 
 @asynccontextmanager
@@ -53,6 +63,11 @@ async def _imported_application(name: str) -> AsyncIterator[None]:
         opening: Callable[[], AbstractAsyncContextManager[Any]] | None = (
             getattr(module, attribute) if attribute else None
         )
+    except ModuleNotFoundError as error:
+        if not _is_part_of(error.name, module_name):
+            raise ConfigurationError(f"--app {name}: {error}", variable="--app") from error
+        message = f"--app {name}: there is no module {error.name!r} here"
+        raise NoSuchModuleError(message, variable="--app") from error
     except Exception as error:  # the application's own, whatever it does while it is imported
         kind = "" if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: "
         raise ConfigurationError(f"--app {name}: {kind}{error}", variable="--app") from error
@@ -68,6 +83,11 @@ async def _imported_application(name: str) -> AsyncIterator[None]:
         )
     async with context:
         yield
+
+
+def _is_part_of(missing: str | None, name: str) -> bool:
+    """True if a missing module is the one that was named, or a package that it would be in."""
+    return missing is not None and (name == missing or name.startswith(f"{missing}."))
 
 
 def _opened(opening: Any) -> AbstractAsyncContextManager[Any] | None:

@@ -17,6 +17,7 @@ from langcache_cli.operations.cold_type import advice
 from langcache_cli.operations.diagnosis.inspection import Inspection, inspect_fleet
 from langcache_cli.operations.statistics.counters import counters
 from langcache_cli.operations.statistics.limits import HitRateLimits, LatencyLimits, State
+from langcache_cli.readable import number_of
 
 if TYPE_CHECKING:
     from langcache_cli.vocabulary import Database
@@ -227,11 +228,11 @@ async def _latency(cache: Cache, limits: LatencyLimits) -> _Found:
 async def _hit_rate(cache: Cache, limits: HitRateLimits) -> _Found:
     report = await counters(cache, HIT_RATE_SECONDS)
     total = report.total
-    state, reason = limits.judge(total.hit_rate, "in the last 1h")
+    state, reason = limits.judge(total.hit_rate, "in the last hour")
     rate = total.hit_rate or 0.0
     calls = total["hits"] + total["misses"]
     return _Found(
-        reason or f"{100 * rate:.1f} % of {calls:,} calls in the last 1h",
+        reason or f"{100 * rate:.1f} % of {number_of(calls, 'call')} in the last hour",
         RESULTS[state],
         "" if state == "ok" else f"Run '{_explains(report)}': it says what explains the rate.",
         {"hit_ratio": total.hit_rate},
@@ -259,7 +260,7 @@ async def _keys(cache: Cache, name: str, least: int, advise: Advise) -> _Found:
     if found < least:
         detail = f"the cache type {name} has {found:,} keys, fewer than {least:,}"
         return _Found(detail, "failed", await advise(name), {"keys": found})
-    return _Found(f"at least {least:,} keys", measured={"keys": found})
+    return _Found(f"at least {number_of(least, 'key')}", measured={"keys": found})
 
 
 async def _roundtrip(cache: Cache) -> _Found:
@@ -287,4 +288,4 @@ async def _words(database: Database) -> _Found:
     words = sum(group.words for group in found)
     if not words:
         raise CheckFailedError(f"vocabulary_words is empty ({database.target})")
-    return _Found(f"{words:,} words")
+    return _Found(f"{number_of(words, 'word')}")

@@ -12,7 +12,7 @@ from langcache_cli.caching.tooling import Namespace, Selection, scan, unlink
 from langcache_cli.operations.keys.names import keys_meant, typeable
 from langcache_cli.operations.opening import require_answer
 from langcache_cli.operations.overview.keyspace import type_of
-from langcache_cli.operations.overview.removing import remove_entry
+from langcache_cli.operations.overview.removing import KEYS, TAGS, count_removed, remove_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +144,7 @@ class Clearing:
             await self._remove()
         finally:
             if self._tally.count and not (self._target.keys or self._target.tags):
+                count_removed(self._cache, KEYS, self._tally.count)
                 self._cache.runtime().fleet.events.write_soon(
                     "clear",
                     str(self._target),
@@ -160,6 +161,7 @@ class Clearing:
                 self._tally.add(removed.removed, [key])
         elif target.tags:
             self._tally.count += await self._cache.invalidate_tags(*target.tags)
+            count_removed(self._cache, TAGS, self._tally.count)
         else:
             for selection in _selections(self._cache, target):
                 await self._remove_all(selection)

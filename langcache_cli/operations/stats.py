@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from langcache_cli.caching import Cache, UnknownCacheTypeError
 from langcache_cli.caching.tooling import OUTBOX, CacheReport, Label, Numbers, ServerReport
 from langcache_cli.operations.opening import require_answer
-from langcache_cli.operations.overview.census import Census, KeyCounts
+from langcache_cli.operations.overview.census import OWN, Census, KeyCounts
 from langcache_cli.operations.overview.keyspace import KeyspaceWatch
-from langcache_cli.operations.statistics.counters import counters
-from langcache_cli.operations.statistics.new_keys import function_keys
+from langcache_cli.operations.statistics.lost_counters import Lost, whole_counters
 from langcache_cli.operations.statistics.reasons import OtherKeys, Reason, other_keys, reasons
 from langcache_cli.operations.statistics.since_last import SinceLast, look
 from langcache_cli.operations.statistics.state_file import State, StateError
+from langcache_cli.operations.statistics.stored_entries import function_keys
 
 DRAWS = 5_000
 """Keys that are drawn at random where there are more."""
@@ -47,7 +47,7 @@ class StatsReport:
         types: One line for each cache type, then for each prefix that belongs to none.
         functions: The numbers of the functions of these types.
         total: The counters of these types together.
-        outbox: The counters of the outboxes, which belong to no type.
+        outbox: The counters that belong to no type: of outboxes, tags, and removals of many keys.
         server: What Redis reports about itself.
         exact: True if every key was counted; else they are estimated from random ones.
         problem: Why keys or bytes are not known; empty if they are.
@@ -55,6 +55,8 @@ class StatsReport:
         other_keys: Keys beside the namespace.
         since: What was found out about the time since the last run; None if that was not asked for.
         state: What the next run is to compare with; None as above.
+        own_keys: Counters, tags and events of the namespace.
+        lost: What Redis has lost of the counters of the window.
     """
 
     window_seconds: int
@@ -69,6 +71,8 @@ class StatsReport:
     other_keys: OtherKeys
     since: SinceLast | None = None
     state: State | None = None
+    own_keys: int = 0
+    lost: Lost = field(default_factory=Lost)
 
     @property
     def keys(self) -> KeyCounts:
@@ -111,11 +115,11 @@ async def stats(cache: Cache, request: StatsRequest) -> StatsReport:
     """
     await require_answer(cache)
     server = await cache.server_report()
-    since = state = None
+    since, state, lost = None, None, Lost()
     if request.previous is not None:
         since, state = await look(cache, server, request.previous)
     if since is None or since.first_run:
-        report = await counters(cache, request.window_seconds)
+        report, lost = await whole_counters(cache, request.window_seconds)
     else:
         report = since.report
     census = await _census(cache, request)
@@ -126,8 +130,8 @@ async def stats(cache: Cache, request: StatsRequest) -> StatsReport:
         for label, numbers in report.functions.items()
         if label != OUTBOX and label.type in names
     }
-    total = CacheReport(0, functions).total
-    namespace = cache.settings.namespace
+    total, outbox = CacheReport(0, functions).total, report.functions.get(OUTBOX, Numbers({}))
+    keys_now = function_keys(census, cache.settings.namespace, functions)
     evicted = (server.evicted_keys, "since Redis started")
     if since is not None and not since.first_run:
         evicted = (since.evicted_keys, "since the last run")
@@ -136,14 +140,16 @@ async def stats(cache: Cache, request: StatsRequest) -> StatsReport:
         tuple(lines),
         functions,
         total,
-        report.functions.get(OUTBOX, Numbers({})),
+        outbox,
         server,
         census.exact,
         census.problem,
-        tuple(reasons(functions, function_keys(census, namespace, functions), evicted=evicted)),
+        tuple(reasons(functions, keys_now, of_all=outbox, evicted=evicted)),
         other_keys(census),
         since,
         state,
+        census.of_type(OWN)["keys"],
+        lost,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -67,7 +69,11 @@ Suitable = Callable[[ServerBinary], bool]
 
 
 def installed_server(suitable: Suitable = lambda _: True) -> ServerBinary | None:
-    """The first valkey-server or redis-server on PATH that is new enough and suitable, else the first one."""
+    """The first valkey-server or redis-server on PATH that is new enough and suitable, or the first.
+
+    Those of the packages of the `embedded` extra are not installed ones: the choice is the same in an
+    activated environment.
+    """
     return _best(Backend.BINARY, _on_path(_SERVERS), suitable)
 
 
@@ -88,8 +94,22 @@ def _best(backend: Backend, paths: Iterator[Path], suitable: Suitable) -> Server
 
 
 def _on_path(names: tuple[str, ...]) -> Iterator[Path]:
+    """Programs of this machine: an activated environment has those of its packages on PATH, too."""
+    of_packages = {file.parent.resolve() / file.name for file in _files_of_packages()}
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     # Links are not resolved: Debian's redis-server is one to redis-check-rdb, which acts by its argv[0].
-    return (Path(path).absolute() for name in names if (path := shutil.which(name)))
+    for name in names:
+        found = (Path(path).absolute() for folder in folders if (path := shutil.which(name, path=folder)))
+        yield from (path for path in found if path.parent.resolve() / path.name not in of_packages)
+
+
+def _files_of_packages() -> Iterator[Path]:
+    """The programs that the packages of the `embedded` extra have installed in this environment."""
+    for package in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            for file in distribution(package).files or []:
+                if file.name in (*_SERVERS, *_CLIENTS):
+                    yield Path(file.locate())
 
 
 def _in_packages(names: tuple[str, ...]) -> Iterator[Path]:

@@ -13,6 +13,7 @@ from langcache_cli.servers.compose import find_compose
 from langcache_cli.servers.errors import NotOursError, StopFailedError
 from langcache_cli.servers.last_start import LastStart, adopt
 from langcache_cli.servers.probe import ProbeResult, look_elsewhere, probe, server_info, settled
+from langcache_cli.servers.process import has_other_password
 from langcache_cli.servers.reports import RestartReport, StartReport, StatusReport, StopReport
 from langcache_cli.servers.spec import ServerSpec
 from langcache_cli.servers.starting import refusal, start_with
@@ -56,8 +57,10 @@ async def start(
             return await _started(spec, began, spec.folder.load_running(), already_running=True)
         if result is not ProbeResult.NOTHING:
             raise refusal(spec, result, ours=spec.folder.load_running() is not None)
+        changed = has_other_password(spec)
         record = await start_with(spec, backend, wait_seconds, again=again)
-    return await _started(spec, began, record, already_running=record is None)
+    report = await _started(spec, began, record, already_running=record is None)
+    return replace(report, password_changed=changed and record is not None)
 
 
 async def stop(spec: ServerSpec, *, grace_seconds: float = GRACE_SECONDS) -> StopReport:

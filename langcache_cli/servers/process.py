@@ -22,6 +22,7 @@ _CLUSTER: Final = (
     ["cluster-enabled", "yes"],
     ["cluster-config-file", "nodes.conf"],
     ["cluster-node-timeout", "2000"],  # milliseconds; on one machine nothing is gained by a longer one
+    ["cluster-require-full-coverage", "no"],  # a shard without a primary takes no other shard away
     ["repl-diskless-sync-delay", "0"],  # seconds
 )
 
@@ -100,6 +101,15 @@ def redis_conf(spec: ServerSpec) -> str:
         *(_CLUSTER if spec.cluster else ()),
     ]
     return "".join(" ".join(map(quoted, line)) + "\n" for line in lines)
+
+
+def has_other_password(spec: ServerSpec) -> bool:
+    """True if the server of this data was last started with a login that is not the one of ``spec``."""
+    try:
+        text = spec.folder.config_file.read_text("utf-8")
+    except OSError:
+        return False
+    return quoted(spec.password_rule) not in text
 
 
 def quoted(value: str) -> str:

@@ -23,6 +23,8 @@ class StartReport:
         version: Its version, if it can be asked for.
         log_file: Its log; None unless it is `ours`, and for a container.
         seconds: How long the call took.
+        product: ``Redis`` or ``Valkey``.
+        password_changed: The server of this data was last started with another password.
     """
 
     already_running: bool
@@ -35,6 +37,7 @@ class StartReport:
     log_file: Path | None
     seconds: float
     product: str | None = None
+    password_changed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

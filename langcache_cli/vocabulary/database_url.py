@@ -87,7 +87,9 @@ def _require_sqlite(url: URL) -> None:
     """Refuse a host, for which SQLite has no use, and options that its driver does not know."""
     if url.host or url.username or url.password:
         raise DatabaseConfigurationError(
-            "a sqlite:// URL has three slashes before its path: sqlite:///path/to/file.db", target="***"
+            "a sqlite:// URL has three slashes and a path from this folder, as in sqlite:///words.db, or "
+            "four and one from the root, as in sqlite:////srv/words.db",
+            target="***",
         )
     target = f"sqlite:///{url.database or ''}"
     for name in _SQLITE_NUMBERS & url.query.keys():

@@ -74,9 +74,9 @@ def url_of(server: RedisServer, *, user: str = "", password: str | None = None, 
 
 
 def keys_of(server: RedisServer, pattern: str = "*") -> set[str]:
-    """All keys but the list of events, read as a bare redis-cli would."""
+    """All keys but events and counters of removals, read as a bare redis-cli would."""
     found: Any = server.command("KEYS", pattern)
-    return {key.decode() for key in found if not key.endswith(b"@stats:events")}
+    return {key.decode() for key in found if not re.search(rb"@stats:(\{|labels|events)", key)}
 
 
 def fill(server: RedisServer, pattern: str, count: int) -> None:

@@ -19,7 +19,7 @@ BUSY_SECONDS = 20
 
 Findings = dict[str, dict[str, Any]]
 
-_LINE = re.compile(r"redis-cli (?:--cluster call \S+|-h (\S+) -p (\d+)) (.*)")
+_LINE = re.compile(r"redis-cli (?:--askpass )?(?:--cluster call \S+|-h (\S+) -p (\d+))(?: --askpass)? (.*)")
 
 
 def where(node: RedisServer) -> str:

@@ -108,7 +108,7 @@ def test_what_is_left_out_is_said_and_what_it_prints_is_not_the_result(measure, 
     assert "vocabulary:word origin" in (tmp_path / "x.html").read_text()
     everything = measure("--concurrency", "2")
     assert "episodes:episodes is a method, and is left out" in everything.stderr
-    assert "vocabulary_stats:stats is not run uncached" in everything.stderr
+    assert "vocabulary_stats:stats is not run uncached: its warmer yields calls without " in everything.stderr
 
 
 def test_what_is_not_there_is_said(measure):
@@ -116,3 +116,12 @@ def test_what_is_not_there_is_said(measure):
     assert unknown.code == 2
     assert "unknown path 'vocabulary:wordd'; paths: noop, ping, " in unknown.stderr
     assert measure(app="no_such_app").code == 78
+
+
+def test_a_limit_of_a_path_that_the_application_lacks_is_refused_before_the_run(measure, secured_redis):
+    ended = measure("--fail-on", "hit:p95>5ms")
+    assert ended.code == 2
+    assert "'hit:p95>5ms': the path 'hit' is not measured" in ended.stderr
+    assert "Begin the limit with a path and a colon: noop, ping, vocabulary:word hit" in ended.stderr
+    assert ended.stdout == ""
+    assert not keys_of(secured_redis)

@@ -6,7 +6,6 @@ import re
 import time
 from base64 import b64encode
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 
@@ -112,7 +111,7 @@ def test_a_disk_that_is_full_costs_the_report_not_the_result(env, call, tmp_path
     def full(*_args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr("os.fsync", full)
     ended = call(*QUICK, "--report", str(tmp_path / "report.html"), "--json", env=env)
     assert ended.code == 78
     assert ended.document["paths"]["get"]["count"] > 0

@@ -116,7 +116,7 @@ def test_a_hit_rate_of_no_calls_is_unknown(secured_redis, call, nagios):
     assert results(ended)["hit rate"] == "unknown"
     code, head, figures = nagios(env, "--crit-hit-rate", "1")
     assert code == 3
-    assert head.startswith("LANGCACHE UNKNOWN - hit rate: no call was counted in the last 1h")
+    assert head.startswith("LANGCACHE UNKNOWN - hit rate: no call was counted in the last hour")
     assert figures.endswith("'hit_rate'=U;;1:")
 
 

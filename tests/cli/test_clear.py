@@ -218,7 +218,7 @@ def test_a_key_is_cleared_as_it_is_listed_whatever_its_bytes(secured_redis, call
     assert (cleared.document["keys"], cleared.document["by_type"]) == (2, {"orders": 2})
     # of two keys that it may mean, the one that it spells
     assert call("clear", "--key=cache:orders:%0A", "-y", env=env).stdout.startswith("Removed 1 key ")
-    assert secured_redis.command("KEYS", "*") == [b"cache:orders:\n"]
+    assert keys_of(secured_redis) == {"cache:orders:\n"}
 
 
 def test_a_clear_shows_on_a_terminal_how_far_it_is(secured_redis):
@@ -284,3 +284,14 @@ def test_a_pattern_that_matched_nothing_is_explained_where_it_is_certain(pattern
     assert ended.code == 0
     assert ("matched no key" in ended.stderr) == (says is not None)
     assert (says or "") in ended.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--json",), ("--dry-run", "--json")], ids=" ".join)
+def test_to_clear_keys_of_which_none_is_there_fails(options, secured_redis, call):
+    env = {"REDIS_URL": url_of(secured_redis), "LANGCACHE_ENV": "dev"}
+    secured_redis.command("SET", "cache:vocabulary:f:1", "v")
+    ended = call("clear", "--key", "cache:vocabulary:f:0", *options, env=env)
+    assert ended.code == 1
+    assert complaint(ended) == "langcache: there is no key 'cache:vocabulary:f:0'"
+    some = call("clear", "--key=cache:vocabulary:f:0", "--key=cache:vocabulary:f:1", *options, env=env)
+    assert some.code == 0

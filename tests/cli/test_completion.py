@@ -83,3 +83,22 @@ def test_other_shells_get_whole_keys(shell, call):
 def test_what_is_offered_is_what_there_is():
     assert tuple(PATHS) == values.PATHS
     assert values.WINDOWS[1:] == tuple(WINDOWS)
+
+
+@pytest.mark.parametrize(
+    ("shell", "mark"), [("bash", "complete_bash"), ("zsh", "#compdef"), ("fish", "fish")]
+)
+def test_the_script_is_that_of_the_shell_that_is_named(shell, mark, call):
+    shown = call("--show-completion", shell)
+    assert (shown.code, shown.stderr) == (0, "")
+    assert mark in shown.stdout
+    assert ("complete_zsh" in shown.stdout) == (shell == "zsh")
+
+
+@pytest.mark.parametrize("option", ["--show-completion", "--install-completion"])
+def test_a_shell_without_completion_says_which_have_one(option, call):
+    ended = call(option, "sh")
+    assert (ended.code, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        f"langcache: there is no completion for 'sh'\nName one: langcache {option} bash|zsh|fish\n"
+    )

@@ -79,3 +79,10 @@ def test_a_misspelt_name_of_the_file_is_found_by_every_command_that_reads_it(cal
     assert f"{says} (.env, line 2)\n" in call("config", "show").stderr
     ended = call("config", "validate")
     assert (ended.code, ended.stdout) == (78, f"{says} (.env, line 2)\n")
+
+
+@pytest.mark.parametrize(("options", "times"), [((), 1), (("-v",), 1), (("-q",), 0)], ids=str)
+def test_a_misspelt_name_is_warned_about_once_and_never_with_quiet(options, times):
+    ended = run_cli(*options, "types", env={"LANGCACHE_NAMESPASE": "other"})
+    assert ended.code == 0
+    assert ended.stderr.count("LANGCACHE_NAMESPASE is no setting of langcache") == times

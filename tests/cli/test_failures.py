@@ -148,3 +148,19 @@ def test_the_failed_import_itself_is_a_bug_and_no_traceback(secured_redis):
 
     assert ended.code == 70
     assert complaint(ended).startswith("langcache: ModuleNotFoundError: ")
+
+
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [
+        ("redis://***@localhost:6379/0", "Start a local one with 'langcache redis start', or set REDIS_URL."),
+        (
+            "redis+cluster://***@localhost:7000,localhost:7001/0",
+            "Start a local one with 'langcache redis start --cluster 3', or set REDIS_URL.",
+        ),
+        ("redis://cache.internal:6379/0", "Check REDIS_URL, and that its server runs."),
+        ("redis+cluster://a:7000,b:7000/0", "Check REDIS_URL, and that its server runs."),
+    ],
+)
+def test_a_local_server_is_started_only_where_the_url_is_local(target, hint):
+    assert explain(langcache_cli.caching.CacheUnavailableError("nothing listens", target=target)).hint == hint

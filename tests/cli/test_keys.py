@@ -141,6 +141,23 @@ def test_an_entry_is_decoded_with_its_tags_until_one_is_invalidated(use, call, e
     found = call("keys", "get", key, "--json", env=env).document
     assert found["state"] == "invalidated"
     assert [(tag["tag"], tag["holds"]) for tag in found["tags"]] == [("user:42", True), (None, False)]
+    assert ", and not fresh any more: a tag was invalidated" in call("keys", "get", key, env=env).stdout
+
+
+def test_a_listing_marks_entries_of_which_a_tag_was_invalidated(use, call, env, secured_redis):
+    key = use(tagged)
+    fill(secured_redis, "cache:vocabulary:f:%d", 2)
+    (row,) = [row for row in call("keys", "list", "--json", env=env).document["keys"] if row["key"] == key]
+    assert row["invalidated"] is False
+
+    async def invalidate(cache):
+        await cache.invalidate_tags("user:42")
+
+    use(invalidate)
+    rows = call("keys", "list", "--json", env=env).document["keys"]
+    assert [row["key"] for row in rows if row["invalidated"]] == [key]
+    (line,) = [one for one in call("keys", "list", env=env).stdout.splitlines() if one.startswith(key)]
+    assert line.endswith("\tinvalidated")
 
 
 def test_a_stale_a_leased_and_a_loading_key_are_told_apart(secured_redis, call, env):
@@ -241,7 +258,7 @@ def test_a_narrow_terminal_gets_whole_keys_and_nothing_is_written(secured_redis,
     with Terminal("keys", "list", env=env, columns=60) as terminal:
         shown = terminal.finish()
     assert shown.code == 0
-    assert re.search(r"cache:vocabulary:f:1 +vocabulary +no TTL +\d+B", shown.stdout), shown
+    assert re.search(r"cache:vocabulary:f:1 +vocabulary +no TTL +\d+ B", shown.stdout), shown
     assert keys_of(secured_redis) == before
 
 

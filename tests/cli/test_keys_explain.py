@@ -141,3 +141,10 @@ def test_what_cannot_be_explained_says_what_to_type(line, code, says, explain):
     assert refused.code == code, refused
     assert says in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_cached_route_is_explained_by_its_name(call, redis_url):
+    function = "examples.backend.videos:list_episodes"
+    explained = call("keys", "explain", function, "series=haus", "--json", env={"REDIS_URL": redis_url})
+    assert explained.document["key"] == "cache:episodes:list_episodes:haus"
+    assert (explained.document["outcome"], explained.code) == ("miss", 0)

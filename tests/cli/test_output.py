@@ -85,7 +85,7 @@ def test_json_is_one_document_with_a_schema_whatever_the_command(secured_redis, 
         no_noise(ended)
         assert not ended.stderr
     missed = results[3].document
-    message = "no call was counted in the last 1h: the hit rate is unknown"
+    message = "no call was counted in the last hour: the hit rate is unknown"
     assert (missed["exit_code"], missed["error"]["message"]) == (1, message)
 
 

@@ -68,7 +68,8 @@ def test_the_life_of_a_cluster(local, port, call, state_folder):
     first, second = started.stdout.splitlines()
     assert first.startswith(f"Redis Cluster started on {where} (3 primaries, 3 replicas; embedded, version ")
     hosts = ",".join(f"{LOCALHOST}:{number}" for number in range(port, port + 6))
-    assert second == f"To use it, set REDIS_URL to redis+cluster://***@{hosts}/0"
+    url = f"redis+cluster://***@{hosts}/0"
+    assert second == f"To use it, set REDIS_URL to {url}, with the login of your REDIS_URL in place of ***"
 
     rows = _say(port, "CLUSTER", "SLOTS")
     assert [(row[0], row[1]) for row in sorted(rows, key=lambda row: row[0])] == [
@@ -83,7 +84,11 @@ def test_the_life_of_a_cluster(local, port, call, state_folder):
     assert status.code == 0, status
     rows = {line.split()[0]: line.split(maxsplit=1)[1] for line in status.stdout.splitlines()[1:]}
     assert (rows["state"], rows["nodes"]) == ("ok", "3 primaries, 3 replicas; 6 of 6 answer")
+    assert len(rows["processes"].split(", ")) == 6
+    assert "uptime" in rows
     no_noise(status)
+    found = call("doctor", "--json", env={**local, "REDIS_URL": url.replace("***", f":{HIDDEN}")}).document
+    assert not [one["name"] for one in found["findings"] if one["name"].startswith("cluster-")]
 
     for again in (
         call(*START, "--replicas", "1", "--json", env=local),

@@ -188,3 +188,13 @@ def test_the_shell_gets_the_files_of_tls_and_no_password():
     shown = " ".join(command.argv[1:])
     assert shown == "-h db.example -p 6380 -n 2 --user me --tls --cacert /ca --cert /c --key /k"
     assert command.env["REDISCLI_AUTH"] == "secret"
+
+
+def test_another_password_than_at_the_last_start_is_said(local, call):
+    assert call(*START, env=local).stderr.count("another one") == 0
+    assert call("redis", "stop", env=local).code == 0
+    other = {**local, "REDIS_URL": local["REDIS_URL"].replace(MARK, "other")}
+    started = call(*START, env=other)
+    assert started.code == 0, started
+    assert "The password is another one than at the last start" in started.stderr
+    no_noise(started)

@@ -79,9 +79,10 @@ def test_stats_says_what_waited_for_redis(secured_redis, call):
         secured_redis.resume()
         backend.communicate("\n", timeout=30)
     ended = call("stats", env=env)
-    assert "3 invalidations waited for Redis, 3 of them were delivered." in ended.stdout.splitlines()
+    assert "3 invalidations waited for Redis; 3 delivered since." in ended.stdout.splitlines()
     document = call("stats", "--json", env=env).document
     assert document["outbox"] == {"deferred": 3, "delivered": 3}
+    assert document["removed"] == {"cleared_keys": 0, "invalidated_tags": 0}
     assert "(outbox)" not in document["types"]
 
 
@@ -93,8 +94,9 @@ def test_stats_shows_what_another_process_has_counted(secured_redis, call):
     documents = [
         call("stats", "--json", "--window", window, env=env).document for window in ("5m", "24h", "7d")
     ]
-    for document, seconds in zip(documents, (300, 86400, 604800), strict=True):
-        assert document["window_seconds"] == seconds
+    lengths = ((300, 60), (86400, 300), (604800, 3600))
+    for document, (seconds, running) in zip(documents, lengths, strict=True):
+        assert seconds <= document["window_seconds"] < seconds + running
         vocabulary = document["types"]["vocabulary"]
         assert [vocabulary[name] for name in ("hits", "misses", "loads", "hit_ratio")] == [16, 4, 4, 0.8]
         assert vocabulary["keys"] == 4
@@ -124,7 +126,7 @@ def test_the_document_has_every_counter_and_the_names_of_before(used_redis, call
     assert {frozenset(line) for line in document["types"].values()} == {
         frozenset(functions | derived | {"keys", "keys_error", "ttl_seconds"})
     }
-    assert set(document["outbox"]) == outbox == {"deferred", "delivered"}
+    assert {*document["outbox"], *document["removed"]} == outbox
 
 
 def test_the_document_reads_what_another_version_counted(secured_redis, call):
@@ -148,14 +150,18 @@ def test_the_table_says_a_zero_as_a_zero_and_a_rate_in_percent(used_redis):
     assert rows["vocabulary"][:5] == ["4", "16", "4", "80.0", "%"]
     assert rows["translation"] == ["0", "0", "0", "-", "-", "-"]
     assert rows["all"][:5] == ["5", "16", "5", "76.2", "%"]
-    assert ended.stdout.startswith("The last 1h\nType ")
-    causes, server = ended.stdout.split("\n\n")[1:]
+    assert re.match(r"The last hour, since \d\d:\d\d\nType ", ended.stdout)
+    causes, commands, server = ended.stdout.split("\n\n")[1:]
     rows = {line.split("  ")[0]: re.split(r" {2,}", line)[-2:] for line in causes.splitlines()}
     assert rows["Misses by cause"] == ["Misses", "Share"]
     assert rows["no entry"] == ["4", "80.0 %"]
-    assert rows["first time asked"] == ["1", "20.0 %"]
+    assert rows["stored and never hit"] == ["1", "20.0 %"]
     assert rows["all misses"] == ["5", "100.0 %"]
-    assert causes.endswith("langcache keys list --find :question:")
+    assert "the keys of quiz:" in causes
+    assert commands.splitlines() == [
+        "Next (no entry): langcache types",
+        "Next (stored and never hit): langcache keys list --find :question:",
+    ]
     rows = dict(re.split(r" {2,}", line) for line in server.splitlines()[1:])
     assert rows["keys in this database"] == str(used_redis.command("DBSIZE"))
     assert re.fullmatch(r"[\d.]+ [KMG]?B, no limit, noeviction", rows["memory"])
@@ -169,7 +175,9 @@ def test_the_hit_rate_can_be_a_threshold(used_redis, call):
     assert good.code == 0
     assert poor.code == 1
     assert complaint(poor) == "langcache: the hit rate is 76.2 %, lower than 76.5 %"
-    assert poor.stdout.startswith("The last 1h\nType ")
+    assert poor.stdout.startswith("The last hour, since ")
+    hint = "Most misses are of vocabulary: langcache stats --type vocabulary --window 1h"
+    assert poor.stderr.splitlines()[-1] == hint
     as_json = call("stats", "--min-hit-rate=99", "--json", env=env)
     assert as_json.code == 1
     assert as_json.document["total"]["hits"] == 16
@@ -189,6 +197,9 @@ def test_clearing_everything_leaves_the_statistics(used_redis, call):
     assert call("clear", "--all", "--yes", env=env).code == 0
     document = call("stats", "--json", env=env).document
     assert (document["total"]["keys"], document["total"]["hits"]) == (0, 16)
+    assert document["own_keys"] == used_redis.command("DBSIZE")
+    shown = call("stats", env=env).stdout
+    assert re.search(r"\nof these, counters and tags +\d+ \('clear' leaves them\)", shown)
 
 
 def test_check_passes_with_a_round_trip_and_a_database_and_leaves_nothing(secured_redis, three_words):

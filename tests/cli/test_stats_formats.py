@@ -100,7 +100,7 @@ def test_metrics_have_the_numbers_of_the_document(env, call):
     assert ended.code == 0
     found = checked(ended.stdout)
     assert found["langcache_up",] == found["langcache_redis_reachable",] == 1
-    assert found["langcache_window_seconds",] == 3600
+    assert 3600 <= found["langcache_window_seconds",] < 3660, "its true length"
     for name, line in document["types"].items():
         assert found["langcache_window_hits", name] == line["hits"]
         assert found["langcache_window_load_errors", name] == line["load_errors"]
@@ -180,7 +180,7 @@ def nagios_of(call, secured_redis):
 
 def test_nagios_gets_a_line_and_a_code_from_0_to_3(env, call):
     code, head, figures = nagios(call, env, "--warn-hit-rate", "60", "--crit-hit-rate", "50")
-    assert (code, head) == (0, "LANGCACHE OK - hit rate 66.7 % of 18 calls in the last 1h")
+    assert (code, head) == (0, "LANGCACHE OK - hit rate 66.7 % of 18 calls in the last hour")
     assert figures.startswith("'hit_rate'=66.666667%;60:;50: 'hits'=12 'misses'=6 'load_errors'=1 ")
     assert nagios(call, env, "--warn-hit-rate", "70")[:2] == (
         1, "LANGCACHE WARNING - the hit rate is 66.7 %, lower than 70 %",
@@ -189,7 +189,7 @@ def test_nagios_gets_a_line_and_a_code_from_0_to_3(env, call):
     assert nagios(call, env, "--crit-hit-rate", "70", "--type", "vocabulary")[0] == 0
     code, head, figures = nagios(call, env, "--crit-hit-rate", "70", "--type", "video")
     assert (code, figures.split()[0]) == (3, "'hit_rate'=U;;70:")
-    assert head.startswith("LANGCACHE UNKNOWN - no call was counted in the last 1h")
+    assert head.startswith("LANGCACHE UNKNOWN - no call was counted in the last hour")
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_a_type_opens_to_its_functions_and_a_low_rate_is_explained(env, call, se
     }
     shown = call("stats", env=env).stdout
     assert "uncacheable" in shown
-    assert "the function behind the cache raised, so nothing was stored (vocabulary 1)" in shown
+    assert re.search(r"the function behind the cache raised, so nothing was stored +vocabulary 1 +1 ", shown)
     assert "shop" not in shown
     assert "10 (namespace shop 7)" in call("stats", "--memory", env=env).stdout
     assert "refused" not in shown

@@ -107,7 +107,7 @@ def test_a_file_that_cannot_be_used_is_a_first_run_and_says_so(redis_url, call, 
         ended = call(*line, env={"REDIS_URL": redis_url})
         assert ended.code == 0
         assert ended.stdout.splitlines()[0] == (
-            f"The state file {reason}: this is the first run, and the numbers are those of the last 1h."
+            f"The state file {reason}: this is the first run, and the numbers are those of the last hour."
         )
         assert ended.stdout.splitlines()[2].startswith("Type ")
     other = call(*line, "--namespace", "shop", "--json", env={"REDIS_URL": redis_url}).document

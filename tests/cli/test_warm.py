@@ -20,7 +20,7 @@ from tests.cli.cli_support import (
     url_of,
     words,
 )
-from tests.harness.cli import finish, run_cli, start_cli
+from tests.harness.cli import Run, finish, run_cli, start_cli
 
 WORDS = len(LEVELS) * WORDS_OF_A_LEVEL
 PAGE = 250
@@ -240,10 +240,21 @@ def test_a_dry_run_of_what_is_missing_counts_what_is_missing(secured_redis, thre
         ("spellings", 0, 3),
         ("level lists", 0, 1),
     ]
-    assert "Would warm 1 entries" in call(*line[:-1], env=env).stdout
+    assert "Would warm 1 entry; nothing" in call(*line[:-1], env=env).stdout
 
 
 def test_levels_may_be_written_small(secured_redis, three_words, call):
     env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": three_words}
     ended = call("warm", "--level", "a1", "--json", env=env)
     assert (ended.code, ended.document["words_written"]) == (0, 3)
+
+
+def test_quiet_is_silent_about_what_was_done(secured_redis, three_words, call):
+    env = {"REDIS_URL": url_of(secured_redis), "DATABASE_URL": three_words, "LANGCACHE_ENV": "dev"}
+    env["LANGCACHE_MISSPELT"] = "1"
+    assert call("-q", "warm", env=env) == Run(0, "", "")
+    assert call("-q", "clear", "--type", "vocabulary", env=env) == Run(0, "", "")
+    assert call("-q", "warm", "--dry-run", env=env).stdout.startswith("Language"), "it was asked for"
+    refused = call("-q", "warm", "--level", "C2", env=env)
+    assert (refused.code, refused.stdout) == (1, "")
+    assert "nothing to warm" in complaint(refused)

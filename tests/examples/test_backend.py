@@ -189,7 +189,7 @@ def test_what_cannot_be_warmed_is_said(environment):
         return answer.code, answer.stderr
 
     for app, words in (
-        ("no.such.module", "No module named 'no'"),
+        ("no.such.module", "there is no module 'no' here"),
         ("examples.backend.warming:nothing", "has no attribute 'nothing'"),
         ("examples.backend.warming:PAGE", "'PAGE' must be an @asynccontextmanager function"),
     ):

@@ -25,7 +25,7 @@ def command_lines(path: Path) -> list[list[str]]:
             continue
         if listed := re.search(r'\["langcache", .*\]', line):
             found.append(yaml.safe_load(listed[0]))
-        elif plain := re.search(r"(?:^|[\s/])(langcache (?:-|\w).*)$", line):
+        elif plain := re.search(r"(?:^|[\s/(])(langcache (?:-|\w).*)$", line):
             found.append(shlex.split(re.split(r"\s2?>", plain[1])[0]))
     return found
 
@@ -68,8 +68,21 @@ def test_cron_has_five_times_and_a_command_on_each_line():
     lines = [line for line in (FOLDER / "crontab").read_text("utf-8").splitlines() if "langcache -q" in line]
     assert len(lines) == 3
     for line in lines:
-        assert re.match(r"^(\S+ ){4}\S+ {2,}langcache ", line)
+        assert re.match(r"^(\S+ ){4}\S+ {2,}(said=\$\()?langcache ", line)
         assert "%" not in line  # cron takes it for a line end
+
+
+@pytest.mark.parametrize("code", [0, 69, 75, 78])
+def test_cron_mails_what_prometheus_does_not_see(tmp_path, code):
+    (line,) = [line for line in (FOLDER / "crontab").read_text("utf-8").splitlines() if "--textfile" in line]
+    langcache = tmp_path / "langcache"
+    langcache.write_text(f"#!/bin/sh\necho wrong >&2\nexit {code}\n", "utf-8")
+    langcache.chmod(0o755)
+    ended = subprocess.run(
+        ["/bin/sh", "-c", line.split(maxsplit=5)[5]],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ended.stdout, ended.stderr) == ("wrong\n" if code == 78 else "", "")
 
 
 @pytest.mark.parametrize(("code", "expected"), [(0, 0), (1, 1), (69, 0), (75, 0), (77, 77), (78, 78)])
@@ -80,5 +93,9 @@ def test_an_outage_of_redis_does_not_keep_a_pod_from_starting(tmp_path, code, ex
     langcache = tmp_path / "langcache"
     langcache.write_text(f"#!/bin/sh\nexit {code}\n", "utf-8")
     langcache.chmod(0o755)
-    path = f"{tmp_path}:{os.environ['PATH']}"
+    path, begun = f"{tmp_path}:{os.environ['PATH']}", tmp_path / "probed"
+    command = [word.replace("/dev/shm/cold-since", str(begun)) for word in command]
     assert subprocess.run(command, env={"PATH": path}, check=False).returncode == expected
+    begun.write_text(f"{int(begun.read_text()) - 120}")
+    later = 0 if code == 1 else expected
+    assert subprocess.run(command, env={"PATH": path}, check=False).returncode == later

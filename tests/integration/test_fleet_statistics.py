@@ -122,7 +122,7 @@ async def test_a_history_reads_again_only_what_may_have_changed(one_cache, one_r
     writer, reader = runtime.publisher.writer, runtime.fleet.reader
     writer._now_ms = reader._now_ms = lambda: 1000 * now
     history = History(reader, window_seconds=window, step_seconds=step, now_ms=lambda: 1000 * now)
-    oldest = first - window + step
+    oldest = first - window
     await writer.add(
         {first: {WORD: {"hits": 1}}, first - step: {WORD: {"hits": 2}}, oldest: {WORD: {"hits": 4}}}
     )

@@ -10,6 +10,7 @@ import pytest
 
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.formats.atomic_file import AtomicFile
+from langcache_cli.cli.report_file import ReportFile
 
 ROOT = Path(__file__).parents[2]
 KILLED_IN_MID_WRITE = """
@@ -78,3 +79,12 @@ def test_a_device_is_never_replaced():
     with pytest.raises(CommandError, match="no regular file"):
         AtomicFile("--state", Path(os.devnull)).write("text\n")
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+
+
+def test_a_report_goes_to_a_device_too_and_leaves_no_other_file(tmp_path):
+    ReportFile("--out", Path(os.devnull)).write("{}")
+    report = ReportFile("--out", tmp_path / "x.json")
+    report.require_place()
+    for text in ("first", "second"):
+        report.write(text)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.json", "second")]

@@ -121,6 +121,11 @@ def test_the_summary_says_what_is_slower_or_faster():
     noise = random.Random(6)
     then = run(noise)
     assert compared(then, then).summary == "No path is slower or faster."
+    wide = {"hit": [1.0, 4.0, 2.0, 1.1, 3.0], "get": [1.0] * 5, "noop": [1.0] * 5, "database": [1.0] * 5}
+    assert compared(wide, wide).summary.startswith(
+        "No path is slower or faster as far as these runs can show. To be seen, a path would have to be "
+        "slower or faster by: hit 4.0 times. "
+    )
     found = compared(run(noise, hit=3, miss=0.2), then)
     assert found.summary == (
         "1 of 6 paths is slower: hit, 2.96 times (2.80 to 3.13). "
@@ -130,6 +135,14 @@ def test_the_summary_says_what_is_slower_or_faster():
     assert "noop or database" in found.allowance
     assert "not both measured" in compared({"hit": [1.0], "get": [1.0]}, then).allowance
     assert "one path" in compared({"hit": [1.0]}, then).allowance
+
+
+def test_paths_that_only_one_run_has_are_named():
+    found = compared({"ping": [1.0] * 5, "quiz:f hit": [1.0] * 5}, {"ping": [1.0] * 5, "hit": [1.0] * 5})
+    assert found.warnings == (
+        "Not compared, as only BEFORE has them: hit",
+        "Not compared, as only AFTER has them: quiz:f hit",
+    )
 
 
 def test_a_disturbed_run_says_that_it_must_not_be_quoted():

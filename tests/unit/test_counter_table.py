@@ -13,7 +13,7 @@ from langcache_cli.caching._statistics.report import cache_stats
 from langcache_cli.caching.tooling import COUNTERS, OUTBOX, CacheReport, Label, Numbers
 from tests.unit import counters_page
 
-UNITS = {"calls", "loads", "values", "entries", "keys", "invalidations", "bytes"}
+UNITS = {"calls", "loads", "values", "entries", "keys", "tags", "invalidations", "bytes"}
 COUNTING = {"count", "record", "_count", "_counted", "_unstored"}
 """The methods of the core that are called with the name of a counter."""
 
@@ -90,7 +90,7 @@ def test_every_counter_is_exported_once_zeros_included():
     everything = {name: number for number, name in enumerate(COUNTERS, 1)}
     functions, outbox = Numbers(everything).exported(), Numbers(everything).exported(per_function=False)
     assert functions | outbox == {COUNTERS[name].exported_name: n for name, n in everything.items()}
-    assert set(outbox) == {"deferred", "delivered"}
+    assert set(outbox) == {"deferred", "delivered", "cleared_keys", "invalidated_tags"}
     assert not set(functions) & set(outbox)
     assert set(Numbers({}).exported()) == set(functions)
 

@@ -5,6 +5,7 @@ import pytest
 from langcache_cli.caching import ServerReplyError
 from langcache_cli.caching.tooling import Numbers, RedisAddress, ServerReport, unavailable
 from langcache_cli.operations.diagnosis.contents.calls import load_errors
+from langcache_cli.operations.diagnosis.redis_cli import cluster_cli, redis_cli
 from langcache_cli.operations.diagnosis.server.state import TIME, state
 from langcache_cli.operations.diagnosis.server.unreachable import unreachable, url_of
 from langcache_cli.operations.diagnosis.server_facts import INFO, ServerFacts
@@ -109,3 +110,17 @@ def test_findings_of_the_overview_keep_their_shape():
     assert found[4]["title"] == "type_8: 8 loads failed"
     assert all(one["command"].startswith("langcache ") for one in found)
     assert findings_of({**SUMMARY, "bypassed": 0}, {}, report, None, started_in_window=False)[1:] == []
+
+
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [
+        ("redis://h:1/0", "redis-cli -h h -p 1 INFO"),
+        ("rediss://:pw@h:1/0", "redis-cli -h h -p 1 --tls --askpass INFO"),
+        ("unix://app:pw@/run/r.sock", "redis-cli -s /run/r.sock --askpass INFO"),
+    ],
+)
+def test_a_line_for_redis_cli_asks_for_a_password_where_there_is_one(url, line):
+    address = RedisAddress.parse(url)
+    assert redis_cli(address, "INFO") == line
+    assert ("--askpass" in cluster_cli(address, "check")) == ("--askpass" in line)

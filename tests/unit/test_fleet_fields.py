@@ -100,10 +100,12 @@ def test_the_parts_of_all_are_at_least_those_of_some():
     ("seconds", "tier"),
     [(60, MINUTES), (3600, MINUTES), (6 * 3600, FIVE_MINUTES), (24 * 3600, FIVE_MINUTES), (7 * 86400, HOURS)],
 )
-def test_a_window_is_read_from_the_finest_tier_that_holds_it(seconds, tier):
+@pytest.mark.parametrize("now", [0, 1, 59, 299])
+def test_a_window_is_read_from_the_finest_tier_that_holds_it(seconds, tier, now):
     assert tier_for(seconds) is tier
-    now = 1_800_000_000
+    now += 1_800_000_000
     starts = list(tier.starts(seconds, now))
     assert starts[-1] <= now < starts[-1] + tier.seconds
-    assert len(starts) == max(seconds // tier.seconds, 1)
+    assert len(starts) == seconds // tier.seconds + 1
+    assert now - starts[0] >= seconds, "a window is never shorter than was asked for"
     assert all(tier.left_seconds(start, now) > 0 for start in starts)

@@ -4,7 +4,6 @@ import pytest
 
 from langcache_cli.caching.tooling import Label, Numbers
 from langcache_cli.operations.overview.census import OTHERS, OWN, Census, Sample, SeenKey
-from langcache_cli.operations.statistics.new_keys import are_new, function_keys
 from langcache_cli.operations.statistics.reasons import (
     MISSES,
     OTHERS_THAN_MISSES,
@@ -12,6 +11,7 @@ from langcache_cli.operations.statistics.reasons import (
     other_keys,
     reasons,
 )
+from langcache_cli.operations.statistics.stored_entries import function_keys, keys_differ, never_hit
 
 
 def seen(key: bytes, kind: str = OTHERS) -> SeenKey:
@@ -21,9 +21,9 @@ def seen(key: bytes, kind: str = OTHERS) -> SeenKey:
 WORD, TEXT = Label("vocabulary", "vocabulary", "word"), Label("translation", "translation", "text")
 
 
-def found(counts, keys=None, evicted=(0, "")):
+def found(counts, keys=None, evicted=(0, ""), of_all=None):
     numbers = {label: Numbers(of_label) for label, of_label in counts.items()}
-    return list(reasons(numbers, keys or {}, evicted=evicted))
+    return list(reasons(numbers, keys or {}, of_all=Numbers(of_all or {}), evicted=evicted))
 
 
 def test_only_what_is_not_0_is_a_reason_and_misses_have_a_share():
@@ -36,7 +36,7 @@ def test_only_what_is_not_0_is_a_reason_and_misses_have_a_share():
     assert [(one.name, one.count, dict(one.parts), one.miss_ratio) for one in lines] == [
         ("joined", 7, {"translation": 7}, 0.35),
         ("load_errors", 7, {"translation": 5, "vocabulary": 2}, 0.35),
-        ("no_entry", 5, {"vocabulary": 5}, 0.25),
+        ("never_hit", 5, {"vocabulary": 5}, 0.25),
         ("refused", 1, {"vocabulary": 1}, 0.05),
         ("bypassed", 3, {"vocabulary": 3}, None),
         ("evicted_keys", 3, {}, None),
@@ -53,29 +53,44 @@ def test_every_reason_has_a_meaning():
     )
 
 
-def test_a_key_that_is_another_at_each_call_is_named_with_the_command_that_shows_it():
+def test_entries_that_no_call_has_hit_are_named_with_the_command_that_shows_their_keys():
     counts = {WORD: {"misses": 938, "load_errors": 88}, TEXT: {"misses": 62, "hits": 500}}
     first, errors, rest = found(counts, {WORD: 850, TEXT: 62})
-    assert (first.title, first.count, first.miss_ratio) == ("first time asked", 850, 0.85)
-    assert first.meaning == "stored an entry under a new key, and no call has hit one"
+    assert (first.title, first.count, first.miss_ratio) == ("stored and never hit", 850, 0.85)
+    assert first.estimate == (
+        "Estimated from the keys that are there now: the keys of vocabulary:word differ from call to call."
+    )
     assert first.command == "langcache keys list --find :word:"
     assert (errors.name, errors.count) == ("load_errors", 88)
-    assert (rest.name, rest.parts, rest.command) == ("no_entry", {"translation": 62}, "")
+    assert (rest.name, rest.parts, rest.command) == ("no_entry", {"translation": 62}, "langcache types")
 
 
-@pytest.mark.parametrize(
-    ("hits", "keys", "new"),
-    [
-        (0, 100, True),
-        (0, 5_000, True),  # those of the hours before, too
-        (0, 50, False),  # the same keys are stored again
-        (60, 100, True),
-        (60, 5_000, False),  # entries that end and are asked for again look the same
-        (100, 100, False),
-    ],
-)
-def test_keys_are_new_only_if_the_numbers_show_it(hits, keys, new):
-    assert are_new(Numbers({"misses": 100, "hits": hits}), keys) is new
+def test_the_causes_stay_as_they_are_when_the_entries_end():
+    counts = {WORD: {"misses": 100, "hits": 40}}
+    rows = [
+        [(one.name, one.count, one.meaning) for one in found(counts, {WORD: keys})] for keys in (100, 30, 0)
+    ]
+    assert rows[0] == rows[1] == rows[2]
+    assert [row[:2] for row in rows[0]] == [("never_hit", 60), ("no_entry", 40)]
+    (unused, _) = found(counts, {WORD: 30})
+    assert unused.estimate.startswith("Estimated from the keys that are there now: 30 of 100 entries of ")
+    assert unused.command == "langcache types"
+
+
+def test_removals_of_many_keys_and_tags_are_beside_the_misses():
+    (keys, tags) = found({WORD: {"hits": 1}}, of_all={"cleared_keys": 48, "invalidated_tags": 90})
+    assert (keys.name, keys.count, keys.is_cause) == ("cleared_keys", 48, False)
+    assert (tags.name, tags.count, tags.is_cause) == ("invalidated_tags", 90, False)
+
+
+@pytest.mark.parametrize(("hits", "unused"), [(0, 100), (60, 40), (100, 0), (500, 0)])
+def test_of_the_entries_that_were_stored_some_were_never_hit(hits, unused):
+    assert never_hit(Numbers({"misses": 110, "joined": 10, "hits": hits})) == unused
+
+
+@pytest.mark.parametrize(("keys", "differ"), [(100, True), (5_000, True), (50, False), (0, False)])
+def test_as_many_keys_as_were_stored_differ(keys, differ):
+    assert keys_differ(Numbers({"misses": 100}), keys) is differ
 
 
 def test_the_keys_of_a_function_are_counted_or_estimated():

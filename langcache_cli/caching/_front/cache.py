@@ -409,7 +409,8 @@ class Cache:
         """The cache's own numbers of all processes; those of this process are delivered first.
 
         Args:
-            window_seconds: How far back, at most a week.
+            window_seconds: How far back, at most a week. The minute, five minutes or hour that is running is
+                there as well: `CacheReport.window_seconds` is the true length.
 
         Raises:
             CacheError: Redis could not be asked.

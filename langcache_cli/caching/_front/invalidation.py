@@ -15,6 +15,7 @@ from langcache_cli.caching._invalidation.after_commit import CommitHooks
 from langcache_cli.caching._invalidation.unmatched_patterns import UnmatchedPatterns
 from langcache_cli.caching._keys.namespace import require_lists
 from langcache_cli.caching._keys.selection import Invalidation, Selection
+from langcache_cli.caching._statistics.labels import OUTBOX
 from langcache_cli.caching._sync.background_loop import background_loop
 
 
@@ -36,6 +37,8 @@ class CacheInvalidation:
         removed = await runtime.invalidator.invalidate_keys(keys)
         if spec is not None:
             runtime.record(self._context.label(spec), "invalidated", removed)
+        elif removed:
+            runtime.record(OUTBOX, "cleared_keys", removed)
         return removed
 
     async def plain_keys(self, keys: Sequence[str]) -> int:

@@ -72,8 +72,8 @@ class Reports:
                 async with asyncio.timeout(budget.left):
                     await runtime.publisher.now()
             budget.left = ends - runtime.loop.time()
-        counts = await runtime.fleet.reader.read(window_seconds, budget, tier=tier)
-        return CacheReport(window_seconds, {label: Numbers(items) for label, items in counts.items()})
+        seconds, counts = await runtime.fleet.reader.read(window_seconds, budget, tier=tier)
+        return CacheReport(seconds, {label: Numbers(items) for label, items in counts.items()})
 
     async def server_report(self) -> ServerReport:
         """See `Cache.server_report`."""

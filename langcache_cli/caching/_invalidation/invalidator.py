@@ -12,6 +12,7 @@ from langcache_cli.caching._errors import CacheError, CacheUnavailableError
 from langcache_cli.caching._invalidation.delivery import Delivery
 from langcache_cli.caching._invalidation.outbox import Outbox
 from langcache_cli.caching._keys.selection import Invalidation, Selection
+from langcache_cli.caching._keys.tags import is_tag_key
 from langcache_cli.caching._protocol.scanning import sweep
 from langcache_cli.caching._protocol.store import Store
 from langcache_cli.caching._wire.budget import Budget
@@ -30,6 +31,7 @@ class Invalidator:
         delivery: Delivery | None,
         selection_server: Server,
         forget: Callable[[Sequence[Invalidation]], object],
+        count: Callable[[str, int], object],
     ) -> None:
         """Prepare.
 
@@ -39,12 +41,14 @@ class Invalidator:
             delivery: Takes what Redis does not confirm; None raises instead.
             selection_server: Where the keys of selections are searched for and removed.
             forget: Drops invalidations from the near cache.
+            count: Counts tags, and keys that belong to no function.
         """
         self._store = store
         self._outbox = outbox
         self._delivery = delivery
         self._selection_server = selection_server
         self._forget = forget
+        self._count = count
 
     async def invalidate_keys(self, keys: Sequence[str]) -> int:
         """Remove full keys, of entries or of tags; returns how many there were, where Redis confirmed it.
@@ -60,6 +64,8 @@ class Invalidator:
             return 0
         for confirmed, server in removal.confirmed:
             self._outbox.remember(confirmed, server)
+        if tags := min(sum(map(is_tag_key, keys)), removal.removed):
+            self._count("invalidated_tags", tags)
         if removal.problem is not None:
             self._defer_rest(removal.unreached, removal.problem)
         return removal.removed
@@ -91,7 +97,9 @@ class Invalidator:
         budget = Budget(self._store.server.timeout)
         try:
             if keys:
-                await self._invalidate_keys(keys, budget)
+                removed = await self._invalidate_keys(keys, budget)
+                if cleared := max(0, removed - sum(map(is_tag_key, keys))):
+                    self._count("cleared_keys", cleared)
         except asyncio.CancelledError:
             if self._delivery is not None:
                 self._delivery.defer(selections)
@@ -115,6 +123,8 @@ class Invalidator:
         )
         if swept is None:
             return None
+        if swept.removed:
+            self._count("cleared_keys", swept.removed)
         for slots, confirmed_by in swept.confirmed:
             self._outbox.remember(selections, confirmed_by, slots=slots)
         if swept.left:

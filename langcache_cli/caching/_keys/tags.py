@@ -36,6 +36,11 @@ def tag_prefix(namespace: str) -> str:
     return f"{namespace}@tag:"
 
 
+def is_tag_key(key: str) -> bool:
+    """True for the key of a tag, of whatever namespace; False for that of an entry."""
+    return key.partition(":")[0].endswith("@tag")
+
+
 def encodable_key(key: str) -> str:
     """The key of a tag with lone surrogates escaped, which have no UTF-8 form, and its length limited."""
     return shorten(key.encode("utf-8", "backslashreplace").decode("utf-8"))

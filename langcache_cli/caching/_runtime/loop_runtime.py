@@ -80,8 +80,7 @@ class Runtime:
         self._open_servers(externals, outages if defer_invalidations else None)  # a tool gets the errors
         self.store = Store(self.server, lease_seconds=settings.lease_seconds, now_ms=self.now_ms)
         self.bulk_store = Store(self.bulk_server, lease_seconds=settings.lease_seconds, now_ms=self.now_ms)
-        servers = self.server, self.bulk_server
-        self.fleet = Fleet(*servers, settings, now_ms=self.now_ms, spawn=self.spawn)
+        self.fleet = Fleet(self.server, self.bulk_server, settings, now_ms=self.now_ms, spawn=self.spawn)
         self.publisher = Publisher(
             statistics,
             self.fleet,
@@ -145,6 +144,7 @@ class Runtime:
             # A request must not wait for a hung Redis; what it does not answer in time goes to the outbox.
             selection_server=self.server if defers else self.bulk_server,
             forget=self.forget,
+            count=lambda counter, number: self.record(OUTBOX, counter, number),
         )
 
     # -- reading --

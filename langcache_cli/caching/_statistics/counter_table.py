@@ -19,7 +19,7 @@ class CounterSpec:
             another version are read by it.
         meaning: What it counts, as part of a sentence: lower case, no full stop.
         unit: What one count is: ``calls``, ``loads``, ``values``, ``entries``, ``keys``, ``invalidations``
-            or ``bytes``.
+            ``tags`` or ``bytes``.
         per_function: True if it is counted under the function it belongs to and summed by cache type; False
             if it is counted once for the process, under `OUTBOX`.
     """
@@ -88,7 +88,21 @@ COUNTERS = {
         CounterSpec(
             "too_large", "T", "values not stored, because of the max_bytes= of their function", "values"
         ),
-        CounterSpec("invalidated", "I", "keys removed", "keys"),
+        CounterSpec("invalidated", "I", "keys removed one by one, through their function", "keys"),
+        CounterSpec(
+            "cleared_keys",
+            "K",
+            "keys removed otherwise: by pattern, by type, by plain key, at a commit, by langcache clear",
+            "keys",
+            per_function=False,
+        ),
+        CounterSpec(
+            "invalidated_tags",
+            "X",
+            "tags in use that were invalidated; each entry with one of them is a miss from then on",
+            "tags",
+            per_function=False,
+        ),
         CounterSpec(
             "deferred",
             "Q",

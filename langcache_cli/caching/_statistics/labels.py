@@ -29,4 +29,4 @@ class Label:
 
 
 OUTBOX = Label("(outbox)", "", "")
-"""The label of counters that are not per function: an invalidation in an outbox belongs to no single one."""
+"""The label of counters that are not per function: what a tag, a pattern or an outbox is about is many."""

@@ -64,6 +64,11 @@ class Publisher:
         """The minute of what is pending, while `timer` is set."""
         self._turn = asyncio.Lock()
 
+    @property
+    def is_on(self) -> bool:
+        """False if what is counted is never delivered."""
+        return self._every_seconds is not None
+
     def soon(self) -> None:
         """Deliver after ``every_seconds``, unless a delivery is scheduled already."""
         if self.timer is None and self._every_seconds is not None:

@@ -62,7 +62,8 @@ class CacheReport:
     """The cache's own numbers of all processes over a window of time.
 
     Attributes:
-        window_seconds: Length of the window, which ends now.
+        window_seconds: Length of the window, which ends now: what was asked for, and the time since the last
+            full minute, five minutes or hour.
         functions: The numbers by label: type, prefix and function.
     """
 

@@ -26,7 +26,7 @@ ROUNDTRIP = typer.Option("--roundtrip", help="Also store, read and remove an ent
 REQUIRE_WARM = typer.Option(
     "--require-warm",
     metavar="TYPE",
-    help="Fail if this cache type has no entry. Repeatable.",
+    help="Fail if this cache type has no entry, whichever function it is of. Repeatable.",
     autocompletion=cache_types,
 )
 MIN_KEYS = typer.Option(
@@ -63,7 +63,7 @@ def check(
 
     Also checks that Redis allows what the cache needs: for CI, cron and load balancers. Of a cluster each
     node is asked, of a service behind Sentinel the primary and each sentinel. The database is checked if
-    DATABASE_URL is set. Nothing is written, except with --roundtrip.
+    DATABASE_URL is set. Nothing is written, except with --roundtrip. What a check took includes connecting.
 
     Exits with 0 if all is well, 69 if something cannot be reached or written to, 75 if Redis is starting or
     busy: try again, 77 if a login or a right is refused, 78 if a URL names the wrong server, 1 otherwise.

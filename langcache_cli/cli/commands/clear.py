@@ -18,6 +18,7 @@ from langcache_cli.cli.help import HelpfulCommand
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output, visible
 from langcache_cli.cli.running import execute
+from langcache_cli.readable import number_of
 
 SHOWN = 5
 """Keys that a dry run names; its document has a few more."""
@@ -127,10 +128,10 @@ def _clear(
         if not _is_missing(found, target) and not output.ask(_question(found)):
             raise CommandError(ExitCode.REFUSED, "nothing was removed")
     report = _count(output, settings, target) if dry_run else _remove(output, settings, target, rate)
-    _print(output, invocation, settings, report)
+    if invocation.json or not _is_missing(report, target):
+        _print(output, invocation, settings, report)
     if _is_missing(report, target):
-        failure = no_such_key(target.keys[0]).failure
-        output.note(f"{failure.message[0].upper()}{failure.message[1:]}. {failure.hint}")
+        raise no_such_key(target.keys[0])
     if target.pattern is not None and not report.count:
         _hint(output, settings, target.pattern)
 
@@ -221,7 +222,7 @@ def _question(report: ClearReport) -> str:
 
 
 def _amount(report: ClearReport) -> str:
-    return f"{report.count:,} {report.unit}{'' if report.count == 1 else 's'}"
+    return number_of(report.count, report.unit)
 
 
 def _print(output: Output, invocation: Invocation, settings: CacheSettings, report: ClearReport) -> None:
@@ -241,7 +242,7 @@ def _print(output: Output, invocation: Invocation, settings: CacheSettings, repo
     done, undone = ("Invalidated", "invalidate") if report.unit == "tag" else ("Removed", "remove")
     what = f"{_amount(report)} ({report.target})."
     if not report.dry_run:
-        output.line(f"{done} {what}")
+        output.done(f"{done} {what}")
         return
     output.line(f"Would {undone} {what}")
     shown = report.samples[:SHOWN]

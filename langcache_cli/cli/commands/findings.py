@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from langcache_cli.cli.failures import CommandError, Failure, explain
-from langcache_cli.cli.output import Output, milliseconds, size
+from langcache_cli.cli.output import Output, milliseconds
+from langcache_cli.readable import size
 
 if TYPE_CHECKING:
     from langcache_cli.operations.diagnosis.finding import Finding

@@ -34,5 +34,5 @@ def types(ctx: typer.Context) -> None:
         (item.name, ", ".join(item.prefixes), item.cleared_when, f"{item.ttl_seconds:,} s")
         for item in settings.types.values()
     ]
-    columns = ("Type", "Prefixes", "Cleared when", "TTL")
-    output.table("", columns, rows, text_columns=3, drops=("Cleared when", "TTL"))
+    columns = ("Type", "Prefixes", "The application clears it when", "TTL")
+    output.table("", columns, rows, text_columns=3, drops=("The application clears it when", "TTL"))

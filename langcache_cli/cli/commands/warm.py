@@ -15,10 +15,13 @@ from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output
 from langcache_cli.cli.running import execute
+from langcache_cli.readable import number_of
 
 if TYPE_CHECKING:
     from langcache_cli.operations.warm import WarmReport
 
+
+NOT_WITH_APP = "--app does not go with --level, --language, --sample or --verify"
 
 Levels = Annotated[
     list[str],
@@ -45,8 +48,8 @@ Application = Annotated[
     str | None,
     typer.Option(
         "--app",
-        help="Run the warmers of this application instead. ATTRIBUTE is an async context manager that opens "
-        "the database.",
+        help="Run the warmers of your application's own functions instead. ATTRIBUTE is an async context "
+        "manager that opens the database.",
         metavar="MODULE[:ATTRIBUTE]",
     ),
 ]
@@ -71,19 +74,19 @@ def warm(
 ) -> None:
     """Fill the cache from the database.
 
-    Stores every word by its id and by its spelling, and every page of every level list. Existing entries stay
-    readable until they are replaced. Entries invalidated meanwhile are not brought back.
+    Stores what the functions of langcache_cli.vocabulary return: every word by its id and by its spelling,
+    and every page of every level list. With --app it fills your own functions instead, those that have a
+    warmer. Existing entries stay readable until replaced; those invalidated meanwhile are not brought back.
 
     Examples:
         langcache warm                               everything in DATABASE_URL
         langcache warm --type vocabulary --level A1  only what beginners ask for
-        langcache warm --app backend.warming:database
+        langcache warm --app yourapp.warming:database
     """
     invocation: Invocation = ctx.obj
     if app is not None:
         if level or language or sample or verify:
-            message = "--app does not go with --level, --language, --sample or --verify"
-            raise CommandError(ExitCode.USAGE, message)
+            raise CommandError(ExitCode.USAGE, NOT_WITH_APP)
         execute(
             warm_application(
                 invocation, app, types=type_, missing_only=missing_only, rate=rate, dry_run=dry_run
@@ -108,7 +111,7 @@ def warm(
     )
 
 
-async def _warm(invocation: Invocation, *, sample: bool, **options: Any) -> None:
+async def _warm(invocation: Invocation, *, sample: bool, dry_run: bool, **options: Any) -> None:
     from langcache_cli.operations.opening import open_cache  # noqa: PLC0415 - see the package
     from langcache_cli.operations.warm import VocabularyWarm  # noqa: PLC0415 - see the package
 
@@ -119,7 +122,7 @@ async def _warm(invocation: Invocation, *, sample: bool, **options: Any) -> None
     try:
         async with database, open_cache(settings) as cache:
             with output.progress("warming") as on_progress:
-                run = VocabularyWarm(cache, database, on_progress=on_progress, **options)
+                run = VocabularyWarm(cache, database, dry_run=dry_run, on_progress=on_progress, **options)
                 report = await run.run()
     except BaseException:  # an interruption, too: what was stored stays
         # with --json the one document is the error
@@ -128,7 +131,7 @@ async def _warm(invocation: Invocation, *, sample: bool, **options: Any) -> None
         raise
     if invocation.json:
         output.document("warm", {"target": invocation.target(settings), **_document(report)})
-    else:
+    elif dry_run or not invocation.quiet:
         _print(output, report)
     _judge(report, database.target)
 
@@ -152,10 +155,11 @@ def _print(output: Output, report: WarmReport) -> None:
 
 def _sentence(report: WarmReport) -> str:
     if report.dry_run:
-        return f"Would warm {report.total.read:,} entries; nothing was written."
+        return f"Would warm {number_of(report.total.read, 'entry', 'entries')}; nothing was written."
     text = (
-        f"{report.written('spellings'):,} spellings, {report.written('words'):,} words and "
-        f"{report.written('level lists'):,} level lists warmed in {report.seconds:.2f} s."
+        f"{number_of(report.written('spellings'), 'spelling')}, "
+        f"{number_of(report.written('words'), 'word')} and "
+        f"{number_of(report.written('level lists'), 'level list')} warmed in {report.seconds:.2f} s."
     )
     if report.verification is not None:
         checked, wrong = report.verification.checked, len(report.verification.wrong)

@@ -11,6 +11,7 @@ from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output
 from langcache_cli.cli.streams import stdout_as_stderr
+from langcache_cli.readable import number_of
 
 if TYPE_CHECKING:
     from langcache_cli.operations.warm_application import ApplicationReport
@@ -52,7 +53,7 @@ async def warm_application(
         raise
     if invocation.json:
         output.document("warm", {"target": invocation.target(settings), **_document(report)})
-    else:
+    elif dry_run or not invocation.quiet:
         _print(output, report)
     _judge(report, app, types)
 
@@ -65,9 +66,10 @@ def _print(output: Output, report: ApplicationReport) -> None:
     output.table("Warmed" if not report.dry_run else "Would warm", columns, rows, text_columns=1)
     total = report.total
     output.line(
-        f"Would warm {total.read:,} entries; nothing was written."
+        f"Would warm {number_of(total.read, 'entry', 'entries')}; nothing was written."
         if report.dry_run
-        else f"{total.written:,} entries of {len(report.lines)} functions warmed."
+        else f"{number_of(total.written, 'entry', 'entries')} of "
+        f"{number_of(len(report.lines), 'function')} warmed."
     )
 
 

@@ -13,8 +13,9 @@ from langcache_cli.cli.completion.values import watch_windows
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
-from langcache_cli.cli.output import Output, percent, visible
+from langcache_cli.cli.output import Output, visible
 from langcache_cli.cli.running import execute
+from langcache_cli.readable import size
 
 if TYPE_CHECKING:
     from langcache_cli.caching import Cache
@@ -92,14 +93,13 @@ async def _by_line(cache: Cache, output: Output, window: str) -> None:
 
 
 def _line(overview: Overview) -> str:
-    from langcache_cli.cli.watch.words import latency, size, verdict  # noqa: PLC0415 - see the package
+    from langcache_cli.cli.watch.words import latency, verdict  # noqa: PLC0415 - see the package
 
     if "total" not in overview:
         return visible(overview["error"])
     total, server = overview["total"], overview["server"]
     parts = [
         verdict(overview),
-        f"hit rate {percent(total['hit_ratio'])}",
         f"p95 {latency(total['hit_p95_ms'])} a hit, {latency(total['load_p95_ms'])} a load",
         f"memory {size(server['used_memory_bytes'])}",
     ]

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from langcache_cli.operations.statistics.since_last import SinceLast
     from langcache_cli.operations.stats import StatsReport
 
+OUTBOX = ("deferred", "delivered")
+REMOVED = ("cleared_keys", "invalidated_tags")
+"""Counters that belong to no function, in two sections."""
+
+REASON = ("name", "count", "miss_ratio", "meaning", "parts", "command", "estimate")
+
 
 def document(report: StatsReport, *, memory: bool, functions: bool) -> dict[str, Any]:
     """The fields of the document ``langcache.stats/1``.
@@ -25,9 +31,11 @@ def document(report: StatsReport, *, memory: bool, functions: bool) -> dict[str,
     server = report.server
     fields: dict[str, Any] = {
         "window_seconds": report.window_seconds,
+        "lost": {"minutes": report.lost.minutes, "calls": report.lost.calls},
         "keys_exact": report.exact,
         "total": {**_keys(report.keys, memory=memory), **_numbers(report.total)},
-        "outbox": report.outbox.exported(per_function=False),
+        "outbox": {name: report.outbox[name] for name in OUTBOX},
+        "removed": {name: report.outbox[name] for name in REMOVED},
         "types": {
             line.name: {
                 **_keys(line.keys, memory=memory),
@@ -36,17 +44,8 @@ def document(report: StatsReport, *, memory: bool, functions: bool) -> dict[str,
             }
             for line in report.types
         },
-        "reasons": [
-            {
-                "name": reason.name,
-                "count": reason.count,
-                "miss_ratio": reason.miss_ratio,
-                "meaning": reason.meaning,
-                "parts": reason.parts,
-                "command": reason.command,
-            }
-            for reason in report.reasons
-        ],
+        "reasons": [{name: getattr(reason, name) for name in REASON} for reason in report.reasons],
+        "own_keys": report.own_keys,
         "other_keys": {
             "keys": report.other_keys.keys,
             "namespaces": report.other_keys.namespaces,

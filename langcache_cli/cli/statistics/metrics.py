@@ -86,9 +86,12 @@ def _state(*, up: bool, reachable: bool, namespace: str) -> Iterator[Family]:
 def _window(report: StatsReport, labels: dict[str, str], *, functions: bool) -> Iterator[Family]:
     from langcache_cli.caching.tooling import COUNTERS  # noqa: PLC0415 - see `commands`
 
-    length = Family("langcache_window_seconds", "Length of the window of langcache_window_*.")
+    length = Family("langcache_window_seconds", "True length of the window of langcache_window_*.")
     length.add(report.window_seconds, labels)
     yield length
+    lost = Family("langcache_window_lost_calls", "Calls whose counters Redis has lost, at least.")
+    lost.add(report.lost.calls, labels)
+    yield lost
     lines: list[tuple[dict[str, str], Numbers]] = [
         ({**labels, "type": line.name}, line.numbers) for line in report.types
     ]

@@ -19,6 +19,7 @@ from langcache_cli.cli.statistics import document, metrics, text
 from langcache_cli.cli.statistics.known_namespace import known_namespace
 from langcache_cli.cli.statistics.options import Format, StatsOptions, window_seconds
 from langcache_cli.cli.statistics.verdict import nagios_report, span_of
+from langcache_cli.cli.watch.words import last
 
 if TYPE_CHECKING:
     from langcache_cli.caching import CacheSettings
@@ -117,7 +118,7 @@ async def _history(invocation: Invocation, options: StatsOptions) -> None:
     else:
         for line in history_lines(overview, width=output.width, unicode=output.unicode):
             output.line(line)
-    state, reason = options.limits.judge(overview["total"]["hit_ratio"], f"in the last {window}")
+    state, reason = options.limits.judge(overview["total"]["hit_ratio"], f"in the last {last(window)}")
     _enforce(output, NagiosState[state.upper()], reason)
 
 
@@ -175,11 +176,19 @@ def _judge(output: Output, report: StatsReport, options: StatsOptions) -> Nagios
     found, reason = options.limits.judge(report.total.hit_rate, span)
     state = NagiosState[found.upper()]
     if options.format is not Format.NAGIOS:
-        _enforce(output, state, reason)
+        _enforce(output, state, reason, _explaining(report, options))
     return state
 
 
-def _enforce(output: Output, state: NagiosState, reason: str) -> None:
+def _explaining(report: StatsReport, options: StatsOptions) -> str:
+    """What to type to see why the rate is low: about the type with most misses, unless it is shown."""
+    worst = max(report.types, key=lambda line: line.numbers["misses"], default=None)
+    if worst is None or not worst.numbers["misses"] or worst.name in options.types:
+        return ""
+    return f"Most misses are of {worst.name}: langcache stats --type {worst.name} --window {options.window}"
+
+
+def _enforce(output: Output, state: NagiosState, reason: str, hint: str = "") -> None:
     """Warn, or fail.
 
     Raises:
@@ -188,7 +197,7 @@ def _enforce(output: Output, state: NagiosState, reason: str) -> None:
     if state is NagiosState.WARNING:
         output.warning(reason)
     elif state is not NagiosState.OK:
-        raise CommandError(ExitCode.CHECK_FAILED, reason)
+        raise CommandError(ExitCode.CHECK_FAILED, reason, hint)
 
 
 def _answered(error: BaseException) -> bool:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from langcache_cli.cli.output import Output, memory_use, milliseconds, percent, size
-from langcache_cli.cli.watch.words import duration
+from langcache_cli.cli.output import Output, memory_use, milliseconds, percent
+from langcache_cli.cli.watch.words import clock, duration, last
+from langcache_cli.readable import number_of, size
 
 if TYPE_CHECKING:
     from langcache_cli.caching.tooling import Numbers
@@ -32,7 +33,7 @@ def print_report(output: Output, report: StatsReport, window: str, *, memory: bo
         functions: Show the functions, too.
     """
     since = report.since
-    title = f"The last {window}"
+    title = title_of(report, window)
     if since is not None and not since.first_run:
         title = ""
         output.line(f"Since the last run, {duration(report.window_seconds)} ago:")
@@ -47,13 +48,17 @@ def print_report(output: Output, report: StatsReport, window: str, *, memory: bo
         output.line("")
         _print_functions(output, report)
     if report.outbox["deferred"]:
-        output.line(
-            f"{report.outbox['deferred']:,} invalidations waited for Redis, "
-            f"{report.outbox['delivered']:,} of them were delivered."
-        )
+        waited, delivered = report.outbox["deferred"], report.outbox["delivered"]
+        output.line(f"{number_of(waited, 'invalidation')} waited for Redis; {delivered:,} delivered since.")
     _print_reasons(output, report)
     output.line("")
     _print_server(output, report, all_keys=memory)
+
+
+def title_of(report: StatsReport, window: str) -> str:
+    """The window, and when it began: it is longer than asked for, by what runs of a minute or an hour."""
+    now = time.time()
+    return f"The last {last(window)}, since {clock(now - report.window_seconds, now=now)}"
 
 
 def print_server(output: Output, report: StatsReport) -> None:
@@ -70,6 +75,7 @@ def print_server(output: Output, report: StatsReport) -> None:
 
 def _print_server(output: Output, report: StatsReport, *more: tuple[str, str], all_keys: bool) -> None:
     server, others = report.server, report.other_keys
+    own = f"{_about(output, exact=report.exact)}{report.own_keys:,} ('clear' leaves them)"
     rows = [
         ("version", f"{server.product} {server.version}"),
         ("uptime", duration(server.uptime_seconds)),
@@ -80,6 +86,7 @@ def _print_server(output: Output, report: StatsReport, *more: tuple[str, str], a
         ("evicted keys", f"{server.evicted_keys:,}"),
         ("connections", f"{server.connected_clients:,}"),
         ("keys in this database", f"{server.database_keys:,}"),
+        *([("of these, counters and tags", own)] if report.own_keys else []),
         *([("keys beside this namespace", _others(output, others))] if all_keys else []),
         *more,
     ]
@@ -87,8 +94,16 @@ def _print_server(output: Output, report: StatsReport, *more: tuple[str, str], a
 
 
 def notes_of(report: StatsReport, window: str) -> list[str]:
-    """What a reader of the numbers must know; nothing of a window."""
-    return [] if report.since is None else list(_since_notes(report.since, window))
+    """What a reader of the numbers must know."""
+    notes = [] if report.since is None else list(_since_notes(report.since, window))
+    if report.lost.calls:
+        minutes = report.lost.minutes
+        of_what = "a minute" if minutes == 1 else f"up to {minutes:,} minutes"
+        notes.append(
+            f"The counters of {of_what} are missing, most likely evicted: the numbers are too low, by "
+            f"{number_of(report.lost.calls, 'call')} or more. Next: langcache doctor"
+        )
+    return notes
 
 
 def _since_notes(since: SinceLast, window: str) -> Iterator[str]:
@@ -96,7 +111,7 @@ def _since_notes(since: SinceLast, window: str) -> Iterator[str]:
     if since.first_run:
         yield (
             f"The state file {since.first_run}: this is the first run, "
-            f"and the numbers are those of the last {window}."
+            f"and the numbers are those of the last {last(window)}."
         )
     if since.restarted:
         yield "Redis was restarted or replaced since the last run: counts that it had not saved are missing."
@@ -127,41 +142,70 @@ def _print_functions(output: Output, report: StatsReport) -> None:
     if not called:
         output.line("No function of these types was called.")
         return
+    has_errors = bool(report.total["load_errors"])
     rows = [
-        (f"{label.prefix}:{label.function}", f"{numbers['load_errors']:,}", *_cells(numbers))
+        (
+            f"{label.prefix}:{label.function}",
+            *([f"{numbers['load_errors']:,}"] if has_errors else []),
+            *_cells(numbers),
+        )
         for label, numbers in called
     ]
-    columns = ("Function", "Load errors", *COUNTS)
+    columns = ("Function", *(["Load errors"] if has_errors else []), *COUNTS)
     output.table("Functions, most called first", columns, rows, drops=(*DROPS, "Load errors"))
 
 
 def _print_reasons(output: Output, report: StatsReport) -> None:
     misses = [reason for reason in report.reasons if reason.is_cause]
+    several = len(report.types) != 1
     if misses:
-        output.line("")
-        rows = [(one.title, _meaning(one), f"{one.count:,}", percent(one.miss_ratio)) for one in misses]
+        rows = [[*_reason_cells(one, types=several), percent(one.miss_ratio)] for one in misses]
         all_misses = report.total["misses"]
         if all_misses and len(misses) > 1:
-            rows.append(("all misses", "", f"{all_misses:,}", percent(1.0)))
-        columns = ("Misses by cause", "Meaning", "Misses", "Share")
-        output.table("", columns, rows, text_columns=2, drops=("Meaning",))
+            rows.append(
+                ["all misses", "", *([""] if several else []), f"{all_misses:,}", percent(1.0)],
+            )
+        _print_table(output, ["Misses by cause", "Meaning", "Misses", "Share"], rows, types=several)
     for reason in misses:
-        if reason.command:
-            output.line(f"See how these keys differ: {reason.command}")
-    beside = [(one.title, _meaning(one), f"{one.count:,}") for one in report.reasons if not one.is_cause]
+        if reason.estimate:
+            output.line(f"{reason.title}: {reason.estimate}")
+    beside = [reason for reason in report.reasons if not reason.is_cause]
     if beside:
+        several = several and any(reason.parts for reason in beside)
+        rows = [_reason_cells(one, types=several) for one in beside]
+        _print_table(output, ["Beside misses", "Meaning", "Count"], rows, types=several)
+    _print_commands(output, report)
+
+
+def _reason_cells(reason: Reason, *, types: bool) -> list[str]:
+    """Title, meaning, with ``types`` the counts by type, and the count."""
+    parts = ", ".join(f"{name} {count:,}" for name, count in reason.parts.items())
+    return [reason.title, reason.meaning, *([parts] if types else []), f"{reason.count:,}"]
+
+
+def _print_table(output: Output, columns: list[str], rows: list[list[str]], *, types: bool) -> None:
+    output.line("")
+    if types:
+        columns.insert(2, "Types")
+    output.table("", columns, rows, text_columns=2 + types, drops=("Types", "Meaning"))
+
+
+def _print_commands(output: Output, report: StatsReport) -> None:
+    """What to type next for each reason; a command that several have is printed once."""
+    shown = {f"langcache stats --type {line.name}" for line in report.types} if len(report.types) == 1 else ()
+    titles: dict[str, list[str]] = {}
+    for reason in report.reasons:
+        if reason.command and reason.command not in shown:
+            titles.setdefault(reason.command, []).append(reason.title)
+    if titles:
         output.line("")
-        output.table("", ("Beside misses", "Meaning", "Count"), beside, text_columns=2, drops=("Meaning",))
+    for command, of_one in titles.items():  # never wrapped: it is copied
+        output.line(f"Next ({', '.join(of_one)}): {command}")
 
 
 def _others(output: Output, others: OtherKeys) -> str:
     names = ", ".join(f"namespace {name} {keys:,}" for name, keys in others.namespaces.items())
     return f"{_about(output, exact=not others.is_estimate)}{others.keys:,}{f' ({names})' if names else ''}"
-
-
-def _meaning(reason: Reason) -> str:
-    parts = ", ".join(f"{name} {count:,}" for name, count in reason.parts.items())
-    return f"{reason.meaning} ({parts})" if parts else reason.meaning
 
 
 def _about(output: Output, *, exact: bool) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from langcache_cli.cli.formats.nagios import Figure, NagiosState, nagios_line
 from langcache_cli.cli.output import percent
 from langcache_cli.cli.statistics.text import notes_of
-from langcache_cli.cli.watch.words import duration
+from langcache_cli.cli.watch.words import duration, last
+from langcache_cli.readable import number_of
 
 if TYPE_CHECKING:
     from langcache_cli.operations.statistics.limits import HitRateLimits
@@ -20,7 +21,7 @@ def span_of(report: StatsReport, window: str) -> str:
     """The time that the numbers are about, in words."""
     if report.since is not None and not report.since.first_run:
         return f"since the last run, {duration(report.window_seconds)} ago"
-    return f"in the last {window}"
+    return f"in the last {last(window)}"
 
 
 def nagios_report(report: StatsReport, limits: HitRateLimits, window: str) -> tuple[NagiosState, str]:
@@ -30,7 +31,11 @@ def nagios_report(report: StatsReport, limits: HitRateLimits, window: str) -> tu
     found, reason = limits.judge(total.hit_rate, span)
     state = NagiosState[found.upper()]
     calls = total["hits"] + total["misses"]
-    rate = f"hit rate {percent(total.hit_rate)} of {calls:,} calls {span}" if calls else f"no calls {span}"
+    rate = (
+        f"hit rate {percent(total.hit_rate)} of {number_of(calls, 'call')} {span}"
+        if calls
+        else f"no calls {span}"
+    )
     sentence = "; ".join([reason or rate, *notes_of(report, window)])
     hit_p95, load_p95 = total.percentile_ms("hit", 95), total.percentile_ms("load", 95)
     figures = [

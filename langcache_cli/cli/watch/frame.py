@@ -10,9 +10,11 @@ from typing import Literal
 from rich.text import Text
 
 from langcache_cli.cli.output import percent, visible
+from langcache_cli.cli.redis_failures import LOCAL
 from langcache_cli.cli.sparkline import sparkline
-from langcache_cli.cli.watch.words import duration, latency, short, size, verdict
+from langcache_cli.cli.watch.words import duration, latency, short, verdict
 from langcache_cli.operations.overview.document import Event, Overview, Summary, TypeSeries
+from langcache_cli.readable import number_of, size
 
 View = Literal["types", "functions", "keys", "help"]
 
@@ -38,10 +40,10 @@ TABLE_SPARK, WIDEST_SPARK = 14, 60
 NAME_LEAST, NAME_MOST = 12, 40
 BAR = 8
 UNITS = {
-    "warm": "entries",
-    "outage": "calls without it",
-    "overflow": "invalidations",
-    "start": "processes",
+    "warm": ("entry", "entries"),
+    "outage": ("call without it", "calls without it"),
+    "overflow": ("invalidation", "invalidations"),
+    "start": ("process", "processes"),
 }
 LOW_HIT_RATE = 0.6
 DAY = 86400
@@ -81,7 +83,9 @@ def frame(latest: Overview, known: Overview | None, look: Look) -> list[Text]:
             since = time.strftime("%H:%M:%S", time.localtime(known["now"]))
             lines.append(Text(f"The numbers of {since}:"))
         elif latest["status"] == "unreachable":
-            lines.append(Text("langcache redis status | langcache redis start | langcache doctor"))
+            is_local = latest["target"].partition("://")[2].removeprefix("***@").startswith(LOCAL)
+            start = "langcache redis start | " if is_local else ""
+            lines.append(Text(f"langcache redis status | {start}langcache doctor"))
     else:
         known = latest
     if look.view == "help":
@@ -180,7 +184,7 @@ def _table(overview: Overview, look: Look) -> Iterator[Text]:
             rates = _rates(overview["series"]["types"].get(name), columns.spark, look)
             text = columns.row(name, one, rates)
             about = "~" if one["keys_error"] else ""
-            text.append(f" {about + short(one['keys']):>6} {size(one['bytes']):>7}")
+            text.append(f" {about + short(one['keys']):>6} {size(one['bytes']):>8}")
             yield text
         return
     found = [function for one in overview["types"].values() for function in one["functions"]]
@@ -197,7 +201,7 @@ class _Columns:
             min(max(look.width - NARROWEST_WITH_LOADS, TABLE_SPARK), WIDEST_SPARK) if has_spark else 0
         )
         self._loads = look.width >= NARROWEST_WITH_LOADS
-        self._keys = f" {'Keys':>6} {'Memory':>7}" if look.view == "types" else ""
+        self._keys = f" {'Keys':>6} {'Memory':>8}" if look.view == "types" else ""
         self._first = "Type" if look.view == "types" else "Function"
         others = len(self._numbers("", "", "", "", "")) + len(self._keys) + 1
         self._name = min(max(look.width - others, NAME_LEAST), NAME_MOST)
@@ -247,15 +251,15 @@ def _server(overview: Overview, look: Look) -> Text:
     of_limit = f" of {size(limit)}" if limit else ", no limit"
     return Text(
         f"Memory {bar}{size(used)}{of_limit}, {server['evicted_keys']:,} evicted, "
-        f"{server['connected_clients']:,} clients, {server['product']} {server['version']}"
+        f"{number_of(server['connected_clients'], 'client')}, {server['product']} {server['version']}"
     )
 
 
 def _event(event: Event, now: float) -> Text:
     at = time.strftime("%H:%M" if now - event["at"] < DAY else "%a %H:%M", time.localtime(event["at"]))
     what = f"{at} {event['what']} {visible(event['target'])}"
-    unit = UNITS.get(event["what"], "keys")
-    many = f": {event['count']:,} {unit}" if event["count"] else ""
+    one, several = UNITS.get(event["what"], ("key", "keys"))
+    many = f": {number_of(event['count'], one, several)}" if event["count"] else ""
     took = f" in {duration(event['seconds'])}" if event["seconds"] >= 1 else ""
     by = f", {visible(event['by'])}" if event["by"] else ""
     return Text(f"{what}{many}{took}{by}")

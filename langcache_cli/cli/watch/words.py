@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+import time
+from typing import TYPE_CHECKING, Final
 
 from langcache_cli.cli.output import percent
+from langcache_cli.readable import number_of
 
 if TYPE_CHECKING:
     from langcache_cli.operations.overview.document import Overview
 
-WINDOW_WORDS = {"1h": "hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days"}
+WINDOW_UNITS: Final = {"m": "minute", "h": "hour", "d": "day"}
+
+DAY_SECONDS: Final = 86400
 
 THREE_DIGITS = 100
-THOUSAND, KIB = 1000, 1024
+THOUSAND = 1000
 MINUTE, TWO_DAYS = 60, 48
 
 
@@ -23,15 +28,6 @@ def short(count: float) -> str:
             break
         count /= THOUSAND
     return f"{count:.0f}{unit}" if not unit or count >= THREE_DIGITS else f"{count:.1f}{unit}"
-
-
-def size(n_bytes: float) -> str:
-    """``605K``, ``93.2K``, ``4.0G``."""
-    for unit in ("B", "K", "M", "G"):
-        if n_bytes < KIB or unit == "G":
-            break
-        n_bytes /= KIB
-    return f"{n_bytes:.0f}{unit}" if unit == "B" or n_bytes >= THREE_DIGITS else f"{n_bytes:.1f}{unit}"
 
 
 def latency(milliseconds: float | None) -> str:
@@ -58,12 +54,27 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
+def last(window: str) -> str:
+    """What ``the last ...`` is about: ``hour`` for ``1h``, ``5 minutes`` for ``5m``."""
+    match = re.fullmatch(r"([0-9]+)([mhd])", window)
+    if match is None:
+        return window
+    unit = WINDOW_UNITS[match[2]]
+    return unit if match[1] == "1" else f"{match[1]} {unit}s"
+
+
+def clock(moment: float, *, now: float) -> str:
+    """A moment of the past on the clock of this machine, with the day if that is more than a day ago."""
+    of_day = "%H:%M" if now - moment < DAY_SECONDS else "%d %b %H:%M"
+    return time.strftime(of_day, time.localtime(moment))
+
+
 def verdict(overview: Overview) -> str:
     """The answer in one sentence."""
     if not overview["numbers"]:
         return "The counters did not come in time: no number below is known."
     total, window = overview["total"], overview["window"]
     if not total["calls"]:
-        return f"No call was counted in the last {WINDOW_WORDS.get(window, window)}."
+        return f"No call was counted in the last {last(window)}."
     spared = f"; {duration(total['saved_seconds'])} spared" if total["saved_seconds"] >= 1 else ""
-    return f"{percent(total['answered_ratio'])} of {total['calls']:,} calls from the cache{spared}"
+    return f"{percent(total['answered_ratio'])} of {number_of(total['calls'], 'call')} from the cache{spared}"

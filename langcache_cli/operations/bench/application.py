@@ -106,8 +106,11 @@ class ApplicationLadder(Ladder):
         self._functions.append(function)
         hit, origin = names_of(stem)
         self.runs[hit] = function.hit
-        if not function.can_run:
-            self.left_out.append(f"{stem} is not run uncached: its calls lack arguments")
+        if missing := function.missing:
+            self.left_out.append(
+                f"{stem} is not run uncached: its warmer yields calls without {missing}. To measure it, let "
+                "the warmer yield that too, or give the parameter a default"
+            )
         elif overlapping and spec.takes_session:
             self.left_out.append(f"{stem} takes a database session, so it is not run uncached at this load")
         else:
@@ -156,14 +159,16 @@ class _Function:
         return counted
 
     @property
-    def can_run(self) -> bool:
-        """False if the calls lack arguments that only the ``load=`` of the warmer has."""
-        signature = inspect.signature(self._warmer.function.uncached)
-        try:
-            signature.bind(**self._calls[0])
-        except TypeError:
-            return False
-        return True
+    def missing(self) -> str:
+        """The arguments that the calls lack, as only the ``load=`` of the warmer has them; empty for none."""
+        parameters = inspect.signature(self._warmer.function.uncached).parameters.values()
+        return ", ".join(
+            one.name
+            for one in parameters
+            if one.default is one.empty
+            and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+            and one.name not in self._calls[0]
+        )
 
     async def prepare(self) -> None:
         await warm(self._cache, self._cached, self._calls, self._warmer.load)

@@ -16,6 +16,9 @@ from langcache_cli.operations.bench.changes import (
     turns_of,
 )
 
+COARSE = 1.5
+"""A change that is not seen though it is this large, or larger, is said."""
+
 NAMES = ("the baseline", "this run")
 """What sentences call the earlier run and the later one."""
 
@@ -73,12 +76,22 @@ def compare(
         *_distrust(names[1], now),
         *_unlike(found, now, baseline),
         *([too_few(now, baseline, unknown, names)] if unknown else []),
+        *_only_in_one(now, baseline, names),
     )
     invalid = [
         name for name, run in zip(names, (baseline, now), strict=True) if run.get("status") == "invalid"
     ]
     summary = f"Nothing can be said: {invalid[0]} is INVALID." if invalid else summary_of(found)
     return Comparison(found, _other_settings(now, baseline), warnings, summary, baseline)
+
+
+def _only_in_one(
+    now: Mapping[str, Any], baseline: Mapping[str, Any], names: tuple[str, str]
+) -> Iterator[str]:
+    """A sentence for each run about the paths that the other one lacks, and that are not compared."""
+    for name, run, other in ((names[0], baseline, now), (names[1], now, baseline)):
+        if only := [path for path in run["paths"] if path not in other["paths"]]:
+            yield f"Not compared, as only {name} has them: {', '.join(only)}"
 
 
 def _distrust(name: str, document: Mapping[str, Any]) -> list[str]:
@@ -135,10 +148,27 @@ def summary_of(found: Mapping[str, Change]) -> str:
             be = "is" if len(changed) == 1 else "are"
             sentences.append(f"{len(changed)} of {_paths(len(found))} {be} {outcome}: {shown}.")
     if not sentences:
-        sentences.append("No path is slower or faster.")
+        sentences.append(_nothing_seen(found))
     if unknown:
         sentences.append(f"Unknown: {', '.join(unknown)}.")
     return " ".join(sentences)
+
+
+def _nothing_seen(found: Mapping[str, Change]) -> str:
+    """That nothing changed, and how much would have had to where the runs show only that."""
+    hidden = {
+        name: max(change.highest, 1 / change.lowest)
+        for name, change in found.items()
+        if change.lowest is not None and change.highest is not None and name not in CONTROLS
+    }
+    hidden = {name: times for name, times in hidden.items() if times >= COARSE}
+    if not hidden:
+        return "No path is slower or faster."
+    shown = "; ".join(f"{name} {times:.1f} times" for name, times in hidden.items())
+    return (
+        "No path is slower or faster as far as these runs can show. To be seen, a path would have to be "
+        f"slower or faster by: {shown}. Measure both with more turns, or on a quieter machine."
+    )
 
 
 def _paths(count: int) -> str:

@@ -114,7 +114,8 @@ class Limit:
         """
         for run, message in ((now, "was not measured"), (baseline, "is not in the baseline")):
             if self.path and (run is now or self.needs_baseline) and self.path not in (run or now)["paths"]:
-                raise LimitError(f"{self.text!r}: the path {self.path!r} {message}")
+                there = ", ".join((run or now)["paths"])
+                raise LimitError(f"{self.text!r}: the path {self.path!r} {message}; there are {there}")
         if self.ms is not None:
             return Verdict(tuple(self._above(now, self.ms)), ())
         if baseline is None:

@@ -104,7 +104,7 @@ def _reason(view: KeyView | None, schema: str, tags: int, stale_seconds: float) 
         len(view.entry["tag_versions"]) != tags or any(tag.holds is False for tag in view.tags)
     ):
         return "invalidated"
-    if is_entry and view.entry["schema"] != schema:
+    if is_entry and schema and view.entry["schema"] != schema:  # a cached route learns its shape by requests
         return "schema"
     if is_entry and (view.fresh_seconds or 0) + stale_seconds <= 0:
         return "ended"

@@ -10,7 +10,7 @@ from typing import Any
 
 from langcache_cli.caching import CachedFunction, CachedMany, CachedSyncFunction, ConfigurationError
 from langcache_cli.caching.tooling import default_functions
-from langcache_cli.operations.application import import_module
+from langcache_cli.operations.application import NO_MODULE_HINT, import_module
 
 Function = CachedFunction[Any, Any]
 
@@ -83,7 +83,7 @@ def _imported(name: str, *, what: str) -> ModuleType:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise UnknownFunctionError(
                 f"{what}: there is no module {error.name!r} here",
-                "Type it as 'python -c \"import MODULE\"' would take it, in the folder of the application.",
+                NO_MODULE_HINT,
             ) from None
         raise ConfigurationError(f"{what}: {error}", variable=what) from error
     except SystemExit as stop:
@@ -139,5 +139,7 @@ def _unwrapped(found: object) -> Function | None:
             return found.on_loop
         if isinstance(found, CachedMany):  # each of its items has the key of the single call
             return found.single
+        if isinstance(cached := getattr(found, "cached", None), CachedFunction):  # of a cached route
+            return cached
         found = getattr(found, "__wrapped__", None)
     return None

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from langcache_cli.caching import Cache, CacheError, escape_pattern
+from langcache_cli.caching.tooling import Entry, parse_entry
 
 LONGEST_SECONDS = 1.0
 """How long to search among the tags of an application, which may be millions."""
 
 TAGS_PER_STEP = 1000
+
+HEADER_BYTES = 4096
+"""The most that is read of an entry to see its tags: they are in its header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,28 @@ async def found_tags(
         return []
     names, complete = await _search(cache, frozenset(versions), seconds)
     return [TagLine(one, names.get(one), True if one in names else _gone(complete)) for one in versions]
+
+
+async def invalidated(cache: Cache, keys: Sequence[bytes]) -> set[bytes]:
+    """Those of some keys whose entries are no longer used, as a tag was invalidated since.
+
+    An entry is left out if its tags were not all found in `LONGEST_SECONDS`.
+
+    Raises:
+        CacheError: Redis did not answer, or refused.
+    """
+    commands = [("GETRANGE", key, 0, HEADER_BYTES - 1) for key in keys]
+    heads = await cache.runtime().bulk_store.server.call_many(commands) if commands else []
+    versions = {
+        key: found.tag_versions
+        for key, head in zip(keys, heads, strict=True)
+        if isinstance(head, bytes) and isinstance(found := parse_entry(head), Entry) and found.tag_versions
+    }
+    if not versions:
+        return set()
+    every = frozenset(version for of_one in versions.values() for version in of_one)
+    current, complete = await _search(cache, every, LONGEST_SECONDS)
+    return {key for key, of_one in versions.items() if complete and not current.keys() >= {*of_one}}
 
 
 def _gone(complete: bool) -> bool | None:

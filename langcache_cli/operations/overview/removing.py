@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
-from langcache_cli.caching import Cache, escape_pattern
+from langcache_cli.caching import Cache, CacheError, escape_pattern
+from langcache_cli.caching.tooling import OUTBOX, TIERS
 from langcache_cli.operations.overview.entry import require_inside
+
+KEYS, TAGS = "cleared_keys", "invalidated_tags"
+"""Counters of what is removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ async def remove_type(cache: Cache, name: str) -> Removed:
         removed = await cache.invalidate_type(name)
     else:
         removed = await cache.invalidate(f"{escape_pattern(f'{cache.settings.namespace}:{name}')}:*")
+    count_removed(cache, KEYS, removed)
     return _removed(cache, removed, started)
 
 
@@ -55,9 +61,26 @@ async def remove_entry(cache: Cache, key: bytes) -> Removed:
             removed = await server.remove([key])
     else:
         removed = await cache.invalidate_keys([text])
+    count_removed(cache, KEYS, removed)
     return _removed(cache, removed, started)
 
 
 def _removed(cache: Cache, removed: int, started: float) -> Removed:
     ms = round(1000 * (time.perf_counter() - started), 1)
     return Removed(removed=removed, ms=ms, deferred=cache.pending_invalidations > 0)
+
+
+def count_removed(cache: Cache, counter: str, amount: int) -> None:
+    """Add to a counter in the background, unless the cache delivers what it counts itself.
+
+    A failure is ignored: the removal is done.
+    """
+    if amount and not cache.runtime().publisher.is_on:
+        cache.runtime().spawn(_add(cache, counter, amount))
+
+
+async def _add(cache: Cache, counter: str, amount: int) -> None:
+    runtime = cache.runtime()
+    minute = TIERS[0].start(runtime.now_ms() // 1000)
+    with suppress(CacheError):
+        await runtime.fleet.writer.add({minute: {OUTBOX: {counter: amount}}})

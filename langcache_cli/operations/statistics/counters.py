@@ -16,10 +16,10 @@ def reader_of(cache: Cache) -> FleetReader:
 
 
 async def counters(cache: Cache, window_seconds: int) -> CacheReport:
-    """The numbers of all processes over a window that ends now.
+    """The numbers of all processes over a window that ends now, and is a little longer than asked for.
 
     Raises:
         CacheError: Redis did not answer, or refused.
     """
-    counts = await reader_of(cache).read(window_seconds)
-    return CacheReport(window_seconds, {label: Numbers(items) for label, items in counts.items()})
+    seconds, counts = await reader_of(cache).read(window_seconds)
+    return CacheReport(seconds, {label: Numbers(items) for label, items in counts.items()})

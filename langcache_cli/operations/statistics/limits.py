@@ -54,7 +54,7 @@ class HitRateLimits(_Limits):
 
         Args:
             hit_rate: From 0 to 1; None if no call was counted.
-            span: The time it is about, such as ``in the last 1h``.
+            span: The time it is about, such as ``in the last hour``.
         """
         if not self.given:
             return "ok", ""

@@ -10,7 +10,12 @@ from typing import Final
 
 from langcache_cli.caching.tooling import Label, Numbers
 from langcache_cli.operations.overview.census import OTHERS, Census
-from langcache_cli.operations.statistics.new_keys import are_new, keys_of_function, stored_misses
+from langcache_cli.operations.statistics.stored_entries import (
+    keys_differ,
+    keys_of_function,
+    never_hit,
+    stored_misses,
+)
 
 MISSES: Final = {
     "joined": ("waited for another call", "another call loaded the value at that moment"),
@@ -27,16 +32,42 @@ MISSES: Final = {
 
 OTHERS_THAN_MISSES: Final = {
     "bypassed": ("bypassed", "Redis could not be used, so the function ran"),
-    "invalidated": ("invalidations", "keys that were removed before their end"),
+    "invalidated": ("invalidated keys", "keys that their function's invalidate() removed"),
 }
 """The counters of what is no miss itself, and makes the cache less useful."""
 
-FIRST_ASKED: Final = "first time asked"
+REMOVED: Final = {
+    "cleared_keys": ("cleared keys", "keys removed by pattern, by type, at a commit, or by the command"),
+    "invalidated_tags": ("invalidated tags", "what has such a tag is a miss at its next call"),
+}
+"""The same, of all types together."""
+
+NEVER_HIT: Final = (
+    "stored and never hit",
+    "no call asked for the entry before it ended or was removed",
+)
 NOT_THERE: Final = (
     "no entry",
-    "it was asked for the first time, or the entry before it had ended, was evicted or removed",
+    "the first call for a key, or its entry had ended, was invalidated or evicted",
 )
-EVICTED: Final = ("evictions", "Redis removed keys because its memory was full; see 'langcache doctor'")
+EVICTED: Final = ("evicted keys", "Redis removed keys because its memory was full")
+
+COMMANDS: Final = {
+    "joined": "langcache warm",
+    "load_errors": "langcache stats --type {type}",
+    "uncacheable": "langcache stats --type {type}",
+    "declined": "langcache stats --type {type}",
+    "too_large": "langcache stats --type {type}",
+    "refused": "langcache stats --history",
+    "unstored": "langcache doctor",
+    "undecodable": "langcache stats --type {type}",
+    "oversized": "langcache keys summary",
+    "no_entry": "langcache types",
+    "bypassed": "langcache check --roundtrip",
+    "cleared_keys": "langcache dashboard",
+    "evicted_keys": "langcache doctor",
+}
+"""What to type next."""
 
 _BOOKKEEPING = re.compile(rb"([A-Za-z0-9_.-]{1,64})@(?:stats|tag|wait):")
 
@@ -54,6 +85,7 @@ class Reason:
         is_cause: True for a cause of misses, False for what lowers the use of the cache beside them.
         miss_ratio: The share of all misses; None if it is no share of them.
         command: What to type to see more; empty for nothing.
+        estimate: What the keys that are there now say about it, as a sentence; empty for nothing.
     """
 
     name: str
@@ -64,16 +96,22 @@ class Reason:
     is_cause: bool = False
     miss_ratio: float | None = None
     command: str = ""
+    estimate: str = ""
 
 
 def reasons(
-    functions: Mapping[Label, Numbers], keys: Mapping[Label, int], *, evicted: tuple[int, str]
+    functions: Mapping[Label, Numbers],
+    keys: Mapping[Label, int],
+    *,
+    of_all: Numbers,
+    evicted: tuple[int, str],
 ) -> Iterator[Reason]:
     """What explains the hit rate of some functions: the causes of misses, most frequent first, then the rest.
 
     Args:
         functions: The counters of the functions that are looked at.
         keys: How many keys each of these has in Redis.
+        of_all: The counters that belong to no function.
         evicted: How many keys the server evicted, and since when, such as ``since Redis started``.
     """
     misses = sum(numbers["misses"] for numbers in functions.values())
@@ -86,10 +124,15 @@ def reasons(
         reason = _reason(name, title, meaning, _counts(name, functions))
         if reason.count:
             yield reason
+    for name, (title, meaning) in REMOVED.items():
+        if of_all[name]:
+            yield Reason(
+                name, title, f"{meaning} (of all types)", of_all[name], command=COMMANDS.get(name, "")
+            )
     count, since = evicted
     if count:
         title, meaning = EVICTED
-        yield Reason("evicted_keys", title, f"{meaning} ({since})", count)
+        yield Reason("evicted_keys", title, f"{meaning} ({since})", count, command=COMMANDS["evicted_keys"])
 
 
 def _counts(name: str, functions: Mapping[Label, Numbers]) -> Mapping[Label, int]:
@@ -99,15 +142,23 @@ def _counts(name: str, functions: Mapping[Label, Numbers]) -> Mapping[Label, int
 def _stored(functions: Mapping[Label, Numbers], keys: Mapping[Label, int], misses: int) -> Iterator[Reason]:
     """The misses that stored an entry."""
     stored = {label: stored_misses(numbers) for label, numbers in functions.items()}
-    new = {label: n for label, n in stored.items() if are_new(functions[label], keys.get(label, 0))}
-    if new:
-        hits = sum(functions[label]["hits"] for label in new)
-        asked = f"calls have hit one {hits:,} times" if hits else "no call has hit one"
-        reason = _reason(
-            "new_keys", FIRST_ASKED, f"stored an entry under a new key, and {asked}", new, misses
-        )
-        yield replace(reason, command=keys_of_function(max(new, key=lambda label: new[label])))
-    rest = {label: n for label, n in stored.items() if label not in new}
+    unused = {label: never_hit(numbers) for label, numbers in functions.items()}
+    rest = {label: stored[label] - unused[label] for label in stored}
+    if any(unused.values()):
+        worst = max(unused, key=lambda label: unused[label])
+        there = keys.get(worst, 0)
+        name = f"{worst.prefix}:{worst.function}"
+        if keys_differ(functions[worst], there):
+            estimate, command = f"the keys of {name} differ from call to call", keys_of_function(worst)
+        else:
+            estimate = (
+                f"{there:,} of {stored[worst]:,} entries of {name} are there: the others have ended, were "
+                "removed, or were stored again"
+            )
+            command = COMMANDS["no_entry"]
+        estimate = f"Estimated from the keys that are there now: {estimate}."
+        reason = _reason("never_hit", *NEVER_HIT, unused, misses)
+        yield replace(reason, command=command, estimate=estimate)
     yield _reason("no_entry", *NOT_THERE, rest, misses)
 
 
@@ -121,7 +172,9 @@ def _reason(
     total = parts.total()
     # loads fail beside misses, too: those of refreshes and of calls past the cache
     ratio = total / misses if misses and total <= misses else None
-    return Reason(name, title, meaning, total, dict(parts.most_common()), misses is not None, ratio)
+    by_type = dict(parts.most_common())
+    command = COMMANDS.get(name, "").format(type=next(iter(by_type), ""))
+    return Reason(name, title, meaning, total, by_type, misses is not None, ratio, command)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,12 +50,14 @@ async def form(nodes: Sequence[ServerSpec], shape: ClusterShape, wait_seconds: f
 
 
 async def state_of(node: ServerSpec) -> str | None:
-    """``ok`` or ``fail``, as a node says it within a second; None if it does not."""
+    """``ok`` if all slots are served, as a node says it within a second; None if it does not."""
     from langcache_cli.caching import ServerReplyError  # noqa: PLC0415 - see `probe`
 
     try:
         async with asyncio.timeout(PROBE_SECONDS), _connected([node]) as (link,):
-            return (await _info(link)).get("cluster_state")
+            info = await _info(link)
+            state = info.get("cluster_state")
+            return "fail" if state == "ok" and not _is_whole(info) else state
     except (OSError, ServerReplyError):
         return None
 
@@ -134,7 +136,8 @@ class _Cluster:
         await _poll(ready)
 
     async def _all_ok(self) -> bool:
-        return all([(await _info(link))["cluster_state"] == "ok" for link in self._links])
+        infos = [await _info(link) for link in self._links]
+        return all(info["cluster_state"] == "ok" and _is_whole(info) for info in infos)
 
     async def _meet(self) -> None:
         """Every node meets every other: nothing waits for gossip. Again where a handshake was lost."""
@@ -152,6 +155,11 @@ class _Cluster:
             return all(len(ports) == len(self._nodes) for ports in known)
 
         await _poll(all_know_all)
+
+
+def _is_whole(info: dict[str, str]) -> bool:
+    """True if every slot is served; a cluster that needs no full coverage is ``ok`` without that, too."""
+    return info.get("cluster_slots_ok") == str(_SLOTS)
 
 
 async def _until_replica(link: RedisConnection, node_id: Any) -> None:

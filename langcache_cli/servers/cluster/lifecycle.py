@@ -138,7 +138,8 @@ async def status(spec: ServerSpec, shape: ClusterShape) -> ClusterStatusReport:
     results = await asyncio.gather(*map(probe, nodes))
     up = [node for node, result in zip(nodes, results, strict=True) if result is ProbeResult.ANSWERING]
     infos = [info for info in await asyncio.gather(*map(server_info, up)) if info]
-    record = next(filter(None, (node.folder.load_running() for node in nodes)), None)
+    records = [record for node in nodes if (record := node.folder.load_running())]
+    record = next(iter(records), None)
     return ClusterStatusReport(
         state=await state_of(up[0]) if up else None,
         answering=len(up),
@@ -152,6 +153,9 @@ async def status(spec: ServerSpec, shape: ClusterShape) -> ClusterStatusReport:
         version=infos[0].version if infos else None,
         product=infos[0].product if infos else None,
         used_memory_bytes=sum(info.used_memory_bytes for info in infos) if infos else None,
+        uptime_seconds=min((info.uptime_seconds for info in infos), default=None),
+        pids=tuple(one.pid for one in records if one.pid is not None),
+        log_files=tuple(node.folder.log_file for node in nodes),
     )
 
 

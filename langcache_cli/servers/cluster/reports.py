@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from langcache_cli.server_options import Backend
 from langcache_cli.servers.probe import ProbeResult
@@ -65,6 +66,9 @@ class ClusterStatusReport:
         answering: How many nodes answer.
         result: What is found at the address that was asked for, or at the first node that answers.
         used_memory_bytes: Of all nodes that answer; None if none says.
+        uptime_seconds: Of the node that was started last; None if none answers.
+        pids: The process of each node that runs.
+        log_files: The log of each node.
     """
 
     state: str | None
@@ -79,3 +83,6 @@ class ClusterStatusReport:
     version: str | None
     product: str | None
     used_memory_bytes: int | None
+    uptime_seconds: int | None
+    pids: tuple[int, ...]
+    log_files: tuple[Path, ...]

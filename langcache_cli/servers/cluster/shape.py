@@ -45,7 +45,7 @@ class ClusterShape:
         if self.primaries < FEWEST_PRIMARIES or self.replicas < 0:
             raise InvalidSpecError(
                 f"A cluster has at least {FEWEST_PRIMARIES} primaries, and no fewer than 0 replicas of each.",
-                hint="langcache redis start --cluster 3 --replicas 1",
+                hint="Type: langcache redis start --cluster 3 --replicas 1",
             )
         highest = _LAST_PORT - BUS_OFFSET - self.n_nodes + 1
         if self.port > highest:

@@ -24,6 +24,10 @@ const UNREACHABLE = {
   ways: ["langcache redis status", "langcache redis start", "langcache doctor"],
 };
 
+// A server can only be started on the machine of the command: elsewhere, as in a pod, that is no way out.
+const isLocal = (target) => /:\/\/(\*\*\*@)?(localhost:|127\.|\[::1\]:)/.test(target ?? "");
+const waysOut = (target) => UNREACHABLE.ways.filter((way) => way !== "langcache redis start" || isLocal(target));
+
 // What the page says first: {kind, shape, title, text, ways}.
 function opinion(now, d) {
   if (now.status === "gone") {
@@ -41,7 +45,7 @@ function opinion(now, d) {
   if (now.status === "unreachable") {
     const text = "Calls go straight to their functions meanwhile; nothing is lost but speed.";
     const error = now.error.replace(/^Redis cannot be reached: /, "");
-    return { ...UNREACHABLE, text: `${error}. ${text} This page tries again by itself.` };
+    return { ...UNREACHABLE, ways: waysOut(now.target), text: `${error}. ${text} This page tries again by itself.` };
   }
   if (d.numbers === false) {
     const text = "Redis answers, and the counters did not come in time: they are unknown, not 0.";
@@ -170,7 +174,7 @@ function callsTile() {
   const [hits, misses, bypassed, per] = [whole("hits"), whole("misses"), whole("bypassed"), minutes()];
   const calls = hits.map((h, i) => (h + misses[i] + bypassed[i]) / per[i]);
   const line = spark(calls, { min: 0, width: 190, fill: true, cls: "s-mute", label: "calls over the window" });
-  const value = short.format(d.total.calls / (d.window_seconds / 60));
+  const value = short.format(d.total.calls / ((d.now - d.series.at[0]) / 60));
   return tile("Calls a minute", value, change(d.total.calls, d.previous?.calls, "%"), line);
 }
 

@@ -20,7 +20,8 @@ class Steps:
     """What was counted in a window.
 
     Attributes:
-        at: The start of each step, in seconds since 1970, oldest first; the last one is running.
+        at: The start of each step, in seconds since 1970, oldest first; the last one is running, and the
+            others are at least the window.
         counts: The counters of each step.
         final: The starts of those that do not change any more.
         total: The counters of all steps together.
@@ -95,7 +96,7 @@ class History:
 
     def _at(self, now: int) -> tuple[int, ...]:
         """The start of each step."""
-        return tuple(range(self._start(now - self._window + self._step), now + 1, self._step))
+        return tuple(range(self._start(now - self._window), now + 1, self._step))
 
     def _start(self, moment: int) -> int:
         return moment - moment % self._step

@@ -42,8 +42,8 @@ class FleetReader:
 
     async def read(
         self, window_seconds: int, budget: Budget | None = None, *, tier: Tier | None = None
-    ) -> dict[Label, Counts]:
-        """The counters of the last ``window_seconds``, the current minute or hour included.
+    ) -> tuple[int, dict[Label, Counts]]:
+        """The counters of the last ``window_seconds``: full minutes or hours, and the current one.
 
         What is damaged is left out, and logged once.
 
@@ -52,13 +52,16 @@ class FleetReader:
             budget: Upper bound for the time; None lets each round trip take the server's own.
             tier: Which hashes to read; None for the finest that hold the window.
 
+        Returns:
+            How far back they go in seconds, never less than was asked for, and the counters.
+
         Raises:
             CacheError: Redis did not answer, or refused.
         """
-        tier = tier or tier_for(window_seconds)
-        starts = list(tier.starts(window_seconds, self._now()))
+        tier, now = tier or tier_for(window_seconds), self._now()
+        starts = list(tier.starts(window_seconds, now))
         steps = await self.read_steps(tier, {starts[0]: starts}, budget)
-        return steps[starts[0]]
+        return now - starts[0], steps[starts[0]]
 
     async def read_steps(
         self, tier: Tier, steps: Mapping[int, Sequence[int]], budget: Budget | None = None

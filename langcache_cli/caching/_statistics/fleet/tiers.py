@@ -31,8 +31,8 @@ class Tier:
         return self.start(moment) + self.seconds + self.kept_seconds - now
 
     def starts(self, window_seconds: int, now: int) -> Iterator[int]:
-        """The hashes of the last ``window_seconds``, oldest first, the current one included."""
-        yield from range(self.start(now - window_seconds + self.seconds), self.start(now) + 1, self.seconds)
+        """The hashes of at least the last ``window_seconds``, oldest first: full ones and the current one."""
+        yield from range(self.start(now - window_seconds), self.start(now) + 1, self.seconds)
 
 
 MINUTES = Tier("1m", 60, 2 * 3600, is_coarse=False)

@@ -11,7 +11,7 @@ import typer
 
 from langcache_cli.cli.commands.bench.judging import judge_limits, limits_of, verdict_of_limits
 from langcache_cli.cli.commands.bench.options import FailOn
-from langcache_cli.cli.commands.bench.text import print_comparison, print_limits
+from langcache_cli.cli.commands.bench.text import print_comparison, print_limits, three_digits
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
@@ -70,7 +70,14 @@ def _print_latencies(
 ) -> None:
     """The median and the p99 of each path, before and after."""
     rows = [
-        (name, *(f"{run['paths'][name][field]:.3f}" for field in ("p50_ms", "p99_ms") for run in (then, now)))
+        (
+            name,
+            *(
+                three_digits(run["paths"][name][field])
+                for field in ("p50_ms", "p99_ms")
+                for run in (then, now)
+            ),
+        )
         for name in comparison.paths
     ]
     output.table("Latencies in ms", ("Path (ms)", "p50 before", "after", "p99 before", "after"), rows)

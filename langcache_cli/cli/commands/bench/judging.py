@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError, explain
+from langcache_cli.readable import number_of
 
 if TYPE_CHECKING:
     from langcache_cli.operations.bench.limits import Limit, Verdict
@@ -75,16 +76,18 @@ def verdict_of_limits(
 
 
 def judge_limits(verdict: Verdict) -> None:
-    """Fail if a limit is exceeded, or could not be judged.
+    """Fail if a limit is exceeded, or could not be judged; which one was printed, or is in the document.
 
     Raises:
         CommandError: One is. The result was printed.
     """
     if verdict.exceeded:
-        more = f", and {len(verdict.exceeded) - 1} more" if len(verdict.exceeded) > 1 else ""
-        raise CommandError(ExitCode.CHECK_FAILED, f"a limit is exceeded: {verdict.exceeded[0]}{more}")
+        count = len(verdict.exceeded)
+        raise CommandError(ExitCode.CHECK_FAILED, f"{number_of(count, 'limit is', 'limits are')} exceeded")
     if verdict.unjudged:
-        raise CommandError(ExitCode.USAGE, f"a limit cannot be judged: {verdict.unjudged[0]}")
+        count = len(verdict.unjudged)
+        message = f"{number_of(count, 'limit cannot', 'limits cannot')} be judged"
+        raise CommandError(ExitCode.USAGE, message)
 
 
 def require_measured(limits: Sequence[Limit], paths: Sequence[str]) -> None:
@@ -112,11 +115,11 @@ def judge(report: BenchReport, trust: Trust, thresholds: Thresholds) -> None:
     errors = sum(item.errors for item in report.paths.values())
     for item in report.paths.values():
         if item.error is not None and (failure := explain(item.error)).code == ExitCode.NO_PERMISSION:
-            message = f"{errors:,} runs failed: {failure.message}"
+            message = f"{number_of(errors, 'run')} failed: {failure.message}"
             raise CommandError(failure.code, message, failure.hint)
     if errors:
         first = next(item.error for item in report.paths.values() if item.error is not None)
-        raise CommandError(ExitCode.PARTIAL, f"{errors:,} runs failed{_why(first)}")
+        raise CommandError(ExitCode.PARTIAL, f"{number_of(errors, 'run')} failed{_why(first)}")
     if trust.status == "invalid":
         raise CommandError(ExitCode.CHECK_FAILED, f"the result is INVALID: {trust.reasons[0]}")
     if message := _missed(report, thresholds):

@@ -81,7 +81,7 @@ def bench(
         langcache bench --sample
         langcache bench --sample --rate 500 --duration 5 --report bench.html
         langcache bench --path ping --path get --out before.json
-        langcache bench --app backend.warming:database --baseline before.json --fail-on 'p50>+25%'
+        langcache bench --app yourapp.warming:database --baseline before.json --fail-on 'p50>+25%'
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -256,6 +256,11 @@ async def _application(
         )
         for sentence in ladder.left_out:
             output.note(sentence)
+        try:
+            require_measured(run.limits, tuple(ladder.runs))
+        except CommandError:
+            await ladder.aclose()
+            raise
         return ladder
 
     app = run.app or ""

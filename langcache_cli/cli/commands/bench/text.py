@@ -21,8 +21,8 @@ def print_report(output: Output, report: BenchReport, trust: Trust, comparison: 
             name,
             f"{item.count:,}",
             f"{item.errors:,}",
-            *(f"{item.percentiles_ms[percent]:.3f}" for percent in (50.0, 90.0, 95.0, 99.0)),
-            f"{item.max_ms:.2f}",
+            *(three_digits(item.percentiles_ms[percent]) for percent in (50.0, 90.0, 95.0, 99.0)),
+            three_digits(item.max_ms),
             f"{item.per_second:,.0f}",
         )
         for name, item in report.paths.items()
@@ -44,6 +44,12 @@ def print_report(output: Output, report: BenchReport, trust: Trust, comparison: 
     if comparison is not None:
         output.line("")
         print_comparison(output, comparison)
+
+
+def three_digits(milliseconds: float) -> str:
+    """``0.00214``, ``0.0213``, ``0.214``, ``21.412``: at least three digits that count."""
+    places = 5 if milliseconds < 0.01 else 4 if milliseconds < 0.1 else 3  # noqa: PLR2004
+    return f"{milliseconds:.{places}f}"
 
 
 def _speedups(found: Mapping[str, float]) -> list[str]:

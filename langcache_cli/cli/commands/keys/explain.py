@@ -129,7 +129,8 @@ def _print(output: Output, found: Explanation) -> None:
         output.line(f"  {'schema':12}{found.schema} now, {found.view.entry['schema']} in the entry")
     if found.view is not None:
         output.line("")
-        for line in described(found.view):
+        above = ("key", "type", *(["state"] if found.view.state == found.reason else []))
+        for line in described(found.view, without=above):
             output.line(line)
         output.line(f"To see its value: langcache keys get {_quoted(found.key)}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,10 +13,16 @@ from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output, visible
 from langcache_cli.cli.running import execute
+from langcache_cli.readable import size
 
 if TYPE_CHECKING:
     from langcache_cli.caching import CacheSettings
     from langcache_cli.operations.overview.keys import KeyPage, KeyRow
+
+MARKED = 1_000
+"""Of a longer listing so many are looked at, to mark entries of which a tag was invalidated."""
+
+INVALIDATED = "invalidated"
 
 BETWEEN = 3
 """Columns of the terminal between two columns of a table."""
@@ -42,7 +49,8 @@ def list_(
 ) -> None:
     """List keys of the namespace, with type, TTL and size.
 
-    In a pipe: one key a line, and its type, seconds left (- for no TTL) and bytes after tabs. A listing ends
+    In a pipe: one key a line, and its type, seconds left (- for no TTL) and bytes after tabs, and the word
+    "invalidated" if a tag of the entry was: it is in Redis, and a call is a miss. A listing ends
     after --limit keys or 5 seconds, and says how to go on. Keys that a terminal cannot show are
     percent-encoded; the other commands accept this form.
 
@@ -57,7 +65,9 @@ def list_(
 async def _list(invocation: Invocation, type_name: str, text: str, limit: int, cursor: str) -> None:
     from langcache_cli.caching import PatternError  # noqa: PLC0415 - see the package
     from langcache_cli.operations.keys.listing import list_keys  # noqa: PLC0415 - as above
+    from langcache_cli.operations.keys.tags import invalidated  # noqa: PLC0415 - as above
     from langcache_cli.operations.opening import open_cache, require_answer  # noqa: PLC0415 - as above
+    from langcache_cli.operations.overview.key_text import key_at  # noqa: PLC0415 - as above
 
     settings, output = invocation.settings(), Output(invocation)
     output.target(invocation.target(settings))
@@ -68,17 +78,22 @@ async def _list(invocation: Invocation, type_name: str, text: str, limit: int, c
         except PatternError as error:
             hint = "Take the cursor as the listing before printed it." if cursor else ""
             raise CommandError(ExitCode.USAGE, str(error), hint) from None
+        keys = {row["address"]: key_at(row["address"]) for row in page["keys"][:MARKED]}
+        found = await invalidated(cache, [*keys.values()])
+        gone = {address for address, key in keys.items() if key in found}
     if invocation.json:
-        output.document("keys.list", _document(invocation, settings, page))
+        output.document("keys.list", _document(invocation, settings, page, gone))
     else:
-        _print(output, page)
+        _print(output, page, gone)
         if not page["keys"]:
             output.note(_no_match(settings.namespace, type_name, text, may_be_more=bool(page["cursor"])))
         if page["cursor"]:
             output.note(f"There are more keys; go on with --cursor {page['cursor']}")
 
 
-def _document(invocation: Invocation, settings: CacheSettings, page: KeyPage) -> dict[str, object]:
+def _document(
+    invocation: Invocation, settings: CacheSettings, page: KeyPage, gone: AbstractSet[str]
+) -> dict[str, object]:
     return {
         "target": invocation.target(settings),
         "keys": [
@@ -88,6 +103,7 @@ def _document(invocation: Invocation, settings: CacheSettings, page: KeyPage) ->
                 "type": row["type"],
                 "ttl_seconds": _seconds(row),
                 "bytes": row["bytes"],
+                "invalidated": row["address"] in gone,
             }
             for row in page["keys"]
         ],
@@ -96,14 +112,15 @@ def _document(invocation: Invocation, settings: CacheSettings, page: KeyPage) ->
     }
 
 
-def _print(output: Output, page: KeyPage) -> None:
-    from langcache_cli.cli.watch.words import duration, size  # noqa: PLC0415 - as above
+def _print(output: Output, page: KeyPage, gone: AbstractSet[str]) -> None:
+    from langcache_cli.cli.watch.words import duration  # noqa: PLC0415 - as above
 
     if not output.draws:
         for row in page["keys"]:
             seconds, n_bytes = _seconds(row), row["bytes"]
             fields = ["-" if seconds is None else f"{seconds:.0f}", "-" if n_bytes is None else str(n_bytes)]
-            output.line("\t".join([_typeable(row), row["type"], *fields]))
+            mark = [INVALIDATED] if row["address"] in gone else []
+            output.line("\t".join([_typeable(row), row["type"], *fields, *mark]))
         return
     if not page["keys"]:
         return
@@ -113,16 +130,17 @@ def _print(output: Output, page: KeyPage) -> None:
             row["type"],
             "no TTL" if (seconds := _seconds(row)) is None else duration(seconds),
             "-" if row["bytes"] is None else size(row["bytes"]),
+            *([INVALIDATED if row["address"] in gone else ""] if gone else []),
         )
         for row in page["keys"]
     ]
-    columns = ("Key", "Type", "TTL", "Size")
+    columns = ("Key", "Type", "TTL", "Size", *(["State"] if gone else []))
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     if sum(widths) + BETWEEN * len(widths) <= output.width:
         output.table("", columns, rows, text_columns=2)
         return
     for key, *fields in rows:  # whole keys, to be copied
-        output.line(f"{key}\n    {', '.join(fields)}")
+        output.line(f"{key}\n    {', '.join(filter(None, fields))}")
 
 
 def _no_match(namespace: str, type_name: str, text: str, *, may_be_more: bool) -> str:

@@ -11,6 +11,7 @@ from langcache_cli.cli.failures import CommandError
 from langcache_cli.cli.invocation import Invocation
 from langcache_cli.cli.output import Output
 from langcache_cli.cli.running import execute
+from langcache_cli.readable import size
 
 if TYPE_CHECKING:
     from langcache_cli.operations.keys.summary import KeysSummary, TypeSummary
@@ -86,7 +87,6 @@ def _fields(one: TypeSummary) -> dict[str, Any]:
 
 
 def _print(output: Output, found: KeysSummary) -> None:
-    from langcache_cli.cli.watch.words import size  # noqa: PLC0415 - see the package
 
     wide = not output.draws or output.width >= NARROW
     columns = ("Type", "Keys", "Size", *(("TTL least", "median", "most") if wide else ("TTL median",)))
@@ -108,7 +108,7 @@ def _print(output: Output, found: KeysSummary) -> None:
 
 
 def _row(one: TypeSummary, found: KeysSummary, about: str, within: str, *, wide: bool) -> tuple[str, ...]:
-    from langcache_cli.cli.watch.words import duration, size  # noqa: PLC0415 - see the package
+    from langcache_cli.cli.watch.words import duration  # noqa: PLC0415 - see the package
 
     if found.exact:
         amounts = f"{one.keys:,}", size(one.bytes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -64,25 +64,31 @@ def view_fields(view: KeyView) -> dict[str, Any]:
     }
 
 
-def described(view: KeyView) -> Iterator[str]:
-    """The lines about a key: what its header says."""
+def described(view: KeyView, *, without: Collection[str] = ()) -> Iterator[str]:
+    """The lines about a key: what its header says.
+
+    Args:
+        view: The key.
+        without: Of ``key``, ``state`` and ``type`` what is said above.
+    """
     from langcache_cli.operations.keys.names import typeable  # noqa: PLC0415 - as above
 
     found = view.entry
-    yield typeable(view.key)
-    yield _line("state", state_words(view))
-    yield _line("type", found["type"])
+    above = {
+        "key": typeable(view.key),
+        "state": _line("state", state_words(view)),
+        "type": _line("type", found["type"]),
+    }
+    yield from (line for name, line in above.items() if name not in without)
     if found["created"]:
         yield _line("stored" if view.age_seconds is not None else "load began", _moment(found["created"]))
     if view.fresh_seconds is not None:
-        yield _line("fresh until", _moment(found["fresh_until"]))
+        yield _fresh_line(view, view.fresh_seconds)
     yield _line("TTL", ttl_words(view))
     if lease := lease_words(view):
         yield _line("lease", lease)
-    if found["load_ms"] == 0:
-        yield _line("load took", "- (warmed or set, not loaded)")
-    elif found["load_ms"] is not None:
-        yield _line("load took", f"{found['load_ms']:,.1f} ms")
+    if found["load_ms"] is not None:
+        yield _line("load took", _load_words(found["load_ms"]))
     if found["schema"]:
         yield _line("schema", found["schema"])
     if found["bytes"] is not None:
@@ -130,6 +136,16 @@ def tag_words(tag: TagLine) -> str:
         None: "not found among the tags looked at, within 1 s",
     }[tag.holds]
     return f"{name}: version {tag.version or 'none'}, {meaning}"
+
+
+def _fresh_line(view: KeyView, left_seconds: float) -> str:
+    label = "fresh until" if left_seconds > 0 else "was fresh to"
+    until = ", and not fresh any more: a tag was invalidated" if view.state == "invalidated" else ""
+    return _line(label, f"{_moment(view.entry['fresh_until'])}{until}")
+
+
+def _load_words(load_ms: float) -> str:
+    return f"{load_ms:,.1f} ms" if load_ms else "- (warmed or set, not loaded)"
 
 
 def _line(name: str, text: str) -> str:

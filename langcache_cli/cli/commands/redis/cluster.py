@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from langcache_cli.cli.exit_codes import ExitCode
 from langcache_cli.cli.failures import CommandError
-from langcache_cli.cli.output import Output, size
+from langcache_cli.cli.output import Output
 from langcache_cli.cli.running import execute
+from langcache_cli.cli.watch.words import duration
+from langcache_cli.readable import number_of, size
 from langcache_cli.server_options import FEWEST_PRIMARIES, Backend
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def shape_asked_for(spec: ServerSpec, primaries: int | None, replicas: int | Non
         raise CommandError(
             ExitCode.USAGE,
             f"--cluster {primaries}: a cluster has at least {FEWEST_PRIMARIES} primaries",
-            "langcache redis start --cluster 3 --replicas 1",
+            "Type: langcache redis start --cluster 3 --replicas 1",
         )
     return ClusterShape(port=spec.port, primaries=primaries, replicas=replicas or 0)
 
@@ -140,15 +142,15 @@ def _show_start(output: Output, report: ClusterStartReport) -> None:
     product = f"{report.product or 'Redis'} Cluster"
     how = f"{_nodes(report)}; {report.backend}, version {report.version}"
     if report.already_running:
-        output.line(f"{product} was running already on {_where(report)} ({how}).")
+        output.done(f"{product} was running already on {_where(report)} ({how}).")
     else:
-        output.line(f"{product} started on {_where(report)} ({how}) in {report.seconds:.2f} s.")
-    output.line(f"To use it, set REDIS_URL to {report.url}")
+        output.done(f"{product} started on {_where(report)} ({how}) in {report.seconds:.2f} s.")
+    output.done(f"To use it, set REDIS_URL to {report.url}{in_place_of_stars(report.url)}")
 
 
 def _show_stop(output: Output, report: ClusterStopReport) -> None:
     by_force = " by force" if report.forced else ""
-    output.line(f"Redis Cluster on {_where(report)} was stopped{by_force}.")
+    output.done(f"Redis Cluster on {_where(report)} was stopped{by_force}.")
 
 
 def _status_rows(report: ClusterStatusReport) -> list[tuple[str, str]]:
@@ -160,14 +162,25 @@ def _status_rows(report: ClusterStatusReport) -> list[tuple[str, str]]:
     ]
     if report.version is not None:
         rows.append(("version", f"{report.product} {report.version}"))
+    if report.uptime_seconds is not None:
+        rows.append(("uptime", duration(report.uptime_seconds)))
     if report.used_memory_bytes is not None:
         rows.append(("memory", size(report.used_memory_bytes)))
-    rows.append(("REDIS_URL", report.url))
+    if report.pids:
+        rows.append(("processes", ", ".join(map(str, report.pids))))
+    rows.append(("log of a node", f"langcache redis logs --port {report.ports[0]}"))
+    rows.append(("REDIS_URL", f"{report.url}{in_place_of_stars(report.url)}"))
     return rows
 
 
+def in_place_of_stars(url: str) -> str:
+    """What to write in a URL that is printed, as no password is."""
+    return ", with the login of your REDIS_URL in place of ***" if "***@" in url else ""
+
+
 def _nodes(report: ClusterStartReport | ClusterStatusReport) -> str:
-    return f"{report.primaries} primaries, {report.primaries * report.replicas} replicas"
+    primaries, replicas = report.primaries, report.primaries * report.replicas
+    return f"{number_of(primaries, 'primary', 'primaries')}, {number_of(replicas, 'replica')}"
 
 
 def _where(report: ClusterStartReport | ClusterStopReport | ClusterStatusReport) -> str:

@@ -42,8 +42,8 @@ def start(
     """Start the Redis that REDIS_URL names, unless it answers already.
 
     Docker Compose starts it if an engine runs, else an installed valkey-server or redis-server does, else the
-    embedded one. It listens on this machine only, and its data survives a restart. With --cluster, several
-    servers form one Redis Cluster.
+    embedded one: that is --backend auto. It listens on this machine only, and its data survives a restart.
+    With --cluster, several servers form one Redis Cluster; auto is then the embedded one, else the installed.
 
     Examples:
         langcache redis start
@@ -67,7 +67,10 @@ def start(
     address = invocation.settings().address
     if report.port != address.port:
         url = str(replace(address, port=report.port))
-        output.note(f"REDIS_URL still names port {address.port}; to use this server, set it to {url}")
+        output.note(
+            f"REDIS_URL still names port {address.port}; to use this server, set it to {url}"
+            f"{of_cluster.in_place_of_stars(url)}"
+        )
 
 
 def _show_start(output: Output, invocation: Invocation, report: StartReport) -> None:
@@ -77,9 +80,13 @@ def _show_start(output: Output, invocation: Invocation, report: StartReport) -> 
     where, product = f"{report.host}:{report.port}", report.product or "Redis"
     how = f"{report.backend}, version {report.version}" if report.backend else f"version {report.version}"
     if report.already_running:
-        output.line(f"{product} was running already on {where} ({how}).")
+        output.done(f"{product} was running already on {where} ({how}).")
     else:
-        output.line(f"{product} started on {where} ({how}) in {report.seconds:.2f} s.")
+        output.done(f"{product} started on {where} ({how}) in {report.seconds:.2f} s.")
+    if report.password_changed:
+        output.note(
+            "The password is another one than at the last start: give it to all that use this server, too."
+        )
     if report.log_file and invocation.verbose:
         output.note(f"log: {report.log_file}")
 
@@ -108,11 +115,11 @@ def _show_stop(output: Output, invocation: Invocation, report: StopReport) -> No
     if invocation.json:
         output.document("redis.stop", fields_of(report))
     elif report.stopped:
-        output.line(
+        output.done(
             f"Redis on {report.host}:{report.port} was stopped{' by force' if report.forced else ''}."
         )
     else:
-        output.line(f"No Redis was running on {report.host}:{report.port}.")
+        output.done(f"No Redis was running on {report.host}:{report.port}.")
 
 
 def restart(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from langcache_cli.caching.tooling import Label, Numbers
 from langcache_cli.operations.diagnosis.finding import Finding
-from langcache_cli.operations.statistics.new_keys import are_new, keys_of_function, stored_misses
+from langcache_cli.operations.statistics.reasons import reasons
+from langcache_cli.readable import number_of
 
 if TYPE_CHECKING:
     from langcache_cli.operations.overview.document import Summary
@@ -29,7 +30,7 @@ def bypassed(total: Summary) -> Iterator[Finding]:
         yield Finding(
             "calls-bypassed",
             "note",
-            f"{total['bypassed']:,} calls went past the cache",
+            f"{number_of(total['bypassed'], 'call')} went past the cache",
             "Redis could not be used for a while.",
             "langcache check --roundtrip",
         )
@@ -72,12 +73,9 @@ def cold(
     }
     for name, ratio in sorted(rates.items(), key=lambda item: item[1]):
         if ratio < COLD:
-            stored = {
-                label: stored_misses(numbers)
-                for label, numbers in functions.items()
-                if label.type == name and are_new(numbers, keys.get(label, 0))
-            }
-            why, command = _why_cold(types[name]["misses"], stored)
+            why, command = _why_cold(
+                {label: numbers for label, numbers in functions.items() if label.type == name}, keys
+            )
             yield Finding(
                 "type-cold",
                 "warning",
@@ -87,20 +85,15 @@ def cold(
             )
 
 
-def _why_cold(misses: int, stored: Mapping[Label, int]) -> tuple[str, str]:
-    """Why a type misses, and the command that shows its keys if these differ."""
-    count = sum(stored.values())
-    if 2 * count < misses:
-        why = (
-            "Its calls mostly run their functions: the TTL is too short, entries are invalidated or evicted, "
-            "or loads fail."
-        )
-        return why, ""
-    why = (
-        f"{count:,} of {misses:,} misses stored an entry under a new key: an argument that differs in each "
-        "call, such as a time or a request id, makes each key another one."
-    )
-    return why, keys_of_function(max(stored, key=lambda label: stored[label]))
+def _why_cold(functions: Mapping[Label, Numbers], keys: Mapping[Label, int]) -> tuple[str, str]:
+    """The most frequent cause of the misses of a type, as `stats` says it, and what shows more of it."""
+    causes = reasons(functions, keys, of_all=Numbers({}), evicted=(0, ""))
+    cause = next((one for one in causes if one.is_cause), None)
+    if cause is None:
+        return "Its calls mostly run their functions.", ""
+    misses = sum(numbers["misses"] for numbers in functions.values())
+    why = f"{cause.count:,} of {misses:,} misses: {cause.title} ({cause.meaning}). {cause.estimate}"
+    return why.rstrip(), cause.command if cause.command.startswith("langcache keys") else ""
 
 
 def _stats(name: str) -> str:

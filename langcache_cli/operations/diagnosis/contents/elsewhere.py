@@ -12,7 +12,7 @@ from typing import Final
 from langcache_cli.caching import ServerReplyError
 from langcache_cli.caching.tooling import RedisAddress, ask, connect
 from langcache_cli.operations.diagnosis.finding import Finding
-from langcache_cli.operations.diagnosis.server.unreachable import url_of
+from langcache_cli.operations.diagnosis.server.unreachable import setting_of
 from langcache_cli.operations.diagnosis.server_facts import ServerFacts
 
 DRAWS: Final = 200
@@ -125,7 +125,7 @@ def owners(drawn: Iterable[tuple[bytes, object]]) -> Iterator[str]:
 
 
 def _url(address: RedisAddress, db: int) -> str:
-    return f"REDIS_URL={url_of(replace(address, db=db))}"
+    return setting_of(replace(address, db=db))
 
 
 def _databases(numbers: list[int]) -> str:

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from langcache_cli.caching import CacheSettings
-from langcache_cli.caching.tooling import readable_bytes
 from langcache_cli.operations.diagnosis.contents.calls import ENOUGH_CALLS, SPAN
 from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.overview.census import Census, SeenKey
 from langcache_cli.operations.overview.document import Summary
 from langcache_cli.operations.overview.key_text import readable
+from langcache_cli.readable import number_of, size
 
 BIG_BYTES: Final = 1024 * 1024
 
@@ -44,11 +44,11 @@ def big(census: Census) -> Iterator[Finding]:
     if not seen:
         return
     largest = max(seen.values(), key=lambda one: one.bytes)
-    limit, size = readable_bytes(BIG_BYTES), readable_bytes(largest.bytes)
+    limit, longest = size(BIG_BYTES), size(largest.bytes)
     yield Finding(
         "keys-big",
         "warning",
-        f"{_of_seen(len(seen), census)} {limit} or more; {readable(largest.key)} has {size}",
+        f"{_of_seen(len(seen), census)} {limit} or more; {readable(largest.key)} has {longest}",
         "Reading such an entry takes milliseconds, in which Redis and the event loop serve nothing else.",
         f"Cache less in one entry, then: langcache clear{_key_option(largest.key)}",
     )
@@ -70,7 +70,8 @@ def empty_types(census: Census, types: Mapping[str, Summary], ttls: Mapping[str,
             yield Finding(
                 "type-empty",
                 "warning",
-                f"{name}: no entry is there, and {numbers['calls']:,} calls were counted {SPAN}",
+                f"{name}: no entry is there, and "
+                f"{number_of(numbers['calls'], 'call was', 'calls were')} counted {SPAN}",
                 "Its entries were cleared or evicted, or its values are not stored.",
                 f"langcache {'warm' if name == WARMED else 'stats'} --type {name}",
             )

@@ -20,7 +20,8 @@ from langcache_cli.operations.overview.census import OTHERS, OWN, Census
 from langcache_cli.operations.overview.document import Summary
 from langcache_cli.operations.overview.keyspace import KeyspaceWatch
 from langcache_cli.operations.overview.summaries import summary_of
-from langcache_cli.operations.statistics.new_keys import function_keys
+from langcache_cli.operations.statistics.stored_entries import function_keys
+from langcache_cli.readable import number_of
 
 DRAWS: Final = 1_000
 """Keys that are looked at where there are many."""
@@ -105,7 +106,8 @@ def _counters_evicted(servers: Sequence[ServerFacts], namespace: str) -> Iterato
             yield Finding(
                 "counters-evicted",
                 "warning",
-                f"{namespace}@stats has no counters, though entries are there; {evicted:,} keys were evicted",
+                f"{namespace}@stats has no counters, though entries are there; "
+                f"{number_of(evicted, 'key was', 'keys were')} evicted",
                 "The numbers of stats, watch and the dashboard are lost with each eviction.",
                 redis_cli(server.address, command),
                 (server.where,),

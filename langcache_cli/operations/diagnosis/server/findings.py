@@ -10,7 +10,7 @@ from langcache_cli.caching import CacheError, ConfigurationError
 from langcache_cli.caching.tooling import problem_of
 from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.diagnosis.redis_cli import cluster_cli, redis_cli
-from langcache_cli.operations.diagnosis.server.unreachable import url_of
+from langcache_cli.operations.diagnosis.server.unreachable import setting_of
 from langcache_cli.operations.diagnosis.server_facts import INFO, Question, ServerFacts
 
 LIMIT: Final = "256mb"
@@ -85,9 +85,7 @@ def _unusable(server: ServerFacts, problem: CacheError, *, is_cluster: bool, is_
     mend = mend if command else ""
     if server.info.get("role") == "slave" and code in ("", "READONLY"):
         name, host, port = "replica", server.info.get("master_host", ""), server.number("master_port") or 0
-        mend = (
-            f"REDIS_URL={url_of(replace(address, host=host, port=port, path=''))}" if host and is_one else ""
-        )
+        mend = setting_of(replace(address, host=host, port=port, path="")) if host and is_one else ""
         text = text.removeprefix("READONLY ")
     found = found or f"{server.where}: {text.rstrip('.')}"
     why = "Redis answers, and yet entries cannot be stored or invalidated there."

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from langcache_cli.caching import CacheError
-from langcache_cli.caching.tooling import readable_bytes
 from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.diagnosis.redis_cli import redis_cli
 from langcache_cli.operations.diagnosis.server_facts import ServerFacts
+from langcache_cli.readable import number_of, size
 
 TIME: Final = ("TIME",)
 """A question for `clock`."""
@@ -114,14 +114,21 @@ def full_memory(
     """
     if not limit or used < NEARLY_FULL * limit:
         return
-    sizes = f"{readable_bytes(used)} of {readable_bytes(limit)}"
+    sizes = f"{size(used)} of {size(limit)}"
     share = f"{100 * used / limit:.0f} % of the memory is used ({sizes})"
     if evicted:
         why = (
             "Entries are removed before their TTL ends, and so are the counters: "
             "hit rates fall, and numbers of the last days are too low."
         )
-        yield Finding("evictions", "warning", f"{share}; {evicted:,} keys were evicted", why, mend, where)
+        yield Finding(
+            "evictions",
+            "warning",
+            f"{share}; {number_of(evicted, 'key was', 'keys were')} evicted",
+            why,
+            mend,
+            where,
+        )
         return
     at_limit = "nothing more is stored" if policy == "noeviction" else f"keys are evicted ({policy})"
     yield Finding("memory-nearly-full", "warning", share, f"At the limit {at_limit}.", mend, where)

@@ -146,12 +146,18 @@ def _mend(cause: _Cause, server: ServerFacts) -> str:
     if cause.command:
         return redis_cli(address, cause.command)
     if server.speaks_tls is not None:
-        return f"REDIS_URL={url_of(replace(address, tls=server.speaks_tls))}"
+        return setting_of(replace(address, tls=server.speaks_tls))
     if cause.name == "login-missing" and not address.path:
         return f"REDIS_URL={url_of(replace(address, username=None)).replace('://', '://:PASSWORD@')}"
     if cause is _NO_PASSWORD:
         return f"REDIS_URL={url_of(replace(address, username=None, password=None))}"
     return ""
+
+
+def setting_of(address: RedisAddress) -> str:
+    """The setting to write; it says what belongs in the place of the dots."""
+    url = url_of(address)
+    return f"REDIS_URL={url}{' (with your login in place of ...)' if '...@' in url else ''}"
 
 
 def url_of(address: RedisAddress) -> str:

@@ -1,4 +1,4 @@
-"""Whether the misses of a function stored entries that no call asks for again: keys that always differ."""
+"""Whether the misses of a function stored entries that no call asks for again, as with keys that differ."""
 
 from __future__ import annotations
 
@@ -25,29 +25,28 @@ NOT_STORED: Final = (
 STILL_THERE: Final = 0.9
 """Of the entries that were stored; with fewer, the same keys were stored again, or entries have ended."""
 
-FEW_OTHERS: Final = 1.5
-"""With more keys than this for each entry that was stored, most were stored earlier."""
-
-SELDOM: Final = 0.1
-"""Hits for each entry that was stored: then it does not matter what was stored earlier."""
-
 
 def stored_misses(numbers: Numbers) -> int:
     """The misses without another cause: no entry was there, and one was stored."""
     return max(0, numbers["misses"] - sum(numbers[name] for name in NOT_STORED))
 
 
-def are_new(numbers: Numbers, keys: int) -> bool:
-    """True if the misses of a function stored entries under keys that were not asked for before.
+def never_hit(numbers: Numbers) -> int:
+    """How many of the entries that were stored no call has hit, at least: each hit is one of one entry.
+
+    It follows from the counters alone, so it stays as it is while nothing is called.
+    """
+    return max(0, stored_misses(numbers) - numbers["hits"])
+
+
+def keys_differ(numbers: Numbers, keys: int) -> bool:
+    """True if about as many keys are there as were stored; False says nothing, as entries end.
 
     Args:
         numbers: The counters of the function.
         keys: How many keys it has in Redis now.
     """
-    stored, hits = stored_misses(numbers), numbers["hits"]
-    if not stored or keys < STILL_THERE * stored or hits >= stored:
-        return False
-    return keys <= FEW_OTHERS * stored or hits <= SELDOM * stored
+    return keys >= STILL_THERE * stored_misses(numbers) > 0
 
 
 def function_keys(census: Census, namespace: str, labels: Iterable[Label]) -> Mapping[Label, int]:
