@@ -101,8 +101,8 @@ def notes_of(report: StatsReport, window: str) -> list[str]:
         of_what = "a minute" if minutes == 1 else f"up to {minutes:,} minutes"
         notes.append(
             f"The counters of {of_what} are missing, most likely evicted: the numbers are too low, by "
-            f"{number_of(report.lost.calls, 'call')} or more, and the hit rate may be wrong either way; those of "
-            "hours live longer: --window 24h. Next: langcache doctor"
+            f"{number_of(report.lost.calls, 'call')} or more, and the hit rate may be wrong either way; "
+            "those of hours live longer: --window 24h. Next: langcache doctor"
         )
     return notes
 
