@@ -30,6 +30,7 @@ from langcache_cli.caching._functions.body import Body, Unstorable
 from langcache_cli.caching._functions.duration import Duration, seconds_of
 from langcache_cli.caching._functions.options import ignored
 from langcache_cli.caching._functions.warmer import Warmer
+from langcache_cli.caching._keys.annotations import signature_of
 from langcache_cli.caching._keys.framework_parameters import database_sessions
 from langcache_cli.caching._keys.key_template import parameters_in as key_parameters
 from langcache_cli.caching._keys.namespace import Namespace
@@ -133,6 +134,7 @@ __all__ = [
     "scan",
     "seconds_of",
     "settings_problems",
+    "signature_of",
     "tier_for",
     "trial",
     "unavailable",

@@ -18,6 +18,7 @@ from langcache_cli.caching.tooling import (
     ignored,
     key_parameters,
     seconds_of,
+    signature_of,
 )
 from langcache_cli.routes.answer import AnswerPolicy
 from langcache_cli.routes.endpoint import Endpoint
@@ -136,8 +137,8 @@ def _decorated(
     own_options = cast("CachedOptions", {**options, "ignore": tuple(parameters.not_in_key)})
     loaded = _as_coroutine_function(function)
     if parameters.secret:
-        names = [name for name in inspect.signature(loaded).parameters if name not in parameters.not_in_key]
-        sessions = database_sessions(function, inspect.signature(function).parameters)
+        names = [name for name in signature_of(loaded).parameters if name not in parameters.not_in_key]
+        sessions = database_sessions(function, signature_of(function).parameters)
         kept = [name for name in names if name not in sessions]
         own_options["key"] = key_with_digests(kept, parameters.secret)
     cached = cached_endpoint(loaded, own_options, cache)
@@ -213,7 +214,7 @@ def _as_coroutine_function(function: Callable[..., Any]) -> Callable[..., Corout
             return await function(*args, **kwargs)
         return await run_in_threadpool(function, *args, **kwargs)
 
-    signature = inspect.signature(function)
+    signature = signature_of(function)
     shown = [item.replace(default=_plain_default(item.default)) for item in signature.parameters.values()]
     vars(load)["__signature__"] = signature.replace(parameters=shown)
     return load

@@ -17,6 +17,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from langcache_cli.caching.tooling import signature_of
 from langcache_cli.routes.handler import RouteHandler
 from langcache_cli.routes.parameters import Parameters
 
@@ -40,7 +41,7 @@ class Endpoint:
     def __init__(self, decorated: Callable[..., Any]) -> None:
         """Make the function; `serve` must follow before it is given to a framework."""
         self._decorated = decorated
-        self._signature = inspect.signature(decorated)
+        self._signature = signature_of(decorated)
         self._handler: RouteHandler
         self._parameters: Parameters
         self._has_warned = False

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from langcache_cli.caching.tooling import database_sessions, key_parameters
+from langcache_cli.caching.tooling import database_sessions, key_parameters, signature_of
 
 try:
     from fastapi.dependencies.models import Dependant
@@ -86,7 +86,7 @@ class _Examination:
         self, function: Callable[..., Any], key: str | Callable[..., object] | None, ignore: tuple[str, ...]
     ) -> None:
         self._function = function
-        self._signature = inspect.signature(function)
+        self._signature = signature_of(function)
         self._named = None if key is None else set(key_parameters(key))
         self._ignored = set(ignore)
         self._sessions = database_sessions(function, self._signature.parameters)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import inspect
+import sys
 from abc import ABCMeta
+from collections.abc import Callable
 from inspect import Parameter
 from types import BuiltinFunctionType, FunctionType, NoneType, UnionType
 from typing import Annotated, Any, ForwardRef, Union, get_args, get_origin, get_type_hints
@@ -123,3 +125,12 @@ def _is_or_has_stable(kind: type[Any]) -> bool:
 
 def _name(annotation: Any) -> str:
     return getattr(annotation, "__qualname__", None) or str(annotation)
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a function, with whatever its annotations may name."""
+    if sys.version_info >= (3, 14):
+        import annotationlib  # noqa: PLC0415 - new in 3.14, where annotations may name what only type checkers import
+
+        return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
+    return inspect.signature(function)

@@ -11,12 +11,11 @@ from __future__ import annotations
 import copy
 import inspect
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from langcache_cli.caching._config.names import NAME_PATTERN
-from langcache_cli.caching._keys.annotations import require_key_part
+from langcache_cli.caching._keys.annotations import require_key_part, signature_of
 from langcache_cli.caching._keys.argument_text import argument_text
 from langcache_cli.caching._keys.framework_parameters import database_sessions, requests, written_to
 from langcache_cli.caching._keys.key_template import KeyTemplate
@@ -59,7 +58,7 @@ class KeyBuilder:
         self.home = defining_class(function)
         """The class in whose body the function is written; None for a plain function."""
         self.module = function.__module__
-        signature = _signature(function)
+        signature = signature_of(function)
         self.first = first = next(iter(signature.parameters), "")
         self.instance = first if self.home and first in ("self", "cls") else None
         """The parameter that takes the instance or class of a method."""
@@ -198,14 +197,6 @@ class KeyBuilder:
             raise TypeError(
                 f"{self.function_name}(): what its key= returned cannot be part of a key: {error}"
             ) from None
-
-
-def _signature(function: Callable[..., Any]) -> inspect.Signature:
-    if sys.version_info >= (3, 14):
-        import annotationlib  # noqa: PLC0415 - new in 3.14, where annotations may name what only type checkers import
-
-        return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
-    return inspect.signature(function)
 
 
 def without_instance(signature: inspect.Signature) -> inspect.Signature:

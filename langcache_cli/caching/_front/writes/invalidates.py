@@ -20,6 +20,7 @@ from langcache_cli.caching._front.writes.targets import (
     name_of,
     targets,
 )
+from langcache_cli.caching._keys.annotations import signature_of
 from langcache_cli.caching._keys.framework_parameters import database_sessions
 from langcache_cli.caching._keys.selection import Invalidation
 from langcache_cli.caching._keys.template_field import TemplateField
@@ -115,7 +116,7 @@ class _Write:
     ) -> None:
         self.cache = cache
         self.name = name_of(function)
-        self._signature = inspect.signature(function)
+        self._signature = signature_of(function)
         parameters = self._signature.parameters
         self.targets = targets(function, parameters, functions, tags=tags, patterns=patterns, types=types)
         self._sessions = [_as_field(name) for name in sorted(database_sessions(function, parameters))]
