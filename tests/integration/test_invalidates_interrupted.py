@@ -1,0 +1,136 @@
+"""A signal handler raises in a function that writes, or in what follows: its invalidation is not lost."""
+
+import asyncio
+
+import pytest
+
+from langcache_cli.caching import CacheError
+from langcache_cli.caching._front.invalidation import CacheInvalidation
+from langcache_cli.caching._front.writes import invalidates
+from tests.integration.cache_support import cache_at
+
+
+class SoftTimeLimitExceeded(Exception):  # noqa: N818 - as Celery's, which a signal handler raises
+    pass
+
+
+KINDS = [KeyboardInterrupt, SoftTimeLimitExceeded]
+
+
+@pytest.fixture
+def words(redis_url):
+    words = Words(redis_url)
+    yield words
+    words.cache.sync.close()
+
+
+class Words:
+    def __init__(self, url: str) -> None:
+        self.cache = cache_at(url)
+        self.stored = {1: "old", 2: "old"}
+        self.error: type[BaseException] | None = None
+        """What is raised after the commit."""
+
+        @self.cache.cached(key_prefix="vocabulary")
+        async def get(item: int) -> str:
+            return self.stored[item]
+
+        @self.cache.invalidates(get)
+        def write(item: int) -> None:
+            self._commit(item)
+
+        @self.cache.invalidates(get)
+        async def write_async(item: int) -> None:
+            self._commit(item)
+
+        @self.cache.invalidates(get.where(item="{result}"))
+        def write_next() -> int:
+            self._commit(2)
+            return 2
+
+        self.get, self.write, self.write_async, self.write_next = get, write, write_async, write_next
+
+    def _commit(self, item: int) -> None:
+        self.stored[item] = "new"
+        if self.error is not None:
+            raise self.error
+
+
+def once(monkeypatch, owner, name, kind):
+    """Raise before the first call of something."""
+    original, raised = getattr(owner, name), []
+
+    def interrupted(*args, **kwargs):
+        if not raised:
+            raised.append(True)
+            raise kind
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, interrupted)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_after_the_commit_in_the_function(words, kind):
+    assert words.get.sync(1) == "old"
+    words.error = kind
+    with pytest.raises(kind):
+        words.write(1)
+    assert words.get.sync(1) == "new"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (invalidates.inspect, "isawaitable"),
+        (invalidates._WriteCall, "has_returned"),
+        (invalidates._WriteCall, "_repeat_at_commit"),
+        (CacheInvalidation, "remove_apart"),
+        (CacheInvalidation, "_loop_elsewhere"),
+        (CacheInvalidation, "_begin_on"),
+    ],
+)
+def test_after_the_function_has_returned(words, monkeypatch, kind, owner, name):
+    assert words.get.sync(1) == "old"
+    once(monkeypatch, owner, name, kind)
+    with pytest.raises(kind):
+        words.write(1)
+    assert words.get.sync(1) == "new"
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), [(invalidates._Write, "named_after"), (invalidates._WriteCall, "_repeat_at_commit")]
+)
+def test_what_the_result_names_is_invalidated_too(words, monkeypatch, owner, name):
+    assert words.get.sync(2) == "old"
+    once(monkeypatch, owner, name, KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        words.write_next()
+    assert words.get.sync(2) == "new"
+
+
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, SoftTimeLimitExceeded])
+async def test_in_a_coroutine_function(words, kind):
+    assert await words.get(1) == "old"
+    words.error = kind
+    with pytest.raises(kind):
+        await words.write_async(1)
+    assert await words.get(1) == "new"
+    await words.cache.aclose()
+
+
+async def test_in_a_coroutine_function_that_has_returned(words, monkeypatch):
+    assert await words.get(1) == "old"
+    once(monkeypatch, CacheInvalidation, "removed", SoftTimeLimitExceeded)
+    with pytest.raises(SoftTimeLimitExceeded):
+        await words.write_async(1)
+    assert await words.get(1) == "new"
+    await words.cache.aclose()
+
+
+def test_a_failure_of_the_function_invalidates_nothing(words):
+    assert words.get.sync(1) == "old"
+    words.error = CacheError
+    with pytest.raises(CacheError):
+        words.write(1)
+    assert words.get.sync(1) == "old"
