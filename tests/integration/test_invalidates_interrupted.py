@@ -1,12 +1,17 @@
 """A signal handler raises in a function that writes, or in what follows: its invalidation is not lost."""
 
 import asyncio
+import contextlib
+import os
+import signal
+import time
 
 import pytest
 
 from langcache_cli.caching import CacheError
 from langcache_cli.caching._front.invalidation import CacheInvalidation
 from langcache_cli.caching._front.writes import invalidates
+from langcache_cli.caching._invalidation.outbox import Outbox
 from tests.integration.cache_support import cache_at
 
 
@@ -107,6 +112,35 @@ def test_what_the_result_names_is_invalidated_too(words, monkeypatch, owner, nam
     with pytest.raises(KeyboardInterrupt):
         words.write_next()
     assert words.get.sync(2) == "new"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no such signals")
+@pytest.mark.parametrize("kind", [*KINDS, None])
+def test_while_it_is_put_into_the_outbox(words, monkeypatch, kind):
+    put, signalled = Outbox._put, []
+
+    def slow(*args):
+        if not signalled:
+            signalled.append(True)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            time.sleep(0.05)
+        return put(*args)
+
+    def handle(*_):
+        if kind is not None:
+            raise kind
+        words.write(2)  # needs the outbox, too
+
+    monkeypatch.setattr(Outbox, "_put", slow)
+    assert [words.get.sync(1), words.get.sync(2)] == ["old", "old"]
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with contextlib.nullcontext() if kind is None else pytest.raises(kind):
+            words.write(1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert words.get.sync(1) == "new"
+    assert words.get.sync(2) == ("new" if kind is None else "old")
 
 
 @pytest.mark.parametrize("kind", [asyncio.CancelledError, SoftTimeLimitExceeded])

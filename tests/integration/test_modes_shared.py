@@ -79,3 +79,9 @@ def test_a_signal_handler_may_enter_a_block_at_any_point():
     cache = memory_cache()
     with cache.modes._lock, cache.bypassed():  # as if the signal came in the middle of a change
         pass
+
+
+def test_a_signal_handler_may_enter_a_block_while_events_change():
+    cache = memory_cache()
+    with cache.events._lock, cache.bypassed():
+        pass

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
+import threading
 from collections.abc import Mapping, Sequence
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -12,6 +14,7 @@ from langcache_cli.caching._errors import CacheUnavailableError
 from langcache_cli.caching._front.context import Context
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._invalidation.after_commit import CommitHooks
+from langcache_cli.caching._invalidation.outbox import Outbox
 from langcache_cli.caching._invalidation.unmatched_patterns import UnmatchedPatterns
 from langcache_cli.caching._keys.namespace import require_lists
 from langcache_cli.caching._keys.selection import Invalidation, Selection
@@ -143,11 +146,11 @@ class CacheInvalidation:
 
     def _kept(self, invalidations: Sequence[Invalidation]) -> _Kept:
         """Keep them in this thread: an event loop may be busy, or end before it comes to them."""
-        return _Kept(invalidations, self._context.outbox.hold(invalidations), SimpleQueue())
+        return _Kept(invalidations, _held(self._context.outbox, invalidations), SimpleQueue())
 
     def keep(self, invalidations: Sequence[Invalidation]) -> None:
         """Let this process not read what they are about before Redis has confirmed them; does not wait."""
-        self._context.outbox.hold(invalidations)
+        _held(self._context.outbox, invalidations)
 
     def _begin_on(self, loop: asyncio.AbstractEventLoop | None, kept: _Kept) -> bool:
         """Let the event loop of another thread invalidate; False if there is none."""
@@ -198,6 +201,21 @@ class _Kept(NamedTuple):
     invalidations: Sequence[Invalidation]
     held: Mapping[Invalidation, int]
     ended: SimpleQueue[Exception | None]
+
+
+def _held(outbox: Outbox, invalidations: Sequence[Invalidation]) -> Mapping[Invalidation, int]:
+    """What `Outbox.hold` returns, undisturbed by signals: their handlers run in the main thread.
+
+    One that raised would leave it half done; one that used the cache would wait for the lock of the outbox.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return outbox.hold(invalidations)
+    held: SimpleQueue[Mapping[Invalidation, int]] = SimpleQueue()
+    try:
+        _thread.start_new_thread(lambda: held.put(outbox.hold(invalidations)), ())
+    except RuntimeError:  # the process ends, or may have no more threads
+        return outbox.hold(invalidations)
+    return held.get()
 
 
 def _background() -> asyncio.AbstractEventLoop | None:
