@@ -7,11 +7,14 @@ import signal
 import time
 
 import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
 
 from langcache_cli.caching import CacheError
 from langcache_cli.caching._front.invalidation import CacheInvalidation
 from langcache_cli.caching._front.writes import invalidates
 from langcache_cli.caching._invalidation.outbox import Outbox
+from tests.harness.polling import eventually
 from tests.integration.cache_support import cache_at
 
 
@@ -168,3 +171,19 @@ def test_a_failure_of_the_function_invalidates_nothing(words):
     with pytest.raises(CacheError):
         words.write(1)
     assert words.get.sync(1) == "old"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_after_the_commit_of_a_session(words, monkeypatch, tmp_path, kind):
+    engine = create_engine(f"sqlite:///{tmp_path}/words.db")
+    with Session(engine) as session:
+        session.execute(text("CREATE TABLE words (id int)"))
+        words.cache.after_commit(session, words.get.key_for(1))
+        eventually(lambda: words.cache.pending_invalidations == 0)
+        assert words.get.sync(1) == "old"  # another caller has stored it once more
+        words.stored[1] = "new"
+        once(monkeypatch, CacheInvalidation, "remove_apart", kind)
+        with pytest.raises(kind):
+            session.commit()
+    assert words.get.sync(1) == "new"
+    engine.dispose()
