@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
+from langcache_cli.caching._errors import is_interruption
 from langcache_cli.caching._sync.background_loop import background_loop
 from langcache_cli.caching._tasks import own_task
 
@@ -107,7 +108,7 @@ class Handover:
             with _inside(run.context):
                 value = run.function(*run.args, **run.kwargs)
         except Exception as raised:
-            if _is_interruption(raised) or pid != os.getpid():
+            if is_interruption(raised) or pid != os.getpid():
                 raise
             error, self._raised = raised, raised
             self._traceback = raised.__traceback__
@@ -194,8 +195,3 @@ def _settle(outcome: asyncio.Future[Any], value: Any, error: BaseException | Non
         outcome.set_exception(RuntimeError("the function raised StopIteration"))
     else:
         outcome.set_exception(error)
-
-
-def _is_interruption(error: Exception) -> bool:
-    """True for what Celery raises in the middle of a task that takes too long: no failure of the function."""
-    return any(kind.__name__ == "SoftTimeLimitExceeded" for kind in type(error).__mro__)
