@@ -39,7 +39,7 @@ class BackgroundLoop:
     """Starts the loop, and ends it with the process."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler, or `__del__`, may call while it is held
         self._loop: _Loop | None = None
         self._thread: threading.Thread | None = None
         self._forks: dict[int, threading.Event] = {}
@@ -75,10 +75,7 @@ class BackgroundLoop:
         if not ended.wait(END_SECONDS):
             logger.warning("the background event loop did not end within %g s", END_SECONDS)
             return
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(END_SECONDS)
-        if not thread.is_alive():
-            loop.close()
+        _stop(loop, thread)
 
     def _start(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -93,8 +90,11 @@ class BackgroundLoop:
                     raise CacheUnavailableError(
                         f"no event loop for synchronous calls: {error}", target="thread"
                     ) from error
-                self._loop, self._thread = loop, thread
-                call_at_process_end(self.end)
+                if self._loop is None:
+                    self._loop, self._thread = loop, thread
+                    call_at_process_end(self.end)
+                else:  # a signal handler in this thread has called meanwhile
+                    _stop(loop, thread)
             return self._loop
 
     def _stand_still(self) -> None:
@@ -118,7 +118,7 @@ class BackgroundLoop:
 
     def _start_in_child(self) -> None:
         loop, self._loop, self._thread = self._loop, None, None
-        self._lock, self._forks = threading.Lock(), {}
+        self._lock, self._forks = threading.RLock(), {}
         if loop is not None:
             loop.set_debug(enabled=False)  # it would complain about what is taken away from it in this thread
             self._of_parents.append(loop)
@@ -132,6 +132,13 @@ def _run(loop: _Loop) -> None:
             logger.exception("the background event loop goes on after an error")
         else:
             return
+
+
+def _stop(loop: _Loop, thread: threading.Thread) -> None:
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(END_SECONDS)
+    if not thread.is_alive():
+        loop.close()
 
 
 async def _close(loop: _Loop, ended: threading.Event) -> None:

@@ -45,7 +45,7 @@ class ThreadConnections:
         self._breaker = server.node.breaker
         self._state = _State()
         self._all: WeakSet[ThreadConnection] = WeakSet()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler, or `__del__`, may call while it is held
         self._has_ended = False
 
     def current(self) -> ThreadConnection | None:
@@ -66,7 +66,8 @@ class ThreadConnections:
             TimeoutError: Redis did not answer in time.
         """
         try:
-            if (connection := self.current()) is None:
+            connection = self.current()
+            if connection is None or connection.is_busy:  # this call interrupts a look-up of this thread
                 return None
             found = connection.look_up(keys)
         except TimeoutError as error:

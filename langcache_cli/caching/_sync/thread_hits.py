@@ -20,7 +20,7 @@ class ThreadHits:
         self._tally = runtime.statistics.tally(label)
         self._sampler = runtime.fleet.hot_keys.sampler
         self._skip = self._sampler.gap()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler, or `__del__`, may call while it is held
         self._is_told = False
         """True while the loop is about to schedule the delivery of the counts."""
 
