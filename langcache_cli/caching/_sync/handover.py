@@ -40,7 +40,7 @@ class _Outcome(NamedTuple):
 class Handover:
     """One blocking call."""
 
-    __slots__ = ("_inbox", "_loop", "_raised", "_task", "_traceback")
+    __slots__ = ("_inbox", "_is_left", "_loop", "_raised", "_task", "_traceback")
 
     def __init__(self) -> None:
         """Prepare.
@@ -51,6 +51,8 @@ class Handover:
         self._loop = background_loop.loop()
         self._inbox: SimpleQueue[_Run | _Outcome] = SimpleQueue()
         self._task: asyncio.Task[None] | None = None
+        self._is_left = False
+        """True once the thread no longer waits: what begins after that would be run for nobody."""
         self._raised: Exception | None = None
         """What the function has raised in this thread."""
         self._traceback: TracebackType | None = None
@@ -64,17 +66,14 @@ class Handover:
         """
         context = copy_context()
         context.run(_caller.set, self)
-        try:
-            self._loop.call_soon_threadsafe(self._start, work, context=context)
-        except RuntimeError:
-            if not self._loop.is_closed():
-                raise
-            return Handover().result_of(work)  # the process ends: perhaps there can be another loop
-        try:
+        try:  # an interruption may come in the next call, too, before or after the work was queued
+            if not self._submit(self._start, work, context=context):
+                return Handover().result_of(work)  # the process ends: perhaps there can be another loop
             while isinstance(message := self._inbox.get(), _Run):
                 self._run(message)
         except BaseException:
-            self._loop.call_soon_threadsafe(self._cancel)
+            self._is_left = True
+            self._submit(self._cancel)
             raise
         if message.error is None:
             value: T = message.value
@@ -92,6 +91,8 @@ class Handover:
     ) -> Any:
         """Called on the loop: let the waiting thread run a function."""
         outcome = self._loop.create_future()
+        if self._is_left:
+            self._cancel()
         self._inbox.put(_Run(function, args, kwargs, copy_context(), outcome))
         return await outcome
 
@@ -115,9 +116,21 @@ class Handover:
             self._inbox = SimpleQueue()
             self._inbox.put(_Outcome(value, None))
             return
-        self._loop.call_soon_threadsafe(_settle, run.outcome, value, error)
+        self._submit(_settle, run.outcome, value, error)
+
+    def _submit(self, function: Callable[..., object], *args: Any, context: Context | None = None) -> bool:
+        """Let the loop call ``function``; False if it is closed."""
+        try:
+            self._loop.call_soon_threadsafe(function, *args, context=context)
+        except RuntimeError:
+            if not self._loop.is_closed():
+                raise
+            return False
+        return True
 
     def _start(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        if self._is_left:
+            return
         self._task = own_task(self._loop, self._whole(work), name="langcache-sync")
 
     def _cancel(self) -> None:
