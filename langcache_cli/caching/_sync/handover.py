@@ -9,10 +9,12 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from queue import SimpleQueue
+from threading import current_thread
 from types import TracebackType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from langcache_cli.caching._sync.background_loop import background_loop
+from langcache_cli.caching._errors import CacheUnavailableError
+from langcache_cli.caching._sync.background_loop import background_loop, submit
 from langcache_cli.caching._tasks import own_task
 
 OURS = "langcache_"
@@ -40,7 +42,17 @@ class _Outcome(NamedTuple):
 class Handover:
     """One blocking call."""
 
-    __slots__ = ("_inbox", "_is_left", "_loop", "_raised", "_task", "_traceback")
+    __slots__ = (
+        "_has_begun",
+        "_inbox",
+        "_is_left",
+        "_raised",
+        "_returned",
+        "_task",
+        "_traceback",
+        "loop",
+        "thread",
+    )
 
     def __init__(self) -> None:
         """Prepare.
@@ -48,33 +60,55 @@ class Handover:
         Raises:
             CacheUnavailableError: There is no background loop, and none can be started.
         """
-        self._loop = background_loop.loop()
-        self._inbox: SimpleQueue[_Run | _Outcome] = SimpleQueue()
+        self.loop = background_loop.loop()
+        self.thread = current_thread()
+        self._inbox: SimpleQueue[_Run | _Outcome | None] = SimpleQueue()
         self._task: asyncio.Task[None] | None = None
+        self._has_begun = False
         self._is_left = False
         """True once the thread no longer waits: what begins after that would be run for nobody."""
         self._raised: Exception | None = None
         """What the function has raised in this thread."""
+        self._returned: _Outcome | None = None
+        """What it has returned."""
         self._traceback: TracebackType | None = None
 
-    def result_of(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    def result_of(
+        self,
+        work: Callable[[], Coroutine[Any, Any, T]],
+        again: Callable[[], Coroutine[Any, Any, T]] | None = None,
+        *,
+        may_repeat: bool = False,
+    ) -> T:
         """Run ``work`` on the background loop, and wait for its end.
 
+        Args:
+            work: Is called on the loop.
+            again: The same for another loop, if this one ends before ``work`` has; ``work`` if None.
+            may_repeat: True if that may be done even after ``work`` has begun, as its function, if it has
+                one, runs in this thread.
+
         Raises:
+            CacheUnavailableError: The process ends, and what ``work`` has done is not known.
             BaseException: Whatever it has raised. What a signal handler raises in this thread meanwhile
                 cancels the work.
         """
         context = copy_context()
         context.run(_caller.set, self)
-        try:  # an interruption may come in the next call, too, before or after the work was queued
-            if not self._submit(self._start, work, context=context):
-                return Handover().result_of(work)  # the process ends: perhaps there can be another loop
+        try:  # an interruption may come in the next calls, too, before or after the work was queued
+            background_loop.calls.add(self)
+            if not submit(self.loop, self._start, work, context=context):
+                self.give_up()
             while isinstance(message := self._inbox.get(), _Run):
                 self._run(message)
+            if message is None:
+                message = self._outcome_without_loop(again or work, may_repeat=may_repeat)
         except BaseException:
             self._is_left = True
-            self._submit(self._cancel)
+            submit(self.loop, self._cancel)
             raise
+        finally:
+            background_loop.calls.discard(self)
         if message.error is None:
             value: T = message.value
             return value
@@ -86,11 +120,27 @@ class Handover:
         finally:
             del error, raised, message  # or the traceback would hold itself through this frame
 
+    def give_up(self) -> None:
+        """Let the thread go on: the loop has ended."""
+        self._inbox.put(None)
+
+    def _outcome_without_loop(
+        self, again: Callable[[], Coroutine[Any, Any, Any]], *, may_repeat: bool
+    ) -> _Outcome:
+        self._is_left = True
+        if self._returned is not None:
+            return self._returned
+        if self._raised is not None:
+            return _Outcome(None, self._raised)
+        if self._has_begun and not may_repeat:
+            return _Outcome(None, CacheUnavailableError("the process ends", target="thread"))
+        return _Outcome(Handover().result_of(again, may_repeat=may_repeat), None)
+
     async def run_in_thread(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
         """Called on the loop: let the waiting thread run a function."""
-        outcome = self._loop.create_future()
+        outcome = self.loop.create_future()
         if self._is_left:
             self._cancel()
         self._inbox.put(_Run(function, args, kwargs, copy_context(), outcome))
@@ -116,22 +166,16 @@ class Handover:
             self._inbox = SimpleQueue()
             self._inbox.put(_Outcome(value, None))
             return
-        self._submit(_settle, run.outcome, value, error)
-
-    def _submit(self, function: Callable[..., object], *args: Any, context: Context | None = None) -> bool:
-        """Let the loop call ``function``; False if it is closed."""
-        try:
-            self._loop.call_soon_threadsafe(function, *args, context=context)
-        except RuntimeError:
-            if not self._loop.is_closed():
-                raise
-            return False
-        return True
+        if error is None:
+            self._returned = _Outcome(value, None)
+        if not submit(self.loop, _settle, run.outcome, value, error):
+            self.give_up()
 
     def _start(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         if self._is_left:
             return
-        self._task = own_task(self._loop, self._whole(work), name="langcache-sync")
+        self._has_begun = True
+        self._task = own_task(self.loop, self._whole(work), name="langcache-sync")
 
     def _cancel(self) -> None:
         if self._task is not None:
@@ -142,7 +186,7 @@ class Handover:
             outcome = _Outcome(await work(), None)
         except asyncio.CancelledError as error:
             if (task := asyncio.current_task()) is not None and task.cancelling():
-                raise  # the thread has left; or the process ends, and a daemon thread must not say a word
+                raise  # the thread has left; or the process ends: see `BackgroundLoop.end`
             outcome = _Outcome(None, error)  # raised by the function
         except BaseException as error:  # noqa: BLE001 - SystemExit, too: it would end the loop
             outcome = _Outcome(None, error)

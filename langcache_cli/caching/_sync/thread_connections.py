@@ -10,6 +10,7 @@ from langcache_cli.caching._deployment.one_server import OneServer
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._runtime.loop_runtime import Runtime
+from langcache_cli.caching._sync.background_loop import submit
 from langcache_cli.caching._sync.thread_connection import ThreadConnection
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 
@@ -72,7 +73,7 @@ class ThreadConnections:
             found = connection.look_up(keys)
         except TimeoutError as error:
             self._lose()
-            self._runtime.loop.call_soon_threadsafe(self._node.failed, error)
+            submit(self._runtime.loop, self._node.failed, error)
             raise
         except OSError:  # servers close idle connections, and are restarted: the loop knows more
             self._lose()
@@ -81,7 +82,7 @@ class ThreadConnections:
             self._lose()
             raise
         if self._breaker.failing:
-            self._runtime.loop.call_soon_threadsafe(self._node.succeeded)
+            submit(self._runtime.loop, self._node.succeeded)
         return found
 
     def _lose(self) -> None:
