@@ -125,18 +125,19 @@ def test_hits_are_counted_without_an_error_after_the_end(words):
 
 
 IN_CALLS = """
+import asyncio
 begun = threading.Semaphore(0)
 
 @cached(key_prefix="vocabulary")
 def slow(item: int) -> int:
     begun.release()
-    time.sleep(0.2)
+    time.sleep(0.5)
     return item
 
 @cached(key_prefix="vocabulary")
 async def slow_too(item: int) -> int:
     begun.release()
-    time.sleep(0.2)
+    await asyncio.sleep(0.5)
     return item
 
 def work(call):
