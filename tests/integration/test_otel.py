@@ -98,6 +98,22 @@ async def test_a_load_is_a_span_around_what_the_function_does(cache, collected):
     assert dict(load.attributes or {}) == OF_WORDS
 
 
+async def test_a_synchronous_function_runs_inside_the_span_of_its_load(cache, collected):
+    instrument(cache, **collected.providers)
+
+    @cache.cached(key_prefix="vocabulary")
+    def get_word(word_id: int) -> str:
+        with collected.tracer.start_as_current_span("query"):
+            return "Haus"
+
+    assert await asyncio.to_thread(get_word, 7) == "Haus"
+    await asyncio.to_thread(cache.sync.close)
+    query, load = collected.spans()
+    assert (query.name, load.name) == ("query", "load get_word")
+    assert query.parent is not None
+    assert query.parent.span_id == load.context.span_id
+
+
 async def test_a_load_that_raises_is_an_error(cache, collected):
     instrument(cache, **collected.providers)
     with pytest.raises(LookupError):
