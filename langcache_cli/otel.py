@@ -16,10 +16,11 @@ There is no semantic convention for caches: attributes are ``langcache.type``, `
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation, get_meter
 from opentelemetry.trace import Span, Status, StatusCode, Tracer, TracerProvider, get_tracer
@@ -28,6 +29,10 @@ from langcache_cli.caching import Cache, CallRecord, get_default_cache
 from langcache_cli.caching.tooling import COUNTERS, OUTBOX, CounterSpec, Label, nothing_around
 
 __all__ = ["instrument"]
+
+logger = logging.getLogger("langcache_cli.caching")
+
+T = TypeVar("T")
 
 SCOPE = "langcache_cli"
 SNAPSHOT_SECONDS = 0.2
@@ -56,9 +61,15 @@ def instrument(
 
     Returns:
         A function that ends it.
+
+    Raises:
+        RuntimeError: The cache is instrumented already.
     """
+    cache = cache or get_default_cache()
+    if cache.events.around_load is not nothing_around:
+        raise RuntimeError("this cache is instrumented already; first call what instrument() returned then")
     instrumented = _Instrumented(
-        cache or get_default_cache(),
+        cache,
         get_meter(SCOPE, meter_provider=meter_provider),
         get_tracer(SCOPE, tracer_provider=tracer_provider),
         keys=keys,
@@ -89,6 +100,10 @@ class _Instrumented:
 
     def start(self, *, calls: bool) -> Callable[[], None]:
         """Begin with spans; returns a function that ends everything."""
+        if self._cache.events.around_load is not nothing_around:
+            raise RuntimeError(
+                "this cache is instrumented already; call what instrument() has returned first"
+            )
         end_observing = self._cache.observe(self._called) if calls else _nothing
         self._cache.events.around_load = self._load
 
@@ -120,19 +135,25 @@ class _Instrumented:
 
     @contextmanager
     def _load(self, label: Label, key: str) -> Iterator[None]:
-        """Around one run of a function."""
+        """Around one run of a function. What fails in a provider is logged, and fails no call."""
         attributes, started = _attributes(label), monotonic()
-        shown = self._with_key(attributes, key)
-        with self._tracer.start_as_current_span(
-            f"load {label.function}", attributes=shown, set_status_on_exception=False
-        ) as span:
-            try:
-                yield
-            except BaseException as error:
-                attributes["error.type"] = _fail(span, error)
-                raise
-            finally:
-                self._durations.record(monotonic() - started, attributes)
+        scope = self._tracer.start_as_current_span(
+            f"load {label.function}",
+            attributes=self._with_key(attributes, key),
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+        span = _quietly(scope.__enter__)
+        try:
+            yield
+        except BaseException as error:
+            attributes["error.type"] = type(error).__qualname__
+            _quietly(_fail, span, attributes["error.type"])
+            raise
+        finally:
+            if span is not None:
+                _quietly(scope.__exit__, None, None, None)
+            _quietly(self._durations.record, monotonic() - started, attributes)
 
     def _called(self, record: CallRecord) -> None:
         """After one call of a cached function."""
@@ -160,11 +181,19 @@ def _attributes(label: Label) -> Attributes:
     }
 
 
-def _fail(span: Span, error: BaseException) -> str:
-    name = type(error).__qualname__
-    span.set_attribute("error.type", name)
-    span.set_status(Status(StatusCode.ERROR, name))
-    return name
+def _fail(span: Span | None, name: str) -> None:
+    if span is not None:
+        span.set_attribute("error.type", name)
+        span.set_status(Status(StatusCode.ERROR, name))
+
+
+def _quietly(work: Callable[..., T], *arguments: Any) -> T | None:
+    """What ``work`` returns; None, with a log line, if it raises."""
+    try:
+        return work(*arguments)
+    except Exception:  # of a span processor, a sampler or an exporter
+        logger.exception("a span or a metric failed")
+        return None
 
 
 def _nothing() -> None:

@@ -24,11 +24,19 @@ class Mode(Enum):
 class Block:
     """One block, from its beginning to its end."""
 
-    __slots__ = ("is_open", "mode", "owner", "record")
+    __slots__ = ("is_open", "manager", "mode", "owner", "record")
 
-    def __init__(self, owner: object, mode: Mode | None, record: Any) -> None:
-        """Prepare; ``owner`` is what the block belongs to, ``record`` is called with what it records."""
+    def __init__(self, owner: object, mode: Mode | None, record: Any, *, manager: object = None) -> None:
+        """Prepare.
+
+        Args:
+            owner: What the block belongs to.
+            mode: What calls in it do.
+            record: Called with what it records.
+            manager: The context manager that makes it; it may make others at the same time.
+        """
         self.owner = owner
+        self.manager = manager
         self.mode = mode
         self.record = record
         self.is_open = False
@@ -54,6 +62,13 @@ def blocks_of(owner: object) -> list[Block]:
     """The open blocks of one owner around the running code, the outermost first."""
     around = _around.get()
     return [block for block in around if block.owner is owner and block.is_open] if around else []
+
+
+def block_of(manager: object) -> Block | None:
+    """The innermost open block around the running code that a context manager has made."""
+    return next(
+        (block for block in reversed(_around.get()) if block.manager is manager and block.is_open), None
+    )
 
 
 def leave_all_blocks() -> None:

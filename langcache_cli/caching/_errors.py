@@ -143,3 +143,14 @@ def _code(message: str) -> str:
         return "NOPERM"
     in_script = _ERROR_IN_SCRIPT.match(message)
     return in_script[1] if in_script else message.split(" ", 1)[0]
+
+
+def is_interruption(error: BaseException) -> bool:
+    """True for what ends a call at any point, and is no failure of its function.
+
+    That is what is no `Exception`, as `KeyboardInterrupt`, and what Celery raises in the middle of a task
+    that takes too long.
+    """
+    return not isinstance(error, Exception) or any(
+        kind.__name__ == "SoftTimeLimitExceeded" for kind in type(error).__mro__
+    )

@@ -28,7 +28,7 @@ MEANINGS: Final = {
     ExitCode.USAGE: "the command line is wrong",
     ExitCode.PARTIAL: "done in part; the output says how much",
     ExitCode.REFUSED: "refused: not confirmed, or not allowed where LANGCACHE_ENV is prod",
-    ExitCode.UNREACHABLE: "Redis or the database cannot be reached",
+    ExitCode.UNREACHABLE: "Redis or the database cannot be reached, or takes no changes",
     ExitCode.BUG: "a bug of langcache; --debug shows where",
     ExitCode.TRY_LATER: "try again later: another langcache is at it, or Redis is still loading",
     ExitCode.NO_PERMISSION: "Redis or the database refuses the login or a right",

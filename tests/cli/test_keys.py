@@ -141,7 +141,7 @@ def test_an_entry_is_decoded_with_its_tags_until_one_is_invalidated(use, call, e
     found = call("keys", "get", key, "--json", env=env).document
     assert found["state"] == "invalidated"
     assert [(tag["tag"], tag["holds"]) for tag in found["tags"]] == [("user:42", True), (None, False)]
-    assert ", and not fresh any more: a tag was invalidated" in call("keys", "get", key, env=env).stdout
+    assert ", and not fresh any more: a tag has changed" in call("keys", "get", key, env=env).stdout
 
 
 def test_a_listing_marks_entries_of_which_a_tag_was_invalidated(use, call, env, secured_redis):

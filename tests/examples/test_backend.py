@@ -13,6 +13,8 @@ from tests.harness.web import uvicorn
 
 WORKERS = 2
 ADMIN = {"Authorization": "Bearer a-secret"}
+CERTIFICATES = httpx.create_ssl_context()
+"""Not used over HTTP, and slow to make: each request would make its own."""
 ALL_WORKERS = 24
 """As many requests, each over a connection of its own, reach every worker all but surely."""
 
@@ -25,7 +27,7 @@ class Backend:
 
     def request(self, method: str, path: str, **options) -> httpx.Response:
         """Over a new connection, which any worker may take."""
-        return httpx.request(method, self.url + path, timeout=20, **options)
+        return httpx.request(method, self.url + path, timeout=20, verify=CERTIFICATES, **options)
 
     def get(self, path: str, **options):
         answer = self.request("GET", path, **options)

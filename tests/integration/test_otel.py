@@ -98,6 +98,22 @@ async def test_a_load_is_a_span_around_what_the_function_does(cache, collected):
     assert dict(load.attributes or {}) == OF_WORDS
 
 
+async def test_a_synchronous_function_runs_inside_the_span_of_its_load(cache, collected):
+    instrument(cache, **collected.providers)
+
+    @cache.cached(key_prefix="vocabulary")
+    def get_word(word_id: int) -> str:
+        with collected.tracer.start_as_current_span("query"):
+            return "Haus"
+
+    assert await asyncio.to_thread(get_word, 7) == "Haus"
+    await asyncio.to_thread(cache.sync.close)
+    query, load = collected.spans()
+    assert (query.name, load.name) == ("query", "load get_word")
+    assert query.parent is not None
+    assert query.parent.span_id == load.context.span_id
+
+
 async def test_a_load_that_raises_is_an_error(cache, collected):
     instrument(cache, **collected.providers)
     with pytest.raises(LookupError):
@@ -140,3 +156,38 @@ async def test_it_ends(cache, collected):
     assert collected.spans() == []
     assert collected.points("langcache.hits") == []
     assert cache.direct
+
+
+async def test_a_cache_is_instrumented_once(cache, collected):
+    end = instrument(cache, **collected.providers)
+    with pytest.raises(RuntimeError, match="instrumented already"):
+        instrument(cache, **collected.providers)
+    end()
+    instrument(cache, **collected.providers)()
+
+
+class Failing(SimpleSpanProcessor):
+    """Of an application, and broken."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(InMemorySpanExporter())
+        self.where = where
+
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
+        if self.where == "start":
+            raise RuntimeError("on_start")
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if self.where == "end":
+            raise RuntimeError("on_end")
+
+
+@pytest.mark.parametrize("where", ["start", "end"])
+async def test_a_broken_processor_fails_no_call(cache, collected, caplog, where):
+    collected.providers["tracer_provider"].add_span_processor(Failing(where))
+    instrument(cache, calls=True, **collected.providers)
+    get_word = get_word_of(cache)
+    assert [await get_word(7) for _ in range(2)] == ["Haus", "Haus"]
+    with pytest.raises(LookupError):
+        await get_word(-1)
+    assert "failed" in caplog.text

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from time import monotonic
 
 import pytest
 
@@ -102,3 +103,54 @@ def test_while_it_waits_for_another_thread_that_one_goes_on(words, interruption)
         assert loading.result(SECONDS) == [1, 0]
     eventually(lambda: words.read(1) == [1, 0])
     assert words.reads == 1
+
+
+@pytest.mark.parametrize("is_queued", [True, False])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SoftTimeLimitExceeded])
+def test_while_it_is_handed_to_the_loop_nothing_is_left_behind(words, monkeypatch, kind, is_queued):
+    words.read(0)
+    loop = background_loop.loop()
+    submit = loop.call_soon_threadsafe
+    interrupt, submitted = [True], []
+
+    def interrupted(function, *args, **options):
+        if is_queued or not interrupt:
+            submit(function, *args, **options)
+        submitted.append(function.__name__)
+        if interrupt:
+            interrupt.pop()
+            if is_queued:  # the loop may have begun already
+                eventually(lambda: words.cache._context.runtimes.of(loop).running_loads.started > 1)
+            raise kind
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", interrupted)
+    with pytest.raises(kind):
+        words.read(1)
+    monkeypatch.undo()
+    assert submitted == ["_start", "_cancel"]
+    began = monotonic()
+    assert words.read(1) == [1, 0]
+    assert monotonic() - began < SECONDS / 10
+    assert words.reads == 2
+
+
+def test_a_call_that_was_left_before_it_began_is_never_run(words, monkeypatch):
+    words.read(0)
+    loop = background_loop.loop()
+    submit = loop.call_soon_threadsafe
+    blocked, go_on = threading.Event(), threading.Event()
+
+    def interrupted(function, *args, **options):
+        monkeypatch.undo()
+        submit(function, *args, **options)
+        raise KeyboardInterrupt
+
+    submit(lambda: (blocked.set(), go_on.wait(SECONDS)))
+    assert blocked.wait(SECONDS)
+    monkeypatch.setattr(loop, "call_soon_threadsafe", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        words.read(1)
+    go_on.set()
+    assert words.read(1) == [1, 0]
+    assert words.reads == 2
+    assert words.cache.statistics_of(words.read.on_loop)["misses"] == 2

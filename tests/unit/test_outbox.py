@@ -132,3 +132,35 @@ def test_too_many_of_one_server_are_the_whole_namespace_for_another_one_only(out
     outbox.remember(["e", "f", "g"], OTHER)
     assert outbox.defer_recent(OTHER, reconnected=True) == 1
     assert list(outbox.waiting()) == [EVERYTHING]
+
+
+def test_what_is_held_counts_as_none_and_is_dropped_once_confirmed(outbox):
+    held = outbox.hold(["a", EVERYTHING])
+    assert outbox.concerns(["a"])
+    assert outbox.concerns(["cache:b"])
+    assert outbox.release(held) == 0
+    assert not outbox
+    assert not outbox.concerns(["a", "cache:b"])
+    assert outbox.release(held) == 0
+
+
+def test_what_was_deferred_before_it_is_held_is_confirmed_with_it(outbox):
+    assert outbox.defer(["a", "a"]) == 2
+    assert outbox.release(outbox.hold(["a"])) == 2
+    assert not outbox
+
+
+def test_what_is_asked_for_again_while_it_is_held_stays(outbox):
+    first = outbox.hold(["a"])
+    second = outbox.hold(["a"])
+    assert outbox.release(first) == 0
+    assert outbox.concerns(["a"])
+    outbox.defer(["a"])
+    assert outbox.release(second) == 0
+    assert outbox.delivered(outbox.waiting(), SERVER) == 1
+
+
+def test_too_many_that_are_held_leave_the_whole_namespace(outbox):
+    held = outbox.hold(["a", "b", "c", "d"])
+    outbox.release(held)
+    assert list(outbox.waiting()) == [EVERYTHING]

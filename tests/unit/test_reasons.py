@@ -77,6 +77,22 @@ def test_the_causes_stay_as_they_are_when_the_entries_end():
     assert unused.command == "langcache types"
 
 
+def test_entries_that_are_gone_are_explained_by_what_removed_most():
+    counts = {WORD: {"misses": 100}, TEXT: {"misses": 60}}
+    (unused, *_) = found(counts, {WORD: 1, TEXT: 1}, of_all={"invalidated_tags": 297})
+    assert unused.estimate == (
+        "Estimated from the keys that are there now: 1 of 100 entries of vocabulary:word are there; 1 of 60 "
+        "entries of translation:text are there. The others were most likely invalidated (297 tags, 0 keys): "
+        "a longer TTL does not help; invalidate a narrower tag, or single keys."
+    )
+    assert unused.command == "langcache keys explain --help"
+    (unused, *_) = found(
+        counts, {WORD: 1}, of_all={"invalidated_tags": 297}, evicted=(5, "since Redis started")
+    )
+    assert unused.estimate.endswith("evicted: Redis has too little memory.")
+    assert unused.command == "langcache doctor"
+
+
 def test_removals_of_many_keys_and_tags_are_beside_the_misses():
     (keys, tags) = found({WORD: {"hits": 1}}, of_all={"cleared_keys": 48, "invalidated_tags": 90})
     assert (keys.name, keys.count, keys.is_cause) == ("cleared_keys", 48, False)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
-from collections.abc import Sequence
-from concurrent.futures import TimeoutError as WaitTimeoutError
+import threading
+from collections.abc import Mapping, Sequence
+from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from langcache_cli.caching._errors import CacheUnavailableError
 from langcache_cli.caching._front.context import Context
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._invalidation.after_commit import CommitHooks
+from langcache_cli.caching._invalidation.outbox import Outbox
 from langcache_cli.caching._invalidation.unmatched_patterns import UnmatchedPatterns
 from langcache_cli.caching._keys.namespace import require_lists
 from langcache_cli.caching._keys.selection import Invalidation, Selection
@@ -109,8 +112,7 @@ class CacheInvalidation:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            if loop := self._loop_elsewhere():
-                asyncio.run_coroutine_threadsafe(self.removed(invalidations), loop)
+            self._begin_on(self._loop_elsewhere(), self._kept(invalidations))
             return
         runtime = self._context.runtime()
         runtime.forget(invalidations)
@@ -119,24 +121,62 @@ class CacheInvalidation:
     def remove_apart(self, invalidations: Sequence[Invalidation]) -> None:
         """Invalidate where nothing can be awaited.
 
-        On the thread of an event loop it is kept, and this process does not read what it is about before
-        Redis has confirmed it. On another thread this waits for an event loop of this cache, or for the
-        background loop of the process.
+        It is kept, and this process does not read what it is about before Redis has confirmed it. Where no
+        event loop runs on this thread, this waits until one of another thread has seen to that.
         """
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            loop = self._loop_elsewhere()
-            if loop is None:
-                self._context.outbox.defer(invalidations)
-                return
-            work = asyncio.run_coroutine_threadsafe(self.removed(invalidations), loop)
-            try:
-                work.result(2 * self._context.settings.operation_timeout)
-            except WaitTimeoutError:
-                work.cancel()  # what is cancelled is kept
+            self._remove_elsewhere(invalidations)
             return
         self._context.runtime().invalidator.defer(invalidations)
+
+    def _remove_elsewhere(self, invalidations: Sequence[Invalidation]) -> None:
+        kept, loop = self._kept(invalidations), self._loop_elsewhere()
+        if not self._begin_on(loop, kept):
+            return
+        try:
+            error = kept.ended.get(timeout=2 * self._context.settings.operation_timeout)
+        except Empty:  # it is busy, or has ended
+            if loop is not background_loop.running:
+                self._begin_on(_background(), kept)
+            return
+        if error is not None:
+            raise error
+
+    def _kept(self, invalidations: Sequence[Invalidation]) -> _Kept:
+        """Keep them in this thread: an event loop may be busy, or end before it comes to them."""
+        return _Kept(invalidations, _held(self._context.outbox, invalidations), SimpleQueue())
+
+    def keep(self, invalidations: Sequence[Invalidation]) -> None:
+        """Let this process not read what they are about before Redis has confirmed them; does not wait."""
+        _held(self._context.outbox, invalidations)
+
+    def _begin_on(self, loop: asyncio.AbstractEventLoop | None, kept: _Kept) -> bool:
+        """Let the event loop of another thread invalidate; False if there is none."""
+        if loop is None:
+            return False
+        try:
+            loop.call_soon_threadsafe(self._begin_here, kept)
+        except RuntimeError:  # it has been closed meanwhile
+            return False
+        return True
+
+    def _begin_here(self, kept: _Kept) -> None:
+        """Called on the event loop."""
+        self._context.runtime().spawn(self._removed_and_released(kept))
+
+    async def _removed_and_released(self, kept: _Kept) -> None:
+        """Invalidate what is kept. What Redis does not confirm is kept anew, and so not released."""
+        error: Exception | None = None
+        try:
+            await self.removed(kept.invalidations)
+            if number := self._context.outbox.release(kept.held):
+                self._context.runtime().record(OUTBOX, "delivered", number)
+        except Exception as raised:  # noqa: BLE001 - it is raised in the thread that waits
+            error = raised
+        finally:
+            kept.ended.put(error)
 
     def _loop_elsewhere(self) -> asyncio.AbstractEventLoop | None:
         """An event loop of another thread that uses this cache, or is started for it; None if none can be."""
@@ -145,7 +185,42 @@ class CacheInvalidation:
             return background  # what this thread reads comes from there
         if (loop := runtimes.running_loop()) is not None:
             return loop
-        try:
-            return background_loop.loop()
-        except CacheUnavailableError:
-            return None
+        return _background()
+
+
+class _Kept(NamedTuple):
+    """Invalidations that a thread has put into the outbox, for an event loop to make.
+
+    Attributes:
+        invalidations: What they are.
+        held: What `Outbox.release` needs.
+        ended: Gets the error, or None, at the end. Not a future of `concurrent.futures`: if a signal handler
+            raises while a thread waits for one, its lock may stay locked.
+    """
+
+    invalidations: Sequence[Invalidation]
+    held: Mapping[Invalidation, int]
+    ended: SimpleQueue[Exception | None]
+
+
+def _held(outbox: Outbox, invalidations: Sequence[Invalidation]) -> Mapping[Invalidation, int]:
+    """What `Outbox.hold` returns, undisturbed by signals: their handlers run in the main thread.
+
+    One that raised would leave it half done; one that used the cache would wait for the lock of the outbox.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return outbox.hold(invalidations)
+    held: SimpleQueue[Mapping[Invalidation, int]] = SimpleQueue()
+    try:
+        _thread.start_new_thread(lambda: held.put(outbox.hold(invalidations)), ())
+    except RuntimeError:  # the process ends, or may have no more threads
+        return outbox.hold(invalidations)
+    return held.get()
+
+
+def _background() -> asyncio.AbstractEventLoop | None:
+    """The background loop, started if need be and possible."""
+    try:
+        return background_loop.loop()
+    except CacheUnavailableError:
+        return None

@@ -27,10 +27,11 @@ class CachedOptions(TypedDict, total=False):
     """How long a value is fresh: seconds, a `timedelta`, or a text such as ``"30m"`` or ``"1h30m"`` (w, d, h,
     m, s). Or a function of the value that returns one of these, and ``None`` or 0 for a value that must not
     be stored: ``lambda word: "1h" if word else "1m"``. It is called once for each loaded value, in the event
-    loop. A value that is not stored is returned to its caller and to those who wait for the same load in this
-    process; an older entry, even a stale one, is removed, and the next call loads. If the function raises, or
-    returns what is not a TTL, the value is returned and not stored, and the log says so once. Default: the
-    TTL of the cache type."""
+    loop: that of a synchronous function runs in another thread, ``langcache-loop``, so its ``ttl`` must not
+    use what belongs to the calling thread, such as its database connection. A value that is not stored is
+    returned to its caller and to those who wait for the same load in this process; an older entry, even a
+    stale one, is removed, and the next call loads. If the function raises, or returns what is not a TTL, the
+    value is returned and not stored, and the log says so once. Default: the TTL of the cache type."""
 
     stale_ttl: Duration
     """Time after that in which the old value is still served, while one call of the fleet

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
+from langcache_cli.caching._errors import is_interruption
 from langcache_cli.caching._invalidation.connection_commits import ConnectionCommits
 from langcache_cli.caching._keys.selection import Invalidation
 
@@ -25,6 +26,9 @@ class Remover(Protocol):
 
     def remove_apart(self, invalidations: Sequence[Invalidation]) -> None:
         """Invalidate where nothing can be awaited."""
+
+    def keep(self, invalidations: Sequence[Invalidation]) -> None:
+        """Let this process not read what they are about before Redis has confirmed them."""
 
     def remove_soon(self, invalidations: Sequence[Invalidation]) -> None:
         """Begin to invalidate, and do not wait."""
@@ -61,12 +65,17 @@ class CommitHooks:
 
     def _finish(self, invalidations: Sequence[Invalidation]) -> None:
         """Invalidate before the commit returns to its caller, if that can await."""
-        work: Coroutine[Any, Any, None] = self._remover.removed(invalidations)
         try:
-            importlib.import_module("sqlalchemy.util").await_only(work)
-        except _not_awaitable():
-            work.close()
-            self._remover.remove_apart(invalidations)
+            work: Coroutine[Any, Any, None] = self._remover.removed(invalidations)
+            try:
+                importlib.import_module("sqlalchemy.util").await_only(work)
+            except _not_awaitable():
+                work.close()
+                self._remover.remove_apart(invalidations)
+        except BaseException as error:
+            if is_interruption(error):
+                self._remover.keep(invalidations)
+            raise
 
 
 def _not_awaitable() -> tuple[type[Exception], ...]:

@@ -62,6 +62,36 @@ class Outbox:
                 self._put(item, 1, slots)
             return self._number - before
 
+    def hold(self, invalidations: Iterable[Invalidation]) -> dict[Invalidation, int]:
+        """Keep what is about to be confirmed: as `defer`, but it counts as none.
+
+        Returns:
+            What `release` needs once it is confirmed.
+        """
+        with self._lock:
+            held = dict[Invalidation, int]()
+            for item in invalidations:
+                self._recent.begin_anew(item)
+                self._put(item, 0, ALL_SLOTS)
+                held[item] = self._number
+            return held
+
+    def release(self, held: Mapping[Invalidation, int]) -> int:
+        """Drop what `hold` has kept and Redis has confirmed, unless it was asked for again since.
+
+        Returns:
+            How many deferred invalidations were confirmed with it.
+        """
+        count = 0
+        with self._lock:
+            for item, number in held.items():
+                waiting = self.unconfirmed.get(item)
+                if waiting is not None and waiting.number == number:
+                    count += self.unconfirmed.pop(item).count
+                    if isinstance(item, Selection):
+                        self._concerned.selections_changed()
+        return count
+
     def waiting(self) -> dict[Invalidation, Waiting]:
         """A copy of the contents, in the order in which they came."""
         with self._lock:

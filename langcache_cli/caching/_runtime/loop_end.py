@@ -15,21 +15,25 @@ class LoopEnd:
 
     def __init__(self) -> None:
         self._generator: AsyncGenerator[None, None] | None = None
+        self._close: Callable[[], Awaitable[None]] | None = None
 
     def watch(self, close: Callable[[], Awaitable[None]]) -> None:
         """Await ``close`` before the loop ends."""
-        self._generator = self._until_the_end(close)
+        self._close = close
+        self._generator = self._until_the_end()
         with contextlib.suppress(StopIteration):
             self._generator.asend(None).send(None)  # runs it up to its yield, where it stays
 
     async def forget(self) -> None:
-        """End the watch, if it has not ended by itself. ``close`` is awaited in the course of it."""
-        if self._generator is not None:
-            await self._generator.aclose()
+        """End the watch, if it has not ended by itself; ``close`` is not awaited any more."""
+        generator, self._generator, self._close = self._generator, None, None
+        if generator is not None:
+            await generator.aclose()
 
-    async def _until_the_end(self, close: Callable[[], Awaitable[None]]) -> AsyncGenerator[None, None]:
+    async def _until_the_end(self) -> AsyncGenerator[None, None]:
         try:
             yield
         finally:
-            self._generator = None  # `close` must not close the generator that awaits it
-            await close()
+            close, self._generator, self._close = self._close, None, None
+            if close is not None:  # it must not close the generator that awaits it
+                await close()

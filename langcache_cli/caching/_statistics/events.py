@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 
 from langcache_cli.caching._fork import call_in_child
 from langcache_cli.caching._statistics.labels import Label
@@ -63,7 +63,9 @@ class Events:
         call_in_child(self, "_start_in_child")
 
     def _start_in_child(self) -> None:
-        self._lock = Lock()  # another thread may have held the one of the parent
+        # a new one in the child of a fork, as another thread may have held that of the parent;
+        # and a signal handler may need it while its thread has it
+        self._lock = RLock()
 
     def subscribe(self, hook: Hook) -> Callable[[], None]:
         """Call ``hook`` with every event from now on, in the thread that counts.

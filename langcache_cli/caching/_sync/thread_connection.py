@@ -51,6 +51,8 @@ class ThreadConnection:
             self._socket.close()
             raise
         self._pid = os.getpid()
+        self.is_busy = False
+        """True from the start of a look-up until its whole reply is read; for good after an error."""
         self._unread: Callable[[int], object] | None = None
         """Says whether there is anything to read; None if that says nothing, as with TLS."""
         if not address.tls and hasattr(select, "poll"):
@@ -69,11 +71,12 @@ class ThreadConnection:
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def look_up(self, keys: KeyAndTags) -> list[bytes | None]:
-        """The values of ``keys``.
+        """The values of ``keys``; the connection must not be busy.
 
         Raises:
             OSError: No answer in time, another answer, or the connection was lost.
         """
+        self.is_busy = True  # before the poll, too: a second one at the same time is an error
         if self._pid != os.getpid():
             raise ConnectionResetError("it belongs to the parent process")
         if self._unread is not None and self._unread(0):
@@ -83,6 +86,7 @@ class ThreadConnection:
         found: list[bytes | None] = self._reply(ends)
         if not is_mget_reply(found, len(keys)) or self._reader.has_data():
             raise ConnectionResetError("the reply is not one to MGET")
+        self.is_busy = False
         return found
 
     def _reply(self, ends: float) -> Any:

@@ -10,6 +10,7 @@ from langcache_cli.caching._deployment.one_server import OneServer
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._runtime.loop_runtime import Runtime
+from langcache_cli.caching._sync.background_loop import submit
 from langcache_cli.caching._sync.thread_connection import ThreadConnection
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 
@@ -45,7 +46,7 @@ class ThreadConnections:
         self._breaker = server.node.breaker
         self._state = _State()
         self._all: WeakSet[ThreadConnection] = WeakSet()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler, or `__del__`, may call while it is held
         self._has_ended = False
 
     def current(self) -> ThreadConnection | None:
@@ -66,12 +67,13 @@ class ThreadConnections:
             TimeoutError: Redis did not answer in time.
         """
         try:
-            if (connection := self.current()) is None:
+            connection = self.current()
+            if connection is None or connection.is_busy:  # this call interrupts a look-up of this thread
                 return None
             found = connection.look_up(keys)
         except TimeoutError as error:
             self._lose()
-            self._runtime.loop.call_soon_threadsafe(self._node.failed, error)
+            submit(self._runtime.loop, self._node.failed, error)
             raise
         except OSError:  # servers close idle connections, and are restarted: the loop knows more
             self._lose()
@@ -80,7 +82,7 @@ class ThreadConnections:
             self._lose()
             raise
         if self._breaker.failing:
-            self._runtime.loop.call_soon_threadsafe(self._node.succeeded)
+            submit(self._runtime.loop, self._node.succeeded)
         return found
 
     def _lose(self) -> None:

@@ -6,6 +6,7 @@ import threading
 
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._statistics.labels import Label
+from langcache_cli.caching._sync.background_loop import submit
 
 
 class ThreadHits:
@@ -20,7 +21,7 @@ class ThreadHits:
         self._tally = runtime.statistics.tally(label)
         self._sampler = runtime.fleet.hot_keys.sampler
         self._skip = self._sampler.gap()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler, or `__del__`, may call while it is held
         self._is_told = False
         """True while the loop is about to schedule the delivery of the counts."""
 
@@ -51,12 +52,12 @@ class ThreadHits:
     def _pass_on(self, counter: str, key: str, amount: int, seconds: float, *, is_sampled: bool) -> None:
         """Let the event loop do its part. Most hits need nothing of it."""
         if is_sampled:
-            self._runtime.loop.call_soon_threadsafe(self._sampler.sample, key)
+            submit(self._runtime.loop, self._sampler.sample, key)
         if self._publisher.timer is None and not self._is_told:
             self._is_told = True
-            self._runtime.loop.call_soon_threadsafe(self._publish)
+            submit(self._runtime.loop, self._publish)
         if self._events.asked:
-            self._runtime.loop.call_soon_threadsafe(self._tell, counter, key, amount, seconds)
+            submit(self._runtime.loop, self._tell, counter, key, amount, seconds)
 
     def _publish(self) -> None:
         self._publisher.soon()

@@ -101,7 +101,8 @@ def notes_of(report: StatsReport, window: str) -> list[str]:
         of_what = "a minute" if minutes == 1 else f"up to {minutes:,} minutes"
         notes.append(
             f"The counters of {of_what} are missing, most likely evicted: the numbers are too low, by "
-            f"{number_of(report.lost.calls, 'call')} or more. Next: langcache doctor"
+            f"{number_of(report.lost.calls, 'call')} or more, and the hit rate may be wrong either way; "
+            "those of hours live longer: --window 24h. Next: langcache doctor"
         )
     return notes
 
@@ -114,7 +115,10 @@ def _since_notes(since: SinceLast, window: str) -> Iterator[str]:
             f"and the numbers are those of the last {last(window)}."
         )
     if since.restarted:
-        yield "Redis was restarted or replaced since the last run: counts that it had not saved are missing."
+        yield (
+            "Redis was restarted or replaced since the last run: counts that it had not saved, if any, are "
+            "missing."
+        )
     if since.lost_hours:
         hours = ", ".join(time.strftime("%d %b %H:%M", time.localtime(at)) for at in since.lost_hours)
         yield (

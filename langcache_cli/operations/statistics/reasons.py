@@ -69,6 +69,9 @@ COMMANDS: Final = {
 }
 """What to type next."""
 
+MOST_FUNCTIONS: Final = 3
+"""So many are judged by the keys that are there."""
+
 _BOOKKEEPING = re.compile(rb"([A-Za-z0-9_.-]{1,64})@(?:stats|tag|wait):")
 
 
@@ -115,9 +118,11 @@ def reasons(
         evicted: How many keys the server evicted, and since when, such as ``since Redis started``.
     """
     misses = sum(numbers["misses"] for numbers in functions.values())
+    by_functions = sum(_counts("invalidated", functions).values())
+    removed = Removed(of_all["cleared_keys"] + by_functions, of_all["invalidated_tags"], evicted[0])
     causes = [
         *(_reason(name, *MISSES[name], _counts(name, functions), misses) for name in MISSES),
-        *_stored(functions, keys, misses),
+        *_stored(functions, keys, misses, removed),
     ]
     yield from sorted((one for one in causes if one.count), key=lambda one: -one.count)
     for name, (title, meaning) in OTHERS_THAN_MISSES.items():
@@ -139,27 +144,63 @@ def _counts(name: str, functions: Mapping[Label, Numbers]) -> Mapping[Label, int
     return {label: numbers[name] for label, numbers in functions.items()}
 
 
-def _stored(functions: Mapping[Label, Numbers], keys: Mapping[Label, int], misses: int) -> Iterator[Reason]:
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What was removed in the window, of all types.
+
+    Attributes:
+        keys: By function, pattern, type, at a commit, or by the command.
+        tags: Tags that were invalidated.
+        evicted: Keys that the server evicted.
+    """
+
+    keys: int = 0
+    tags: int = 0
+    evicted: int = 0
+
+
+def _stored(
+    functions: Mapping[Label, Numbers], keys: Mapping[Label, int], misses: int, removed: Removed
+) -> Iterator[Reason]:
     """The misses that stored an entry."""
     stored = {label: stored_misses(numbers) for label, numbers in functions.items()}
     unused = {label: never_hit(numbers) for label, numbers in functions.items()}
     rest = {label: stored[label] - unused[label] for label in stored}
-    if any(unused.values()):
-        worst = max(unused, key=lambda label: unused[label])
-        there = keys.get(worst, 0)
-        name = f"{worst.prefix}:{worst.function}"
-        if keys_differ(functions[worst], there):
-            estimate, command = f"the keys of {name} differ from call to call", keys_of_function(worst)
-        else:
-            estimate = (
-                f"{there:,} of {stored[worst]:,} entries of {name} are there: the others have ended, were "
-                "removed, or were stored again"
-            )
-            command = COMMANDS["no_entry"]
-        estimate = f"Estimated from the keys that are there now: {estimate}."
+    if total := sum(unused.values()):
+        worst, *others = sorted(unused, key=lambda label: -unused[label])
+        shown = [worst, *(label for label in others[: MOST_FUNCTIONS - 1] if unused[label] > total / 10)]
+        differ = [label for label in shown if keys_differ(functions[label], keys.get(label, 0))]
+        words = [
+            f"the keys of {_name(label)} differ from call to call"
+            if label in differ
+            else f"{keys.get(label, 0):,} of {stored[label]:,} entries of {_name(label)} are there"
+            for label in shown
+        ]
+        why, command = _why_gone(removed)
+        estimate = f"Estimated from the keys that are there now: {'; '.join(words)}."
         reason = _reason("never_hit", *NEVER_HIT, unused, misses)
-        yield replace(reason, command=command, estimate=estimate)
+        yield replace(
+            reason,
+            command=keys_of_function(worst) if worst in differ else command,
+            estimate=estimate if len(differ) == len(shown) else f"{estimate} {why}",
+        )
     yield _reason("no_entry", *NOT_THERE, rest, misses)
+
+
+def _why_gone(removed: Removed) -> tuple[str, str]:
+    """Why entries are not there, most likely, and what to type."""
+    if removed.evicted:
+        return "The others were most likely evicted: Redis has too little memory.", COMMANDS["evicted_keys"]
+    if removed.tags or removed.keys:
+        return (
+            f"The others were most likely invalidated ({removed.tags:,} tags, {removed.keys:,} keys): a "
+            "longer TTL does not help; invalidate a narrower tag, or single keys."
+        ), "langcache keys explain --help"
+    return "The others have ended, or were stored again.", COMMANDS["no_entry"]
+
+
+def _name(label: Label) -> str:
+    return f"{label.prefix}:{label.function}"
 
 
 def _reason(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from threading import Lock
+from threading import RLock
 from types import TracebackType
 from typing import Generic, NamedTuple, TypeVar
 
-from langcache_cli.caching._blocks import Block, Mode, blocks_of, recorded_call
+from langcache_cli.caching._blocks import Block, Mode, block_of, blocks_of, recorded_call
 from langcache_cli.caching._fork import call_in_child
 from langcache_cli.caching._front.modes.recorder import Record, RecordedCall
 from langcache_cli.caching._statistics.events import Events
@@ -46,7 +46,7 @@ class Modes:
         self._enabled = enabled
         self._events = events
         self._on_change = on_change
-        self._lock = Lock()
+        self._lock = RLock()  # a signal handler may enter a block while this thread has it
         call_in_child(self, "_start_in_child")
         self._count = 0
         self._n_recorders = 0
@@ -94,7 +94,7 @@ class Modes:
 
     def _start_in_child(self) -> None:
         """In the child of a fork, keep the blocks around the running code: others belong to other threads."""
-        self._lock = Lock()  # another thread may have held the one of the parent
+        self._lock = RLock()  # another thread may have held the one of the parent
         blocks = blocks_of(self)
         self._count = len(blocks) + len(self._observers)
         self._n_recorders = sum(block.record is not None for block in blocks) + len(self._observers)
@@ -130,7 +130,10 @@ def _while_open(block: Block) -> Record:
 
 
 class ModeBlock(Generic[S]):
-    """A block as a context manager, for ``with`` and ``async with``; it can be entered again."""
+    """A block as a context manager, for ``with`` and ``async with``.
+
+    It can be entered again, also by several tasks and threads at a time.
+    """
 
     def __init__(
         self, modes: Modes, start: Callable[[], tuple[S, Record | None]], mode: Mode | None = None
@@ -146,10 +149,11 @@ class ModeBlock(Generic[S]):
         self._start = start
         self._mode = mode
         self._blocks: list[Block] = []
+        """Those that are open, in any context."""
 
     def __enter__(self) -> S:
         given, record = self._start()
-        block = Block(self._modes, self._mode, record)
+        block = Block(self._modes, self._mode, record, manager=self)
         self._modes.begin(block)
         self._blocks.append(block)
         return given
@@ -157,7 +161,10 @@ class ModeBlock(Generic[S]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._modes.end(self._blocks.pop())
+        # left in another context than it was entered in, as by a dependency of FastAPI: the last of all
+        block = block_of(self) or self._blocks[-1]
+        self._blocks.remove(block)
+        self._modes.end(block)
 
     async def __aenter__(self) -> S:
         return self.__enter__()

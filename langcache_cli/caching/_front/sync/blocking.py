@@ -104,19 +104,35 @@ class SyncCalls(Generic[P, T]):
         refuse_in_event_loop(f"{name}.sync{method}()", f"'await {name}{method}(...)'")
 
 
-def blocking_call(function: Asynchronous[..., T], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> T:
-    """The value of a call: found by this thread if it is plainly a hit, else by the background loop."""
+def blocking_call(
+    function: Asynchronous[..., T],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    *,
+    runs_here: bool = False,
+) -> T:
+    """The value of a call: found by this thread if it is plainly a hit, else by the background loop.
+
+    Args:
+        function: What is called.
+        args: Its arguments.
+        kwargs: Its keyword arguments.
+        runs_here: True if the function itself runs in this thread, so that it is known whether it has.
+    """
     cache = function.cache
     work: Callable[[], Coroutine[Any, Any, T]] = partial(function, *args, **kwargs)
+    again, handover = work, None
     reads = cache.thread_reads(function.spec) if cache.direct else None
     if reads is not None and not function._may_lack_instance:  # noqa: SLF001 - on the path of every hit
         instance = function.instance_in_key
         value = reads.value((*instance, *args) if instance else args, kwargs)
         if type(value) is Begun:
-            work = partial(value.answer, function.uncached, args, kwargs)
+            handover = Handover()
+            if value.reader.runtime.loop is handover.loop:  # else that has ended meanwhile
+                work = partial(value.answer, function.uncached, args, kwargs)
         elif value is not SLOW_PATH:
             return cast("T", value)
-    return Handover().result_of(work)
+    return (handover or Handover()).result_of(work, again, may_repeat=runs_here)
 
 
 def wait_for(work: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -79,7 +79,7 @@ class CachedSyncFunction(EqualIfBoundAlike, Generic[P, T]):
             self._refuse_in_event_loop()
         if not self._on_loop.cache.enabled:
             return self._function(*args, **kwargs)
-        return blocking_call(self._on_loop, args, kwargs)
+        return blocking_call(self._on_loop, args, kwargs, runs_here=True)
 
     def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run the function now and store its value, even if an entry is fresh; see `CachedFunction.refresh`.
@@ -92,7 +92,8 @@ class CachedSyncFunction(EqualIfBoundAlike, Generic[P, T]):
         self._refuse_in_event_loop()
         if not self._on_loop.cache.enabled:
             return self._function(*args, **kwargs)
-        return Handover().result_of(functools.partial(self._on_loop.refresh, *args, **kwargs))
+        work = functools.partial(self._on_loop.refresh, *args, **kwargs)
+        return Handover().result_of(work, may_repeat=True)
 
     @overload
     def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> bool: ...
@@ -112,7 +113,8 @@ class CachedSyncFunction(EqualIfBoundAlike, Generic[P, T]):
         self._refuse_in_event_loop()
         if not self._on_loop.cache.enabled:
             return False
-        return Handover().result_of(functools.partial(self._on_loop.invalidate, *args, **kwargs))
+        work = functools.partial(self._on_loop.invalidate, *args, **kwargs)
+        return Handover().result_of(work, may_repeat=True)
 
     @overload
     def key_for(self, /, *args: P.args, **kwargs: P.kwargs) -> str: ...

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
-from langcache_cli.caching._errors import CacheError
+from langcache_cli.caching._errors import CacheError, is_interruption
 from langcache_cli.caching._front.functions.cached_function import CachedFunction
 from langcache_cli.caching._front.functions.cached_many import CachedMany
 from langcache_cli.caching._front.invalidation import CacheInvalidation
@@ -87,14 +88,13 @@ def _wrapped(function: Callable[..., Any], write: _Write) -> Callable[..., Any]:
             return function(*args, **kwargs)
         try:
             result = function(*args, **kwargs)
-        except Exception:
+            if inspect.isawaitable(result):
+                return call.result_of(result)  # a plain function that returns the coroutine of another one
+            call.has_returned(result)
+        except BaseException as error:
+            if is_interruption(error):  # the write may have been committed
+                call.was_interrupted()
             raise
-        except BaseException:  # KeyboardInterrupt and the like: the write may have been committed
-            call.was_interrupted()
-            raise
-        if inspect.isawaitable(result):
-            return call.result_of(result)  # a plain function that returns the coroutine of another one
-        call.has_returned(result)
         return result
 
     return called
@@ -192,21 +192,27 @@ class _WriteCall:
         self._sessions = sessions
         self._before = write.named(arguments)
         self._known = self._invalidations(self._before)  # raises what is wrong before anything is written
+        self._result: tuple[Any, ...] = ()
+        """What the function has returned, once it has."""
 
     async def result_of(self, running: Awaitable[Any]) -> Any:
         """Await the function, and invalidate."""
+        is_kept = False
         try:
             result = await running
-        except Exception:
+            invalidations, errors = self._after(result)
+            try:
+                self._repeat_at_commit(invalidations)
+            finally:
+                try:
+                    await self._invalidation.removed(invalidations)
+                except asyncio.CancelledError:
+                    is_kept = True
+                    raise
+        except BaseException as error:
+            if is_interruption(error) and not is_kept:  # the write may have been committed
+                self.was_interrupted()
             raise
-        except BaseException:  # cancelled: the write may have been committed
-            self.was_interrupted()
-            raise
-        invalidations, errors = self._after(result)
-        try:
-            self._repeat_at_commit(invalidations)
-        finally:
-            await self._invalidation.removed(invalidations)
         _raise_first(errors)
         return result
 
@@ -220,20 +226,27 @@ class _WriteCall:
         _raise_first(errors)
 
     def was_interrupted(self) -> None:
-        """Invalidate what was known before: whether the write was committed is unknown.
+        """Invalidate what is known: whether the write was committed is unknown.
 
         It is kept until Redis confirms it, and this process does not read what it is about before.
         """
-        self._invalidation.remove_apart(self._known)
-        self._repeat_at_commit(self._known)
+        self._invalidation.keep(self._known)  # first: the rest waits, and may be interrupted, too
+        if self._result:
+            self._after(self._result[0])
+        try:
+            self._repeat_at_commit(self._known)
+        finally:
+            self._invalidation.remove_apart(self._known)
 
     def _after(self, result: Any) -> tuple[Sequence[Invalidation], Sequence[Exception]]:
         """All that was known before and is known now: a write may change what it is named by."""
+        self._result = (result,)
         named, errors = self._write.named_after(self._arguments, result)
         try:
-            return self._invalidations(self._before | named), errors
+            self._known = self._invalidations(self._before | named)
         except CacheError as error:  # a pattern or type with something of the result
             return self._known, [*errors, error]
+        return self._known, errors
 
     def _invalidations(self, named: Named) -> Sequence[Invalidation]:
         names = named.keys, named.tags, named.patterns, named.types

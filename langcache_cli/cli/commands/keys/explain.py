@@ -25,7 +25,7 @@ _REASONS = {
     "loading": "A call now waits for the load that is under way.",
     "absent": "A call now is a miss: nothing is stored under its key.",
     "ended": "A call now is a miss: the entry has ended.",
-    "invalidated": "A call now is a miss: a tag of the entry was invalidated.",
+    "invalidated": "A call now is a miss: a tag of the entry has changed: it was invalidated, or evicted.",
     "schema": "A call now is a miss: another version of its return type wrote the entry.",
     "failed": "A call now is a miss: a load has just failed, and left no value.",
     "foreign": "A call now is a miss: something else than langcache wrote this key.",

@@ -21,7 +21,7 @@ WIDTH = 12
 
 _STATES = {
     "leased": "leased: a load of its successor is under way; calls are hits until then",
-    "invalidated": "invalidated: a tag has changed since, so a call is a miss",
+    "invalidated": "invalidated: a tag has changed since, or was evicted, so a call is a miss",
     "loading": "loading: the first load is under way, and calls wait for its value",
     "failed": "failed: a load has just failed; this sign of it is no value, and a call loads again",
     "foreign": "foreign: langcache did not write it, so a call is a miss",
@@ -140,7 +140,7 @@ def tag_words(tag: TagLine) -> str:
 
 def _fresh_line(view: KeyView, left_seconds: float) -> str:
     label = "fresh until" if left_seconds > 0 else "was fresh to"
-    until = ", and not fresh any more: a tag was invalidated" if view.state == "invalidated" else ""
+    until = ", and not fresh any more: a tag has changed" if view.state == "invalidated" else ""
     return _line(label, f"{_moment(view.entry['fresh_until'])}{until}")
 
 
