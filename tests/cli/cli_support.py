@@ -17,7 +17,7 @@ SECRET = f"p:/?#[@%25*{MARK} é"
 HIDDEN = quote(SECRET, safe="")
 
 LEVELS = ("A1", "A2", "B1", "B2")
-WORDS_OF_A_LEVEL = 900
+WORDS_OF_A_LEVEL = 300
 
 COLUMNS = """id, word, lemma, language, difficulty_level, part_of_speech, gender, translation_en, notes,
     frequency_rank"""

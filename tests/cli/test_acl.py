@@ -33,7 +33,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "keys get": ("keys", "get", "cache:vocabulary:get_vocabulary_word:1"),
     "keys explain": ("keys", "explain", "langcache_cli.vocabulary:get_vocabulary_word", "1"),
 }
-SHOWN = 3
+SHOWN = 2
 """So many of the commands that cannot do without a right are run."""
 
 REPLACES = {"warm"}

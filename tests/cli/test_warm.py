@@ -24,13 +24,13 @@ from tests.harness.cli import Run, finish, run_cli, start_cli
 
 WORDS = len(LEVELS) * WORDS_OF_A_LEVEL
 PAGE = 250
-PAGES = len(LEVELS) * 4
+PAGES = len(LEVELS) * 2
 READER = (sys.executable, str(Path(__file__).with_name("reader.py")))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_of_four_levels(request, tmp_path) -> str:
-    """3,600 words, 900 for each of four levels."""
+    """1,200 words, 300 for each of four levels: a page, and a part of one."""
     if request.param == "sqlite":
         return sqlite_database(tmp_path / "words.db", all_levels())
     url, server = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgres_server")

@@ -8,8 +8,8 @@ from tests.history.run import Outcome, Run, kinds_of
 from tests.history.subjects import NEAR
 from tests.history.verdict import Violation
 
-SECONDS = 8.0
-MORE_ROUNDS = 4
+SECONDS = 3.0
+MORE_ROUNDS = 12
 STILL_FINDS_WITHIN_SECONDS = 60.0
 FAULTS_SECONDS = 8.0
 

@@ -17,7 +17,7 @@ from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database, leftover_tasks, make_stale, waiting
 from tests.integration.turns import MOST_IN_A_TURN, Turns, counted
 
-SIZE = int(os.environ.get("LANGCACHE_TEST_BURST", "3000"))
+SIZE = int(os.environ.get("LANGCACHE_TEST_BURST", "1500"))
 
 
 @pytest.fixture

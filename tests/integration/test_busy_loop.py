@@ -36,12 +36,12 @@ async def test_a_call_gives_up_early_on_a_busy_loop_and_that_is_no_failure_of_re
 ):
     server = own_redis()
     proxy = fault_proxy(server.port)
-    cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0", operation_timeout=0.15)
+    cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0", operation_timeout=0.1)
     database = Database(cache)
     assert await database.read(0) == [0, 0]
     breaker = cache.runtime().server.node.breaker
     proxy.swallow()
-    async with busy_in_slices():
+    async with busy_in_slices(0.1):
         assert await database.read(1) == [1, 0]
         assert breaker._failures == 0
         # the request that nobody waits for still shows that Redis is hung
@@ -56,21 +56,17 @@ async def test_a_call_gives_up_early_on_a_busy_loop_and_that_is_no_failure_of_re
 async def test_a_call_that_connects_on_a_busy_loop_gives_up_early_too(open_cache, own_redis, fault_proxy):
     server = own_redis()
     proxy = fault_proxy(server.port)
-    cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0", operation_timeout=0.15)
+    cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0", operation_timeout=0.1)
     database, node = Database(cache), cache.runtime().server.node
     proxy.swallow()
-    async with busy_in_slices():
+    async with busy_in_slices(0.1):
         assert await database.read(1) == [1, 0]
         assert node.breaker._failures == 0
         assert node.connector.connecting
         # the attempt that nobody waits for still shows that Redis is hung
         await aeventually(lambda: node.breaker._failures, within=60)
         assert not node.connector.connecting
-        item = 2
-        while not node.breaker.open:
-            assert await database.read(item) == [item, 0]
-            item += 1
-    assert set(database.reads.values()) == {1}
+    assert database.reads == {1: 1}
 
 
 async def test_a_connection_that_comes_late_on_a_busy_loop_is_used(open_cache):

@@ -29,7 +29,8 @@ async def is_told(database: Database, item: int, caplog) -> bool:
 
 
 async def test_a_node_that_is_lost_and_back_is_one_line_each(bare_cluster, open_cache, caplog):
-    database = Database(open_cache(bare_cluster.url))
+    # each of the first three calls to the node waits as long
+    database = Database(open_cache(bare_cluster.url, operation_timeout=2.0))
     item, other, _ = one_on_each(bare_cluster, database)
     await database.read(item)
     node = bare_cluster.primaries[0]

@@ -76,7 +76,7 @@ def value(version: int = 0) -> dict[str, int]:
     return {"number": 7, "version": version}
 
 
-@pytest.mark.parametrize("size", [4, 16])
+@pytest.mark.parametrize("size", [4, 8])
 def test_processes_that_ask_for_one_key_run_the_function_once_cold_expired_or_stale(
     fleet, size, redis_server
 ):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pydantic
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langcache_cli.caching import UncacheableValueError
@@ -150,6 +150,7 @@ def test_a_proven_value_round_trips(annotation, value):
     ],
     ids=str,
 )
+@settings(max_examples=50)
 @given(value=every)
 def test_a_proven_value_of_a_richer_type_round_trips(annotation, value):
     codec = Codec(annotation)
