@@ -96,7 +96,8 @@ def cache_lifespan(lifespan: Lifespan | None = None, *, cache: Cache | None = No
                 try:
                     await used.ping()
                 except CacheError as error:
-                    logger.warning("starting without a cache: %s", error)
+                    what = "a part of the cache" if error.lost_nodes else "a cache"
+                    logger.warning("starting without %s: %s", what, error)
             if lifespan is None:
                 yield None
             else:

@@ -15,7 +15,14 @@ _ERROR_IN_SCRIPT = re.compile(r"(?:ERR Error running script.*?|@user_script: ?\d
 
 
 class CacheError(Exception):
-    """Base of every error this package raises."""
+    """Base of every error this package raises.
+
+    Attributes:
+        lost_nodes: Host and port of the nodes of a cluster that cannot be used while others can; empty if
+            it is not about some nodes.
+    """
+
+    lost_nodes: tuple[str, ...] = ()
 
 
 class ConfigurationError(CacheError):

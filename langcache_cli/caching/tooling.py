@@ -46,7 +46,7 @@ from langcache_cli.caching._statistics.counter_table import COUNTERS, CounterSpe
 from langcache_cli.caching._statistics.events import nothing_around
 from langcache_cli.caching._statistics.fleet.event_log import LoggedEvent
 from langcache_cli.caching._statistics.fleet.history import History, Steps
-from langcache_cli.caching._statistics.fleet.reader import FleetReader
+from langcache_cli.caching._statistics.fleet.reader import FleetReader, Unread
 from langcache_cli.caching._statistics.fleet.tiers import TIERS, Tier, tier_for
 from langcache_cli.caching._statistics.labels import OUTBOX, Label
 from langcache_cli.caching._statistics.latency_buckets import (
@@ -102,6 +102,7 @@ __all__ = [
     "Tier",
     "TlsFileError",
     "UndecodableEntryError",
+    "Unread",
     "Unstorable",
     "WarmCounts",
     "Warmer",

@@ -141,6 +141,9 @@ _CLUSTER_DOWN: Final = _Cause(
     ExitCode.UNREACHABLE,
     "A node of the cluster is away, or slots have none; redis-cli --cluster check shows which.",
 )
+_LOST_NODE: Final = _Cause(
+    ExitCode.UNREACHABLE, "Start that node again; 'langcache doctor' says how each of them is."
+)
 LOCAL: Final = ("localhost:", "127.", "[::1]:")
 _ELSEWHERE: Final = _Cause(ExitCode.UNREACHABLE, "Check REDIS_URL, and that its server runs.")
 _LOCAL_CLUSTER: Final = _Cause(
@@ -153,11 +156,14 @@ _NO_SOCKET: Final = _Cause(ExitCode.UNREACHABLE, "Check the path in REDIS_URL, a
 def cause_of(error: BaseException) -> _Cause | None:
     """How to show that a server cannot be used; None if its own message and the usual hint say it."""
     target = str(getattr(error, "target", ""))
+    has_lost_nodes = bool(getattr(error, "lost_nodes", ()))
     if "the cluster is down" in str(error):
         return _CLUSTER_DOWN
     for behind in _chain(error):
         if cause := _of_one(behind, target):
-            return cause
+            return _LOST_NODE if has_lost_nodes and cause is _CLASSES["TimeoutError"] else cause
+    if has_lost_nodes:
+        return _LOST_NODE
     scheme, _, rest = target.partition("://")
     address = rest.removeprefix("***@")
     if address and not address.startswith(LOCAL):

@@ -164,3 +164,11 @@ def test_the_failed_import_itself_is_a_bug_and_no_traceback(secured_redis):
 )
 def test_a_local_server_is_started_only_where_the_url_is_local(target, hint):
     assert explain(langcache_cli.caching.CacheUnavailableError("nothing listens", target=target)).hint == hint
+
+
+def test_of_a_cluster_without_a_node_that_node_is_to_be_started():
+    error = langcache_cli.caching.CacheUnavailableError("x", target="redis+cluster://localhost:7000/0")
+    error.lost_nodes = ("localhost:7001",)
+    failure = explain(error)
+    assert failure.code == ExitCode.UNREACHABLE
+    assert failure.hint.startswith("Start that node again")

@@ -100,13 +100,14 @@ def test_words_translations_and_progress(backend):
     assert backend.request("POST", "/users/4/known/7").json()["known"] == 1
     assert [stats["known"] for stats in backend.from_all_workers("/users/4/stats")] == [1] * ALL_WORKERS
 
-    def loads() -> int:
-        return backend.types()["progress"]["loads"]
+    assert [stats["known"] for stats in backend.from_all_workers("/users/42/stats")] == [0] * ALL_WORKERS
 
-    eventually(lambda: loads() >= 3, within=10)
-    so_far = loads()
-    assert backend.from_all_workers("/users/42/stats")[0]["known"] == 0
-    assert loads() == so_far
+    def of_users() -> dict:
+        return backend.types()["progress"]
+
+    eventually(lambda: of_users()["hits"] >= 2 * ALL_WORKERS, within=10)
+    loads = 2 + 2  # of both users, and of user 4 after each change
+    assert (of_users()["hits"], of_users()["loads"]) == (2 * ALL_WORKERS, loads)
 
 
 def test_words_as_they_are_spelt_and_pages_with_what_a_user_knows(backend):

@@ -113,6 +113,10 @@ class RedisCluster(FormedServers):
             raise LookupError(f"slot {slot} has no owner")
         return owner
 
+    def has_another_owner(self, slot: int, node: RedisServer) -> bool:
+        """True once a slot is another node's. While one is replaced, others may know of no owner."""
+        return self._owners(self.running[0])[slot] not in (node, None)
+
     def slots_of(self, primary: RedisServer) -> frozenset[int]:
         """The slots that a primary owns."""
         owners = self._owners(self.running[0])

@@ -36,14 +36,7 @@ class ClusterFaults(NodeFaults):
 
     def _is_replaced(self, primary: RedisServer) -> Callable[[], bool]:
         slot = min(self._slots_of(primary))
-        return lambda: self._owner(slot) not in (primary, None)
-
-    def _owner(self, slot: int) -> RedisServer | None:
-        """The primary that has a slot; None while a node says that there is none."""
-        try:
-            return self._servers.owner(slot)
-        except LookupError:
-            return None
+        return lambda: self._servers.has_another_owner(slot, primary)
 
     def failover(self) -> None:
         """CLUSTER FAILOVER."""
@@ -67,7 +60,7 @@ class ClusterFaults(NodeFaults):
         return [
             (slot, self._chance.choice([node for node in self._servers.primaries if node is not owner]))
             for slot in self._chance.sample(slots, min(len(slots), count))
-            for owner in [self._owner(slot)]
+            for owner in [self._servers.owner(slot)]
         ]
 
 

@@ -60,12 +60,9 @@ def one_on_each(cluster: RedisCluster, database: Database) -> list[int]:
 
 async def replaced(cluster: RedisCluster, node: RedisServer, slot: int) -> None:
     """Wait until another node owns a slot of a node that was stopped or killed."""
-
-    def has_another_owner() -> bool:
-        owner = cluster.owner(slot)
-        return owner is not node and owner in cluster.primaries
-
-    await asyncio.to_thread(eventually, has_another_owner, within=REPLACED_SECONDS)
+    await asyncio.to_thread(
+        eventually, lambda: cluster.has_another_owner(slot, node), within=REPLACED_SECONDS
+    )
 
 
 def pending(cache: Cache) -> set[object]:

@@ -8,8 +8,9 @@ from langcache_cli.caching import CacheUnavailableError
 from langcache_cli.caching._deployment.cluster.cluster_node import SILENT_SECONDS
 from langcache_cli.caching._deployment.cluster.slots import slot_of
 from tests.harness.formed_servers import REPLACED_SECONDS
-from tests.harness.polling import aeventually, eventually
+from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database
+from tests.integration.cluster_support import replaced
 
 
 @pytest.fixture
@@ -20,11 +21,6 @@ async def cache(open_cache, redis_cluster):
 def key_on(cluster, database, node) -> int:
     """An item whose key is on a node."""
     return next(item for item in range(1000) if cluster.node_of(database.read.key_for(item)) is node)
-
-
-def replaced(cluster, node, key) -> bool:
-    owner = cluster.owner(slot_of(key))
-    return owner is not node and owner in cluster.primaries
 
 
 async def be_silent(cache) -> None:
@@ -44,7 +40,7 @@ async def is_refreshed(database, item) -> bool:
 
 async def stop_until_replaced(cluster, node, key) -> None:
     cluster.stop(node)
-    await asyncio.to_thread(eventually, lambda: replaced(cluster, node, key), within=REPLACED_SECONDS)
+    await replaced(cluster, node, slot_of(key))
 
 
 @pytest.mark.parametrize("first", ["look-up", "load"])

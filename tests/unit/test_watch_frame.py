@@ -121,7 +121,7 @@ def test_a_sparkline_reaches_from_the_lowest_to_the_highest():
         (duration(7200), "2 h"),
         (duration(3 * 86400), "3 days"),
         (verdict({**overview(), "total": {**SUMMARY, "calls": 0}}), "No call was counted in the last hour."),
-        (verdict(LATE), "The counters did not come in time: no number below is known."),
+        (verdict(LATE), "The counters did not come: no number of calls is known."),
     ],
 )  # fmt: skip
 def test_numbers_are_short(text, expected):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from langcache_cli.caching._admission import Admission
 from langcache_cli.caching._config.redis_address import RedisAddress
@@ -14,6 +14,7 @@ from langcache_cli.caching._deployment.confirmation import Removal
 from langcache_cli.caching._errors import CacheError, CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
+from langcache_cli.caching._wire.breaker import FAILURES_TO_OPEN
 from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.connection import Argument
 from langcache_cli.caching._wire.idle_clock import IdleClock
@@ -24,6 +25,8 @@ LOOKUPS_AT_ONCE = 4
 all come in one turn of the event loop, and keep it busy for too long."""
 
 Command = tuple[Argument, ...]
+
+T = TypeVar("T")
 
 
 class Layout(NamedTuple):
@@ -174,9 +177,57 @@ class Server(ABC):
         """Where the keys are now, to find out later whether some have moved."""
         return Layout()
 
+    async def ask_nodes(
+        self, ask: Callable[[Node], Awaitable[T]]
+    ) -> tuple[dict[Node, T], CacheUnavailableError | None]:
+        """Ask all primaries at once.
+
+        Returns:
+            The answers of those that gave one, and why others gave none; None if all did.
+
+        Raises:
+            CacheUnavailableError: None gave an answer.
+            ServerReplyError: One of the answers is an error.
+        """
+        nodes = await self.nodes()
+        answers: dict[Node, T] = {}
+        lost: dict[Node, CacheUnavailableError] = {}
+        outcomes = await asyncio.gather(*map(ask, nodes), return_exceptions=True)
+        for node, outcome in zip(nodes, outcomes, strict=True):
+            if isinstance(outcome, CacheUnavailableError):
+                lost[node] = outcome
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            else:
+                answers[node] = outcome
+        if not lost:
+            return answers, None
+        first = next(iter(lost.values()))
+        if not answers:
+            raise first
+        names = tuple(node.address.where for node in lost)
+        error = type(first)(f"{' and '.join(names)} of the cluster: {first.reason}", target=self.name)
+        error.lost_nodes, error.__cause__ = names, first
+        return answers, error
+
+    async def notice_lost_nodes(self, within: float) -> None:
+        """Make sure that nodes that do not answer within so many seconds are known to be away.
+
+        Commands about their keys fail at once from then on, however long they might wait otherwise.
+
+        Raises:
+            CacheUnavailableError: No node has answered.
+        """
+        for _ in range(FAILURES_TO_OPEN):
+            _, lost = await self.ask_nodes(lambda node: node.call_many([("PING",)], budget=Budget(within)))
+            if lost is None:
+                return
+
     async def ping(self, *, budget: Budget | None = None) -> None:
         """Return when every node has answered."""
-        await asyncio.gather(*[node.call("PING", budget=budget) for node in await self.nodes()])
+        _, lost = await self.ask_nodes(lambda node: node.call("PING", budget=budget))
+        if lost is not None:
+            raise lost
 
     @abstractmethod
     async def connect(self, slots: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from typing import cast
 
 from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._front.context import Context
@@ -77,7 +78,9 @@ class Reports:
 
     async def server_report(self) -> ServerReport:
         """See `Cache.server_report`."""
-        report, _ = await self._server([], None)
+        report, problem = await self._server([], None)
+        if problem is not None and problem.lost_nodes:
+            raise problem
         return report
 
     async def usability(self) -> tuple[ServerReport, CacheError | None]:
@@ -91,12 +94,15 @@ class Reports:
     async def _server(
         self, tried: Sequence[tuple[str, ...]], budget: Budget | None
     ) -> tuple[ServerReport, CacheError | None]:
-        """What Redis says of itself, and what keeps it from holding a cache, as far as ``tried`` shows."""
+        """What Redis says of itself, and what keeps it from holding a cache, as far as ``tried`` shows.
+
+        Of a cluster of which nodes are away, what the others say.
+        """
         server = self._context.enabled_runtime().server
         questions = [("DBSIZE",), ("INFO",), *tried]
-        asked = [node.call_many(questions, budget=budget) for node in await server.nodes()]
-        reports, problems = [], []
-        for keys, info, *replies in await asyncio.gather(*asked):
+        answers, lost = await server.ask_nodes(lambda node: node.call_many(questions, budget=budget))
+        reports, problems = [], [cast("CacheError | None", lost)]
+        for keys, info, *replies in answers.values():
             for reply in (keys, info):
                 if isinstance(reply, ServerReplyError):
                     raise reply

@@ -72,7 +72,7 @@ def clock(moment: float, *, now: float) -> str:
 def verdict(overview: Overview) -> str:
     """The answer in one sentence."""
     if not overview["numbers"]:
-        return "The counters did not come in time: no number below is known."
+        return "The counters did not come: no number of calls is known."
     total, window = overview["total"], overview["window"]
     if not total["calls"]:
         return f"No call was counted in the last {last(window)}."

@@ -9,9 +9,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import Final, NamedTuple, cast
 
-from langcache_cli.caching import Cache, CacheError, ServerReplyError
+from langcache_cli.caching import Cache, CacheError, CacheUnavailableError, ServerReplyError
 from langcache_cli.caching.tooling import CacheReport, Numbers, ServerReport, Steps
-from langcache_cli.operations.opening import require_answer
 from langcache_cli.operations.overview.census import Census
 from langcache_cli.operations.overview.document import (
     SCHEMA,
@@ -83,15 +82,18 @@ class CacheOverview:
 
     async def _collected(self, window: str) -> Overview:
         wall, cpu = time.perf_counter(), time.process_time()
-        await require_answer(self._cache)
         server, problem = await self._cache.usability()
+        if problem is not None and problem.lost_nodes:  # what follows would wait longer for them
+            runtime, settings = self._cache.runtime(), self._cache.settings
+            await runtime.bulk_server.notice_lost_nodes(settings.operation_timeout)
         history, maker = self._history(window)
         try:
             steps, numbers = await history.read(), True
-        except CacheError:  # Redis answers, and only the counters did not come in time
+        except CacheError:  # Redis answers, and only the counters did not come
             steps, numbers = history.nothing(), False
         report = _report(steps, WINDOWS[window].seconds)
         keys = await self._keys.look()
+        problem = problem or steps.unread
         pending = self._cache.pending_invalidations
         document = self._head(window, "degraded" if problem or pending else "healthy", str(problem or ""))
         types = self._types(report, keys)
@@ -114,14 +116,18 @@ class CacheOverview:
         return document
 
     async def _events(self) -> list[Event]:
-        logged = await self._cache.runtime().fleet.events.recent(EVENTS)
+        """The latest events; none while the node of a cluster that has them is away."""
+        try:
+            logged = await self._cache.runtime().fleet.events.recent(EVENTS)
+        except CacheUnavailableError:
+            return []
         return [cast("Event", asdict(event)) for event in logged]
 
     async def _hot(self, window_seconds: int) -> tuple[list[HotKey], str]:
         """The keys asked for most often, and why there may be none."""
         try:
             found = await self._cache.runtime().fleet.hot_keys.top(window_seconds, HOT_KEYS)
-        except ServerReplyError as error:
+        except (ServerReplyError, CacheUnavailableError) as error:
             return [], str(error)
         type_of_key = partial(type_of, self._cache)
         hot = [HotKey(key=readable(key), type=type_of_key(key), calls=calls) for key, calls in found]

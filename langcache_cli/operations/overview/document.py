@@ -123,7 +123,7 @@ class Keyspace(TypedDict):
 
     ``exact``: every key was counted; else ``sampled`` keys were looked at and the rest is estimated.
     ``own`` are counters, tags and events of the namespace, ``other`` the keys of other applications.
-    ``problem`` says why nothing is known, such as a missing ACL rule; empty otherwise.
+    ``problem`` says why nothing is known, such as a missing ACL rule, or what is left out; empty otherwise.
     """
 
     exact: bool
@@ -210,8 +210,9 @@ class _Head(TypedDict):
 class Overview(_Head, total=False):
     """The whole. Only what `_Head` has is there if ``status`` is ``unreachable`` or ``disabled``.
 
-    ``numbers`` is False if the counters did not come in time: they are 0 then, and unknown. ``hot`` covers at
-    most the last day; it is empty if no key stands out, or if ``hot_problem`` says why nothing is known.
+    ``numbers`` is False if the counters did not come: they are 0 then, and unknown. While nodes of a cluster
+    are away, ``status`` is ``degraded``, and everything is about the others. ``hot`` covers at most the last
+    day; it is empty if no key stands out, or if ``hot_problem`` says why nothing is known.
     """
 
     numbers: bool

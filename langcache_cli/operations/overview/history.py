@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from langcache_cli.caching import Cache
-from langcache_cli.caching.tooling import TIERS, CacheReport, History, Numbers, Steps
+from contextlib import suppress
+
+from langcache_cli.caching import Cache, CacheUnavailableError
+from langcache_cli.caching.tooling import TIERS, CacheReport, History, Numbers, Steps, Unread
 
 
 class CacheHistory:
@@ -32,7 +34,8 @@ class CacheHistory:
         Raises:
             CacheError: Redis did not answer, or refused.
         """
-        await self._cache.runtime().publisher.now()
+        with suppress(CacheUnavailableError):  # by a node of a cluster: the others are read
+            await self._cache.runtime().publisher.now()
         return await self._current().read()
 
     def nothing(self) -> Steps:
@@ -40,7 +43,9 @@ class CacheHistory:
         return self._current().nothing()
 
     async def before(self) -> CacheReport | None:
-        """The window of the same length before this one; None if it is not kept. Read once in each step.
+        """The window of the same length before this one. Read once in each step.
+
+        None if it is not kept, or while nodes of a cluster with some of it are away.
 
         Raises:
             CacheError: Redis did not answer, or refused.
@@ -54,7 +59,10 @@ class CacheHistory:
         if self._before is None or self._before_at != step:
             ends = tier.start(now - self._window)
             starts = range(ends - self._window, ends, tier.seconds)
-            found = await runtime.fleet.reader.read_steps(tier, {0: starts})
+            unread = Unread()
+            found = await runtime.fleet.reader.read_steps(tier, {0: starts}, unread=unread)
+            if unread:
+                return None
             functions = {label: Numbers(counts) for label, counts in found[0].items()}
             self._before = CacheReport(self._window, functions)
             self._before_at = step

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from langcache_cli.caching import Cache, CacheError, ServerReplyError
@@ -75,21 +74,25 @@ class KeyspaceWatch:
         """When, how many keys there were, and what was seen."""
 
     async def look(self) -> Census:
-        """What is in the database.
+        """What is in the database; of a cluster of which nodes are away, what the others have.
 
         Raises:
             CacheError: Redis did not answer.
         """
-        nodes = await self._cache.runtime().server.nodes()
-        sizes: list[int] = []
+        sizes: dict[Node, int] = {}
         try:
-            sizes = await asyncio.gather(*[node.call("DBSIZE") for node in nodes])
-            if self._always_exact or sum(sizes) < EXACT_BELOW:
-                return await self._exact(nodes, sum(sizes))
-            self._counted = None
-            return await self._sampled(nodes, sizes)
+            sizes, lost = await self._cache.runtime().server.ask_nodes(lambda node: node.call("DBSIZE"))
+            if self._always_exact or sum(sizes.values()) < EXACT_BELOW:
+                census = await self._exact(tuple(sizes), sum(sizes.values()))
+            else:
+                self._counted = None
+                census = await self._sampled(sizes)
         except ServerReplyError as error:  # a missing right, or a service without the command
-            return Census([Sample(size, []) for size in sizes], exact=False, problem=str(error))
+            return Census([Sample(size, []) for size in sizes.values()], exact=False, problem=str(error))
+        if lost is not None:
+            names = " and ".join(lost.lost_nodes)
+            return Census(census.samples, exact=census.exact, problem=f"Without the keys of {names}.")
+        return census
 
     def forget(self) -> None:
         """Keys were removed: count anew at the next look."""
@@ -116,12 +119,12 @@ class KeyspaceWatch:
         self._counted = self._clock(), n_keys, census
         return census
 
-    async def _sampled(self, nodes: Sequence[Node], sizes: Sequence[int]) -> Census:
-        problem, samples, all_keys = "", [], sum(sizes)
-        names = [str(node.address) for node in nodes]
+    async def _sampled(self, sizes: Mapping[Node, int]) -> Census:
+        problem, samples, all_keys = "", [], sum(sizes.values())
+        names = [str(node.address) for node in sizes]
         self._draws = {name: draws for name, draws in self._draws.items() if name in names}
-        for node, size in zip(nodes, sizes, strict=True):
-            draws = self._draws.setdefault(str(node.address), deque(maxlen=KEPT_DRAWS // len(nodes)))
+        for node, size in sizes.items():
+            draws = self._draws.setdefault(str(node.address), deque(maxlen=KEPT_DRAWS // len(sizes)))
             wanted = max(round((DRAWS if draws else self._first_draws) * size / all_keys), LEAST_DRAWS)
             for first in range(0, wanted, DRAWS):
                 found, refused = await self._drawn(node, min(DRAWS, wanted - first))

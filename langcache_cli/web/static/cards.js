@@ -48,7 +48,7 @@ function opinion(now, d) {
     return { ...UNREACHABLE, ways: waysOut(now.target), text: `${error}. ${text} This page tries again by itself.` };
   }
   if (d.numbers === false) {
-    const text = "Redis answers, and the counters did not come in time: they are unknown, not 0.";
+    const text = "Redis answers, and the counters did not come: they are unknown, not 0.";
     return { kind: "warn", shape: SHAPES.warn, title: "The numbers are missing", text };
   }
   if (!d.total.calls) {

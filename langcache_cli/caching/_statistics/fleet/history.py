@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from langcache_cli.caching._errors import CacheUnavailableError
 from langcache_cli.caching._statistics.counters import Counts, add_counts
-from langcache_cli.caching._statistics.fleet.reader import FleetReader
+from langcache_cli.caching._statistics.fleet.reader import FleetReader, Unread
 from langcache_cli.caching._statistics.fleet.tiers import MINUTES, tier_for
 from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._wire.budget import Budget
@@ -25,12 +26,14 @@ class Steps:
         counts: The counters of each step.
         final: The starts of those that do not change any more.
         total: The counters of all steps together.
+        unread: Why some are missing: nodes of a cluster that are away.
     """
 
     at: tuple[int, ...]
     counts: Mapping[int, Mapping[Label, Counts]]
     final: frozenset[int]
     total: Mapping[Label, Counts]
+    unread: CacheUnavailableError | None = None
 
 
 class History:
@@ -64,23 +67,25 @@ class History:
         Raises:
             CacheError: Redis did not answer, or refused.
         """
-        now = self._now_ms() // 1000
+        now, unread = self._now_ms() // 1000, Unread()
         at = self._at(now)
         notes_are_gone = now - self._read_at > MINUTES.kept_seconds
         for start in [start for start in self._final if start < at[0] or notes_are_gone]:
             self._forget(start)
         if self._final:
-            for minute in await self._reader.late_minutes(self._read_at - MINUTES.seconds, budget):
+            since = self._read_at - MINUTES.seconds
+            for minute in await self._reader.late_minutes(since, budget, unread=unread):
                 self._forget(self._start(minute))
-        self._read_at = now
+        if not unread:  # else the next read asks again for what was late meanwhile
+            self._read_at = now
         wanted = {
             start: range(start, min(start + self._step, now + 1), self._tier.seconds)
             for start in at
             if start not in self._final
         }
-        found = await self._reader.read_steps(self._tier, wanted, budget)
+        found = await self._reader.read_steps(self._tier, wanted, budget, unread=unread)
         for start, counts in found.items():
-            if start + self._step + FINAL_AFTER_SECONDS <= now:
+            if not unread and start + self._step + FINAL_AFTER_SECONDS <= now:
                 self._final[start] = counts
                 add_counts(self._final_total, counts)
         total: dict[Label, Counts] = {}
@@ -88,7 +93,8 @@ class History:
         for start, counts in found.items():
             if start not in self._final:
                 add_counts(total, counts)
-        return Steps(at, {**self._final, **found}, frozenset(self._final), total)
+        steps = {**self._final, **found}
+        return Steps(at, steps, frozenset(self._final), total, unread[0] if unread else None)
 
     def nothing(self) -> Steps:
         """The window that ends now, without a count."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast
 
 from langcache_cli.caching._deployment.server import Command, Server
-from langcache_cli.caching._errors import CacheError, ServerReplyError
+from langcache_cli.caching._errors import CacheError, CacheUnavailableError, ServerReplyError
 from langcache_cli.caching._statistics.fleet.tiers import FIVE_MINUTES, stats_stem
 from langcache_cli.caching._statistics.key_sampler import CALLS_PER_SAMPLE, KeySampler
 from langcache_cli.caching._wire.budget import Budget
@@ -80,6 +80,8 @@ class HotKeys:
     async def top(self, window_seconds: int, limit: int, budget: Budget | None = None) -> list[HotKey]:
         """The keys asked for most often, at most of the last day; none if no key stands out.
 
+        What is on a node of a cluster that is away is left out.
+
         Raises:
             CacheError: Redis did not answer, or refused.
         """
@@ -91,7 +93,7 @@ class HotKeys:
         self._final = {start: calls for start, calls in self._final.items() if start > now - DAY}
         total: Counter[bytes] = Counter()
         for start in starts:
-            total.update(current[start] if start in current else self._final[start])
+            total.update(current.get(start) or self._final.get(start, Counter()))
         least = LEAST_SAMPLES * CALLS_PER_SAMPLE
         return [HotKey(key, calls) for key, calls in total.most_common(limit) if calls >= least]
 
@@ -102,8 +104,12 @@ class HotKeys:
             commands: list[Command] = [
                 ("ZREVRANGE", f"{self._stem}{start}", 0, KEPT - 1, "WITHSCORES") for start in some
             ]
-            replies = await self._server.call_many(commands, budget=budget)
-            found |= {start: _calls(reply) for start, reply in zip(some, replies, strict=True)}
+            replies = await self._server.call_each(commands, budget=budget)
+            found |= {
+                start: _calls(reply)
+                for start, reply in zip(some, replies, strict=True)
+                if not isinstance(reply, CacheUnavailableError)
+            }
             await asyncio.sleep(0)
         return found
 

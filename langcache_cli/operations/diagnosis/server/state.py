@@ -141,6 +141,17 @@ def more_memory(limit: int) -> str:
 
 def unusable(problem: CacheError) -> Finding:
     """Redis answers, and yet cannot hold the cache; `findings.unusable` says it of one server."""
+    if problem.lost_nodes:
+        names = " and ".join(problem.lost_nodes)
+        return Finding(
+            "nodes-lost",
+            "error",
+            f"{names} of the cluster cannot be used",
+            f"Calls for keys there run their functions; the other nodes go on. {problem}",
+            "Start that node again, or let a replica take over.",
+            problem.lost_nodes,
+            error=problem,
+        )
     return Finding("unusable", "error", "Redis cannot hold the cache", str(problem), error=problem)
 
 
