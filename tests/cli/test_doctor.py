@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.cli.cli_support import SECRET, complaint, no_noise, url_of
-from tests.cli.doctor_support import SOUND, findings, new_settings, type_line, where
+from tests.cli.doctor_support import PATIENT, SOUND, findings, new_settings, type_line, where
 from tests.harness.cli import run_cli
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.tls import Authority, tls_front
@@ -16,7 +16,7 @@ USER = ("ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all")
 @pytest.fixture
 def doctor(call):
     """`doctor(url, *options)`: the command, in this process, with a JSON document."""
-    return lambda url, *options: call("doctor", "--json", *options, env={"REDIS_URL": url})
+    return lambda url, *options: call("doctor", "--json", *(options or PATIENT), env={"REDIS_URL": url})
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def sound(own_redis):
 
 def test_nothing_is_wrong_with_a_sound_server(sound, call):
     server = sound()
-    ended = call("doctor", env={"REDIS_URL": server.url})
+    ended = call("doctor", *PATIENT, env={"REDIS_URL": server.url})
     assert ended.code == 0, ended
     assert ended.stdout.splitlines()[-1] == "Nothing is wrong."
     assert where(server) in ended.stdout
@@ -52,7 +52,7 @@ def test_memory_without_a_limit_or_eviction_is_a_warning_that_can_be_mended(name
 
 def test_a_finding_is_shown_with_its_reason_and_the_line_to_type(sound, call):
     server = sound("maxmemory-policy noeviction")
-    ended = call("doctor", env={"REDIS_URL": server.url})
+    ended = call("doctor", *PATIENT, env={"REDIS_URL": server.url})
     no_noise(ended)
     assert ended.stdout.split("\n\n")[1].splitlines() == [
         f"warning: maxmemory-policy is noeviction on {where(server)}",
@@ -67,7 +67,7 @@ def test_a_finding_is_shown_with_its_reason_and_the_line_to_type(sound, call):
         f"langcache: warning: maxmemory-policy is noeviction on {where(server)}",
         f"redis-cli -h 127.0.0.1 -p {server.port} CONFIG SET maxmemory-policy allkeys-lru",
     ]
-    document = call("doctor", "--json", env={"REDIS_URL": server.url}).document
+    document = call("doctor", "--json", *PATIENT, env={"REDIS_URL": server.url}).document
     assert document["error"]["message"] == f"maxmemory-policy is noeviction on {where(server)}"
 
 

@@ -10,6 +10,7 @@ from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database
 
 SLICE_SECONDS = 0.15
+"""Of a slice, and of a budget: after 10 slices a call gives up, after 15 its budget is used up."""
 
 
 @contextlib.asynccontextmanager
@@ -36,12 +37,12 @@ async def test_a_call_gives_up_early_on_a_busy_loop_and_that_is_no_failure_of_re
 ):
     server = own_redis()
     proxy = fault_proxy(server.port)
-    cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0", operation_timeout=0.1)
+    cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0", operation_timeout=SLICE_SECONDS)
     database = Database(cache)
     assert await database.read(0) == [0, 0]
     breaker = cache.runtime().server.node.breaker
     proxy.swallow()
-    async with busy_in_slices(0.1):
+    async with busy_in_slices():
         assert await database.read(1) == [1, 0]
         assert breaker._failures == 0
         # the request that nobody waits for still shows that Redis is hung
@@ -56,10 +57,10 @@ async def test_a_call_gives_up_early_on_a_busy_loop_and_that_is_no_failure_of_re
 async def test_a_call_that_connects_on_a_busy_loop_gives_up_early_too(open_cache, own_redis, fault_proxy):
     server = own_redis()
     proxy = fault_proxy(server.port)
-    cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0", operation_timeout=0.1)
+    cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0", operation_timeout=SLICE_SECONDS)
     database, node = Database(cache), cache.runtime().server.node
     proxy.swallow()
-    async with busy_in_slices(0.1):
+    async with busy_in_slices():
         assert await database.read(1) == [1, 0]
         assert node.breaker._failures == 0
         assert node.connector.connecting

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from langcache_cli.caching._wire.idle_clock import TICK_SECONDS, IdleClock
+from langcache_cli.caching._wire.idle_clock import BUSY_TICKS, TICK_SECONDS, IdleClock
 from tests.harness.polling import aeventually
 
 
@@ -77,9 +77,10 @@ async def test_nothing_ticks_when_nobody_looks():
 
 async def test_a_timer_gives_up_before_it_expires_if_the_loop_is_busy_in_slices():
     clock, events = IdleClock(), []
-    clock.call_after(0.1, lambda: events.append("expired"), give_up=lambda: events.append("gave up"))
+    seconds = 1.5 * BUSY_TICKS * TICK_SECONDS  # it expires when the loop has come round half as often again
+    clock.call_after(seconds, lambda: events.append("expired"), give_up=lambda: events.append("gave up"))
     while "expired" not in events:
-        await busy(0.1)
+        await busy(seconds)
     assert events == ["gave up", "expired"]
 
 
