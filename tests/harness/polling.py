@@ -8,8 +8,11 @@ from typing import TypeVar, cast
 
 T = TypeVar("T")
 
+WITHIN_SECONDS = 8.0
+"""Enough for a busy machine, and less than a lease of the tests lasts: waiting for the end of one fails."""
 
-def eventually(condition: Callable[[], T], *, within: float = 5.0, every: float = 0.01) -> T:
+
+def eventually(condition: Callable[[], T], *, within: float = WITHIN_SECONDS, every: float = 0.01) -> T:
     """Call `condition` until it is truthy and return that value; fail after `within` seconds.
 
     The failure shows the last value. An exception in `condition` is a failure at once: a poll that swallows
@@ -24,7 +27,7 @@ def eventually(condition: Callable[[], T], *, within: float = 5.0, every: float 
 
 
 async def aeventually(
-    condition: Callable[[], T | Awaitable[T]], *, within: float = 5.0, every: float = 0.01
+    condition: Callable[[], T | Awaitable[T]], *, within: float = WITHIN_SECONDS, every: float = 0.01
 ) -> T:
     """The same without blocking the event loop; `condition` may be a function or a coroutine function."""
     for _ in _attempts(within):

@@ -5,7 +5,13 @@ from typing import get_type_hints
 
 import pytest
 
-from langcache_cli.caching import CacheStats, CacheUnavailableError, get_cache_stats, set_default_cache
+from langcache_cli.caching import (
+    CacheStats,
+    CacheUnavailableError,
+    cached_many,
+    get_cache_stats,
+    set_default_cache,
+)
 from langcache_cli.caching.tooling import CacheReport
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import Database, cache_at, python, waiting
@@ -46,6 +52,40 @@ async def test_every_kind_of_call_is_counted_once(cache, redis_server):
     assert sum(count for name, count in total.counts.items() if name.startswith("load_us.")) == 2
     assert total["bytes_read"] > total["bytes_written"] > 0
     assert total.hit_rate == 10 / 17
+
+
+async def test_misses_by_an_invalidated_tag_are_counted(cache):
+    database = Database(cache, tags=("all", "item:{item}"))
+
+    @cached_many(database.read, each="items")
+    async def read_many(items: list[int]) -> list[list[int]]:
+        return [[item, 0] for item in items]
+
+    for item in (1, 2):
+        await database.read(item)
+    await cache.invalidate_tags("item:1")
+    await database.read(1)
+    assert numbers(await cache.report(), "misses", "outdated") == [3, 1]
+
+    await read_many([1, 2, 3, 4])
+    await cache.invalidate_tags("all")
+    await read_many([1, 2, 3])
+    await database.read.invalidate(4)
+    await read_many([4])
+    assert numbers(await cache.report(), "misses", "outdated") == [3 + 2 + 3 + 1, 1 + 3]
+
+
+async def test_of_calls_that_wait_for_one_load_one_is_missed_by_its_tag(cache):
+    database = Database(cache, tags=("all",), held=True)
+    database.gate.open()
+    await database.read(1)
+    await cache.invalidate_tags("all")
+    database.gate.shut()
+    calls = [asyncio.create_task(database.read(1)) for _ in range(5)]
+    await aeventually(lambda: waiting(cache) == 5, every=0.001)
+    database.gate.open()
+    await asyncio.gather(*calls)
+    assert numbers(await cache.report(), "misses", "joined", "outdated") == [6, 4, 1]
 
 
 COUNTING = """

@@ -44,7 +44,7 @@ async def test_cancelling_all_waiters_ends_the_load_and_frees_the_key(cache, red
     database = Database(cache, held=True)
     calls = await waiters(database, 5)
     assert await cancelled(*calls)
-    await aeventually(lambda: leftover_tasks() == [], within=1.5)
+    await aeventually(lambda: leftover_tasks() == [])
     assert redis_server.command("EXISTS", database.read.key_for(1)) == 0
     database.gate.open()
     assert await database.read(1) == [1, 0]

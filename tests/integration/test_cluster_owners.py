@@ -7,9 +7,10 @@ import pytest
 from langcache_cli.caching import CacheUnavailableError
 from langcache_cli.caching._deployment.cluster.cluster_node import SILENT_SECONDS
 from langcache_cli.caching._deployment.cluster.slots import slot_of
+from langcache_cli.caching._wire.budget import Budget
 from tests.harness.formed_servers import REPLACED_SECONDS
 from tests.harness.polling import aeventually
-from tests.integration.cache_support import Database
+from tests.integration.cache_support import Database, leftover_tasks
 from tests.integration.cluster_support import replaced
 
 
@@ -41,6 +42,20 @@ async def is_refreshed(database, item) -> bool:
 async def stop_until_replaced(cluster, node, key) -> None:
     cluster.stop(node)
     await replaced(cluster, node, slot_of(key))
+
+
+async def test_a_call_that_fails_leaves_no_witness_behind(open_cache, bare_cluster):
+    database = Database(open_cache(bare_cluster.url, operation_timeout=0.2))
+    server, node = database.cache.runtime().server, bare_cluster.primaries[0]
+    item = key_on(bare_cluster, database, node)
+    await database.read(item)
+    for one in bare_cluster.primaries:
+        bare_cluster.stop(one)
+    for known in server.topology.primaries:
+        known.heard_at = float("-inf")
+    with pytest.raises(CacheUnavailableError):
+        await server.call("EXISTS", database.read.key_for(item), budget=Budget(0.01))
+    assert not [task for task in leftover_tasks() if task.startswith("langcache-witness")]
 
 
 @pytest.mark.parametrize("first", ["look-up", "load"])

@@ -74,7 +74,7 @@ async def test_a_key_whose_load_failed_is_free_again_at_once(cache, redis_server
     database.error = LookupError("no such word")
     with pytest.raises(LookupError):
         await database.read(1)
-    await aeventually(lambda: redis_server.command("EXISTS", database.read.key_for(1)) == 0, within=1.5)
+    await aeventually(lambda: redis_server.command("EXISTS", database.read.key_for(1)) == 0)
 
 
 async def test_the_load_sees_the_context_variables_of_the_first_caller(cache):

@@ -59,7 +59,7 @@ async def test_an_unexpected_error_of_a_refresh_of_the_slots_is_logged_once(logg
         outages=None,
     )
     router.refresh_soon()
-    await aeventually(logged, within=5)
+    await aeventually(logged)
     await asyncio.sleep(0)
     gc.collect()
     assert [kind for _, (kind, *_) in logged()] == [ZeroDivisionError]

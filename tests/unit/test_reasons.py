@@ -79,18 +79,24 @@ def test_the_causes_stay_as_they_are_when_the_entries_end():
 
 def test_entries_that_are_gone_are_explained_by_what_removed_most():
     counts = {WORD: {"misses": 100}, TEXT: {"misses": 60}}
-    (unused, *_) = found(counts, {WORD: 1, TEXT: 1}, of_all={"invalidated_tags": 297})
+    (unused, *_) = found(counts, {WORD: 1, TEXT: 1}, of_all={"cleared_keys": 297})
     assert unused.estimate == (
         "Estimated from the keys that are there now: 1 of 100 entries of vocabulary:word are there; 1 of 60 "
-        "entries of translation:text are there. The others were most likely invalidated (297 tags, 0 keys): "
-        "a longer TTL does not help; invalidate a narrower tag, or single keys."
+        "entries of translation:text are there. The others were most likely invalidated (297 keys): a "
+        "longer TTL does not help; invalidate fewer keys."
     )
     assert unused.command == "langcache keys explain --help"
-    (unused, *_) = found(
-        counts, {WORD: 1}, of_all={"invalidated_tags": 297}, evicted=(5, "since Redis started")
-    )
+    (unused, *_) = found(counts, {WORD: 1}, of_all={"cleared_keys": 297}, evicted=(5, "since Redis started"))
     assert unused.estimate.endswith("evicted: Redis has too little memory.")
     assert unused.command == "langcache doctor"
+
+
+def test_misses_by_an_invalidated_tag_are_a_cause_of_their_own():
+    counts = {WORD: {"misses": 1126, "hits": 374, "outdated": 1086}}
+    (tags, first_calls) = found(counts, {WORD: 40})
+    assert (tags.name, tags.count, round(tags.miss_ratio, 3)) == ("outdated", 1086, 0.964)
+    assert tags.command == "langcache keys list --type vocabulary"
+    assert (first_calls.name, first_calls.count) == ("no_entry", 40)
 
 
 def test_removals_of_many_keys_and_tags_are_beside_the_misses():

@@ -97,6 +97,8 @@ class Load:
             return LoadResult(found=found)
         self.was_absent = True
         self.count("misses")
+        if seen.outdated:
+            self.count("outdated")
         try:
             value, entry = await self.run_leased(lease)
         except Exception as error:  # whatever the function raises is shared with those who wait

@@ -54,6 +54,12 @@ COUNTERS = {
             "calls",
         ),
         CounterSpec("misses", "M", "calls that found nothing usable in the cache", "calls"),
+        CounterSpec(
+            "outdated",
+            "Y",
+            "misses whose entry was there, and one of whose tags had been invalidated (or evicted) since",
+            "calls",
+        ),
         CounterSpec("joined", "J", "misses answered by a load that another call had begun", "calls"),
         CounterSpec("loads", "L", "runs of the function behind the cache", "loads"),
         CounterSpec("load_errors", "E", "runs of the function that raised", "loads"),

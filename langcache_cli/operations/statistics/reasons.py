@@ -16,8 +16,13 @@ from langcache_cli.operations.statistics.stored_entries import (
     never_hit,
     stored_misses,
 )
+from langcache_cli.readable import number_of
 
 MISSES: Final = {
+    "outdated": (
+        "tag invalidated",
+        "one of the entry's tags was invalidated: a narrower tag helps, a longer TTL does not",
+    ),
     "joined": ("waited for another call", "another call loaded the value at that moment"),
     "load_errors": ("load errors", "the function behind the cache raised, so nothing was stored"),
     "uncacheable": ("uncacheable", "the value would not come back the same; the log names the function"),
@@ -48,11 +53,12 @@ NEVER_HIT: Final = (
 )
 NOT_THERE: Final = (
     "no entry",
-    "the first call for a key, or its entry had ended, was invalidated or evicted",
+    "the first call for a key, or its entry had ended, was removed or evicted",
 )
 EVICTED: Final = ("evicted keys", "Redis removed keys because its memory was full")
 
 COMMANDS: Final = {
+    "outdated": "langcache keys list --type {type}",
     "joined": "langcache warm",
     "load_errors": "langcache stats --type {type}",
     "uncacheable": "langcache stats --type {type}",
@@ -119,7 +125,7 @@ def reasons(
     """
     misses = sum(numbers["misses"] for numbers in functions.values())
     by_functions = sum(_counts("invalidated", functions).values())
-    removed = Removed(of_all["cleared_keys"] + by_functions, of_all["invalidated_tags"], evicted[0])
+    removed = Removed(of_all["cleared_keys"] + by_functions, evicted[0])
     causes = [
         *(_reason(name, *MISSES[name], _counts(name, functions), misses) for name in MISSES),
         *_stored(functions, keys, misses, removed),
@@ -150,12 +156,10 @@ class Removed:
 
     Attributes:
         keys: By function, pattern, type, at a commit, or by the command.
-        tags: Tags that were invalidated.
         evicted: Keys that the server evicted.
     """
 
     keys: int = 0
-    tags: int = 0
     evicted: int = 0
 
 
@@ -191,10 +195,10 @@ def _why_gone(removed: Removed) -> tuple[str, str]:
     """Why entries are not there, most likely, and what to type."""
     if removed.evicted:
         return "The others were most likely evicted: Redis has too little memory.", COMMANDS["evicted_keys"]
-    if removed.tags or removed.keys:
+    if removed.keys:
         return (
-            f"The others were most likely invalidated ({removed.tags:,} tags, {removed.keys:,} keys): a "
-            "longer TTL does not help; invalidate a narrower tag, or single keys."
+            f"The others were most likely invalidated ({number_of(removed.keys, 'key')}): a longer TTL does "
+            "not help; invalidate fewer keys."
         ), "langcache keys explain --help"
     return "The others have ended, or were stored again.", COMMANDS["no_entry"]
 

@@ -9,8 +9,9 @@ from typing import Final
 from langcache_cli.caching.tooling import Label, Numbers
 from langcache_cli.operations.overview.census import Census
 
-NOT_STORED: Final = (
+OTHER_CAUSES: Final = (
     "joined",
+    "outdated",
     "load_errors",
     "uncacheable",
     "declined",
@@ -28,7 +29,7 @@ STILL_THERE: Final = 0.9
 
 def stored_misses(numbers: Numbers) -> int:
     """The misses without another cause: no entry was there, and one was stored."""
-    return max(0, numbers["misses"] - sum(numbers[name] for name in NOT_STORED))
+    return max(0, numbers["misses"] - sum(numbers[name] for name in OTHER_CAUSES))
 
 
 def never_hit(numbers: Numbers) -> int:

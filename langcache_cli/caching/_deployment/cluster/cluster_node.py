@@ -149,8 +149,9 @@ class ClusterNode:
             self._on_trouble(self)
             raise
         finally:
-            if witness is not None and not self._loop.is_closed():
+            if witness is not None and not witness.done() and not self._loop.is_closed():
                 witness.cancel()
+                await asyncio.wait([witness])
         if problem is None:
             self.heard_at = self._loop.time()
             return replies

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
-from langcache_cli.caching.tooling import Label, Numbers
+from langcache_cli.caching.tooling import OUTBOX, Label, Numbers
 from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.statistics.reasons import reasons
 from langcache_cli.readable import number_of
@@ -57,15 +57,21 @@ def load_errors(types: Mapping[str, Summary], span: str = "") -> Iterator[Findin
 
 
 def cold(
-    types: Mapping[str, Summary], functions: Mapping[Label, Numbers], keys: Mapping[Label, int]
+    types: Mapping[str, Summary],
+    functions: Mapping[Label, Numbers],
+    keys: Mapping[Label, int],
+    *,
+    evicted: int,
 ) -> Iterator[Finding]:
     """Types that were called often and found little; the lowest rate first.
 
     Args:
         types: The counters of the last hour by type.
-        functions: The same by function.
+        functions: The same by function, with what belongs to none.
         keys: How many keys each function has in Redis.
+        evicted: How many keys Redis has evicted since its start.
     """
+    of_all = functions.get(OUTBOX, Numbers({}))
     rates = {
         name: numbers["hit_ratio"]
         for name, numbers in types.items()
@@ -73,9 +79,8 @@ def cold(
     }
     for name, ratio in sorted(rates.items(), key=lambda item: item[1]):
         if ratio < COLD:
-            why, command = _why_cold(
-                {label: numbers for label, numbers in functions.items() if label.type == name}, keys
-            )
+            of_type = {label: numbers for label, numbers in functions.items() if label.type == name}
+            why, command = _why_cold(of_type, keys, of_all, evicted)
             yield Finding(
                 "type-cold",
                 "warning",
@@ -85,9 +90,11 @@ def cold(
             )
 
 
-def _why_cold(functions: Mapping[Label, Numbers], keys: Mapping[Label, int]) -> tuple[str, str]:
+def _why_cold(
+    functions: Mapping[Label, Numbers], keys: Mapping[Label, int], of_all: Numbers, evicted: int
+) -> tuple[str, str]:
     """The most frequent cause of the misses of a type, as `stats` says it, and what shows more of it."""
-    causes = reasons(functions, keys, of_all=Numbers({}), evicted=(0, ""))
+    causes = reasons(functions, keys, of_all=of_all, evicted=(evicted, "since Redis started"))
     cause = next((one for one in causes if one.is_cause), None)
     if cause is None:
         return "Its calls mostly run their functions.", ""

@@ -68,7 +68,8 @@ async def _looked_at(cache: Cache, servers: Sequence[ServerFacts]) -> list[Findi
         report, problem = CacheReport(0, {}), str(error)
     has_counters = bool(report.functions) or await cache.holds(f"{settings.namespace}@stats:labels")
     has_entries = bool(census.types - {OTHERS, OWN})
-    found = [*_of_keys(census, settings), *_of_calls(report, census, settings)]
+    evicted = sum(server.number("evicted_keys") or 0 for server in servers)
+    found = [*_of_keys(census, settings), *_of_calls(report, census, settings, evicted=evicted)]
     if has_entries and not has_counters and not problem:
         found += _counters_evicted(servers, settings.namespace)
     is_ours = has_entries or has_counters or OWN in census.types
@@ -88,12 +89,14 @@ def _of_keys(census: Census, settings: CacheSettings) -> Iterator[Finding]:
     yield from big(census)
 
 
-def _of_calls(report: CacheReport, census: Census, settings: CacheSettings) -> Iterator[Finding]:
+def _of_calls(
+    report: CacheReport, census: Census, settings: CacheSettings, *, evicted: int
+) -> Iterator[Finding]:
     types: Mapping[str, Summary] = {name: summary_of(numbers) for name, numbers in report.types.items()}
     ttls = {name: settings.types.of_name_or_prefix(name).ttl_seconds for name in types}
     keys = function_keys(census, settings.namespace, report.functions)
     yield from bypassed(summary_of(report.total))
-    yield from cold(types, report.functions, keys)
+    yield from cold(types, report.functions, keys, evicted=evicted)
     yield from empty_types(census, types, ttls)
     yield from load_errors(types, SPAN)
 

@@ -142,12 +142,12 @@ def more_memory(limit: int) -> str:
 def unusable(problem: CacheError) -> Finding:
     """Redis answers, and yet cannot hold the cache; `findings.unusable` says it of one server."""
     if problem.lost_nodes:
-        names = " and ".join(problem.lost_nodes)
+        names, cause = " and ".join(problem.lost_nodes), problem.__cause__ or problem
         return Finding(
             "nodes-lost",
             "error",
             f"{names} of the cluster cannot be used",
-            f"Calls for keys there run their functions; the other nodes go on. {problem}",
+            f"Calls for keys there run their functions; the other nodes go on. {cause}",
             "Start that node again, or let a replica take over.",
             problem.lost_nodes,
             error=problem,
