@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import Context
 from typing import Any, TypeVar
 
@@ -25,6 +25,14 @@ def own_task(
     task = loop.create_task(work, name=name, context=context)
     task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - asyncio does so in `gather`
     return task
+
+
+async def end_all(*owners: Callable[[], Iterable[asyncio.Task[Any]]]) -> None:
+    """Cancel the tasks that owners name, also those that are begun while others end."""
+    while ending := [task for tasks in owners for task in tasks()]:
+        for task in ending:
+            task.cancel()
+        await asyncio.wait(ending)
 
 
 def close_left(tasks: Iterable[asyncio.Task[Any]]) -> None:

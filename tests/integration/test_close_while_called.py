@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 from langcache_cli.caching._runtime.loop_end import LoopEnd
-from tests.integration.cache_support import cache_at
+from tests.integration.cache_support import cache_at, leftover_tasks
 from tests.integration.sync_support import sync_cache
 
 
@@ -29,6 +29,23 @@ async def test_it_closes_only_what_there_was(redis_url):
     closed.set()
     await asyncio.wait_for(asyncio.gather(*calls), 30)
     await cache.aclose()
+
+
+async def test_it_ends_what_is_begun_while_it_closes(redis_url):
+    cache = cache_at(redis_url)
+    runtime = cache.runtime()
+
+    async def begin_another(times: int) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:  # as the end of an outage begins to write an event
+            if times:
+                runtime.spawn(begin_another(times - 1))
+
+    runtime.spawn(begin_another(3))
+    await asyncio.sleep(0)
+    await cache.aclose()
+    assert leftover_tasks(is_closed=True) == []
 
 
 def test_it_closes_only_what_there_was_for_threads(redis_url):

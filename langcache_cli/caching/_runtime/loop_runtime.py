@@ -34,7 +34,7 @@ from langcache_cli.caching._statistics.events import Events
 from langcache_cli.caching._statistics.fleet.fleet import Fleet
 from langcache_cli.caching._statistics.labels import OUTBOX, Label
 from langcache_cli.caching._statistics.publisher import Publisher
-from langcache_cli.caching._tasks import close_left
+from langcache_cli.caching._tasks import close_left, end_all
 from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.externals import Externals
 from langcache_cli.caching._wire.handshake import connect
@@ -289,12 +289,10 @@ class Runtime:
         self._end_readers()
         self._delivery.stop()
         self.publisher.stop()
-        if ending := [*self._abandon_connections(), *self.background.tasks()]:
-            for task in ending:
-                task.cancel()
-            await asyncio.wait(ending)
+        await end_all(self._abandon_connections, self.background.tasks)
         self.publisher.end()
         await self._loop_end.forget()
         if self._client is not None:
             await close_client(self._client)
         await asyncio.sleep(0)  # the transports close their sockets in the next turn of the loop
+        await end_all(self._abandon_connections, self.background.tasks)  # which the last replies have begun

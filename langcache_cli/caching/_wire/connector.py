@@ -124,7 +124,7 @@ class Connector:
         self.current = None
         if self._look_timer is not None:
             self._look_timer.cancel()
-        return [self._attempt] if self._attempt is not None else []
+        return [self._attempt] if self._attempt is not None and not self._attempt.done() else []
 
     def _give_up_attempt(self) -> None:
         """In the child of a fork: the socket that is being connected is the parent's."""
