@@ -4,8 +4,8 @@ import pytest
 
 from langcache_cli.caching.tooling import Label, Numbers
 from langcache_cli.operations.overview.census import OTHERS, OWN, Census, Sample, SeenKey
+from langcache_cli.operations.statistics.miss_causes import MISSES
 from langcache_cli.operations.statistics.reasons import (
-    MISSES,
     OTHERS_THAN_MISSES,
     OtherKeys,
     other_keys,

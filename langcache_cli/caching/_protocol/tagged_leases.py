@@ -87,7 +87,7 @@ async def acquire_tagged(
     Raises:
         ServerReplyError: The server refuses to write.
     """
-    if store.server.is_cluster and (doubtful := _outdated(rejected, tag_keys, seen)):
+    if store.server.is_cluster and (doubtful := outdated_places(rejected, tag_keys, seen)):
         where = store, leases, tag_keys, budget, doubtful
         return await _acquire_in_two_steps(*where, ttl_ms=ttl_ms, rejected=rejected, n_bytes=n_bytes)
     distinct = list(dict.fromkeys(chain(*tag_keys)))
@@ -134,7 +134,7 @@ def _guessed(store: Store, seen: Mapping[str, str | None], fresh: Mapping[str, s
     return {tag: one if is_id(one) else fresh[tag] for tag, one in known.items()}
 
 
-def _outdated(
+def outdated_places(
     rejected: Sequence[bytes], tag_keys: Sequence[tuple[str, ...]], seen: Mapping[str, str | None]
 ) -> set[int]:
     """The places of what was rejected because of the versions that its tags seemed to have."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from langcache_cli.caching.tooling import Label, Numbers
 from langcache_cli.operations.overview.census import OTHERS, Census
+from langcache_cli.operations.statistics.miss_causes import MISSES
 from langcache_cli.operations.statistics.stored_entries import (
     keys_differ,
     keys_of_function,
@@ -17,23 +18,6 @@ from langcache_cli.operations.statistics.stored_entries import (
     stored_misses,
 )
 from langcache_cli.readable import number_of
-
-MISSES: Final = {
-    "outdated": (
-        "tag invalidated",
-        "one of the entry's tags was invalidated: a narrower tag helps, a longer TTL does not",
-    ),
-    "joined": ("waited for another call", "another call loaded the value at that moment"),
-    "load_errors": ("load errors", "the function behind the cache raised, so nothing was stored"),
-    "uncacheable": ("uncacheable", "the value would not come back the same; the log names the function"),
-    "declined": ("declined", "ttl= of the function said that the value must not be stored"),
-    "too_large": ("too large", "the value was larger than max_bytes= of the function; the log names it"),
-    "refused": ("refused", "an invalidation came while the value was loaded, so it was not stored"),
-    "unstored": ("unstored", "Redis did not confirm that the value was stored"),
-    "undecodable": ("undecodable", "the entry was of another schema, foreign or damaged"),
-    "oversized": ("oversized", "the entry was larger than LANGCACHE_MAX_DECOMPRESSED_BYTES"),
-}
-"""The counters that are causes of misses: how each is called, and what one count means."""
 
 OTHERS_THAN_MISSES: Final = {
     "bypassed": ("bypassed", "Redis could not be used, so the function ran"),

@@ -8,20 +8,7 @@ from typing import Final
 
 from langcache_cli.caching.tooling import Label, Numbers
 from langcache_cli.operations.overview.census import Census
-
-OTHER_CAUSES: Final = (
-    "joined",
-    "outdated",
-    "load_errors",
-    "uncacheable",
-    "declined",
-    "too_large",
-    "refused",
-    "unstored",
-    "undecodable",
-    "oversized",
-)
-"""Counters of misses that have a cause of their own."""
+from langcache_cli.operations.statistics.miss_causes import MISSES
 
 STILL_THERE: Final = 0.9
 """Of the entries that were stored; with fewer, the same keys were stored again, or entries have ended."""
@@ -29,7 +16,7 @@ STILL_THERE: Final = 0.9
 
 def stored_misses(numbers: Numbers) -> int:
     """The misses without another cause: no entry was there, and one was stored."""
-    return max(0, numbers["misses"] - sum(numbers[name] for name in OTHER_CAUSES))
+    return max(0, numbers["misses"] - sum(numbers[name] for name in MISSES))
 
 
 def never_hit(numbers: Numbers) -> int:

@@ -14,7 +14,7 @@ from langcache_cli.caching._loading.load import Load
 from langcache_cli.caching._loading.replacing import let_end, warn_still_served
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.lease import Lease
-from langcache_cli.caching._protocol.store import Seen
+from langcache_cli.caching._protocol.tagged_leases import outdated_places
 from langcache_cli.caching._single_flight.flight import LoadResult
 
 Values = Callable[[Sequence[str]], Awaitable[list[Any]]]
@@ -36,13 +36,6 @@ class Absent(NamedTuple):
     rejected: Sequence[bytes]
     tag_keys: Sequence[tuple[str, ...]] | None
     tag_versions: Mapping[str, str | None]
-
-    def is_outdated(self, place: int) -> bool:
-        """True if the value was unusable because of its tags."""
-        stored = self.rejected[place]
-        if not stored or self.tag_keys is None:
-            return False
-        return Seen(stored, tuple([self.tag_versions.get(tag) for tag in self.tag_keys[place]])).outdated
 
 
 class LoadMany:
@@ -102,8 +95,9 @@ class LoadMany:
         lost = [lease for lease, is_ours in zip(leases, taken, strict=True) if is_ours is None]
         self.leases.release_soon(lost)  # Outcome unknown: see above.
         self.count("misses", _keys(ours))
-        outdated = [absent.is_outdated(place) for place, is_ours in enumerate(taken) if is_ours]
-        self.count("outdated", list(compress(_keys(ours), outdated)))
+        if absent.tag_keys is not None:
+            outdated = outdated_places(absent.rejected, absent.tag_keys, absent.tag_versions)
+            self.count("outdated", [leases[place].key for place in sorted(outdated) if taken[place]])
         self.count("bypassed", [*_keys(lost), *away])
         results = await self.load_and_store(ours, serving=False, unstored=lost, away=away)
         return _in_places([is_ours is not False for is_ours in taken], as_taken(taken, results, len(ours)))
