@@ -100,10 +100,6 @@ class _Instrumented:
 
     def start(self, *, calls: bool) -> Callable[[], None]:
         """Begin with spans; returns a function that ends everything."""
-        if self._cache.events.around_load is not nothing_around:
-            raise RuntimeError(
-                "this cache is instrumented already; call what instrument() has returned first"
-            )
         end_observing = self._cache.observe(self._called) if calls else _nothing
         self._cache.events.around_load = self._load
 

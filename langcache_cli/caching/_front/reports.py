@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from typing import cast
 
 from langcache_cli.caching._errors import CacheError, ServerReplyError
 from langcache_cli.caching._front.context import Context
@@ -101,7 +100,8 @@ class Reports:
         server = self._context.enabled_runtime().server
         questions = [("DBSIZE",), ("INFO",), *tried]
         answers, lost = await server.ask_nodes(lambda node: node.call_many(questions, budget=budget))
-        reports, problems = [], [cast("CacheError | None", lost)]
+        reports: list[ServerReport] = []
+        problems: list[CacheError | None] = [lost]
         for keys, info, *replies in answers.values():
             for reply in (keys, info):
                 if isinstance(reply, ServerReplyError):
