@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from langcache_cli.caching import CacheSettings
+from langcache_cli.caching import Cache, CacheSettings, get_redis_client, set_default_cache
+from langcache_cli.caching._wire import redis_py_client
 from langcache_cli.caching._wire.redis_py_client import close_client, new_client
 from tests.integration.strict_python import complaints_of_python, run_python
 
@@ -64,6 +67,47 @@ def test_a_client_works_and_leaves_nothing_behind(url, tmp_path, program):
     # the cache itself is switched off: this is about the client alone
     done = run_python(file, url, REDIS_ENABLED="false")
     assert (done.returncode, done.stdout, complaints_of_python(done.stderr)) == (0, "", [])
+
+
+@pytest.fixture
+def redis(own_redis):
+    return own_redis()
+
+
+@pytest.fixture
+async def default(redis):
+    """The default cache, on a Redis that may be stopped."""
+    async with Cache(settings(redis.url, redis_enabled=True)) as cache:
+        before = set_default_cache(cache)
+        yield cache
+        set_default_cache(before)
+
+
+@pytest.mark.usefixtures("default")
+async def test_the_first_call_asks_redis_until_it_has_answered_once(redis):
+    redis.stop()
+    for _ in range(2):
+        with pytest.raises(RedisConnectionError):
+            await get_redis_client()
+    redis.start()
+    client = await get_redis_client()
+    assert await client.set("a", "1")
+    redis.stop()
+    assert await get_redis_client() is client
+
+
+@pytest.mark.usefixtures("default")
+async def test_the_first_call_does_not_wait_for_ever(redis, monkeypatch):
+    monkeypatch.setattr(redis_py_client, "CONNECT_TIMEOUT_SECONDS", 0.1)
+    redis.pause()
+    with pytest.raises(RedisTimeoutError):
+        await get_redis_client()
+
+
+async def test_the_client_of_a_disabled_cache_connects_at_its_first_command(redis):
+    redis.stop()
+    async with Cache(settings(redis.url, redis_enabled=False)) as cache:
+        assert await cache.runtime().client.answering() is cache.client()
 
 
 async def test_a_client_for_a_cluster_knows_all_nodes_of_the_url(redis_cluster):
@@ -130,5 +174,5 @@ async def test_tls_reaches_the_client(scheme):
     await close_client(client)
 
 
-def settings(url: str) -> CacheSettings:
-    return CacheSettings.load(env_file=None, redis_url=url)
+def settings(url: str, **changes: Any) -> CacheSettings:
+    return CacheSettings.load(env_file=None, redis_url=url, **changes)

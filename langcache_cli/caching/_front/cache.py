@@ -451,7 +451,7 @@ class Cache:
 
     def client(self) -> Redis:
         """A redis-py client for this event loop, closed by `aclose`; for everything that is not caching."""
-        return self.runtime().client
+        return self.runtime().client.get()
 
     def runtime(self) -> Runtime:
         """What this cache holds for the running event loop."""

@@ -155,8 +155,14 @@ async def get_cache_stats() -> CacheStats:
 
 
 async def get_redis_client() -> Redis:
-    """A redis-py client for this event loop; see `Cache.client`."""
-    return get_default_cache().client()
+    """A redis-py client for this event loop, once Redis has answered it; see `Cache.client`.
+
+    The first call asks Redis, later ones do not. With ``REDIS_ENABLED=false`` none does.
+
+    Raises:
+        redis.exceptions.RedisError: Redis did not answer within five seconds. The next call asks again.
+    """
+    return await get_default_cache().runtime().client.answering()
 
 
 async def close_redis_client() -> None:

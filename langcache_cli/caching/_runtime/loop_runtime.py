@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from langcache_cli.caching._admission import Admission
 from langcache_cli.caching._background import Background
@@ -39,10 +39,7 @@ from langcache_cli.caching._wire.batched_connection import BatchedConnection
 from langcache_cli.caching._wire.externals import Externals
 from langcache_cli.caching._wire.handshake import connect
 from langcache_cli.caching._wire.outage_log import OutageLog
-from langcache_cli.caching._wire.redis_py_client import abandon_client, close_client, new_client
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
+from langcache_cli.caching._wire.redis_py_client import LoopClient
 
 T = TypeVar("T")
 
@@ -91,7 +88,7 @@ class Runtime:
         self._open_side_connections(enabled=externals.connect is connect)
         self._delivery = self._new_delivery()
         self.invalidator = self._new_invalidator(defers=defer_invalidations)
-        self._client: Redis | None = None
+        self.client = LoopClient(settings)
         self.admission = Admission(*CALLS_PER_TURN)  # before each larger step of a call that is no hit
         self.running_loads = RunningLoads(wake=self.admission.resolve, on_background=self.background.adopt)
         self.readers: dict[FunctionSpec, Any] = {}
@@ -225,17 +222,6 @@ class Runtime:
 
     # -- the end --
 
-    @property
-    def client(self) -> Redis:
-        """A redis-py client that is closed with this runtime."""
-        if self._client is None:
-            self._client = new_client(self.settings)
-        return self._client
-
-    def leave_client_to_parent(self) -> None:
-        """In the child of a fork, use another client."""
-        self._client = None
-
     def end_with_loop(self, close: Callable[[], Awaitable[None]]) -> None:
         """Await ``close`` before the loop ends, unless this runtime is closed earlier."""
         self._loop_end.watch(close)
@@ -244,8 +230,7 @@ class Runtime:
         """Drop the connections of a loop that has closed."""
         self._end_readers()
         self.publisher.end()
-        if self._client is not None:
-            abandon_client(self._client)
+        self.client.abandon()
         close_left(self._abandon_connections())
 
     async def aclose(self) -> None:
@@ -292,7 +277,6 @@ class Runtime:
         await end_all(self._abandon_connections, self.background.tasks)
         self.publisher.end()
         await self._loop_end.forget()
-        if self._client is not None:
-            await close_client(self._client)
+        await self.client.aclose()
         await asyncio.sleep(0)  # the transports close their sockets in the next turn of the loop
         await end_all(self._abandon_connections, self.background.tasks)  # which the last replies have begun

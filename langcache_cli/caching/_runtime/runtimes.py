@@ -63,7 +63,7 @@ class Runtimes:
         self._lock = threading.Lock()
         here = asyncio._get_running_loop()  # noqa: SLF001 - exported for such uses
         for runtime in self._all:
-            runtime.leave_client_to_parent()
+            runtime.client.leave_to_parent()
             if runtime.loop.is_running() and runtime.loop is not here:
                 _of_parents.append(runtime)  # its thread has stayed in the parent
         self._all = [runtime for runtime in self._all if runtime not in _of_parents]

@@ -18,6 +18,59 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_SECONDS = 5.0
 
 
+class LoopClient:
+    """The client of one event loop, made when it is first asked for."""
+
+    def __init__(self, settings: CacheSettings) -> None:
+        """Nothing is made yet."""
+        self._settings = settings
+        self._client: Redis | None = None
+        self._has_answered = False
+
+    def get(self) -> Redis:
+        """The client; it connects at its first command."""
+        if self._client is None:
+            self._client = new_client(self._settings)
+        return self._client
+
+    async def answering(self) -> Redis:
+        """The client, once Redis has answered it; a cache that is disabled does not ask.
+
+        Raises:
+            redis.exceptions.RedisError: Redis did not answer. The next call asks again.
+        """
+        client = self.get()
+        if self._settings.redis_enabled and not self._has_answered:
+            await _ping(client)
+            self._has_answered = True
+        return client
+
+    def leave_to_parent(self) -> None:
+        """In the child of a fork, make another one."""
+        self._client, self._has_answered = None, False
+
+    def abandon(self) -> None:
+        """Close the sockets, after the event loop has closed."""
+        if self._client is not None:
+            abandon_client(self._client)
+
+    async def aclose(self) -> None:
+        """Close the client."""
+        if self._client is not None:
+            await close_client(self._client)
+
+
+async def _ping(client: Redis) -> None:
+    from redis.exceptions import TimeoutError as RedisTimeoutError  # noqa: PLC0415 - as below
+
+    ping: Any = client.ping
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
+            await ping()
+    except TimeoutError as error:
+        raise RedisTimeoutError(f"Redis did not answer within {CONNECT_TIMEOUT_SECONDS:g} seconds") from error
+
+
 def new_client(settings: CacheSettings) -> Redis:
     """A client for the configured Redis with redis-py's own defaults, except for a bounded connect.
 
