@@ -2,6 +2,7 @@
 
 import pytest
 
+from langcache_cli.caching._statistics.labels import plain_keys_of
 from langcache_cli.caching.tooling import Label, Numbers
 from langcache_cli.operations.overview.census import OTHERS, OWN, Census, Sample, SeenKey
 from langcache_cli.operations.statistics.miss_causes import MISSES
@@ -42,6 +43,11 @@ def test_only_what_is_not_0_is_a_reason_and_misses_have_a_share():
         ("evicted_keys", 3, {}, None),
     ]
     assert lines[-1].meaning.endswith("(since Redis started)")
+
+
+def test_a_plain_key_that_is_missed_stores_nothing():
+    plain = plain_keys_of("vocabulary")
+    assert [(one.name, one.count) for one in found({plain: {"misses": 5, "hits": 1}})] == [("no_entry", 5)]
 
 
 def test_every_reason_has_a_meaning():

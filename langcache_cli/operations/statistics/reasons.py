@@ -152,7 +152,7 @@ def _stored(
 ) -> Iterator[Reason]:
     """The misses that stored an entry."""
     stored = {label: stored_misses(numbers) for label, numbers in functions.items()}
-    unused = {label: never_hit(numbers) for label, numbers in functions.items()}
+    unused = {label: 0 if label.is_plain else never_hit(numbers) for label, numbers in functions.items()}
     rest = {label: stored[label] - unused[label] for label in stored}
     if total := sum(unused.values()):
         worst, *others = sorted(unused, key=lambda label: -unused[label])
