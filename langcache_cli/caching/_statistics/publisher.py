@@ -19,7 +19,8 @@ from langcache_cli.caching._wire.budget import Budget
 CLOCK_STEP_SECONDS = 0.01
 """The clock and the event loop may differ by so much; a minute ends at most so much late."""
 
-HOT_KEYS_SECONDS = 1.0
+LESS_NEEDED_SECONDS = 1.0
+"""For what follows a delivery of counters."""
 
 JOB_SECONDS = 60.0
 """A process that lives longer is no job of a few seconds, of which there may be thousands a day."""
@@ -54,6 +55,7 @@ class Publisher:
         self._statistics = statistics
         self.writer = fleet.writer
         self._hot_keys = fleet.hot_keys
+        self._eviction_guard = fleet.eviction_guard
         self._event_log = fleet.events
         self._every_seconds = every_seconds
         self._spawn = spawn
@@ -113,10 +115,15 @@ class Publisher:
             self._set_timer()
         else:
             self.timer = None
-            self._spawn(self._deliver())
+            self._spawn(self._deliver_when_due())
 
     def _current_minute(self) -> int:
         return MINUTES.start(self._now_ms() // 1000)
+
+    async def _deliver_when_due(self) -> None:
+        await self._deliver()
+        with suppress(CacheError):
+            await self._eviction_guard.use_some(self.writer.parts, Budget(LESS_NEEDED_SECONDS))
 
     async def _deliver(self, within: float | None = None) -> None:
         if self._every_seconds is None:
@@ -144,7 +151,7 @@ class Publisher:
                 self.soon()
             raise
         self._note_start()
-        left = HOT_KEYS_SECONDS if within is None else within - (self._loop.time() - started)
+        left = LESS_NEEDED_SECONDS if within is None else within - (self._loop.time() - started)
         with suppress(CacheError):  # estimates, for which no delivery of counters should fail
             await self._hot_keys.deliver(Budget(max(left, 0.0)))
 

@@ -9,6 +9,7 @@ from typing import Any
 from langcache_cli.caching._config.settings import CacheSettings
 from langcache_cli.caching._deployment.server import Server
 from langcache_cli.caching._statistics.fleet.event_log import EventLog
+from langcache_cli.caching._statistics.fleet.eviction_guard import EvictionGuard
 from langcache_cli.caching._statistics.fleet.hot_keys import HotKeys
 from langcache_cli.caching._statistics.fleet.reader import FleetReader
 from langcache_cli.caching._statistics.fleet.writer import FleetWriter
@@ -38,5 +39,6 @@ class Fleet:
         namespace = settings.namespace
         self.reader = FleetReader(bulk_server, namespace, now_ms=now_ms)
         self.writer = FleetWriter(bulk_server, namespace, now_ms=now_ms)
+        self.eviction_guard = EvictionGuard(bulk_server, namespace, now_ms=now_ms)
         self.events = EventLog(server, namespace, spawn=spawn)
         self.hot_keys = HotKeys(bulk_server, namespace, enabled=settings.hot_keys, now_ms=now_ms)

@@ -44,6 +44,11 @@ class LabelIds:
             self._written_at = now
         return self._ids
 
+    @property
+    def amount(self) -> int:
+        """How many labels were asked for."""
+        return len(self._ids)
+
     def use(self, server: Server) -> None:
         """See `FleetWriter.use`."""
         self._server = server

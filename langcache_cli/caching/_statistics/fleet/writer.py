@@ -96,6 +96,11 @@ class FleetWriter:
             raise failure
 
     @property
+    def parts(self) -> int:
+        """Into how many parts the counters of this process are divided."""
+        return parts_for(self._ids.amount)
+
+    @property
     def has_unconfirmed(self) -> bool:
         """True if something is to be sent again."""
         return bool(self._unconfirmed)
