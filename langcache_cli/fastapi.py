@@ -51,9 +51,10 @@ class Health:
     """The answer of ``GET /health/cache``.
 
     Attributes:
-        status: ``degraded`` while calls go straight to their functions, or nothing can be stored; then
-            ``error`` of the numbers says why.
-        stats: The numbers of the last hour.
+        status: ``degraded`` while calls go straight to their functions, nothing can be stored, or an
+            invalidation waits; ``error`` of the numbers says why.
+        stats: The numbers of the last hour. While Redis can be used and they alone could not be read, the
+            status is ``healthy``, ``numbers`` is false, and ``error`` says why.
     """
 
     status: Literal["healthy", "degraded"]

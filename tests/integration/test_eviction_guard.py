@@ -1,4 +1,4 @@
-"""In a Redis that is full, counters of past hours stay as long as there are entries that were used earlier."""
+"""In a full Redis, counters of past hours stay as long as there are entries that were last used earlier."""
 
 import pytest
 

@@ -59,6 +59,21 @@ async def test_a_healthy_cache_says_so_with_its_numbers(cache):
     assert body["stats"]["types"]["vocabulary"]["hit_rate"] == 0.5
 
 
+async def test_a_cache_of_which_only_the_numbers_cannot_be_read_is_healthy_without_numbers(
+    open_cache, own_redis
+):
+    server = own_redis()
+    cache = open_cache(server.url)
+    async with running(application(cache, degraded_status=503)) as client:
+        await Database(cache).read(1)
+        server.command("ACL", "SETUSER", "default", "-hgetall")
+        answer = await client.get("/health/cache")
+    assert (answer.status_code, answer.json()["status"]) == (200, "healthy")
+    stats = answer.json()["stats"]
+    assert (stats["reachable"], stats["usable"], stats["numbers"]) == (True, True, False)
+    assert "hgetall" in stats["error"]
+
+
 @pytest.mark.parametrize("degraded_status", [200, 503])
 @pytest.mark.parametrize("fault", ["kill", "pause"])
 async def test_while_redis_is_away_health_is_degraded_and_no_slower_than_one_operation(

@@ -17,9 +17,9 @@ HASHES_PER_TURN: Final = 20
 class EvictionGuard:
     """Uses the hashes of the counters one after the other, so that none of them is unused for long.
 
-    Redis evicts what was not used for longest (``allkeys-lru``) or least often (``allkeys-lfu``): the hashes of
-    past hours before the entries, as nothing is added to them. EXPIRE with the time that is left counts as a
-    use, and who may count needs no further right for it.
+    Redis evicts what was not used for longest (``allkeys-lru``) or least often (``allkeys-lfu``): the hashes
+    of past hours before the entries, as nothing is added to them. EXPIRE with the time that is left counts as
+    a use, and who may count needs no further right for it.
     """
 
     def __init__(self, server: Server, namespace: str, *, now_ms: Callable[[], int]) -> None:
