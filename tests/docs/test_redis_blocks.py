@@ -65,7 +65,7 @@ async def test_the_rights_in_the_readme_are_enough_for_a_backend(restricted, ope
     assert database.reads[1] == 2
     await cache.aclose()  # which delivers the statistics
     report = await open_cache(url_of_app(restricted)).report()
-    assert (report.total["hits"], report.total["misses"]) == (1, 1)
+    assert (report.total["hits"], report.total["misses"]) == (2, 1)
 
 
 async def test_they_are_enough_for_the_command(restricted):
