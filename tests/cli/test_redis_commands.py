@@ -14,6 +14,7 @@ from tests.cli.cli_support import HIDDEN, MARK, SECRET, complaint, no_noise, url
 from tests.harness.cli import run_cli
 from tests.harness.ports import LOCALHOST, ReservedPort
 from tests.harness.redis_server import RedisServer
+from tests.harness.valkey_front import VERSION, valkey_front
 
 START = ("redis", "start", "--backend", "embedded")
 
@@ -198,3 +199,17 @@ def test_another_password_than_at_the_last_start_is_said(local, call):
     assert started.code == 0, started
     assert "The password is another one than at the last start" in started.stderr
     no_noise(started)
+
+
+def test_valkey_is_called_valkey(secured_redis, call):
+    with valkey_front(secured_redis.port) as port:
+        env = {"REDIS_URL": url_of(secured_redis).replace(f":{secured_redis.port}/", f":{port}/")}
+        shown = [call(*line.split(), env=env) for line in ("check", "redis status", "stats", "redis start")]
+        document = call("redis", "status", "--json", env=env).document
+    assert [ended.code for ended in shown] == [0, 0, 0, 0], shown
+    check, status, stats, start = (" ".join(ended.stdout.split()) for ended in shown)
+    assert f"Valkey {VERSION}" in check
+    assert f"version Valkey {VERSION}" in status
+    assert f"version Valkey {VERSION}" in stats
+    assert start.startswith("Valkey was running already")
+    assert (document["product"], document["version"]) == ("Valkey", VERSION)
