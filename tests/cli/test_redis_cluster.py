@@ -1,5 +1,6 @@
 """``langcache redis start --cluster``: a real cluster on consecutive ports, from start to stop."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from langcache_cli.servers import ServerSpec
 from langcache_cli.servers.cluster import ClusterShape, find
 from langcache_cli.servers.errors import InvalidSpecError
-from tests.cli.cli_support import HIDDEN, MARK, SECRET, complaint, no_noise
+from tests.cli.cli_support import HIDDEN, MARK, SECRET, complaint, no_noise, program_on_path
 from tests.harness.binaries import redis_cli
 from tests.harness.cli import run_cli
 from tests.harness.polling import eventually
@@ -60,13 +61,26 @@ def local(port, state_folder) -> Iterator[dict[str, str]]:
     eventually(lambda: not _processes(state_folder))
 
 
-def test_the_life_of_a_cluster(local, port, call, state_folder):
+def test_the_life_of_a_cluster(local, port, call, state_folder, tmp_path):
     where = f"{LOCALHOST}:{port}-{port + 5}"
-    started = run_cli(*START, "--replicas", "1", env=local)
+    program_on_path(tmp_path / "programs", "redis-server", "7.2.4")
+    local["PATH"] = f"{tmp_path / 'programs'}:/usr/bin:/bin"
+    started = run_cli(
+        *START[:2],
+        "--cluster",
+        "3",
+        "--replicas",
+        "1",
+        "--maxmemory",
+        "64mb",
+        "--backend",
+        "binary",
+        env=local,
+    )
     assert started.code == 0, started
     no_noise(started)
     first, second = started.stdout.splitlines()
-    assert first.startswith(f"Redis Cluster started on {where} (3 primaries, 3 replicas; embedded, version ")
+    assert first.startswith(f"Redis Cluster started on {where} (3 primaries, 3 replicas; binary, version ")
     hosts = ",".join(f"{LOCALHOST}:{number}" for number in range(port, port + 6))
     url = f"redis+cluster://***@{hosts}/0"
     assert second == f"To use it, set REDIS_URL to {url}, with the login of your REDIS_URL in place of ***"
@@ -101,10 +115,15 @@ def test_the_life_of_a_cluster(local, port, call, state_folder):
         shell = run_cli("redis", "shell", env=local, stdin="SET {a} 1\nSET {b} 2\n")  # of different nodes
         assert shell.stdout.splitlines().count("OK") == 2, shell
 
+    program_on_path(tmp_path / "programs", "valkey-server", "8.0.0")  # what a start would take now
     restarted = call("redis", "restart", "--port", str(port + 4), env=local)
     assert restarted.code == 0, restarted
     assert restarted.stdout.startswith(f"Redis Cluster on {where} was stopped.\nRedis Cluster started on ")
     assert _say_somewhere(port, "GET", "kept") == b"value"
+    records = [json.loads(path.read_text()) for path in state_folder.rglob("server.json")]
+    assert {Path(record["program"]).name for record in records} == {"redis-server"}
+    limits = {_say(port + node, "CONFIG", "GET", "maxmemory")[1] for node in range(N_NODES)}
+    assert limits == {b"67108864"}
 
     stopped, nothing = call("redis", "stop", env=local), call("redis", "stop", env=local)
     assert stopped.code == nothing.code == 0

@@ -1,5 +1,6 @@
 """``langcache redis ...``: start twice, stop twice, and leave the servers of other programs alone."""
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from langcache_cli.caching.tooling import RedisAddress
 from langcache_cli.servers import shell_of
-from tests.cli.cli_support import HIDDEN, MARK, SECRET, complaint, no_noise, url_of
+from tests.cli.cli_support import HIDDEN, MARK, SECRET, complaint, no_noise, program_on_path, url_of
 from tests.harness.cli import run_cli
 from tests.harness.ports import LOCALHOST, ReservedPort
 from tests.harness.redis_server import RedisServer
@@ -82,6 +83,24 @@ def test_the_life_of_a_server(local, call):
     assert stopped.stdout == f"Redis on {where} was stopped.\n"
     assert nothing.stdout == f"No Redis was running on {where}.\n"
     assert call("redis", "status", env=local).code == 69
+
+
+def test_a_restart_keeps_program_and_memory_limit_unless_told_otherwise(local, call, tmp_path, state_folder):
+    env = {**local, "PATH": str(tmp_path / "programs")}
+
+    def running() -> tuple[str, int]:
+        (record,) = state_folder.rglob("server.json")
+        limit = call("redis", "status", "--json", env=env).document["maxmemory_bytes"]
+        return Path(json.loads(record.read_text())["program"]).name, limit // 2**20
+
+    program_on_path(tmp_path / "programs", "redis-server", "7.2.4")
+    assert call("redis", "start", "--backend", "binary", "--maxmemory", "64mb", env=env).code == 0
+    program_on_path(tmp_path / "programs", "valkey-server", "8.0.0")  # what a start would take now
+    assert call("redis", "restart", env=env).code == 0
+    assert running() == ("redis-server", 64)
+    assert call("redis", "restart", "--backend", "binary", "--maxmemory", "32mb", env=env).code == 0
+    assert running() == ("valkey-server", 32)
+    assert call("redis", "stop", env=env).code == 0
 
 
 def test_another_password_than_the_servers_is_77_and_a_restart_is_the_way_out(local, call):
