@@ -49,10 +49,10 @@ def all_levels() -> list[Row]:
     ]
 
 
-def sqlite_database(path: Path, rows: list[Row]) -> str:
+def sqlite_database(path: Path, rows: list[Row], *, table: str = TABLE) -> str:
     """Make a database and return its URL."""
     with sqlite3.connect(path) as connection:
-        connection.execute(TABLE)
+        connection.execute(table)
         connection.executemany(
             f"INSERT INTO vocabulary_words ({COLUMNS}) VALUES ({','.join('?' * 10)})", rows
         )
