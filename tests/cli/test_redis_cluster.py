@@ -1,6 +1,9 @@
 """``langcache redis start --cluster``: a real cluster on consecutive ports, from start to stop."""
 
+import errno
 import json
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -190,6 +193,28 @@ def test_a_start_that_takes_too_long_leaves_no_node_and_the_next_one_works(local
     assert "Try a longer --wait" in ended.stderr
     assert _processes(state_folder) == []
     assert call(*START, env=local).code == 0
+
+
+@pytest.mark.parametrize("full_from", [2, 3, 5])
+def test_a_start_on_a_disk_that_gets_full_leaves_no_node(  # noqa: PLR0917 - fixtures
+    local, port, call, state_folder, monkeypatch, full_from
+):
+    """A node is recorded when it was launched, and again when it answers."""
+    plain, records = tempfile.mkstemp, []
+
+    def mkstemp(**options):
+        records.extend([1] * options["prefix"].startswith(".server.json"))
+        if len(records) >= full_from:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return plain(**options)
+
+    monkeypatch.setattr(tempfile, "mkstemp", mkstemp)
+    ended = call(*START, env=local)
+    assert ended.code == 78
+    assert "No space left on device" in complaint(ended)
+    eventually(lambda: not _processes(state_folder))
+    assert not [*state_folder.rglob("server.json"), *state_folder.rglob("cluster.json")]
+    assert call("redis", "stop", env=local).stdout == f"No Redis was running on {LOCALHOST}:{port}.\n"
 
 
 @pytest.mark.parametrize(
