@@ -4,7 +4,7 @@ The command ``langcache`` is built on these names and on those of `langcache_cli
 a minor version; an application should do without them.
 """
 
-from langcache_cli.caching._config.env_file import EnvFileSettings, file_values, line_numbers
+from langcache_cli.caching._config.env_file import IMPLICIT, EnvFileSettings, file_values, line_numbers
 from langcache_cli.caching._config.redis_address import RedisAddress
 from langcache_cli.caching._config.redis_target import RedisTarget
 from langcache_cli.caching._config.settings import (
@@ -67,6 +67,7 @@ __all__ = [
     "BLOCK_BYTES",
     "COUNTERS",
     "HISTOGRAM_ENDS_SECONDS",
+    "IMPLICIT",
     "OUTBOX",
     "SLOTS",
     "TEN_YEARS_SECONDS",

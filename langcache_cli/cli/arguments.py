@@ -12,7 +12,8 @@ from langcache_cli.cli.log_lines import LogFormat
 
 UrlFile = Annotated[Path | None, typer.Option(help="Read REDIS_URL from this file.", metavar="FILE")]
 EnvFile = Annotated[
-    Path | None, typer.Option(help="Read settings from this file instead of .env.", metavar="FILE")
+    Path | None,
+    typer.Option(help="Read settings from this file instead of .env; it has to be there.", metavar="FILE"),
 ]
 Namespace = Annotated[
     str | None, typer.Option(help="Use this namespace, the first part of every key.", metavar="NAME")

@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from langcache_cli.caching.tooling import EnvFileSettings, load_settings
+from langcache_cli.caching.tooling import IMPLICIT, EnvFileSettings, load_settings
 
 
 class DatabaseSettings(EnvFileSettings):
@@ -23,6 +23,6 @@ class DatabaseSettings(EnvFileSettings):
     )
 
     @classmethod
-    def load(cls, *, env_file: Path | str | None = ".env", **overrides: Any) -> Self:
+    def load(cls, *, env_file: Path | str | None = IMPLICIT, **overrides: Any) -> Self:
         """Read the settings; see `langcache_cli.caching.CacheSettings.load`."""
         return load_settings(cls, env_file=env_file, **overrides)

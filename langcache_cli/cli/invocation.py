@@ -28,7 +28,7 @@ class Invocation:
 
     Attributes:
         url_file: A file with the Redis URL, which keeps the secret out of the environment.
-        env_file: A file of settings; None for ``.env`` in the working folder.
+        env_file: A file of settings that has to be there; None for ``.env`` in the working folder, if it is.
         namespace: Overrides ``LANGCACHE_NAMESPACE``.
         timeout: Seconds to wait for Redis or the database; None for the defaults.
         json: Print one JSON document.
@@ -143,8 +143,10 @@ class Invocation:
 
     @property
     def settings_file(self) -> Path | str:
-        """The file that settings are read from, if it is there."""
-        return self.env_file or ".env"
+        """The file that settings are read from; one that was named has to be there."""
+        from langcache_cli.caching.tooling import IMPLICIT  # noqa: PLC0415 - as above
+
+        return IMPLICIT if self.env_file is None else self.env_file
 
     def warn_of_misspelt_settings(self) -> None:
         """Name variables that look like settings and are none, and where each stands."""

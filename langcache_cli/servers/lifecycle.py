@@ -210,7 +210,12 @@ def _log_file(spec: ServerSpec, record: ServerRecord | None) -> Path | None:
 
 
 async def status_of(address: RedisAddress) -> StatusReport:
-    """As `status`, for any address. Raises nothing but `OSError` for files of TLS that cannot be read."""
+    """As `status`, for any address.
+
+    Raises:
+        CacheUnavailableError: What is there does not fit the URL, such as its options of TLS, or the
+            host has no address.
+    """
     result, info = await look_elsewhere(address)
     return StatusReport(
         result=result,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -182,9 +184,21 @@ def parse_info(info: str) -> ServerInfo:
 
 
 async def look_elsewhere(address: RedisAddress) -> tuple[ProbeResult, ServerInfo | None]:
-    """Look at a server that langcache could not start: over TLS, a unix socket, or on another machine."""
+    """Look at a server that langcache could not start: over TLS, a unix socket, or on another machine.
+
+    Raises:
+        CacheUnavailableError: What is there does not fit the URL, such as its options of TLS, or the
+            host has no address.
+    """
     from langcache_cli.caching import ServerReplyError  # noqa: PLC0415 - see above
-    from langcache_cli.caching.tooling import NotRedisError, ask, connect  # noqa: PLC0415 - see above
+    from langcache_cli.caching.tooling import (  # noqa: PLC0415 - see above
+        ConnectionLostError,
+        NotRedisError,
+        TlsFileError,
+        ask,
+        connect,
+        unavailable,
+    )
 
     try:
         async with asyncio.timeout(PROBE_SECONDS):
@@ -199,6 +213,8 @@ async def look_elsewhere(address: RedisAddress) -> tuple[ProbeResult, ServerInfo
         return ProbeResult.NOT_REDIS, None
     except ServerReplyError as refusal:
         return meaning(refusal), None
+    except (ssl.SSLError, TlsFileError, socket.gaierror, ConnectionLostError, ConnectionResetError) as error:
+        raise unavailable(error, address) from error
     except OSError:
         return ProbeResult.NOTHING, None
     facts = parse_info(info.decode(errors="replace")) if isinstance(info, bytes) else None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from langcache_cli.server_options import Backend
 from langcache_cli.servers import identity, process
@@ -47,6 +47,22 @@ async def start_with(
     if isinstance(chosen, Compose):
         return await _start_container(spec, chosen, wait_seconds)
     return await _start_process(spec, chosen, wait_seconds)
+
+
+async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for work that must not be left half done; a cancellation meanwhile holds once it has ended."""
+    working = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not working.done():
+        try:
+            await asyncio.wait([working])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    failure = working.exception()
+    if cancelled is not None:
+        raise cancelled
+    if failure is not None:
+        raise failure
 
 
 def refusal(spec: ServerSpec, result: ProbeResult, *, ours: bool) -> ServerError:
@@ -234,6 +250,10 @@ def _not_answering(
 
 @contextlib.asynccontextmanager
 async def _undone_on_failure(undo: Callable[[], Awaitable[None]], folder: StateFolder) -> AsyncIterator[None]:
+    async def undo_and_forget() -> None:
+        await undo()
+        folder.forget()
+
     try:
         yield
     except BaseException as error:  # an interruption, too, leaves no server behind
@@ -241,6 +261,5 @@ async def _undone_on_failure(undo: Callable[[], Awaitable[None]], folder: StateF
         if not (isinstance(error, NotAnsweringError) and error.still_loading):
             # The first error is the one to report.
             with contextlib.suppress(ServerError):
-                await undo()
-                folder.forget()
+                await to_the_end(undo_and_forget())
         raise

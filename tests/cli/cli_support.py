@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tests.harness.binaries import redis_server
 from tests.harness.cli import Run
 from tests.harness.redis_server import RedisServer
 
@@ -48,10 +49,10 @@ def all_levels() -> list[Row]:
     ]
 
 
-def sqlite_database(path: Path, rows: list[Row]) -> str:
+def sqlite_database(path: Path, rows: list[Row], *, table: str = TABLE) -> str:
     """Make a database and return its URL."""
     with sqlite3.connect(path) as connection:
-        connection.execute(TABLE)
+        connection.execute(table)
         connection.executemany(
             f"INSERT INTO vocabulary_words ({COLUMNS}) VALUES ({','.join('?' * 10)})", rows
         )
@@ -71,6 +72,18 @@ def url_of(server: RedisServer, *, user: str = "", password: str | None = None, 
     secret = server.password if password is None else password
     login = f"{user}:{quote(secret, safe='')}@" if secret else ""
     return f"redis://{login}{server.host}:{server.port}/{db}"
+
+
+def program_on_path(folder: Path, name: str, version: str) -> None:
+    """Put the server under test into a folder for PATH, as a program that says another name and version."""
+    product = "Valkey" if name.startswith("valkey") else "Redis"
+    script = f"""#!/bin/sh
+if [ "$1" = --version ]; then echo "{product} server v={version}"; exit; fi
+exec "{redis_server()}" "$@"
+"""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(script, encoding="utf-8")
+    (folder / name).chmod(0o755)
 
 
 def keys_of(server: RedisServer, pattern: str = "*") -> set[str]:

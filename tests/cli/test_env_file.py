@@ -18,6 +18,30 @@ def test_a_file_that_cannot_be_parsed_is_78_for_every_command(text, tmp_path, ca
         assert "s.env, line 1" in complaint(ended)
 
 
+@pytest.mark.parametrize("name", [".env", "other.env"])
+@pytest.mark.parametrize("is_folder", [False, True], ids=["missing", "folder"])
+def test_a_named_file_that_cannot_be_read_is_78_for_every_command(
+    name, is_folder, tmp_path, call, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    if is_folder:
+        (tmp_path / name).mkdir()
+    for line in ("clear --all --yes", "stats", "redis stop", "warm", "types", "config show", "doctor"):
+        ended = call(*line.split(), "--env-file", name)
+        assert ended.code == 78, ended
+        assert f"the settings file {name} cannot be read" in complaint(ended)
+        assert "name a file that can be read" in complaint(ended)
+
+
+@pytest.mark.parametrize("is_folder", [False, True], ids=["missing", "folder"])
+def test_the_file_of_the_working_folder_may_be_missing_or_a_folder(is_folder, tmp_path, call, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if is_folder:
+        (tmp_path / ".env").mkdir()
+    ended = call("config", "show")
+    assert (ended.code, ended.stderr) == (0, "")
+
+
 def test_a_pipe_serves_all_settings_of_a_run(secured_redis, three_words):
     text = f"REDIS_URL={url_of(secured_redis)}\nDATABASE_URL={three_words}\n"
     ended = subprocess.run(

@@ -1,5 +1,9 @@
 """``langcache redis start --cluster``: a real cluster on consecutive ports, from start to stop."""
 
+import errno
+import json
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -10,7 +14,7 @@ import pytest
 from langcache_cli.servers import ServerSpec
 from langcache_cli.servers.cluster import ClusterShape, find
 from langcache_cli.servers.errors import InvalidSpecError
-from tests.cli.cli_support import HIDDEN, MARK, SECRET, complaint, no_noise
+from tests.cli.cli_support import HIDDEN, MARK, SECRET, complaint, no_noise, program_on_path
 from tests.harness.binaries import redis_cli
 from tests.harness.cli import run_cli
 from tests.harness.polling import eventually
@@ -60,13 +64,26 @@ def local(port, state_folder) -> Iterator[dict[str, str]]:
     eventually(lambda: not _processes(state_folder))
 
 
-def test_the_life_of_a_cluster(local, port, call, state_folder):
+def test_the_life_of_a_cluster(local, port, call, state_folder, tmp_path):
     where = f"{LOCALHOST}:{port}-{port + 5}"
-    started = run_cli(*START, "--replicas", "1", env=local)
+    program_on_path(tmp_path / "programs", "redis-server", "7.2.4")
+    local["PATH"] = f"{tmp_path / 'programs'}:/usr/bin:/bin"
+    started = run_cli(
+        *START[:2],
+        "--cluster",
+        "3",
+        "--replicas",
+        "1",
+        "--maxmemory",
+        "64mb",
+        "--backend",
+        "binary",
+        env=local,
+    )
     assert started.code == 0, started
     no_noise(started)
     first, second = started.stdout.splitlines()
-    assert first.startswith(f"Redis Cluster started on {where} (3 primaries, 3 replicas; embedded, version ")
+    assert first.startswith(f"Redis Cluster started on {where} (3 primaries, 3 replicas; binary, version ")
     hosts = ",".join(f"{LOCALHOST}:{number}" for number in range(port, port + 6))
     url = f"redis+cluster://***@{hosts}/0"
     assert second == f"To use it, set REDIS_URL to {url}, with the login of your REDIS_URL in place of ***"
@@ -101,10 +118,15 @@ def test_the_life_of_a_cluster(local, port, call, state_folder):
         shell = run_cli("redis", "shell", env=local, stdin="SET {a} 1\nSET {b} 2\n")  # of different nodes
         assert shell.stdout.splitlines().count("OK") == 2, shell
 
+    program_on_path(tmp_path / "programs", "valkey-server", "8.0.0")  # what a start would take now
     restarted = call("redis", "restart", "--port", str(port + 4), env=local)
     assert restarted.code == 0, restarted
     assert restarted.stdout.startswith(f"Redis Cluster on {where} was stopped.\nRedis Cluster started on ")
     assert _say_somewhere(port, "GET", "kept") == b"value"
+    records = [json.loads(path.read_text()) for path in state_folder.rglob("server.json")]
+    assert {Path(record["program"]).name for record in records} == {"redis-server"}
+    limits = {_say(port + node, "CONFIG", "GET", "maxmemory")[1] for node in range(N_NODES)}
+    assert limits == {b"67108864"}
 
     stopped, nothing = call("redis", "stop", env=local), call("redis", "stop", env=local)
     assert stopped.code == nothing.code == 0
@@ -171,6 +193,28 @@ def test_a_start_that_takes_too_long_leaves_no_node_and_the_next_one_works(local
     assert "Try a longer --wait" in ended.stderr
     assert _processes(state_folder) == []
     assert call(*START, env=local).code == 0
+
+
+@pytest.mark.parametrize("full_from", [2, 3, 5])
+def test_a_start_on_a_disk_that_gets_full_leaves_no_node(  # noqa: PLR0917 - fixtures
+    local, port, call, state_folder, monkeypatch, full_from
+):
+    """A node is recorded when it was launched, and again when it answers."""
+    plain, records = tempfile.mkstemp, []
+
+    def mkstemp(**options):
+        records.extend([1] * options["prefix"].startswith(".server.json"))
+        if len(records) >= full_from:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return plain(**options)
+
+    monkeypatch.setattr(tempfile, "mkstemp", mkstemp)
+    ended = call(*START, env=local)
+    assert ended.code == 78
+    assert "No space left on device" in complaint(ended)
+    eventually(lambda: not _processes(state_folder))
+    assert not [*state_folder.rglob("server.json"), *state_folder.rglob("cluster.json")]
+    assert call("redis", "stop", env=local).stdout == f"No Redis was running on {LOCALHOST}:{port}.\n"
 
 
 @pytest.mark.parametrize(

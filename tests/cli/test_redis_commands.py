@@ -1,6 +1,6 @@
 """``langcache redis ...``: start twice, stop twice, and leave the servers of other programs alone."""
 
-import subprocess
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,10 +10,11 @@ import pytest
 
 from langcache_cli.caching.tooling import RedisAddress
 from langcache_cli.servers import shell_of
-from tests.cli.cli_support import HIDDEN, MARK, SECRET, complaint, no_noise, url_of
+from tests.cli.cli_support import HIDDEN, MARK, SECRET, complaint, no_noise, program_on_path, url_of
 from tests.harness.cli import run_cli
 from tests.harness.ports import LOCALHOST, ReservedPort
 from tests.harness.redis_server import RedisServer
+from tests.harness.valkey_front import VERSION, valkey_front
 
 START = ("redis", "start", "--backend", "embedded")
 
@@ -82,6 +83,24 @@ def test_the_life_of_a_server(local, call):
     assert stopped.stdout == f"Redis on {where} was stopped.\n"
     assert nothing.stdout == f"No Redis was running on {where}.\n"
     assert call("redis", "status", env=local).code == 69
+
+
+def test_a_restart_keeps_program_and_memory_limit_unless_told_otherwise(local, call, tmp_path, state_folder):
+    env = {**local, "PATH": str(tmp_path / "programs")}
+
+    def running() -> tuple[str, int]:
+        (record,) = state_folder.rglob("server.json")
+        limit = call("redis", "status", "--json", env=env).document["maxmemory_bytes"]
+        return Path(json.loads(record.read_text())["program"]).name, limit // 2**20
+
+    program_on_path(tmp_path / "programs", "redis-server", "7.2.4")
+    assert call("redis", "start", "--backend", "binary", "--maxmemory", "64mb", env=env).code == 0
+    program_on_path(tmp_path / "programs", "valkey-server", "8.0.0")  # what a start would take now
+    assert call("redis", "restart", env=env).code == 0
+    assert running() == ("redis-server", 64)
+    assert call("redis", "restart", "--backend", "binary", "--maxmemory", "32mb", env=env).code == 0
+    assert running() == ("valkey-server", 32)
+    assert call("redis", "stop", env=env).code == 0
 
 
 def test_another_password_than_the_servers_is_77_and_a_restart_is_the_way_out(local, call):
@@ -168,15 +187,15 @@ def test_status_and_shell_work_over_a_unix_socket(tmp_path, call):
         env = {"REDIS_URL": server.unix_url}
         status = call("redis", "status", env=env)
         as_json = call("redis", "status", "--json", env=env)
-        command = shell_of(RedisAddress.parse(server.unix_url))
-        shown = subprocess.run(
-            [*command.argv, "ping"], env=command.env, capture_output=True, text=True, check=False
-        )
+        shell = run_cli("redis", "shell", env=env, stdin="PING\n")
     assert status.code == as_json.code == 0
     assert str(server.socket_path) in status.stdout
     assert "answering" in status.stdout
     assert as_json.document["product"] in ("Redis", "Valkey")
-    assert shown.stdout == "PONG\n"
+    if server.cli is None:
+        assert "no redis-cli or valkey-cli" in complaint(shell)
+    else:
+        assert (shell.code, shell.stdout, shell.stderr) == (0, "PONG\n", "")
     gone = call("redis", "status", env=env)
     assert gone.code == 69
     assert "nothing there" in complaint(gone)
@@ -198,3 +217,17 @@ def test_another_password_than_at_the_last_start_is_said(local, call):
     assert started.code == 0, started
     assert "The password is another one than at the last start" in started.stderr
     no_noise(started)
+
+
+def test_valkey_is_called_valkey(secured_redis, call):
+    with valkey_front(secured_redis.port) as port:
+        env = {"REDIS_URL": url_of(secured_redis).replace(f":{secured_redis.port}/", f":{port}/")}
+        shown = [call(*line.split(), env=env) for line in ("check", "redis status", "stats", "redis start")]
+        document = call("redis", "status", "--json", env=env).document
+    assert [ended.code for ended in shown] == [0, 0, 0, 0], shown
+    check, status, stats, start = (" ".join(ended.stdout.split()) for ended in shown)
+    assert f"Valkey {VERSION}" in check
+    assert f"version Valkey {VERSION}" in status
+    assert f"version Valkey {VERSION}" in stats
+    assert start.startswith("Valkey was running already")
+    assert (document["product"], document["version"]) == ("Valkey", VERSION)

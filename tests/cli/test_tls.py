@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.cli_support import complaint
+from tests.cli.cli_support import HIDDEN, MARK, complaint, no_noise
 from tests.harness.cli import run_cli
 from tests.harness.cluster_node import is_ok, slot_rows
 from tests.harness.polling import eventually
+from tests.harness.ports import ReservedPort
 from tests.harness.redis_cluster import RedisCluster
 from tests.harness.tls import Authority, tls_front
 
@@ -134,3 +135,53 @@ def test_a_node_of_a_cluster_whose_certificate_is_another_is_not_used(authority,
         )
     assert ended.code == 78
     assert "file of the authority" in ended.stderr.splitlines()[-1]
+
+
+def test_redis_status_works_over_tls(authority, secured_redis, call):
+    with tls_front(secured_redis.port, authority.server("localhost")) as port:
+        env = {"REDIS_URL": f"rediss://:{HIDDEN}@localhost:{port}/0?ssl_ca_certs={authority.file}"}
+        shown, document = call("redis", "status", env=env), call("redis", "status", "--json", env=env)
+        refused = call("redis", "status", env={"REDIS_URL": env["REDIS_URL"].replace(MARK, "other")})
+    assert shown.code == document.code == 0, shown
+    rows = {line.split()[0]: line.split(maxsplit=1)[1] for line in shown.stdout.splitlines()[1:]}
+    assert (rows["address"], rows["state"]) == (f"localhost:{port}", "answering")
+    assert rows["started"] == "by  another program"
+    assert document.document["used_memory_bytes"] > 0
+    no_noise(shown)
+    assert refused.code == 77
+    assert "wrong password" in complaint(refused)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_redis_status_says_what_is_wrong_with_a_certificate(name, authority, redis_server, call):
+    wrong = MISTAKES[name]
+    context = authority.server(wrong.name, expired=wrong.expired, mutual=wrong.mutual)
+    with tls_front(redis_server.port, context) as port:
+        url = f"rediss://localhost:{port}/0?{wrong.options.format(authority=authority)}"
+        ended = call("redis", "status", env={"REDIS_URL": url})
+    assert ended.code == wrong.code, ended
+    assert wrong.message in complaint(ended)
+    assert wrong.hint in ended.stderr.splitlines()[-1]
+
+
+def test_redis_status_of_a_host_without_an_address_and_of_an_empty_port(authority, call):
+    nowhere = call("redis", "status", env={"REDIS_URL": "rediss://no-such-host.invalid:6380/0"})
+    assert nowhere.code == 69
+    assert "nothing there" not in nowhere.stdout + nowhere.stderr
+    port = ReservedPort()
+    nothing = call("redis", "status", env={"REDIS_URL": f"rediss://127.0.0.1:{port.number}/0"})
+    port.release()
+    assert nothing.code == 69
+    assert "nothing there" in complaint(nothing)
+
+
+def test_redis_shell_passes_tls_and_the_login_on(authority, tmp_path):
+    (tmp_path / "redis-cli").write_text('#!/bin/sh\nprintf "%s\\n" "$REDISCLI_AUTH" "$@"\n')
+    (tmp_path / "redis-cli").chmod(0o755)
+    url = f"rediss://me:secret@db.example:6380/2?ssl_ca_certs={authority.file}"
+    ended = run_cli("redis", "shell", env={"REDIS_URL": url, "PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert ended.code == 0, ended
+    assert ended.stdout.split() == [
+        "secret",
+        *f"-h db.example -p 6380 -n 2 --user me --tls --cacert {authority.file}".split(),
+    ]

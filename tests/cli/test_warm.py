@@ -1,8 +1,10 @@
 """``langcache warm``: what it stores is what a backend in another process then reads, hit by hit."""
 
 import json
+import sqlite3
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -132,6 +134,24 @@ def test_limit_level_and_language_choose_the_keys(tmp_path, secured_redis, call)
     nothing = call("warm", "--language", "fr", env=env)
     assert nothing.code == 1
     assert "nothing to warm" in complaint(nothing)
+
+
+def test_words_without_a_language_are_named_by_their_group_and_end_a_warm_with_3(
+    tmp_path, secured_redis, call
+):
+    table = TABLE.replace("language VARCHAR(5) NOT NULL", "language VARCHAR(5)")
+    url = sqlite_database(tmp_path / "w.db", [*words(2)], table=table)
+    with closing(sqlite3.connect(tmp_path / "w.db")) as file, file:
+        file.execute("UPDATE vocabulary_words SET language = NULL WHERE id = 2")
+    ended = call("warm", env={"REDIS_URL": url_of(secured_redis), "DATABASE_URL": url})
+    assert ended.code == 3
+    assert "1 of 4 entries were not stored" in complaint(ended)
+    rows = [line.split()[:7] for line in ended.stdout.splitlines()]
+    assert ["-", "A1", "words", "1", "0", "0", "1"] in rows
+    assert ["de", "A1", "words", "1", "1", "0", "0"] in rows
+    assert keys_of(secured_redis, "cache:vocabulary:get_vocabulary_word:*") == {
+        "cache:vocabulary:get_vocabulary_word:1"
+    }
 
 
 def test_words_without_a_level_are_warmed_but_are_on_no_list(tmp_path, secured_redis, call):

@@ -123,3 +123,27 @@ async def houses():
     nothing = warm_app(WARMER + other, "--type", "video")
     assert (nothing.code, "no function of type video" in complaint(nothing)) == (1, True)
     assert warm_app(WARMER + other, "--type", "verbs").code == 2
+
+
+def test_a_warm_of_which_all_was_invalidated_meanwhile_is_3_and_of_which_some_was_is_0(
+    warm_app, secured_redis
+):
+    source = """
+@cached(key_prefix="vocabulary")
+async def changing(number: int) -> int:
+    if number < {}:
+        await changing.invalidate(number)
+    return number
+
+@changing.warmer
+async def numbers():
+    yield [{{"number": number}} for number in range(3)]
+"""
+    ended = warm_app(source.format(3))
+    assert ended.code == 3
+    assert "none of 3 entries were stored: something invalidated all of them meanwhile" in complaint(ended)
+    assert ended.stderr.splitlines()[-1] == "Run it again."
+    assert not keys_of(secured_redis, "cache:vocabulary:*")
+    ended = warm_app(source.format(2), "--json")
+    assert ended.code == 0
+    assert ended.document["written"] == 1

@@ -152,7 +152,36 @@ async def test_without_redis_the_health_page_still_has_all_keys(open_cache, own_
         await cache.report()
 
 
-async def test_statistics_that_are_too_slow_are_told_from_none(open_cache, own_redis):
+@pytest.mark.parametrize("step", ["delivery", "reading"])
+async def test_statistics_that_are_too_slow_are_told_from_none(
+    open_cache, one_redis, fault_proxy, monkeypatch, step
+):
+    proxy = fault_proxy(one_redis.port)
+    cache = open_cache(f"redis://127.0.0.1:{proxy.port}/0", operation_timeout=0.5)
+    await Database(cache).read(1)
+    runtime = cache.runtime()
+    slow, name = (runtime.publisher, "now") if step == "delivery" else (runtime.fleet.reader, "read")
+    at_once = getattr(slow, name)
+
+    def late(*args, **options):
+        proxy.swallow_replies()  # what Redis says of itself has come
+        return at_once(*args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(slow, name, late)
+        stats = await cache.stats()
+    assert (stats["reachable"], stats["usable"], stats["numbers"], stats["hits"]) == (True, True, False, 0)
+    assert "time" in stats["error"]
+    proxy.heal()
+
+    async def is_whole_again() -> bool:
+        stats = await cache.stats()
+        return (stats["numbers"], stats["misses"], stats["error"]) == (True, 1, "")
+
+    await aeventually(is_whole_again)
+
+
+async def test_statistics_that_may_not_be_read_are_told_from_none(open_cache, own_redis):
     server = own_redis()
     cache = open_cache(server.url, operation_timeout=0.5)
     await Database(cache).read(1)

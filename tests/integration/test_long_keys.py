@@ -5,6 +5,7 @@ import pytest
 from langcache_cli.caching import escape_pattern
 from langcache_cli.caching._keys.selection import MIN_HEAD_BYTES, select_pattern
 from langcache_cli.caching._keys.shortening import shorten
+from tests.integration.commit_support import write
 
 LONG = "A sentence as it stands in subtitles and books. " * 5
 
@@ -35,6 +36,24 @@ async def test_a_pattern_removes_shortened_keys_that_may_fit(cache, pattern):
     assert {await translate_text(text, "en", "de") for text in texts} == {"2 de"}
     assert await translate_text("Hello", "en", "fr") == "1 fr"
     assert await other(LONG) == (1 if "translation" in pattern else 2)
+
+
+async def test_a_pattern_that_is_removed_at_a_commit_removes_shortened_keys_that_may_fit(cache, session):
+    version = 1
+
+    @cache.cached(key_prefix="translation")
+    async def translate_text(text: str, target: str) -> str:
+        return f"{version} {target}"
+
+    async def translated() -> list[str]:
+        return [await translate_text(text, target) for text in ("Hello", LONG) for target in ("de", "fr")]
+
+    await translated()
+    await write(session)
+    cache.after_commit(session, patterns=["cache:translation:translate_text:*:de"])
+    version = 2
+    await session.commit()
+    assert await translated() == ["2 de", "1 fr", "2 de", "2 fr"]  # of a shortened key the end is not known
 
 
 async def test_a_pattern_that_is_long_itself_removes_shortened_keys(cache):

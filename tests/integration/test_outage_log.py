@@ -61,6 +61,25 @@ def test_an_outage_is_told_once_for_all_event_loops(own_redis, caplog):
     assert len(lines(caplog)) == 2
 
 
+async def test_a_database_that_the_server_does_not_have_is_told_once_and_raises_nothing(
+    open_cache, one_redis, caplog
+):
+    cache = open_cache(f"redis://127.0.0.1:{one_redis.port}/9999")
+    database = Database(cache)
+    for number in range(3):
+        assert await database.read(number) == [number, 0]
+        (lost,) = lines(caplog)
+        assert await cache.set("user_stats:1", 1) is False
+        assert await cache.get("user_stats:1") is None
+        await cache.invalidate("cache:*")
+        stats = await cache.stats()
+        assert (stats["reachable"], stats["usable"], stats["error"] > "") == (False, False, True)
+    await cache.aclose()
+    assert lines(caplog) == [lost]
+    assert LOST.fullmatch(lost)
+    assert "DB index is out of range" in lost
+
+
 async def test_a_lost_connection_is_no_outage(open_cache, own_redis, caplog):
     server = own_redis()
     database = Database(open_cache(server.url))

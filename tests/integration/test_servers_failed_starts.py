@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+import langcache_cli.servers.starting
 from langcache_cli.servers import (
     Backend,
     NotAnsweringError,
@@ -152,6 +153,28 @@ async def test_start_waits_for_a_redis_that_is_loading(local):
 async def test_an_unavailable_backend_that_was_asked_for_is_not_replaced_by_another(local):
     with pytest.raises(ServerError, match="binary: no valkey-server or redis-server on PATH"):
         await start(local.spec(), backend=Backend.BINARY)
+
+
+async def test_a_start_that_is_cancelled_while_it_undoes_itself_leaves_nothing_either(local, monkeypatch):
+    """The server does not end at SIGTERM, so that undoing the start takes a while."""
+    loop, pids = asyncio.get_running_loop(), []
+
+    def full(folder, record):
+        if pids:
+            psutil.Process(record.pid).suspend()
+            loop.call_soon(starting.cancel)
+            raise StateFolderError(folder.path, "No space left on device")
+        pids.append(record.pid)
+        plain(folder, record)
+
+    plain = StateFolder.save
+    monkeypatch.setattr(StateFolder, "save", full)
+    monkeypatch.setattr(langcache_cli.servers.starting, "_TERMINATE_SECONDS", 0.05)
+    starting = asyncio.create_task(start(local.spec()))
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert local.running() == []
+    assert not local.spec().folder.record_file.exists()
 
 
 @pytest.mark.parametrize("save", [1, 2])

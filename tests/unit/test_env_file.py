@@ -3,11 +3,12 @@
 import logging
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
 from langcache_cli.caching import CacheSettings, ConfigurationError
-from langcache_cli.caching.tooling import file_values, misspelt_settings
+from langcache_cli.caching.tooling import IMPLICIT, file_values, misspelt_settings
 
 URL = "redis://:secret@elsewhere:6379/0"
 
@@ -38,18 +39,29 @@ def test_a_line_that_cannot_be_parsed_is_named_and_not_repeated(text, line, name
 def test_other_lines_of_the_applications_own_file_are_not_checked(tmp_path):
     text = f'COMPLETELY else\nQUOTE="open\nREDIS_URL={URL}\n'
     (tmp_path / ".env").write_text(text)
-    assert host(".env") == "elsewhere"
+    assert CacheSettings.load().address.host == "elsewhere"
     (tmp_path / "given.env").write_text(text)
-    with pytest.raises(ConfigurationError, match="line 1:"):
-        host("given.env")
+    for given in ("given.env", ".env"):
+        with pytest.raises(ConfigurationError, match="line 1:"):
+            host(given)
 
 
-def test_a_folder_is_refused_unless_it_is_called_as_the_file_that_may_be_missing(tmp_path):
-    (tmp_path / "folder").mkdir()
-    (tmp_path / ".env").mkdir()
+@pytest.mark.parametrize("given", ["other.env", ".env", Path(".env"), "./.env"], ids=repr)
+def test_a_file_that_is_named_is_there_and_no_folder_whatever_its_name(given, tmp_path):
+    with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
+        host(given)
+    (tmp_path / given).mkdir()
     with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
-        host("folder")
-    assert host(".env") == "localhost"
+        host(given)
+    with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
+        file_values(given)
+
+
+def test_the_file_that_nobody_named_may_be_missing_or_a_folder(tmp_path):
+    assert CacheSettings.load().address.host == "localhost"
+    (tmp_path / ".env").mkdir()  # a virtual environment
+    assert CacheSettings.load().address.host == "localhost"
+    assert misspelt_settings(IMPLICIT) == []
 
 
 def test_a_file_that_is_not_utf_8_is_refused(tmp_path):

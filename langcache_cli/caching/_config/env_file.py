@@ -17,8 +17,19 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from langcache_cli.caching._errors import ConfigurationError
 
-IMPLICIT: Final = ".env"
-"""Read if it is there; the file of a whole application, whose other lines are not checked."""
+
+class ImplicitFile(str):
+    """The name of a settings file that nobody gave.
+
+    It may be missing, or a folder such as a virtual environment. It is the file of a whole application, whose
+    other lines are not checked. A file that somebody names is never one of these, whatever its name.
+    """
+
+    __slots__ = ()
+
+
+IMPLICIT: Final = ImplicitFile(".env")
+"""Read where no file is named."""
 
 _OURS = re.compile(r"\b(REDIS_|LANGCACHE_|DATABASE_URL|LANGPLUG_)")
 
@@ -60,15 +71,15 @@ def offered(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def file_values(env_file: Path | str | None) -> dict[str, str]:
-    """The values of a file, with ``${NAME}`` replaced; empty for None and for a ``.env`` that is not there.
+    """The values of a file, with ``${NAME}`` replaced; empty for None and for `IMPLICIT` if it is not there.
 
     Raises:
         ConfigurationError: The file cannot be read, or a line cannot be parsed. The message says which line;
-            it does not repeat it. In ``.env``, only lines that name a setting of ours count.
+            it does not repeat it. In `IMPLICIT`, only lines that name a setting of ours count.
     """
     if env_file is None:
         return {}
-    explicit = str(env_file) != IMPLICIT
+    explicit = not isinstance(env_file, ImplicitFile)
     text = _text(Path(env_file).expanduser(), explicit=explicit)
     if text is None:
         return {}
@@ -91,7 +102,7 @@ def line_numbers(env_file: Path | str | None) -> dict[str, int]:
     """
     text = None
     if env_file is not None:
-        text = _text(Path(env_file).expanduser(), explicit=str(env_file) != IMPLICIT)
+        text = _text(Path(env_file).expanduser(), explicit=not isinstance(env_file, ImplicitFile))
     bindings = parse_stream(io.StringIO(text or ""))
     return {one.key: _line_number(one) for one in bindings if one.key is not None and one.value}
 
@@ -104,7 +115,7 @@ def _line_number(binding: Binding) -> int:
 
 
 def _text(path: Path, *, explicit: bool) -> str | None:
-    """The text of a file; None if ``.env`` is not there, or is a folder."""
+    """The text of a file; None if it is not explicit, and is not there or a folder."""
     key = str(path)
     if key in _pipes:
         return _pipes[key]
@@ -117,8 +128,9 @@ def _text(path: Path, *, explicit: bool) -> str | None:
         if not explicit and isinstance(error, FileNotFoundError):
             return None
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        advice = "; name a file that can be read, or none" if explicit else ""
         raise ConfigurationError(
-            f"the settings file {path} cannot be read: {reason}",
+            f"the settings file {path} cannot be read: {reason}{advice}",
             variable="--env-file" if explicit else str(path),
         ) from None
     if not stat.S_ISREG(mode):

@@ -20,7 +20,13 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from langcache_cli.caching._config.cache_types import CacheType, CacheTypes, builtin_types
-from langcache_cli.caching._config.env_file import EnvFileSettings, file_values, line_numbers, offered
+from langcache_cli.caching._config.env_file import (
+    IMPLICIT,
+    EnvFileSettings,
+    file_values,
+    line_numbers,
+    offered,
+)
 from langcache_cli.caching._config.misspelt import Misspelling, misspellings
 from langcache_cli.caching._config.names import NAME_PATTERN
 from langcache_cli.caching._config.redis_address import RedisAddress
@@ -128,11 +134,12 @@ class CacheSettings(EnvFileSettings):
         return value
 
     @classmethod
-    def load(cls, *, env_file: Path | str | None = ".env", **overrides: Any) -> Self:
+    def load(cls, *, env_file: Path | str | None = IMPLICIT, **overrides: Any) -> Self:
         """Read the settings.
 
         Args:
-            env_file: A file of ``NAME=value`` lines, overridden by the environment; None reads no file.
+            env_file: A file of ``NAME=value`` lines, overridden by the environment. It has to be there; left
+                out, ``.env`` in the working directory is read if it is there; None reads no file.
             overrides: Fields by name; they override the environment.
 
         Raises:

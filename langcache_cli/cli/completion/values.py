@@ -78,9 +78,10 @@ def _settings(ctx: typer.Context) -> CacheSettings | None:
     logging.disable()  # warnings would stand between the shell's own text
     try:
         from langcache_cli.caching import CacheSettings  # noqa: PLC0415 - see `running`
+        from langcache_cli.caching.tooling import IMPLICIT  # noqa: PLC0415 - as above
 
         own = {} if given.get("namespace") is None else {"namespace": given["namespace"]}
-        return CacheSettings.load(env_file=given.get("env_file") or ".env", **own)
+        return CacheSettings.load(env_file=given.get("env_file") or IMPLICIT, **own)
     except Exception:  # noqa: BLE001 - whatever is wrong, a Tab is no place to say so
         return None
     finally:

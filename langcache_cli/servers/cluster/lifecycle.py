@@ -25,7 +25,7 @@ from langcache_cli.servers.errors import InvalidSpecError, PortInUseError, Serve
 from langcache_cli.servers.last_start import LastStart
 from langcache_cli.servers.probe import ProbeResult, probe, server_info
 from langcache_cli.servers.spec import ServerSpec
-from langcache_cli.servers.starting import refusal, start_with
+from langcache_cli.servers.starting import refusal, start_with, to_the_end
 from langcache_cli.servers.state import ServerRecord
 
 _GRACE_SECONDS: Final = 30.0
@@ -189,13 +189,17 @@ async def _started(
 async def _undone_on_failure(spec: ServerSpec, shape: ClusterShape) -> AsyncIterator[list[ServerSpec]]:
     """A list for the nodes that are started; if what follows fails, they are stopped."""
     started: list[ServerSpec] = []
+
+    async def undo() -> None:
+        await _end_all(started, _UNDO_SECONDS)
+        if shapes.find(spec) is None:
+            shapes.forget(spec, shape)
+
     try:
         yield started
     except BaseException:  # an interruption, too, leaves no node behind
         with contextlib.suppress(ServerError):  # the first error is the one to report
-            await _end_all(started, _UNDO_SECONDS)
-            if shapes.find(spec) is None:
-                shapes.forget(spec, shape)
+            await to_the_end(undo())
         raise
 
 
