@@ -13,8 +13,9 @@ from typing import Any
 from langcache_cli.caching._blocks import Mode
 from langcache_cli.caching._clock import new_id, now_ms
 from langcache_cli.caching._config.settings import TEN_YEARS_SECONDS, CacheSettings
-from langcache_cli.caching._errors import CacheError, ServerReplyError, UndecodableEntryError
+from langcache_cli.caching._errors import CacheError, UndecodableEntryError
 from langcache_cli.caching._front.context import Context
+from langcache_cli.caching._front.plain_writer import PlainWriter, SetCommand
 from langcache_cli.caching._functions.duration import Duration, seconds_of
 from langcache_cli.caching._functions.options import TTL_RANGE
 from langcache_cli.caching._protocol.entry import Entry, parse
@@ -47,6 +48,7 @@ class PlainValues:
         self._context = context
         self._mode = mode
         self._remember = remember
+        self._writer = PlainWriter(show_keys=context.settings.log_values)
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Any]:
         """See `Cache.get_many`."""
@@ -75,18 +77,18 @@ class PlainValues:
         if not self._context.enabled or not values or self._mode() is Mode.BYPASSED:
             return not values
         self._remember(values)
-        commands: list[tuple[str | bytes | int, ...]] = []
+        commands: list[SetCommand] = []
         for key, value in values.items():
             ttl_ms = milliseconds(ttl_seconds or self._ttl_of(key))
             entry = await _entry(value, ttl_ms, self._context.settings)
             commands.append(("SET", self._context.namespace.key(key), entry.to_bytes(), "PX", ttl_ms))
         runtime = self._context.runtime()
         try:
-            replies = await runtime.server.call_many(commands, budget=Budget(runtime.server.timeout))
+            replies = await self._writer.send(runtime, [*values], commands)
         except CacheError:
             await runtime.admission.admitted()
             return False
-        return not any(isinstance(reply, ServerReplyError) for reply in replies)
+        return not any(isinstance(reply, CacheError) for reply in replies)
 
     def _ttl_of(self, key: str) -> float:
         """The TTL of the cache type that the first part of a plain key belongs to."""

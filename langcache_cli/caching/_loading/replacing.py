@@ -86,7 +86,7 @@ async def _replace(load: Load, lease: Lease) -> LoadResult:
                 raise_errors(await load.runtime.store.withdraw([lease], load.budget))
                 return await load.value_of_successor(LoadResult(value, entry), joins=True)
     except CacheError as error:  # raised by the call that asked for the refresh, not by those that joined
-        load.give_up_storing(lease, entry)
+        load.give_up_storing(lease, entry, error)
         return LoadResult(value, entry, failure=error)
     except asyncio.CancelledError:
         load.abandon(lease)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import compress
 from typing import Any, NamedTuple
 
-from langcache_cli.caching._errors import CacheError, CacheUnavailableError
+from langcache_cli.caching._errors import CacheError, CacheUnavailableError, SizeRefusedError
 from langcache_cli.caching._loading.leases import Leases
 from langcache_cli.caching._loading.load import Load
 from langcache_cli.caching._loading.replacing import let_end, warn_still_served
@@ -262,6 +262,8 @@ class LoadMany:
                     final[lease.key] = await successor
             elif reply != 1:
                 load.count("unstored")
+                if isinstance(reply, SizeRefusedError) and reply.is_new:
+                    load.count("uncacheable")
         return list(final.values())
 
     def _count_written(
