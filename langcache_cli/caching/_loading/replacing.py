@@ -41,7 +41,7 @@ async def _load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
     except BaseException as error:  # a cancelled load, too, leaves a lease
         if isinstance(error, Exception):
             warn_still_served(load, error)
-        load.runtime.spawn(let_end(load, lease))
+        let_end_soon(load, lease)
         raise
     return await load.store_or_supersede(lease, value, entry)
 
@@ -61,6 +61,8 @@ async def _replace(load: Load, lease: Lease) -> LoadResult:
             (entry_stays,) = raise_errors(await load.runtime.store.claim([lease], load.budget))
             load.runtime.running_loads.has_claimed(load.key)
     except CacheError as error:
+        load.give_back_placeholder(lease)  # Outcome unknown: Redis may have given the lease.
+        let_end_soon(load, lease)
         return LoadResult(NOT_RUN, failure=error)
     except asyncio.CancelledError:
         load.abandon(lease)
@@ -69,13 +71,13 @@ async def _replace(load: Load, lease: Lease) -> LoadResult:
         value, entry = await load.run_leased(lease)
     except asyncio.CancelledError:
         if entry_stays:
-            load.runtime.spawn(let_end(load, lease))
+            let_end_soon(load, lease)
         else:
             load.abandon(lease)
         raise
     except BaseException:  # not only errors: whatever ends the load leaves a lease
         if entry_stays:
-            load.runtime.spawn(let_end(load, lease))
+            let_end_soon(load, lease)
         else:
             load.release_soon(lease)
         raise
@@ -100,7 +102,13 @@ def warn_still_served(load: Load, error: Exception) -> None:
     logger.warning("%s failed; its stored value is served: %s", load.spec.name, shown)
 
 
-async def let_end(load: Load, lease: Lease) -> None:
+def let_end_soon(load: Load, lease: Lease) -> None:
+    """`_let_end` in the background; nothing while Redis is down."""
+    if not load.runtime.server.is_down:
+        load.runtime.spawn(_let_end(load, lease))
+
+
+async def _let_end(load: Load, lease: Lease) -> None:
     """After a failed refresh: let the old entry end when it would have ended without the lease.
 
     No load runs under this lease any more, so no call may wait for it.
