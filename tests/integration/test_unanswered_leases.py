@@ -9,8 +9,8 @@ from langcache_cli.caching import Cache, CacheUnavailableError, cached_many
 from langcache_cli.caching._protocol.entry import parse
 from langcache_cli.caching._protocol.lease import new_leases
 from tests.harness.polling import aeventually
-from tests.integration.cache_support import Database
-from tests.integration.lost_answers import lose_answers
+from tests.integration.cache_support import Database, make_stale
+from tests.integration.lost_answers import hold, lose_answers
 
 LEASE_SECONDS = 300.0
 """Longer than the tests, and than an entry lives: one that is kept for its lease can be told."""
@@ -68,4 +68,32 @@ async def test_a_refresh_of_an_entry_does_not_prolong_it(cache, redis_server, mo
     lose_answers(monkeypatch, cache.runtime().store, "claim")
     with cache.refreshing():
         await (batch_of(database)([1]) if many else database.read(1))
+    await ends_in_time(redis_server, key)
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
+async def test_the_load_of_a_successor_does_not_prolong_the_old_entry(cache, redis_server, monkeypatch, many):
+    database = Database(cache, ttl=TTL_SECONDS, stale_ttl=TTL_SECONDS)
+    key, read_many = database.read.key_for(1), batch_of(database)
+    await database.read(1)
+    make_stale(redis_server, key)
+    lose_answers(monkeypatch, cache.runtime().store, "elect")
+    for _ in range(3):
+        assert await (read_many([1]) if many else database.read(1)) == ([[1, 0]] if many else [1, 0])
+        await ends_in_time(redis_server, key)
+    assert database.reads[1] == 1  # one attempt for each lease
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
+async def test_nor_does_one_that_is_cancelled_meanwhile(cache, redis_server, monkeypatch, many):
+    database = Database(cache, ttl=TTL_SECONDS, stale_ttl=TTL_SECONDS)
+    key, read_many = database.read.key_for(1), batch_of(database)
+    await database.read(1)
+    make_stale(redis_server, key)
+    gate = hold(monkeypatch, cache.runtime().store, "elect")
+    await (read_many([1]) if many else database.read(1))
+    await gate.reached()
+    assert redis_server.command("PTTL", key) > 2 * TTL_SECONDS * 1000
+    for task in cache.runtime().background.tasks():
+        task.cancel()
     await ends_in_time(redis_server, key)

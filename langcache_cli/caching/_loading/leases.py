@@ -184,11 +184,15 @@ class Leases:
             for stored in raise_refusals(found)
         ]
 
-    async def elect(self, leases: Sequence[Lease], entry_ids: Sequence[str]) -> list[bool]:
-        """Take the leases of entries that are served meanwhile; False for each that another load has."""
+    async def elect(self, leases: Sequence[Lease], entry_ids: Sequence[str]) -> list[bool | None]:
+        """Take the leases of entries that are served meanwhile.
+
+        Returns:
+            False for each that another load has, None if it is unknown.
+        """
         budget = self._budget or Budget(self._store.server.timeout)
         replies = raise_refusals(await self._store.elect(leases, entry_ids, budget))
-        return [bool(reply) and not isinstance(reply, CacheUnavailableError) for reply in replies]
+        return [None if isinstance(reply, CacheUnavailableError) else bool(reply) for reply in replies]
 
     def renewing(self, leases: Sequence[Lease]) -> LeaseRenewal:
         """A context manager that prolongs leases, for as long as a load may take."""

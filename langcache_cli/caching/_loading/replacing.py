@@ -19,8 +19,9 @@ logger = logging.getLogger("langcache_cli.caching")
 async def load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
     """Take the lease of an entry that is served meanwhile, load and store.
 
-    If the load fails, or the outcome of the election is unknown, the lease is kept: the old entry is
-    served, and no process tries again before the lease or the entry ends.
+    If the load fails, or the outcome of the election is unknown, the old entry keeps the mark of the lease:
+    it is served, and no process tries again before the lease or the entry ends. It is not kept longer than
+    without the lease, as no load runs for which calls could wait after its end.
     """
     with load.renewing(lease):
         return await _load_if_elected(load, lease, seen)
@@ -33,7 +34,11 @@ async def _load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
             return LoadResult(found=b"")
         (elected,) = raise_errors(await load.runtime.store.elect([lease], [seen.id], load.budget))
     except CacheError:
-        elected = False
+        let_seen_end_soon(load, lease, seen)
+        return LoadResult(found=b"")
+    except asyncio.CancelledError:
+        let_seen_end_soon(load, lease, seen)
+        raise
     if not elected:
         return LoadResult(found=b"")
     try:
@@ -102,6 +107,12 @@ def warn_still_served(load: Load, error: Exception) -> None:
     logger.warning("%s failed; its stored value is served: %s", load.spec.name, shown)
 
 
+def let_seen_end_soon(load: Load, lease: Lease, seen: Entry) -> None:
+    """After an election without an answer: let the entry end when it would have ended without the lease."""
+    if not load.runtime.server.is_down:
+        load.runtime.spawn(load.runtime.store.release([lease], left_ms=_left_ms(load, seen)))
+
+
 def let_end_soon(load: Load, lease: Lease) -> None:
     """`_let_end` in the background; nothing while Redis is down."""
     if not load.runtime.server.is_down:
@@ -117,7 +128,9 @@ async def _let_end(load: Load, lease: Lease) -> None:
     found = parse((await store.look_up(load.key, Budget(store.server.timeout))).stored or b"")
     if found is None or found.id != lease.token:
         return
-    left_ms = 0
-    if isinstance(found, Entry):
-        left_ms = max(0, found.fresh_until_ms + load.lifetime.stale_ms - load.runtime.now_ms())
-    await store.release([lease], left_ms=left_ms)
+    await store.release([lease], left_ms=_left_ms(load, found) if isinstance(found, Entry) else 0)
+
+
+def _left_ms(load: Load, entry: Entry) -> int:
+    """For how long an entry without a lease is kept from now on."""
+    return max(0, entry.fresh_until_ms + load.lifetime.stale_ms - load.runtime.now_ms())

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from langcache_cli.caching._errors import CacheError, CacheUnavailableError, SizeRefusedError
 from langcache_cli.caching._loading.leases import Leases
 from langcache_cli.caching._loading.load import Load
-from langcache_cli.caching._loading.replacing import let_end_soon, warn_still_served
+from langcache_cli.caching._loading.replacing import let_end_soon, let_seen_end_soon, warn_still_served
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.lease import Lease
 from langcache_cli.caching._protocol.tagged_leases import outdated_places
@@ -112,6 +112,7 @@ class LoadMany:
             tag_keys: Of the tags of each.
             entries: The entry that was found under each key.
         """
+        elected: Sequence[bool | None] = [None] * len(leases)
         try:
             tagged = await self.leases.with_tags(leases, tag_keys)
             leases = [
@@ -125,7 +126,11 @@ class LoadMany:
             ]
             elected = await self.leases.elect(leases, seen)
         except CacheError:
-            elected = [False] * len(leases)
+            pass  # Outcome unknown, as with None for one of them.
+        finally:
+            for lease, entry, is_ours in zip(leases, entries, elected, strict=True):
+                if is_ours is None:
+                    let_seen_end_soon(self._load_of(lease.key), lease, entry)
         ours = list(compress(leases, elected))
         return _in_places(elected, await self.load_and_store(ours, serving=True))
 
