@@ -212,8 +212,7 @@ class Leases:
                 self._spec.warn_lease_ended(why)
             return replies
         finally:
-            # a caller that has these values must not find older ones afterwards
-            self._runtime.forget([lease.key for lease in leases])
+            self._forget(leases)
 
     async def store(self, leases: Sequence[Lease], values: Sequence[Any], load_seconds: float) -> list[Any]:
         """`commit` values that were just loaded.
@@ -231,7 +230,10 @@ class Leases:
             commit = self._commit(
                 list(compress(portion, survives)), stored, list(compress(kept_ms, survives))
             )
-            found = iter([None if isinstance(one, SizeRefusedError) else one for one in await commit])
+            try:
+                found = iter([None if isinstance(one, SizeRefusedError) else one for one in await commit])
+            finally:
+                self._forget(portion)
             replies += [
                 next(found) if survived else None if entry is None else NOT_KEPT
                 for survived, entry in zip(survives, entries, strict=True)
@@ -267,7 +269,7 @@ class Leases:
     async def withdraw(self, leases: Sequence[Lease]) -> None:
         """Stop serving old entries after their leases were lost; the loads that have them keep them."""
         raise_errors(await self._store.withdraw(leases, self._budget))
-        self._runtime.forget([lease.key for lease in leases])
+        self._forget(leases)
 
     def release_soon(self, leases: Sequence[Lease], *, entries_too: bool = True) -> None:
         """Give leases back in the background; see `Store.release`."""
@@ -275,7 +277,14 @@ class Leases:
 
     async def fail(self, leases: Sequence[Lease], errors: Sequence[Exception | None]) -> None:
         """`fail_leases` with the store and the budget of these steps."""
-        await fail_leases(self._runtime, self._store, leases, errors, self._budget)
+        try:
+            await fail_leases(self._runtime, self._store, leases, errors, self._budget)
+        finally:
+            self._forget(leases)
+
+    def _forget(self, leases: Sequence[Lease]) -> None:
+        """Drop from memory what was replaced: a caller that has newer values must not find it afterwards."""
+        self._runtime.forget([lease.key for lease in leases])
 
     def writer(self, *, load_seconds: float) -> EntryWriter:
         """Makes the entries of values that were just loaded; ``load_seconds`` is the time for each."""
