@@ -52,6 +52,18 @@ class CacheUnavailableError(CacheError):
         self.target = target
 
 
+class SizeRefusedError(CacheUnavailableError):
+    """The server does not take a value of this size.
+
+    Attributes:
+        is_new: True if this was just found out; False if the value was therefore not sent again.
+    """
+
+    def __init__(self, reason: str, *, target: str, is_new: bool = False) -> None:
+        super().__init__(reason, target=target)
+        self.is_new = is_new
+
+
 class AuthenticationFailedError(CacheUnavailableError):
     """Redis refused the user or the password."""
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from langcache_cli.caching import cached_many
+from langcache_cli.caching._front.warm import warm
 from langcache_cli.caching._loading.leases import Leases
 from langcache_cli.caching._near.tracking import NearCache
 from tests.harness.polling import aeventually
@@ -16,16 +17,22 @@ from tests.integration.cache_support import Database
 
 @pytest.fixture
 async def database(cache, monkeypatch) -> Database:
+    """See `in_memory_of`; there is a newer version of item 1."""
+    database = await in_memory_of(cache, monkeypatch, tags=("word:{item}",))
+    database.versions[1] = 1
+    return database
+
+
+async def in_memory_of(cache, monkeypatch, **options) -> Database:
     """Item 1 is in the memory of this process, which never reads a push."""
     monkeypatch.setattr(NearCache, "_on_push", lambda *_: None)
-    database = Database(cache, tags=("word:{item}",), local_ttl=60)
+    database = Database(cache, local_ttl=60, **options)
 
     async def kept() -> bool:
         await database.read(1)
         return in_memory(database)
 
     await aeventually(kept)
-    database.versions[1] = 1
     return database
 
 
@@ -96,11 +103,39 @@ async def test_a_batch_that_loads_it(database, redis_server):
     assert not in_memory(database)
 
 
+@pytest.mark.parametrize("value", [[1, 1], [1, float("nan")]], ids=["stored", "cannot be stored"])
+async def test_a_warm(database, value):
+    async def load(calls):
+        return [value for _ in calls]
+
+    await warm(database.cache, database.read, [{"item": 1}], load)
+    assert not in_memory(database)
+
+
+def leases_of(database: Database) -> Leases:
+    runtime, spec = database.cache.runtime(), database.read.spec
+    return Leases(runtime, spec, database.cache.lifetime(spec), store=runtime.bulk_store)
+
+
 async def test_a_warm_that_withdraws_it(database):
-    cache, spec = database.cache, database.read.spec
-    runtime = cache.runtime()
-    leases = Leases(runtime, spec, cache.lifetime(spec), store=runtime.bulk_store)
+    leases = leases_of(database)
     await leases.withdraw(await leases.prepare([(database.read.key_for(1),)]))
+    assert not in_memory(database)
+
+
+async def test_a_batch_that_has_no_value_for_it(database):
+    leases = leases_of(database)
+    await leases.fail(await leases.prepare([(database.read.key_for(1),)]), [None])
+    assert not in_memory(database)
+
+
+@pytest.mark.parametrize("why", ["declined", "too_large"])
+async def test_a_refresh_whose_value_is_not_kept(cache, monkeypatch, why):
+    options = {"ttl": lambda value: 60 if value[1] == 0 else None} if why == "declined" else {"max_bytes": 8}
+    database = await in_memory_of(cache, monkeypatch, **options)
+    database.versions[1] = 1_000_000
+    assert await database.read.refresh(1) == [1, 1_000_000]
+    assert cache.statistics_of(database.read)[why] == 1
     assert not in_memory(database)
 
 

@@ -18,11 +18,12 @@ from langcache_cli.caching._config.settings import TEN_YEARS_SECONDS, CacheSetti
 from langcache_cli.caching._errors import (
     CacheError,
     OversizedEntryError,
-    ServerReplyError,
+    SizeRefusedError,
     UndecodableEntryError,
 )
 from langcache_cli.caching._front.context import Context
 from langcache_cli.caching._front.plain_counts import PlainCounts
+from langcache_cli.caching._front.plain_writer import PlainWriter, SetCommand
 from langcache_cli.caching._functions.duration import Duration, seconds_of
 from langcache_cli.caching._functions.options import TTL_RANGE
 from langcache_cli.caching._protocol.entry import Entry, parse
@@ -56,6 +57,7 @@ class PlainValues:
         self._mode = mode
         self._remember = remember
         self._counts = PlainCounts(context)
+        self._writer = PlainWriter(show_keys=context.settings.log_values)
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, Any]:
         """See `Cache.get_many`."""
@@ -98,7 +100,7 @@ class PlainValues:
         if not self._context.enabled or not values or self._mode() is Mode.BYPASSED:
             return not values
         self._remember(values)
-        commands: list[tuple[str | bytes | int, ...]] = []
+        commands: list[SetCommand] = []
         sizes: dict[str, int] = {}
         for key, value in values.items():
             ttl_ms = milliseconds(ttl_seconds or self._ttl_of(key))
@@ -107,16 +109,18 @@ class PlainValues:
             commands.append(("SET", self._context.namespace.key(key), entry.to_bytes(), "PX", ttl_ms))
         runtime = self._context.runtime()
         try:
-            replies = await runtime.server.call_many(commands, budget=Budget(runtime.server.timeout))
+            replies = await self._writer.send(runtime, [*values], commands)
         except CacheError:
             await runtime.admission.admitted()
             self._counts.count("unstored", dict.fromkeys(values, 1))
             return False
-        failed = [
-            key for key, reply in zip(values, replies, strict=True) if isinstance(reply, ServerReplyError)
-        ]
-        self._counts.count("unstored", dict.fromkeys(failed, 1))
-        self._counts.count("bytes_written", {key: sizes[key] for key in sizes.keys() - set(failed)})
+        failed = {
+            key: reply for key, reply in zip(values, replies, strict=True) if isinstance(reply, CacheError)
+        }
+        too_large = {key: 1 for key, error in failed.items() if isinstance(error, SizeRefusedError)}
+        self._counts.count("uncacheable", too_large)
+        self._counts.count("unstored", dict.fromkeys(failed.keys() - too_large.keys(), 1))
+        self._counts.count("bytes_written", {key: sizes[key] for key in sizes.keys() - failed.keys()})
         return not failed
 
     def _ttl_of(self, key: str) -> float:

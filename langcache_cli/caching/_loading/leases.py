@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from itertools import chain, compress
 from typing import Any
 
-from langcache_cli.caching._errors import CacheError, CacheUnavailableError
+from langcache_cli.caching._errors import CacheUnavailableError, SizeRefusedError
 from langcache_cli.caching._functions.spec import FunctionSpec
 from langcache_cli.caching._keys.tags import KeyAndTags
 from langcache_cli.caching._loading.entry_writer import EntryWriter
+from langcache_cli.caching._loading.failed_leases import fail_leases
+from langcache_cli.caching._loading.size_refusals import sent_by_size
 from langcache_cli.caching._protocol.entry import MAX_HEADER_BYTES, Entry, Placeholder, parse
 from langcache_cli.caching._protocol.lease import Lease, new_leases
 from langcache_cli.caching._protocol.lifetime import Lifetime
@@ -19,7 +20,6 @@ from langcache_cli.caching._protocol.store import Seen, Store
 from langcache_cli.caching._protocol.tagged_leases import acquire_again, acquire_tagged, with_versions
 from langcache_cli.caching._runtime.loop_runtime import Runtime
 from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
-from langcache_cli.caching._single_flight.shared_errors import describe
 from langcache_cli.caching._wire.budget import Budget
 
 NOT_KEPT = object()
@@ -184,11 +184,15 @@ class Leases:
             for stored in raise_refusals(found)
         ]
 
-    async def elect(self, leases: Sequence[Lease], entry_ids: Sequence[str]) -> list[bool]:
-        """Take the leases of entries that are served meanwhile; False for each that another load has."""
+    async def elect(self, leases: Sequence[Lease], entry_ids: Sequence[str]) -> list[bool | None]:
+        """Take the leases of entries that are served meanwhile.
+
+        Returns:
+            False for each that another load has, None if it is unknown.
+        """
         budget = self._budget or Budget(self._store.server.timeout)
         replies = raise_refusals(await self._store.elect(leases, entry_ids, budget))
-        return [bool(reply) and not isinstance(reply, CacheUnavailableError) for reply in replies]
+        return [None if isinstance(reply, CacheUnavailableError) else bool(reply) for reply in replies]
 
     def renewing(self, leases: Sequence[Lease]) -> LeaseRenewal:
         """A context manager that prolongs leases, for as long as a load may take."""
@@ -198,21 +202,24 @@ class Leases:
     async def commit(
         self, leases: Sequence[Lease], entries: Sequence[bytes], kept_ms: Sequence[int]
     ) -> list[Any]:
-        """Store entries: 1 for each that was, 0 for one that was invalidated meanwhile, or an error."""
+        """Store entries: 1 for each that was, 0 for one that was invalidated meanwhile, or an error.
+
+        That is a `SizeRefusedError` for one that the server does not take; see `sent_by_size`.
+        """
         try:
             replies = await self._commit(leases, entries, kept_ms)
             if 0 in replies and self._renewal is not None and (why := self._renewal.why_ended()):
                 self._spec.warn_lease_ended(why)
             return replies
         finally:
-            # a caller that has these values must not find older ones afterwards
-            self._runtime.forget([lease.key for lease in leases])
+            self._forget(leases)
 
     async def store(self, leases: Sequence[Lease], values: Sequence[Any], load_seconds: float) -> list[Any]:
         """`commit` values that were just loaded.
 
         Returns:
-            None for each that would not come back the same; `NOT_KEPT` for one that must not be stored.
+            None for each that would not come back the same, or that is larger than the server takes;
+            `NOT_KEPT` for one that must not be stored.
         """
         writer = self.writer(load_seconds=load_seconds)
         replies: list[Any] = []
@@ -223,7 +230,10 @@ class Leases:
             commit = self._commit(
                 list(compress(portion, survives)), stored, list(compress(kept_ms, survives))
             )
-            found = iter(await commit)
+            try:
+                found = iter([None if isinstance(one, SizeRefusedError) else one for one in await commit])
+            finally:
+                self._forget(portion)
             replies += [
                 next(found) if survived else None if entry is None else NOT_KEPT
                 for survived, entry in zip(survives, entries, strict=True)
@@ -231,6 +241,19 @@ class Leases:
         return replies
 
     async def _commit(
+        self, leases: Sequence[Lease], entries: Sequence[bytes], kept_ms: Sequence[int]
+    ) -> list[Any]:
+        async def send(places: Sequence[int]) -> list[Any]:
+            if len(places) == len(leases):
+                return await self._send(leases, entries, kept_ms)
+            chosen = [(leases[place], entries[place], kept_ms[place]) for place in places]
+            return await self._send(*zip(*chosen, strict=True))
+
+        keys, sizes = [lease.key for lease in leases], [*map(len, entries)]
+        warn = self._spec.warn_uncacheable
+        return await sent_by_size(self._runtime, keys, sizes, send, warn=lambda _, error: warn(error))
+
+    async def _send(
         self, leases: Sequence[Lease], entries: Sequence[bytes], kept_ms: Sequence[int]
     ) -> list[Any]:
         what = leases, entries, kept_ms, self._budget
@@ -246,7 +269,7 @@ class Leases:
     async def withdraw(self, leases: Sequence[Lease]) -> None:
         """Stop serving old entries after their leases were lost; the loads that have them keep them."""
         raise_errors(await self._store.withdraw(leases, self._budget))
-        self._runtime.forget([lease.key for lease in leases])
+        self._forget(leases)
 
     def release_soon(self, leases: Sequence[Lease], *, entries_too: bool = True) -> None:
         """Give leases back in the background; see `Store.release`."""
@@ -254,7 +277,14 @@ class Leases:
 
     async def fail(self, leases: Sequence[Lease], errors: Sequence[Exception | None]) -> None:
         """`fail_leases` with the store and the budget of these steps."""
-        await fail_leases(self._runtime, self._store, leases, errors, self._budget)
+        try:
+            await fail_leases(self._runtime, self._store, leases, errors, self._budget)
+        finally:
+            self._forget(leases)
+
+    def _forget(self, leases: Sequence[Lease]) -> None:
+        """Drop from memory what was replaced: a caller that has newer values must not find it afterwards."""
+        self._runtime.forget([lease.key for lease in leases])
 
     def writer(self, *, load_seconds: float) -> EntryWriter:
         """Makes the entries of values that were just loaded; ``load_seconds`` is the time for each."""
@@ -265,33 +295,3 @@ class Leases:
             return True  # perhaps of a load that knows newer tags than these leases: only a look-up can tell
         found = seen.parse()
         return isinstance(found, Entry) and found.schema == self._spec.codec.fingerprint
-
-
-async def fail_leases(
-    runtime: Runtime,
-    store: Store,
-    leases: Sequence[Lease],
-    errors: Sequence[Exception | None],
-    budget: Budget | None,
-) -> None:
-    """Give leases back before the errors of their loads are raised: a later call must load anew.
-
-    If Redis does not confirm it within the budget, they are given back in the background.
-
-    Args:
-        runtime: Of the running event loop.
-        store: Where the leases are.
-        leases: The leases.
-        errors: Of the load of each; None stands for an unusable value.
-        budget: Upper bound for the time.
-    """
-    if not leases:
-        return
-    described = [describe(error) if error is not None else b"" for error in errors]
-    try:
-        await store.fail(leases, described, budget)
-    except CacheError:
-        runtime.release_soon(store, leases)  # perhaps only the time of this call was spent
-    except asyncio.CancelledError:
-        runtime.release_soon(store, leases)
-        raise

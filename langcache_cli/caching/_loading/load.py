@@ -14,8 +14,9 @@ from typing import Any
 from langcache_cli.caching._errors import CacheError, OversizedEntryError
 from langcache_cli.caching._functions.spec import EntryKeys, FunctionSpec
 from langcache_cli.caching._loading.entry_writer import EntryWriter
-from langcache_cli.caching._loading.leases import fail_leases
+from langcache_cli.caching._loading.failed_leases import fail_leases
 from langcache_cli.caching._loading.remote_load import SHORTEST_PATIENCE_SECONDS, wait_or_overtake
+from langcache_cli.caching._loading.size_refusals import raise_if_refused_before, size_refusal
 from langcache_cli.caching._protocol.entry import DECLINED, Entry, Placeholder
 from langcache_cli.caching._protocol.lease import Lease, holds
 from langcache_cli.caching._protocol.lifetime import Lifetime
@@ -28,7 +29,6 @@ from langcache_cli.caching._single_flight.lease_renewal import LeaseRenewal
 from langcache_cli.caching._single_flight.nesting import LoadScope, waits_for_us
 from langcache_cli.caching._statistics.labels import Label
 from langcache_cli.caching._wire.budget import Budget
-from langcache_cli.caching._wire.failures import refused_for_size
 
 Origin = Callable[[], Awaitable[Any]]
 """Runs the function with the arguments of one call."""
@@ -191,10 +191,8 @@ class Load:
         if why is None:
             self.count("uncacheable")
             self.runtime.uncacheable.add(self.key)  # calls of the key run side by side for a while
-        elif why == DECLINED:
-            self.count("declined")
         else:
-            self.count("too_large")
+            self.count("declined" if why == DECLINED else "too_large")
 
     # -- steps --
 
@@ -228,10 +226,7 @@ class Load:
         try:
             stored = await self.store(lease, entry)
         except CacheError as error:
-            self.give_up_storing(lease, entry)
-            if entry is not None and refused_for_size(error, len(entry.payload)):
-                self.spec.warn_uncacheable(error)
-                self.count_unstorable()
+            self.give_up_storing(lease, entry, error)
             return LoadResult(value, entry)
         if entry is not None and not stored:
             with contextlib.suppress(CacheError):
@@ -248,6 +243,7 @@ class Load:
             (ended,) = await store.fail([lease], [b""], self.budget)
             self.runtime.forget([self.key])
             return entry is not None and bool(ended)
+        raise_if_refused_before(self.runtime, self.key, len(entry.payload))
         kept_ms = self.lifetime.kept_ms(entry)
         what = [lease], [entry.to_bytes()], [kept_ms], self.budget
         if self.tag_keys and kept_ms > self.lifetime.longest_ms:
@@ -264,10 +260,13 @@ class Load:
                 self.spec.warn_lease_ended(why)
         return bool(stored)
 
-    def give_up_storing(self, lease: Lease, entry: Entry | None) -> None:
+    def give_up_storing(self, lease: Lease, entry: Entry | None, error: CacheError) -> None:
         """Let the next call try again at once, instead of waiting for a lease without a load."""
         if entry is None or entry.is_kept:
             self.count("unstored")
+        if entry is not None and (refusal := size_refusal(self.runtime, error, len(entry.payload))):
+            self.spec.warn_uncacheable(refusal)
+            self.count_unstorable()
         self.release_soon(lease)
 
     def give_back_placeholder(self, lease: Lease) -> None:

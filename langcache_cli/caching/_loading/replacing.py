@@ -19,8 +19,9 @@ logger = logging.getLogger("langcache_cli.caching")
 async def load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
     """Take the lease of an entry that is served meanwhile, load and store.
 
-    If the load fails, or the outcome of the election is unknown, the lease is kept: the old entry is
-    served, and no process tries again before the lease or the entry ends.
+    If the load fails, or the outcome of the election is unknown, the old entry keeps the mark of the lease:
+    it is served, and no process tries again before the lease or the entry ends. It is not kept longer than
+    without the lease, as no load runs for which calls could wait after its end.
     """
     with load.renewing(lease):
         return await _load_if_elected(load, lease, seen)
@@ -33,7 +34,11 @@ async def _load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
             return LoadResult(found=b"")
         (elected,) = raise_errors(await load.runtime.store.elect([lease], [seen.id], load.budget))
     except CacheError:
-        elected = False
+        let_seen_end_soon(load, lease, seen)
+        return LoadResult(found=b"")
+    except asyncio.CancelledError:
+        let_seen_end_soon(load, lease, seen)
+        raise
     if not elected:
         return LoadResult(found=b"")
     try:
@@ -41,7 +46,7 @@ async def _load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
     except BaseException as error:  # a cancelled load, too, leaves a lease
         if isinstance(error, Exception):
             warn_still_served(load, error)
-        load.runtime.spawn(let_end(load, lease))
+        let_end_soon(load, lease)
         raise
     return await load.store_or_supersede(lease, value, entry)
 
@@ -61,6 +66,8 @@ async def _replace(load: Load, lease: Lease) -> LoadResult:
             (entry_stays,) = raise_errors(await load.runtime.store.claim([lease], load.budget))
             load.runtime.running_loads.has_claimed(load.key)
     except CacheError as error:
+        load.give_back_placeholder(lease)  # Outcome unknown: Redis may have given the lease.
+        let_end_soon(load, lease)
         return LoadResult(NOT_RUN, failure=error)
     except asyncio.CancelledError:
         load.abandon(lease)
@@ -69,13 +76,13 @@ async def _replace(load: Load, lease: Lease) -> LoadResult:
         value, entry = await load.run_leased(lease)
     except asyncio.CancelledError:
         if entry_stays:
-            load.runtime.spawn(let_end(load, lease))
+            let_end_soon(load, lease)
         else:
             load.abandon(lease)
         raise
     except BaseException:  # not only errors: whatever ends the load leaves a lease
         if entry_stays:
-            load.runtime.spawn(let_end(load, lease))
+            let_end_soon(load, lease)
         else:
             load.release_soon(lease)
         raise
@@ -86,7 +93,7 @@ async def _replace(load: Load, lease: Lease) -> LoadResult:
                 raise_errors(await load.runtime.store.withdraw([lease], load.budget))
                 return await load.value_of_successor(LoadResult(value, entry), joins=True)
     except CacheError as error:  # raised by the call that asked for the refresh, not by those that joined
-        load.give_up_storing(lease, entry)
+        load.give_up_storing(lease, entry, error)
         return LoadResult(value, entry, failure=error)
     except asyncio.CancelledError:
         load.abandon(lease)
@@ -100,7 +107,19 @@ def warn_still_served(load: Load, error: Exception) -> None:
     logger.warning("%s failed; its stored value is served: %s", load.spec.name, shown)
 
 
-async def let_end(load: Load, lease: Lease) -> None:
+def let_seen_end_soon(load: Load, lease: Lease, seen: Entry) -> None:
+    """After an election without an answer: let the entry end when it would have ended without the lease."""
+    if not load.runtime.server.is_down:
+        load.runtime.spawn(load.runtime.store.release([lease], left_ms=_left_ms(load, seen)))
+
+
+def let_end_soon(load: Load, lease: Lease) -> None:
+    """`_let_end` in the background; nothing while Redis is down."""
+    if not load.runtime.server.is_down:
+        load.runtime.spawn(_let_end(load, lease))
+
+
+async def _let_end(load: Load, lease: Lease) -> None:
     """After a failed refresh: let the old entry end when it would have ended without the lease.
 
     No load runs under this lease any more, so no call may wait for it.
@@ -109,7 +128,9 @@ async def let_end(load: Load, lease: Lease) -> None:
     found = parse((await store.look_up(load.key, Budget(store.server.timeout))).stored or b"")
     if found is None or found.id != lease.token:
         return
-    left_ms = 0
-    if isinstance(found, Entry):
-        left_ms = max(0, found.fresh_until_ms + load.lifetime.stale_ms - load.runtime.now_ms())
-    await store.release([lease], left_ms=left_ms)
+    await store.release([lease], left_ms=_left_ms(load, found) if isinstance(found, Entry) else 0)
+
+
+def _left_ms(load: Load, entry: Entry) -> int:
+    """For how long an entry without a lease is kept from now on."""
+    return max(0, entry.fresh_until_ms + load.lifetime.stale_ms - load.runtime.now_ms())

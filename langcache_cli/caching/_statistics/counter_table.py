@@ -86,7 +86,10 @@ COUNTERS = {
             "entries",
         ),
         CounterSpec(
-            "uncacheable", "C", "values not stored, because they would not come back the same", "values"
+            "uncacheable",
+            "C",
+            "values not stored, because they would not come back the same, or are too large for Redis",
+            "values",
         ),
         CounterSpec(
             "declined", "A", "values not stored, because the ttl= of their function said so", "values"

@@ -152,15 +152,14 @@ class Codec:
         """The value of a payload that may be compressed. The event loop runs meanwhile if it is large.
 
         Raises:
-            OversizedEntryError: It takes more than ``max_bytes`` as JSON.
+            OversizedEntryError: It takes more than ``max_bytes`` as JSON, or consists of too many objects.
             UndecodableEntryError: See `decode`.
         """
         payload = decompress_short(stored, compression) if compression else stored
         if payload is not None and len(payload) <= LARGE_BYTES:
             return self.decode(payload)
-        if payload is None:
-            payload = await in_portions(decompressing(stored, compression, max_bytes=max_bytes))
-        return await self.decode_large(payload)
+        json = await in_portions(decompressing(stored, compression, max_bytes=max_bytes))
+        return await self.decode_large(json)
 
     async def decode_large(self, payload: bytes) -> Any:
         """`decode`, while the event loop runs."""

@@ -14,6 +14,8 @@ from langcache_cli.caching._errors import (
 NOT_SERVING = frozenset({"LOADING", "MASTERDOWN", "WRONGPASS", "NOAUTH"})
 """Error codes by which a server says that it cannot be used now, whatever the command."""
 
+PROTOCOL_ERROR = "Protocol error"
+"""In the reply to what a server does not accept as a command; then it closes the connection."""
 
 LARGE_BYTES = 512 * 1024
 """Smaller values are within the limits that servers and proxies have for one value."""

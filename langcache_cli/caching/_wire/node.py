@@ -16,7 +16,7 @@ from langcache_cli.caching._wire.budget import Budget
 from langcache_cli.caching._wire.connection import Argument
 from langcache_cli.caching._wire.connector import Connector, within
 from langcache_cli.caching._wire.externals import Connect
-from langcache_cli.caching._wire.failures import NOT_SERVING, too_busy, unavailable
+from langcache_cli.caching._wire.failures import NOT_SERVING, PROTOCOL_ERROR, too_busy, unavailable
 from langcache_cli.caching._wire.handshake import connect
 from langcache_cli.caching._wire.idle_clock import IdleClock
 from langcache_cli.caching._wire.lookup_batch import LookupBatch, no_lookups
@@ -219,9 +219,15 @@ class Node:
             self._outages.end()
 
     def act_on(self, reply: ServerReplyError) -> CacheUnavailableError | None:
-        """Count a server that is not serving as a failure; reconnect to one that has become read-only."""
+        """Count a server that is not serving as a failure; drop a connection that leads to no good server.
+
+        That is one which the server closes, and one to a server that has become read-only.
+        """
         if reply.code in NOT_SERVING:
             return self.failed(reply)
+        if PROTOCOL_ERROR in reply.reply:
+            self.connector.drop()  # the server is about to close it: the next request would be lost, too
+            return None
         now = self._loop.time()
         if reply.code == "READONLY" and now >= self._may_reconnect_at:
             # no primary any more: its name or address may lead to another server by now

@@ -11,7 +11,10 @@ MISSES: Final = {
     ),
     "joined": ("waited for another call", "another call loaded the value at that moment"),
     "load_errors": ("load errors", "the function behind the cache raised, so nothing was stored"),
-    "uncacheable": ("uncacheable", "the value would not come back the same; the log names the function"),
+    "uncacheable": (
+        "uncacheable",
+        "the value would not come back the same, or is too large for Redis; the log names the function",
+    ),
     "declined": ("declined", "ttl= of the function said that the value must not be stored"),
     "too_large": ("too large", "the value was larger than max_bytes= of the function; the log names it"),
     "refused": ("refused", "an invalidation came while the value was loaded, so it was not stored"),

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import compress
 from typing import Any, NamedTuple
 
-from langcache_cli.caching._errors import CacheError, CacheUnavailableError
+from langcache_cli.caching._errors import CacheError, CacheUnavailableError, SizeRefusedError
 from langcache_cli.caching._loading.leases import Leases
 from langcache_cli.caching._loading.load import Load
-from langcache_cli.caching._loading.replacing import let_end, warn_still_served
+from langcache_cli.caching._loading.replacing import let_end_soon, let_seen_end_soon, warn_still_served
 from langcache_cli.caching._protocol.entry import Entry
 from langcache_cli.caching._protocol.lease import Lease
 from langcache_cli.caching._protocol.tagged_leases import outdated_places
@@ -112,6 +112,7 @@ class LoadMany:
             tag_keys: Of the tags of each.
             entries: The entry that was found under each key.
         """
+        elected: Sequence[bool | None] = [None] * len(leases)
         try:
             tagged = await self.leases.with_tags(leases, tag_keys)
             leases = [
@@ -125,7 +126,11 @@ class LoadMany:
             ]
             elected = await self.leases.elect(leases, seen)
         except CacheError:
-            elected = [False] * len(leases)
+            pass  # Outcome unknown, as with None for one of them.
+        finally:
+            for lease, entry, is_ours in zip(leases, entries, elected, strict=True):
+                if is_ours is None:
+                    let_seen_end_soon(self._load_of(lease.key), lease, entry)
         ours = list(compress(leases, elected))
         return _in_places(elected, await self.load_and_store(ours, serving=True))
 
@@ -154,13 +159,13 @@ class LoadMany:
             await self._fail(leases, [error] * len(leases), serving=serving)
             raise
         except BaseException:  # cancelled: no load runs under these leases
-            self._give_back(leases, serving=serving)
+            self.give_back(leases, serving=serving)
             raise
         results, others = loaded[: len(leases)], loaded[len(leases) :]
         try:
             return [*await self._stored(leases, results, serving=serving), *others]
         except BaseException:  # cancelled: unknown which values were stored
-            self._give_back(leases, serving=serving)
+            self.give_back(leases, serving=serving)
             raise
 
     async def _fail(
@@ -176,18 +181,18 @@ class LoadMany:
                 if not self.has_claimed:  # otherwise raised
                     error = next(error for error in errors if error is not None)
                     warn_still_served(self._load_of(kept[0].key), error)
-                self._give_back(kept, serving=True)
+                self.give_back(kept, serving=True)
             leases = [lease for lease, error in zip(leases, errors, strict=True) if error is None]
             errors = [None] * len(leases)
         await self.leases.fail(leases, errors)
 
-    def _give_back(self, leases: Sequence[Lease], *, serving: bool) -> None:
+    def give_back(self, leases: Sequence[Lease], *, serving: bool) -> None:
+        """End leases under which no load runs; the old entries of ``serving`` ones end in their own time."""
         if not serving:
             self.leases.release_soon(leases)
             return
         for lease in leases:
-            load = self._load_of(lease.key)
-            load.runtime.spawn(let_end(load, lease))
+            let_end_soon(self._load_of(lease.key), lease)
 
     async def _values_of(self, leases: Sequence[Lease], away: Sequence[str] = ()) -> Outcomes:
         """Run the function, and encode its values, also for those who have joined; see `run_if_absent`."""
@@ -262,6 +267,8 @@ class LoadMany:
                     final[lease.key] = await successor
             elif reply != 1:
                 load.count("unstored")
+                if isinstance(reply, SizeRefusedError) and reply.is_new:
+                    load.count("uncacheable")
         return list(final.values())
 
     def _count_written(

@@ -108,16 +108,22 @@ async def replace_many(
     except CacheError:
         taken = [None] * len(leases)
     except asyncio.CancelledError:
-        load.leases.release_soon(leases, entries_too=False)
+        _give_back_claimed(load, leases)
         raise
     for lease in leases:
         running.has_claimed(lease.key)
     ours = list(compress(leases, taken))
     lost = [lease for lease, is_ours in zip(leases, taken, strict=True) if is_ours is None]
-    load.leases.release_soon(lost, entries_too=False)  # Outcome unknown: Redis may have given them.
+    _give_back_claimed(load, lost)
     load.count("bypassed", [lease.key for lease in lost])
     results = await load.load_and_store(ours, serving=True, unstored=lost)
     return as_taken(taken, results, len(ours))
+
+
+def _give_back_claimed(load: LoadMany, leases: Sequence[Lease]) -> None:
+    """After a claim without an answer, whose outcome is unknown: Redis may have given the leases."""
+    load.leases.release_soon(leases, entries_too=False)
+    load.give_back(leases, serving=True)
 
 
 async def _replacements(
