@@ -29,11 +29,12 @@ def counted_by_name() -> set[str]:
         if node.func.attr in COUNTING
     )
     return {
-        argument.value
+        name.value
         for call in calls
         for argument in call.args
-        if isinstance(argument, ast.Constant)
-        if isinstance(argument.value, str)
+        for name in ([argument.body, argument.orelse] if isinstance(argument, ast.IfExp) else [argument])
+        if isinstance(name, ast.Constant)
+        if isinstance(name.value, str)
     }
 
 
