@@ -11,7 +11,7 @@ from tests.harness.shared_redis import clients_of
 from tests.integration.cache_support import ROOT, cache_at
 
 MODULE = """
-import asyncio, logging, multiprocessing, os, sys, traceback
+import asyncio, ctypes, logging, multiprocessing, os, sys, traceback
 from concurrent.futures import ProcessPoolExecutor
 from langcache_cli.caching import *
 
@@ -36,8 +36,8 @@ def in_pool(_):
     asyncio.run(read_all())
     return os.getpid()
 
-def go_on(*work):
-    child = os.fork()
+def go_on(*work, fork=os.fork):
+    child = fork()
     try:
         for one in work:
             loop.run_until_complete(one)
@@ -49,6 +49,16 @@ def go_on(*work):
         os._exit(0)
     ended(child)
     loop.close()
+
+def fork_unknown_to_python():
+    told, tell = os.pipe()
+    child = ctypes.PyDLL(None).fork()  # calls nothing that `os.register_at_fork` has got
+    if not child:
+        loop.run_until_complete(word(0))  # only a send notices the fork
+        os.write(tell, b"!")
+    os.close(tell)
+    os.read(told, 1)
+    return child
 
 def forked_with_a_fresh_loop():
     child = os.fork()
@@ -66,6 +76,11 @@ PROGRAMS = {
 loop = asyncio.new_event_loop()
 loop.run_until_complete(read_all(1))
 go_on(read_all())
+""",
+    "the child of a fork that Python is not told of goes on with the loop it inherited": """
+loop = asyncio.new_event_loop()
+loop.run_until_complete(read_all(1))
+go_on(read_all(), fork=fork_unknown_to_python)
 """,
     "the child goes on while replies are under way": """
 loop = asyncio.new_event_loop()
