@@ -167,6 +167,49 @@ async def test_what_was_counted_before_a_fork_is_delivered_by_the_parent_alone(r
         assert (total["misses"], total["hits"]) == (10, 3)
 
 
+WAITING = """
+import redis
+
+admin = redis.Redis.from_url(os.environ["REDIS_URL"])
+key = word.key_for(1)
+
+async def deliver():
+    while get_default_cache().pending_invalidations:
+        await word(2)
+
+loop = asyncio.new_event_loop()
+loop.run_until_complete(word(1))
+admin.execute_command("ACL SETUSER default -unlink")
+assert loop.run_until_complete(word.invalidate(1)) is False
+admin.execute_command("ACL SETUSER default +unlink")
+child = os.fork()
+try:
+    assert get_default_cache().pending_invalidations == 1
+    if child:
+        ended(child)
+        assert not admin.exists(key)
+        admin.set(key, "stored by a process that had read the old value")
+    loop.run_until_complete(deliver())
+    assert not admin.exists(key)
+    loop.run_until_complete(close_redis_client())
+except BaseException:
+    traceback.print_exc()
+    os._exit(1)
+if not child:
+    os._exit(0)
+loop.close()
+"""
+
+
+async def test_what_waits_in_the_outbox_at_a_fork_is_sent_by_both_and_counted_once(own_redis, tmp_path):
+    server = own_redis()
+    done = run(tmp_path, server.url, MODULE + WAITING)
+    assert done.returncode == 0, done.stderr
+    async with cache_at(server.url) as cache:
+        total = (await cache.report()).total
+        assert (total["deferred"], total["delivered"]) == (1, 1)
+
+
 def run(
     folder, url: str, program: str, *arguments: str, timeout: float = 2
 ) -> "subprocess.CompletedProcess[str]":
