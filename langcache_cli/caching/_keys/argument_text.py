@@ -69,10 +69,9 @@ def argument_text(value: object) -> str:
         return value
     if isinstance(value, str) and not isinstance(value, Enum):
         return _string(str.__str__(value))
-    quick = _EXACT.get(type(value))
-    if quick is not None:
-        return quick(value)
     try:
+        if (quick := _EXACT.get(type(value))) is not None:
+            return quick(value)
         return _many_plain(value) or _large(value) or _structured(value)
     except RecursionError:
         raise TypeError(f"a {type(value).__name__} that contains itself has no stable form") from None
@@ -254,13 +253,12 @@ _RENDERERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
     (BaseModel, _model),
 )
 
+_CONTAINERS = (tuple, list, dict, BaseModel)
 _EXACT: dict[type[Any], Callable[[Any], str]] = {
+    **{kind: text for kind, text in _RENDERERS if isinstance(kind, type) and kind not in _CONTAINERS},
     bool: str,
     NoneType: str,
-    int: _int,
-    float: float.__repr__,
     str: _quoted,
-    uuid.UUID: lambda value: _typed("uuid", str(value)),
 }
 """Of the types that large arguments consist of: the renderers above, without the search."""
 

@@ -71,7 +71,8 @@ def digest_of_large(value: object, leaf: Leaf) -> str | None:
     except ValueError:
         return None
     kind = next((one.__name__ for one in _CONTAINERS if isinstance(value, one)), "object")
-    return f"~{kind}{DIGEST_MARK}{digest(b'~' + text.encode())}"  # '~': no JSON of a list of plain values
+    # '~': differs from the digest of the JSON of many plain values
+    return f"~{kind}{DIGEST_MARK}{digest(f'~{text}'.encode('utf-8', 'surrogatepass'))}"
 
 
 def _inside(value: object) -> Collection[Any]:
@@ -91,7 +92,7 @@ def _text(value: object, leaf: Leaf) -> str:
     if kinds is None:
         return ascii(_plain(value, leaf))
     if _all_of(kinds, _JSON_TYPES):
-        return json.dumps(value, sort_keys=True)
+        return json.dumps(value, sort_keys=True, ensure_ascii=False)
     return ascii(value if kinds <= {list, tuple} else _plain(value, leaf))
 
 
