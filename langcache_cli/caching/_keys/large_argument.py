@@ -161,8 +161,10 @@ def _set(value: set[Any] | frozenset[Any], leaf: Leaf) -> Any:
     if len({*map(type, value)}) > 1:
         raise TypeError("a set of mixed types has no stable form")
     items = _items(value, leaf)
-    items = sorted(items) if {*map(type, items)} in ({str}, {int}) else sorted(map(ascii, items))
-    return {"frozenset" if isinstance(value, frozenset) else "set": items}
+    is_quick = {*map(type, items)} in ({str}, {int})
+    # a tuple of texts: a set of other values must not look like one of strings
+    content = sorted(items) if is_quick else tuple(sorted(map(ascii, items)))
+    return {"frozenset" if isinstance(value, frozenset) else "set": content}
 
 
 def _path(value: PurePath, _: Leaf) -> Any:
