@@ -1,15 +1,20 @@
 """Invalidations after a commit when the answer is lost, Redis is away or slow, or the caller is cancelled."""
 
 import asyncio
-from time import monotonic
+from collections.abc import Awaitable, Callable
+from typing import Any
 from unittest.mock import AsyncMock, MagicMock, Mock
 
 import pytest
 from sqlalchemy import event
 
-from langcache_cli.caching import Cache, CacheSettings, PatternError, UnknownCacheTypeError
-from langcache_cli.caching.testing import Faults, null_cache
+from langcache_cli.caching import PatternError, UnknownCacheTypeError
+from langcache_cli.caching._protocol.scanning import KEYS_PER_SCAN
+from langcache_cli.caching._wire.budget import Budget
+from langcache_cli.caching._wire.node import Node
+from langcache_cli.caching.testing import null_cache
 from tests.harness.polling import aeventually
+from tests.harness.shared_redis import fill
 from tests.integration.cache_support import Database
 from tests.integration.commit_support import gone, invalidate, reload, write
 
@@ -85,26 +90,38 @@ async def test_without_redis_it_does_nothing(open_cache, session):
     assert words.cache.pending_invalidations == 0
 
 
-async def test_a_commit_waits_for_one_budget_however_slow_redis_is(redis_url, redis_server, session):
-    faults = Faults()
-    settings = CacheSettings.load(env_file=None, redis_url=redis_url, operation_timeout=0.25)
-    async with Cache(settings, externals=faults.externals()) as cache:
-        assert await cache.set("vocabulary:0", 1)
-        cache.after_commit(
-            session, "cache:k", tags=["t"], patterns=["cache:a*", "cache:b*"], types=["vocabulary"]
-        )
-        await write(session)
-        await aeventually(lambda: redis_server.command("DBSIZE") == cache.pending_invalidations == 0)
-        for number in range(3000):
-            redis_server.command("SET", f"cache:vocabulary:{number}", "1")
-        faults.delay(0.1)
-        started = monotonic()
+async def test_all_that_a_commit_invalidates_has_one_budget(open_cache, one_redis, session, monkeypatch):
+    cache = open_cache(one_redis.url, operation_timeout=10.0, stats_flush_seconds=600)
+    assert await cache.set("vocabulary:0", 1)
+    cache.after_commit(
+        session, "cache:k", tags=["t"], patterns=["cache:a*", "cache:b*"], types=["vocabulary", "video"]
+    )
+    await write(session)
+    await aeventually(lambda: one_redis.command("DBSIZE") == cache.pending_invalidations == 0)
+    fill(one_redis, 20 * KEYS_PER_SCAN, "elsewhere:")
+    cache.runtime()._delivery.stop()  # what is left may wait
+    sent: list[Budget | None] = []
+    with monkeypatch.context() as slow:
+        slow.setattr(Node, "exchange", taking(0.4 * 10.0, sent))
         await session.commit()
-        assert monotonic() - started < 0.25 + 0.5
-        assert cache.pending_invalidations
-        faults.heal()
-        await aeventually(lambda: cache.pending_invalidations == 0)
-        assert redis_server.command("KEYS", "cache:*") == []
+    assert len(sent) == 3  # the keys and tags, two steps of the search; then 1.2 budgets are spent
+    assert cache.pending_invalidations == 4
+
+
+def taking(seconds: float, sent: list[Budget | None]) -> Callable[..., Awaitable[Any]]:
+    """An `exchange` in which each command takes so much of its budget, without the wait."""
+    exchange = Node.exchange
+
+    async def spend(node: Node, send: Any, budget: Budget | None) -> Any:
+        if budget is None or budget.left > 0:
+            sent.append(budget)
+        try:
+            return await exchange(node, send, budget)
+        finally:
+            if budget is not None:
+                budget.left -= seconds
+
+    return spend
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.harness.shared_redis import clients_of
 from tests.integration.cache_support import ROOT, cache_at
 
 MODULE = """
-import asyncio, logging, multiprocessing, os, sys, traceback
+import asyncio, ctypes, logging, multiprocessing, os, sys, traceback
 from concurrent.futures import ProcessPoolExecutor
 from langcache_cli.caching import *
 
@@ -36,8 +36,8 @@ def in_pool(_):
     asyncio.run(read_all())
     return os.getpid()
 
-def go_on(*work):
-    child = os.fork()
+def go_on(*work, fork=os.fork):
+    child = fork()
     try:
         for one in work:
             loop.run_until_complete(one)
@@ -49,6 +49,16 @@ def go_on(*work):
         os._exit(0)
     ended(child)
     loop.close()
+
+def fork_unknown_to_python():
+    told, tell = os.pipe()
+    child = ctypes.PyDLL(None).fork()  # calls nothing that `os.register_at_fork` has got
+    if not child:
+        loop.run_until_complete(word(0))  # only a send notices the fork
+        os.write(tell, b"!")
+    os.close(tell)
+    os.read(told, 1)
+    return child
 
 def forked_with_a_fresh_loop():
     child = os.fork()
@@ -66,6 +76,11 @@ PROGRAMS = {
 loop = asyncio.new_event_loop()
 loop.run_until_complete(read_all(1))
 go_on(read_all())
+""",
+    "the child of a fork that Python is not told of goes on with the loop it inherited": """
+loop = asyncio.new_event_loop()
+loop.run_until_complete(read_all(1))
+go_on(read_all(), fork=fork_unknown_to_python)
 """,
     "the child goes on while replies are under way": """
 loop = asyncio.new_event_loop()
@@ -150,6 +165,49 @@ async def test_what_was_counted_before_a_fork_is_delivered_by_the_parent_alone(r
     async with cache_at(redis_url) as cache:
         total = (await cache.report()).types["vocabulary"]
         assert (total["misses"], total["hits"]) == (10, 3)
+
+
+WAITING = """
+import redis
+
+admin = redis.Redis.from_url(os.environ["REDIS_URL"])
+key = word.key_for(1)
+
+async def deliver():
+    while get_default_cache().pending_invalidations:
+        await word(2)
+
+loop = asyncio.new_event_loop()
+loop.run_until_complete(word(1))
+admin.execute_command("ACL SETUSER default -unlink")
+assert loop.run_until_complete(word.invalidate(1)) is False
+admin.execute_command("ACL SETUSER default +unlink")
+child = os.fork()
+try:
+    assert get_default_cache().pending_invalidations == 1
+    if child:
+        ended(child)
+        assert not admin.exists(key)
+        admin.set(key, "stored by a process that had read the old value")
+    loop.run_until_complete(deliver())
+    assert not admin.exists(key)
+    loop.run_until_complete(close_redis_client())
+except BaseException:
+    traceback.print_exc()
+    os._exit(1)
+if not child:
+    os._exit(0)
+loop.close()
+"""
+
+
+async def test_what_waits_in_the_outbox_at_a_fork_is_sent_by_both_and_counted_once(own_redis, tmp_path):
+    server = own_redis()
+    done = run(tmp_path, server.url, MODULE + WAITING)
+    assert done.returncode == 0, done.stderr
+    async with cache_at(server.url) as cache:
+        total = (await cache.report()).total
+        assert (total["deferred"], total["delivered"]) == (1, 1)
 
 
 def run(

@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections.abc import Callable
+from uuid import UUID, uuid4
 
 import pytest
+from pydantic import BaseModel, Field
 
 from langcache_cli.caching._near.generation import MAX_LAG_SECONDS
 from tests.harness.polling import aeventually
@@ -54,6 +56,30 @@ async def test_what_a_caller_does_to_a_value_shows_in_no_other(database):
     value = await database.read(1)
     value.append("changed")
     assert await database.read(1) == [1, 0]
+
+
+class Profile(BaseModel):
+    name: str = ""
+    nickname: str | None = None
+    id: UUID = Field(default_factory=uuid4)  # never set, and yet part of what is stored
+    inner: "Profile | None" = None
+
+
+async def test_a_value_from_memory_knows_which_of_its_fields_were_set(cache):
+    @cache.cached(key_prefix="profiles", local_ttl=60)
+    async def profile() -> Profile:
+        return Profile(name="x", inner=Profile(nickname=None))
+
+    async def is_near() -> bool:
+        answers.append(await profile())
+        return cache.statistics_of(profile).counts.get("near", 0) > 1
+
+    answers: list[Profile] = []
+    await aeventually(is_near)
+    assert answers == [answers[0]] * len(answers)
+    for answer in answers:
+        assert answer.model_fields_set == {"name", "inner"}
+        assert answer.model_dump(exclude_unset=True) == {"name": "x", "inner": {"nickname": None}}
 
 
 @pytest.mark.parametrize("way", ["key", "tag", "pattern", "type"])

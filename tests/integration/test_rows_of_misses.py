@@ -12,6 +12,7 @@ from langcache_cli.caching._protocol.lease import Lease, new_lease
 from langcache_cli.caching._protocol.store import Store
 from langcache_cli.caching._protocol.tagged_leases import acquire_tagged
 from langcache_cli.caching._wire.budget import Budget
+from langcache_cli.caching._wire.connection import RedisConnection
 from tests.harness.polling import aeventually
 from tests.harness.shared_redis import SharedCluster, calls_of, nodes_of
 from tests.integration.cache_support import Database, flights
@@ -133,6 +134,33 @@ async def test_a_function_that_raises_stores_nothing(database):
 
 
 # -- tags and leases in one round trip --
+
+
+@pytest.fixture
+def round_trips(monkeypatch) -> list[bytes]:
+    """What was sent while no reply was awaited: what is sent before that arrives travels with it."""
+    begun, send = [], RedisConnection.send
+
+    def counting(connection, encoded, receivers):
+        if not connection._waiting:
+            begun.append(encoded)
+        send(connection, encoded, receivers)
+
+    monkeypatch.setattr(RedisConnection, "send", counting)
+    return begun
+
+
+@pytest.mark.parametrize("tags", [(), ("all",), ("of:{item}",), ("all", "of:{item}")], ids="+".join)
+async def test_the_tags_of_a_miss_travel_with_its_lease(open_cache, one_redis, round_trips, tags):
+    await Database(open_cache(one_redis.url), tags=tags).read(1)  # the server knows the scripts
+    database = Database(open_cache(one_redis.url), tags=tags)
+    await database.cache.ping()
+    taken = []
+    for item in range(100, 100 + LIKELY_AFTER + 2):
+        round_trips.clear()
+        await database.read(item)
+        taken.append(len(round_trips))
+    assert taken == LIKELY_AFTER * [3] + 2 * [2]  # look-up, lease and store; then lease and store
 
 
 @pytest.fixture

@@ -3,11 +3,15 @@
 import asyncio
 import contextvars
 import itertools
-import random
+import math
+from time import monotonic, sleep
 
 import pytest
 
 from langcache_cli.caching import CacheUnavailableError, ServerReplyError
+from langcache_cli.caching._loading import entry_writer
+from langcache_cli.caching._values.compression import compressing
+from langcache_cli.caching._values.large.portions import LARGE_BYTES
 from langcache_cli.caching.tooling import WarmCounts, warm
 from tests.harness.polling import aeventually
 from tests.integration.cache_support import leftover_tasks
@@ -137,20 +141,28 @@ async def test_a_load_that_returns_too_few_values_is_told_so_and_leaves_no_lease
     await aeventually(lambda: redis_server.command("EXISTS", times_ten.key_for(1)) == 0)
 
 
-async def test_values_that_take_longer_to_pack_than_a_lease_lasts_are_stored(open_cache):
-    cache = open_cache(lease_seconds=1.0, compress_bytes=100)
+async def test_values_that_take_longer_to_pack_than_a_lease_lasts_are_stored(open_cache, monkeypatch):
+    cache = open_cache(lease_seconds=0.6)
+    slow_until = [math.inf]
 
     @cache.cached(key_prefix="large")
-    async def large(number: int) -> list[str]:
-        return []
-
-    value = [random.Random(1).randbytes(40_000).hex() for _ in range(10)]
+    async def large(number: int) -> str:
+        return ""
 
     async def load_large(calls):
-        return [value for _ in calls]
+        slow_until[0] = monotonic() + 0.7
+        return ["x" * 2 * LARGE_BYTES for _ in calls]
 
-    calls = [{"number": number} for number in range(150)]
-    assert await warm(cache, large, calls, load_large) == WarmCounts(read=150, written=150)
+    def compressing_slowly(*arguments, **options):
+        while monotonic() < slow_until[0]:
+            sleep(0.005)
+            yield
+        return (yield from compressing(*arguments, **options))
+
+    monkeypatch.setattr(entry_writer, "compressing", compressing_slowly)
+    calls = [{"number": number} for number in range(10)]
+    assert await warm(cache, large, calls, load_large) == WarmCounts(read=10, written=10)
+    assert monotonic() > slow_until[0]
 
 
 async def test_values_that_cannot_be_cached_are_counted_and_the_others_stored(cache, caplog):

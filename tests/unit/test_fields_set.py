@@ -135,11 +135,10 @@ def test_a_cached_property_is_not_state():
     assert Codec(Word).encode(word) == b'{"lemma":"a"}'
 
 
-@pytest.mark.parametrize("local_ttl", [0, 60])
-async def test_a_hit_excludes_what_a_miss_excludes(local_ttl):
+async def test_a_hit_excludes_what_a_miss_excludes():
     cache = memory_cache()
 
-    @cache.cached(key_prefix="profiles", local_ttl=local_ttl)
+    @cache.cached(key_prefix="profiles")
     async def profile(i: int) -> Profile:
         return Profile(name="x", inner=Profile(nickname="y"))
 

@@ -23,13 +23,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
+from langcache_cli.caching._keys.large_argument import LONG_TEXT, digest_of_large, is_large
 from langcache_cli.caching._keys.shortening import DIGEST_MARK, digest
 
 # ':' separates arguments, the other characters before the braces are special in Redis patterns, braces choose
 # a cluster slot, '%' escapes. Then control characters, surrogates, and invisible or reordering characters.
 _UNSAFE = re.compile(
     "[:*?\\[\\]\\\\^{}%\x00-\x1f\x7f-\x9f\ud800-\udfff"
-    "\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+    "\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]+"
 )
 is_plain_word = re.compile(r"(?!(?:None|True|False|inf|nan)\Z)[^\W\d_][\w ,.!-]{0,999}").fullmatch
 """Fast path for most words: `_string` returns them unchanged, but takes longer."""
@@ -37,9 +38,6 @@ is_plain_word = re.compile(r"(?!(?:None|True|False|inf|nan)\Z)[^\W\d_][\w ,.!-]{
 _LINE_END = "\n"
 _PLAIN_LINES = re.compile("(?:[A-Za-z][A-Za-z0-9_ ,.!-]{5,999}\n)*").fullmatch
 """Some of what `is_plain_word` matches, a line each: too long for ``False``, the longest reserved word."""
-
-LONG_TEXT = 4096
-"""Longer strings are represented by their head and a digest: escaping a megabyte takes up to a second."""
 
 MANY_ITEMS = 1024
 """Longer lists, tuples and dicts of plain values are represented by a digest."""
@@ -72,7 +70,9 @@ def argument_text(value: object) -> str:
     if isinstance(value, str) and not isinstance(value, Enum):
         return _string(str.__str__(value))
     try:
-        return _structured(value)
+        if (quick := _EXACT.get(type(value))) is not None:
+            return quick(value)
+        return _many_plain(value) or _large(value) or _structured(value)
     except RecursionError:
         raise TypeError(f"a {type(value).__name__} that contains itself has no stable form") from None
     except AttributeError as error:
@@ -95,7 +95,7 @@ def escape(text: str) -> str:
 
 def _percent(match: re.Match[str]) -> str:
     # surrogatepass: a str may contain lone surrogates, which have no UTF-8 form
-    return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass"))
+    return "%" + match[0].encode("utf-8", "surrogatepass").hex("%").upper()
 
 
 def _string(text: str) -> str:
@@ -117,6 +117,11 @@ def _quoted(text: str) -> str:
 
 def _digest_of(text: str) -> str:
     return DIGEST_MARK + digest(text.encode("utf-8", "surrogatepass"))
+
+
+def _large(value: object) -> str | None:
+    """The text of an argument that has much in it, of whatever kinds; None for any other."""
+    return digest_of_large(value, _structured) if is_large(value) else None
 
 
 def _many_plain(value: Any) -> str | None:
@@ -248,13 +253,12 @@ _RENDERERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
     (BaseModel, _model),
 )
 
+_CONTAINERS = (tuple, list, dict, BaseModel)
 _EXACT: dict[type[Any], Callable[[Any], str]] = {
+    **{kind: text for kind, text in _RENDERERS if isinstance(kind, type) and kind not in _CONTAINERS},
     bool: str,
     NoneType: str,
-    int: _int,
-    float: float.__repr__,
     str: _quoted,
-    uuid.UUID: lambda value: _typed("uuid", str(value)),
 }
 """Of the types that large arguments consist of: the renderers above, without the search."""
 
