@@ -38,8 +38,8 @@ async def test_a_memory_cache_works_like_one_with_redis(clock):
             "cache:user_stats:1",
         ]
         total = (await cache.report()).total
-        assert total["hits"] + total["misses"] == 54
-        assert total["hits"] >= 2  # more, if the value for the 50 was there before the last of them looked
+        assert total["hits"] + total["misses"] == 55
+        assert total["hits"] >= 3  # more, if the value for the 50 was there before the last of them looked
 
 
 async def test_an_entry_expires_by_the_clock_of_the_test(clock):
