@@ -37,37 +37,6 @@ async def test_callers_share_a_value_that_redis_does_not_take(open_cache, own_re
     assert cache.statistics_of(database.read)["bypassed"] == 1
 
 
-@pytest.mark.parametrize("fault", ["full", "read-only"])
-@pytest.mark.parametrize("tags", [(), ("items",)], ids=["plain", "tagged"])
-@pytest.mark.parametrize("begins", ["before", "while loading"])
-async def test_callers_share_the_values_of_a_batch_that_redis_does_not_take(
-    open_cache, own_redis, fault, tags, begins
-):
-    server = own_redis()
-    cache = open_cache(server.url)
-    database = Database(cache, held=True, tags=tags)
-
-    @cached_many(database.read, each="items")
-    async def read_many(items: Sequence[int]) -> list[list[int]]:
-        database.reads.update(items)
-        await database.gate()
-        return [[item, 0] for item in items]
-
-    await cache.get("connected")
-    if begins == "before":
-        server.command(*FAULTS[fault])
-    calls = [asyncio.create_task(read_many([1, 2])) for _ in range(10)]
-    await aeventually(lambda: waiting(cache) == 19, every=0.001)  # the others, for each item
-    await database.gate.reached()
-    if begins != "before":
-        server.command(*FAULTS[fault])
-    database.gate.open()
-    values = await asyncio.gather(*calls)
-    assert values == [[[1, 0], [2, 0]]] * 10
-    assert len({id(value) for pair in values for value in pair}) == 20
-    assert database.reads == {1: 1, 2: 1}
-
-
 class Unknown:
     """A namespace whose classes other processes cannot find."""
 

@@ -136,11 +136,6 @@ class CallMany:
         uncacheable = [key for key in missing if key in self._runtime.uncacheable]
         for key in uncacheable:
             del missing[key]
-        # as in `Call._miss`: what Redis does not take is shared by those who find its load here
-        begun = [key for key in missing if self._runtime.running_loads.started_since(self._loads_before, key)]
-        for key in begun:
-            del missing[key]
-        waiting += begun
         if missing:
             waiting += await self._load_absent(read, missing, away)
         else:
