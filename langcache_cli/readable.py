@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 KIB = 1024
 
 
@@ -24,3 +26,8 @@ def number_of(count: int, one: str, several: str = "") -> str:
         several: What several are called; empty for ``one`` with an s.
     """
     return f"{count:,} {one if count == 1 else several or f'{one}s'}"
+
+
+def type_option(*names: str) -> str:
+    """``--type`` for each of some cache types, as a shell takes it."""
+    return " ".join(f"--type {shlex.quote(name)}" for name in names)

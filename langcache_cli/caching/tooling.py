@@ -48,7 +48,7 @@ from langcache_cli.caching._statistics.fleet.event_log import LoggedEvent
 from langcache_cli.caching._statistics.fleet.history import History, Steps
 from langcache_cli.caching._statistics.fleet.reader import FleetReader, Unread
 from langcache_cli.caching._statistics.fleet.tiers import TIERS, Tier, tier_for
-from langcache_cli.caching._statistics.labels import OUTBOX, Label
+from langcache_cli.caching._statistics.labels import OUTBOX, PLAIN, Label
 from langcache_cli.caching._statistics.latency_buckets import (
     HISTOGRAM_ENDS_SECONDS,
     LatencyHistogram,
@@ -69,6 +69,7 @@ __all__ = [
     "HISTOGRAM_ENDS_SECONDS",
     "IMPLICIT",
     "OUTBOX",
+    "PLAIN",
     "SLOTS",
     "TEN_YEARS_SECONDS",
     "TIERS",

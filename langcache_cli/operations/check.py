@@ -17,7 +17,7 @@ from langcache_cli.operations.cold_type import advice
 from langcache_cli.operations.diagnosis.inspection import Inspection, inspect_fleet
 from langcache_cli.operations.statistics.counters import counters
 from langcache_cli.operations.statistics.limits import HitRateLimits, LatencyLimits, State
-from langcache_cli.readable import number_of
+from langcache_cli.readable import number_of, type_option
 
 if TYPE_CHECKING:
     from langcache_cli.vocabulary import Database
@@ -243,7 +243,7 @@ def _explains(report: CacheReport) -> str:
     """The command that explains a low rate: of the type with most misses."""
     misses = {name: numbers["misses"] for name, numbers in report.types.items() if numbers["misses"]}
     return (
-        f"langcache stats --type {max(misses, key=lambda name: misses[name])}"
+        f"langcache stats {type_option(max(misses, key=lambda name: misses[name]))}"
         if misses
         else "langcache stats"
     )

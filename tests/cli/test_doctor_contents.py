@@ -137,6 +137,17 @@ def test_a_type_of_which_nothing_is_there(sound_redis, doctor, langcache):
     assert doctor().code == 0
 
 
+def test_plain_keys_of_no_type_are_there_although_no_type_has_them(sound_redis, doctor):
+    async def use() -> None:
+        async with Cache(CacheSettings.load(env_file=None, redis_url=url_of(sound_redis))) as cache:
+            await cache.set("settings", 1)
+            for _ in range(120):
+                await cache.get("settings")
+
+    asyncio.run(use())
+    assert "type-empty" not in findings(doctor())
+
+
 def test_loads_that_fail(sound_redis, doctor):
     traffic(sound_redis, hits=50, misses=5, fails=20)
     found = findings(doctor())["load-errors"]

@@ -1,6 +1,5 @@
 """What plain keys are asked for is counted by cache type, as calls of functions are."""
 
-from langcache_cli.caching._front.plain_counts import MOST_TYPES
 from langcache_cli.caching._statistics.labels import PLAIN, plain_keys_of
 
 PROGRESS, TRANSLATION = plain_keys_of("progress"), plain_keys_of("translation")
@@ -61,9 +60,14 @@ async def test_event_hooks_get_the_keys(cache):
     assert {("bytes_written", key), ("hits", key), ("misses", "cache:user_stats:2")} <= set(told)
 
 
-async def test_any_first_part_of_a_key_may_be_a_type_but_not_any_number_of_them(cache):
-    await cache.get_many(["word", *(f"user-{number}:name" for number in range(MOST_TYPES + 5))])
-    found = counted(cache)
-    assert len(found) == MOST_TYPES + 1
-    assert found[PLAIN] == {"misses": 6}
-    assert found[plain_keys_of("user-7")] == {"misses": 1}
+async def test_what_users_write_in_keys_becomes_no_type(cache):
+    await cache.get_many(["word", "$(reboot):1", "alice@example.com:1", "user-1:name", ":x", "@:x"])
+    assert counted(cache) == {PLAIN: {"misses": 6}}
+
+
+async def test_keys_that_are_asked_for_most_are_hot_whether_they_are_there_or_not(cache, monkeypatch):
+    passed = []
+    monkeypatch.setattr(cache.runtime().fleet.hot_keys.sampler, "pass_by", passed.extend)
+    await cache.set("user_stats:1", 1)
+    await cache.get_many(["user_stats:1", "user_stats:2"])
+    assert sorted(passed) == ["cache:user_stats:1", "cache:user_stats:2"]

@@ -10,6 +10,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from langcache_cli.caching import Cache, CacheSettings, get_redis_client, set_default_cache
 from langcache_cli.caching._wire import redis_py_client
 from langcache_cli.caching._wire.redis_py_client import close_client, new_client
+from langcache_cli.caching.testing import memory_cache
 from tests.integration.strict_python import complaints_of_python, run_python
 
 USE = """
@@ -104,9 +105,20 @@ async def test_the_first_call_does_not_wait_for_ever(redis, monkeypatch):
         await get_redis_client()
 
 
+async def test_a_cluster_that_is_down_is_said_in_the_same_way():
+    async with Cache(settings("redis+cluster://127.0.0.1:1", redis_enabled=True)) as cache:
+        with pytest.raises(RedisConnectionError):
+            await cache.runtime().client.answering()
+
+
 async def test_the_client_of_a_disabled_cache_connects_at_its_first_command(redis):
     redis.stop()
     async with Cache(settings(redis.url, redis_enabled=False)) as cache:
+        assert await cache.runtime().client.answering() is cache.client()
+
+
+async def test_beside_a_cache_in_memory_no_redis_is_needed():
+    async with memory_cache(redis_url="redis://127.0.0.1:1/0") as cache:
         assert await cache.runtime().client.answering() is cache.client()
 
 

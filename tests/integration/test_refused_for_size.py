@@ -120,6 +120,7 @@ async def test_a_plain_value_is_refused_and_told_once_a_key(cache, server, caplo
     assert await cache.get("user_stats:3") == 3
     assert lost(cache) == 2
     assert len(told(caplog)) == 2
+    assert await cache.set("secret", LARGE) is False
     assert "secret" not in caplog.text
     counts = cache.runtime().statistics.since_start()[plain_keys_of("progress")]
     assert (counts["uncacheable"], counts.get("unstored", 0)) == (6, 0)

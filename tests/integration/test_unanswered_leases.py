@@ -97,3 +97,22 @@ async def test_nor_does_one_that_is_cancelled_meanwhile(cache, redis_server, mon
     for task in cache.runtime().background.tasks():
         task.cancel()
     await ends_in_time(redis_server, key)
+
+
+async def test_many_elections_without_an_answer_are_undone_in_one_step(cache, redis_server, monkeypatch):
+    database = Database(cache, ttl=TTL_SECONDS, stale_ttl=TTL_SECONDS)
+    read_many, store, released = batch_of(database), cache.runtime().store, []
+    await read_many([*range(100)])
+    for item in range(100):
+        make_stale(redis_server, database.read.key_for(item))
+    lose_answers(monkeypatch, store, "elect")
+    release = store.release
+
+    async def counting(leases, *arguments, **options):
+        released.append(len(leases))
+        return await release(leases, *arguments, **options)
+
+    monkeypatch.setattr(store, "release", counting)
+    await read_many([*range(100)])
+    await ends_in_time(redis_server, database.read.key_for(99))
+    assert released == [100]

@@ -1,9 +1,10 @@
 """An argument with much in it costs little, whatever its shape, and keeps a key of its own."""
 
+import dataclasses
 from collections import OrderedDict, defaultdict
 from decimal import Decimal
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from hypothesis import given
@@ -143,3 +144,26 @@ def test_what_has_no_stable_form_is_refused(value):
 
 def test_a_number_too_long_to_write_is_no_error():
     assert argument_text([10**5000, *TEXTS]) != argument_text([10**5000 + 1, *TEXTS])
+
+
+class Money(Decimal):
+    """A dataclass whose value is that of the class it derives from."""
+
+    currency: str
+
+    def __new__(cls, currency: str, amount: str) -> Self:
+        return super().__new__(cls, amount)
+
+    def __init__(self, currency: str, amount: str) -> None:
+        self.currency = currency
+
+
+Amount = dataclasses.dataclass(eq=False, init=False)(Money)
+
+
+def test_what_derives_from_a_plain_value_keeps_that_value():
+    texts = [
+        argument_text(["x" * LARGE, Amount("EUR", amount)] + ["y"] * LARGE) for amount in ("1", "2", "1")
+    ]
+    assert texts[0] != texts[1]
+    assert texts[0] == texts[2]

@@ -50,6 +50,11 @@ def test_a_plain_key_that_is_missed_stores_nothing():
     assert [(one.name, one.count) for one in found({plain: {"misses": 5, "hits": 1}})] == [("no_entry", 5)]
 
 
+def test_a_type_is_quoted_in_what_is_to_be_typed():
+    other = Label("$(reboot)", "$(reboot)", "f")
+    assert found({other: {"misses": 1, "uncacheable": 1}})[0].command == "langcache stats --type '$(reboot)'"
+
+
 def test_every_reason_has_a_meaning():
     lines = found({WORD: dict.fromkeys([*MISSES, *OTHERS_THAN_MISSES], 1)})
     assert [one.name for one in lines] == [*MISSES, *OTHERS_THAN_MISSES]

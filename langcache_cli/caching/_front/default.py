@@ -157,7 +157,7 @@ async def get_cache_stats() -> CacheStats:
 async def get_redis_client() -> Redis:
     """A redis-py client for this event loop, once Redis has answered it; see `Cache.client`.
 
-    The first call asks Redis, later ones do not. With ``REDIS_ENABLED=false`` none does.
+    The first call asks Redis, later ones do not. None does with ``REDIS_ENABLED=false`` or a cache in memory.
 
     Raises:
         redis.exceptions.RedisError: Redis did not answer within five seconds. The next call asks again.

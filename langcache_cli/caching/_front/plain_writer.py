@@ -59,5 +59,6 @@ class PlainWriter:
         if key in self._warned or len(self._warned) >= MAX_WARNINGS:
             return
         self._warned.add(key)
-        shown = key if self._show_keys else key.partition(":")[0]
-        logger.warning("a plain value under %r is not cached: %s", shown, error)
+        prefix, colon, _ = key.partition(":")
+        where = f"under {key!r} " if self._show_keys else f"under {prefix!r} " if colon else ""
+        logger.warning("a plain value %sis not cached: %s", where, error)

@@ -136,7 +136,7 @@ def _plain(value: Any, leaf: Leaf) -> Any:
         for kinds, form in _FORMS:
             if isinstance(value, kinds):
                 return form(value, leaf)
-        if _has_fields(value):
+        if not isinstance(value, tuple(_LEAVES)) and _has_fields(value):
             return {_class_name(value): [(name, _plain(item, leaf)) for name, item in _fields(value)]}
     return leaf(value).encode()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from langcache_cli.caching._errors import CacheError
 from langcache_cli.caching._loading.load import Load
@@ -34,10 +35,10 @@ async def _load_if_elected(load: Load, lease: Lease, seen: Entry) -> LoadResult:
             return LoadResult(found=b"")
         (elected,) = raise_errors(await load.runtime.store.elect([lease], [seen.id], load.budget))
     except CacheError:
-        let_seen_end_soon(load, lease, seen)
+        let_seen_end_soon([load], [lease], [seen])
         return LoadResult(found=b"")
     except asyncio.CancelledError:
-        let_seen_end_soon(load, lease, seen)
+        let_seen_end_soon([load], [lease], [seen])
         raise
     if not elected:
         return LoadResult(found=b"")
@@ -107,10 +108,11 @@ def warn_still_served(load: Load, error: Exception) -> None:
     logger.warning("%s failed; its stored value is served: %s", load.spec.name, shown)
 
 
-def let_seen_end_soon(load: Load, lease: Lease, seen: Entry) -> None:
-    """After an election without an answer: let the entry end when it would have ended without the lease."""
-    if not load.runtime.server.is_down:
-        load.runtime.spawn(load.runtime.store.release([lease], left_ms=_left_ms(load, seen)))
+def let_seen_end_soon(loads: Sequence[Load], leases: Sequence[Lease], seen: Sequence[Entry]) -> None:
+    """After an election without an answer: let entries end when they would have ended without the leases."""
+    if leases and not (runtime := loads[0].runtime).server.is_down:
+        left_ms = [_left_ms(load, entry) for load, entry in zip(loads, seen, strict=True)]
+        runtime.spawn(runtime.store.release(leases, left_ms=left_ms))
 
 
 def let_end_soon(load: Load, lease: Lease) -> None:
@@ -128,7 +130,7 @@ async def _let_end(load: Load, lease: Lease) -> None:
     found = parse((await store.look_up(load.key, Budget(store.server.timeout))).stored or b"")
     if found is None or found.id != lease.token:
         return
-    await store.release([lease], left_ms=_left_ms(load, found) if isinstance(found, Entry) else 0)
+    await store.release([lease], left_ms=[_left_ms(load, found) if isinstance(found, Entry) else 0])
 
 
 def _left_ms(load: Load, entry: Entry) -> int:

@@ -214,7 +214,7 @@ class Store:
         budget: Budget | None = None,
         *,
         entries_too: bool = True,
-        left_ms: int = 0,
+        left_ms: Sequence[int] | None = None,
     ) -> list[Any]:
         """Give leases back where the keys still show them; 1 for each key that was removed.
 
@@ -222,9 +222,9 @@ class Store:
             leases: The leases.
             budget: Upper bound for the time.
             entries_too: Remove entries that were claimed, too; False leaves them to be served.
-            left_ms: More than 0: end them after so many milliseconds at the latest, as without a lease.
+            left_ms: For how many milliseconds each of these entries is kept at most, instead; 0 removes it.
         """
-        columns = _tokens(leases), [left_ms if entries_too else -1] * len(leases)
+        columns = _tokens(leases), left_ms or [0 if entries_too else -1] * len(leases)
         return await self._run("release", leases, *columns, budget=budget)
 
     async def fail(

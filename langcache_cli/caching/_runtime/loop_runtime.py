@@ -88,7 +88,7 @@ class Runtime:
         self._open_side_connections(enabled=externals.connect is connect)
         self._delivery = self._new_delivery()
         self.invalidator = self._new_invalidator(defers=defer_invalidations)
-        self.client = LoopClient(settings)
+        self.client = LoopClient(settings, asks=not externals.in_memory)
         self.admission = Admission(*CALLS_PER_TURN)  # before each larger step of a call that is no hit
         self.running_loads = RunningLoads(wake=self.admission.resolve, on_background=self.background.adopt)
         self.readers: dict[FunctionSpec, Any] = {}

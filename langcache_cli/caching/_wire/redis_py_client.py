@@ -21,9 +21,15 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 class LoopClient:
     """The client of one event loop, made when it is first asked for."""
 
-    def __init__(self, settings: CacheSettings) -> None:
-        """Nothing is made yet."""
+    def __init__(self, settings: CacheSettings, *, asks: bool) -> None:
+        """Nothing is made yet.
+
+        Args:
+            settings: Where Redis is.
+            asks: False if `answering` asks nobody, as beside a cache in memory.
+        """
         self._settings = settings
+        self._asks = asks and settings.redis_enabled
         self._client: Redis | None = None
         self._has_answered = False
 
@@ -34,13 +40,13 @@ class LoopClient:
         return self._client
 
     async def answering(self) -> Redis:
-        """The client, once Redis has answered it; a cache that is disabled does not ask.
+        """The client, once Redis has answered it.
 
         Raises:
             redis.exceptions.RedisError: Redis did not answer. The next call asks again.
         """
         client = self.get()
-        if self._settings.redis_enabled and not self._has_answered:
+        if self._asks and not self._has_answered:
             await _ping(client)
             self._has_answered = True
         return client
@@ -61,14 +67,17 @@ class LoopClient:
 
 
 async def _ping(client: Redis) -> None:
-    from redis.exceptions import TimeoutError as RedisTimeoutError  # noqa: PLC0415 - as below
+    from redis import exceptions  # noqa: PLC0415 - as below
 
     ping: Any = client.ping
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
             await ping()
     except TimeoutError as error:
-        raise RedisTimeoutError(f"Redis did not answer within {CONNECT_TIMEOUT_SECONDS:g} seconds") from error
+        message = f"Redis did not answer within {CONNECT_TIMEOUT_SECONDS:g} seconds"
+        raise exceptions.TimeoutError(message) from error
+    except exceptions.RedisClusterException as error:  # which is no RedisError
+        raise exceptions.ConnectionError(str(error)) from error
 
 
 def new_client(settings: CacheSettings) -> Redis:

@@ -20,6 +20,7 @@ from langcache_cli.cli.statistics.known_namespace import known_namespace
 from langcache_cli.cli.statistics.options import Format, StatsOptions, window_seconds
 from langcache_cli.cli.statistics.verdict import nagios_report, span_of
 from langcache_cli.cli.watch.words import last
+from langcache_cli.readable import type_option
 
 if TYPE_CHECKING:
     from langcache_cli.caching import CacheSettings
@@ -185,7 +186,8 @@ def _explaining(report: StatsReport, options: StatsOptions) -> str:
     worst = max(report.types, key=lambda line: line.numbers["misses"], default=None)
     if worst is None or not worst.numbers["misses"] or worst.name in options.types:
         return ""
-    return f"Most misses are of {worst.name}: langcache stats --type {worst.name} --window {options.window}"
+    command = f"langcache stats {type_option(worst.name)} --window {options.window}"
+    return f"Most misses are of {worst.name}: {command}"
 
 
 def _enforce(output: Output, state: NagiosState, reason: str, hint: str = "") -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from langcache_cli.cli.output import Output, memory_use, milliseconds, percent
 from langcache_cli.cli.watch.words import clock, duration, last
-from langcache_cli.readable import number_of, size
+from langcache_cli.readable import number_of, size, type_option
 
 if TYPE_CHECKING:
     from langcache_cli.caching.tooling import Numbers
@@ -196,7 +196,11 @@ def _print_table(output: Output, columns: list[str], rows: list[list[str]], *, t
 
 def _print_commands(output: Output, report: StatsReport) -> None:
     """What to type next for each reason; a command that several have is printed once."""
-    shown = {f"langcache stats --type {line.name}" for line in report.types} if len(report.types) == 1 else ()
+    shown = (
+        {f"langcache stats {type_option(line.name)}" for line in report.types}
+        if len(report.types) == 1
+        else ()
+    )
     titles: dict[str, list[str]] = {}
     for reason in report.reasons:
         if reason.command and reason.command not in shown:

@@ -17,7 +17,7 @@ from langcache_cli.operations.statistics.stored_entries import (
     never_hit,
     stored_misses,
 )
-from langcache_cli.readable import number_of
+from langcache_cli.readable import number_of, type_option
 
 OTHERS_THAN_MISSES: Final = {
     "bypassed": ("bypassed", "Redis could not be used, so the function ran"),
@@ -42,15 +42,15 @@ NOT_THERE: Final = (
 EVICTED: Final = ("evicted keys", "Redis removed keys because its memory was full")
 
 COMMANDS: Final = {
-    "outdated": "langcache keys list --type {type}",
+    "outdated": "langcache keys list {type_option}",
     "joined": "langcache warm",
-    "load_errors": "langcache stats --type {type}",
-    "uncacheable": "langcache stats --type {type}",
-    "declined": "langcache stats --type {type}",
-    "too_large": "langcache stats --type {type}",
+    "load_errors": "langcache stats {type_option}",
+    "uncacheable": "langcache stats {type_option}",
+    "declined": "langcache stats {type_option}",
+    "too_large": "langcache stats {type_option}",
     "refused": "langcache stats --history",
     "unstored": "langcache doctor",
-    "undecodable": "langcache stats --type {type}",
+    "undecodable": "langcache stats {type_option}",
     "oversized": "langcache keys summary",
     "no_entry": "langcache types",
     "bypassed": "langcache check --roundtrip",
@@ -202,7 +202,7 @@ def _reason(
     # loads fail beside misses, too: those of refreshes and of calls past the cache
     ratio = total / misses if misses and total <= misses else None
     by_type = dict(parts.most_common())
-    command = COMMANDS.get(name, "").format(type=next(iter(by_type), ""))
+    command = COMMANDS.get(name, "").format(type_option=type_option(*list(by_type)[:1]))
     return Reason(name, title, meaning, total, by_type, misses is not None, ratio, command)
 
 

@@ -115,22 +115,24 @@ class LoadMany:
         elected: Sequence[bool | None] = [None] * len(leases)
         try:
             tagged = await self.leases.with_tags(leases, tag_keys)
-            leases = [
-                one if isinstance(one, Lease) else lease for one, lease in zip(tagged, leases, strict=True)
-            ]
-            # no entry has the id "": one that was invalidated since it was found, or that has a tag on a node
-            # that is away, is not replaced
-            seen = [
-                entry.id if isinstance(one, Lease) and one.tag_versions == entry.tag_versions else ""
-                for one, entry in zip(tagged, entries, strict=True)
-            ]
+        except CacheError:
+            return _in_places(elected, [])
+        leases = [one if isinstance(one, Lease) else lease for one, lease in zip(tagged, leases, strict=True)]
+        # no entry has the id "": one that was invalidated since it was found, or that has a tag on a node
+        # that is away, is not replaced
+        seen = [
+            entry.id if isinstance(one, Lease) and one.tag_versions == entry.tag_versions else ""
+            for one, entry in zip(tagged, entries, strict=True)
+        ]
+        try:
             elected = await self.leases.elect(leases, seen)
         except CacheError:
             pass  # Outcome unknown, as with None for one of them.
         finally:
-            for lease, entry, is_ours in zip(leases, entries, elected, strict=True):
-                if is_ours is None:
-                    let_seen_end_soon(self._load_of(lease.key), lease, entry)
+            unknown = [is_ours is None for is_ours in elected]
+            lost = list(compress(leases, unknown))
+            loads = [self._load_of(lease.key) for lease in lost]
+            let_seen_end_soon(loads, lost, list(compress(entries, unknown)))
         ours = list(compress(leases, elected))
         return _in_places(elected, await self.load_and_store(ours, serving=True))
 

@@ -17,16 +17,17 @@ HASHES_PER_TURN: Final = 20
 class EvictionGuard:
     """Uses the hashes of the counters one after the other, so that none of them is unused for long.
 
-    Redis evicts what was not used for longest (``allkeys-lru``) or least often (``allkeys-lfu``): the hashes
-    of past hours before the entries, as nothing is added to them. EXPIRE with the time that is left counts as
-    a use, and who may count needs no further right for it.
+    With ``allkeys-lru`` Redis evicts what was not used for longest: the hashes of past hours before the
+    entries, as nothing is added to them. A look-up for a string counts as a use of a hash, whatever it
+    replies. It changes nothing, so nothing goes to replicas and to the disk, and who may read entries may do
+    it.
     """
 
     def __init__(self, server: Server, namespace: str, *, now_ms: Callable[[], int]) -> None:
         self._server = server
         self._stem = stats_stem(namespace)
         self._now_ms = now_ms
-        self._round: Iterator[tuple[str, int]] = iter(())
+        self._round: Iterator[str] = iter(())
 
     async def use_some(self, parts: int, budget: Budget) -> None:
         """Use the next hashes.
@@ -42,12 +43,13 @@ class EvictionGuard:
         if not some:
             self._round = self._hashes(parts, self._now_ms() // 1000)
             some = list(islice(self._round, HASHES_PER_TURN * parts))
-        # of a missing hash and of a refusal nothing follows: the counters are all that can be lost
-        await self._server.call_each([("EXPIRE", key, seconds) for key, seconds in some], budget=budget)
+        if self._server.is_cluster:  # where the smallest user has no right to MGET
+            await self._server.call_each([("GET", key) for key in some], budget=budget)
+        else:
+            await self._server.call_many([("MGET", *some)], budget=budget)
 
-    def _hashes(self, parts: int, now: int) -> Iterator[tuple[str, int]]:
-        """Each hash that may be there, and how many seconds it is kept."""
+    def _hashes(self, parts: int, now: int) -> Iterator[str]:
+        """Each hash that may be there."""
         for tier in TIERS:
             for start in tier.starts(tier.kept_seconds, now):
-                if (seconds := tier.left_seconds(start, self._now_ms() // 1000)) > 0:
-                    yield from ((stats_key(self._stem, part, tier, start), seconds) for part in range(parts))
+                yield from (stats_key(self._stem, part, tier, start) for part in range(parts))

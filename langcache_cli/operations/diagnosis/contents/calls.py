@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from langcache_cli.caching.tooling import OUTBOX, Label, Numbers
 from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.statistics.reasons import reasons
-from langcache_cli.readable import number_of
+from langcache_cli.readable import number_of, type_option
 
 if TYPE_CHECKING:
     from langcache_cli.operations.overview.document import Summary
@@ -104,4 +104,4 @@ def _why_cold(
 
 
 def _stats(name: str) -> str:
-    return f"langcache stats --type {name}"
+    return f"langcache stats {type_option(name)}"

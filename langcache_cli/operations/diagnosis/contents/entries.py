@@ -12,7 +12,7 @@ from langcache_cli.operations.diagnosis.finding import Finding
 from langcache_cli.operations.overview.census import Census, SeenKey
 from langcache_cli.operations.overview.document import Summary
 from langcache_cli.operations.overview.key_text import readable
-from langcache_cli.readable import number_of, size
+from langcache_cli.readable import number_of, size, type_option
 
 BIG_BYTES: Final = 1024 * 1024
 
@@ -73,7 +73,7 @@ def empty_types(census: Census, types: Mapping[str, Summary], ttls: Mapping[str,
                 f"{name}: no entry is there, and "
                 f"{number_of(numbers['calls'], 'call was', 'calls were')} counted {SPAN}",
                 "Its entries were cleared or evicted, or its values are not stored.",
-                f"langcache {'warm' if name == WARMED else 'stats'} --type {name}",
+                f"langcache {'warm' if name == WARMED else 'stats'} {type_option(name)}",
             )
 
 
@@ -95,7 +95,7 @@ def _clear_all(seen: Sequence[SeenKey], settings: CacheSettings) -> str:
     types = sorted({one.type for one in seen})
     if other := [name for name in types if name not in settings.types]:  # a prefix that belongs to no type
         return f"langcache clear --pattern {shlex.quote(f'{settings.namespace}:{other[0]}:*')}"
-    return f"langcache clear{''.join(f' --type {name}' for name in types)}"
+    return f"langcache clear {type_option(*types)}"
 
 
 def _key_option(key: bytes) -> str:

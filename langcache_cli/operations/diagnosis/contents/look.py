@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from langcache_cli.caching import Cache, CacheError, CacheSettings, ServerReplyError
-from langcache_cli.caching.tooling import CacheReport
+from langcache_cli.caching.tooling import PLAIN, CacheReport
 from langcache_cli.operations.diagnosis.contents.calls import SPAN, bypassed, cold, load_errors
 from langcache_cli.operations.diagnosis.contents.elsewhere import elsewhere, look_elsewhere
 from langcache_cli.operations.diagnosis.contents.entries import big, empty_types, without_end
@@ -93,7 +93,9 @@ def _of_calls(
     report: CacheReport, census: Census, settings: CacheSettings, *, evicted: int
 ) -> Iterator[Finding]:
     types: Mapping[str, Summary] = {name: summary_of(numbers) for name, numbers in report.types.items()}
-    ttls = {name: settings.types.of_name_or_prefix(name).ttl_seconds for name in types}
+    # what is counted as (plain) is of any type, and there are no keys of that one
+    named = [name for name in types if name != PLAIN.type]
+    ttls = {name: settings.types.of_name_or_prefix(name).ttl_seconds for name in named}
     keys = function_keys(census, settings.namespace, report.functions)
     yield from bypassed(summary_of(report.total))
     yield from cold(types, report.functions, keys, evicted=evicted)
