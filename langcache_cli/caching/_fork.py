@@ -8,6 +8,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 _methods: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+_process = [os.getpid()]
+"""The process that these methods were last called in."""
 
 
 def call_in_child(owner: object, method: str) -> None:
@@ -16,6 +18,15 @@ def call_in_child(owner: object, method: str) -> None:
     It must need no lock that another thread may have held at the fork. ``owner`` is not kept alive.
     """
     _methods[owner] = method
+
+
+def notice_fork() -> None:
+    """In the child of a fork that Python knows nothing of, do what is done at once in that of any other.
+
+    All of it: an event loop that goes on would take replies for the parent from any connection.
+    """
+    if _process[0] != os.getpid():
+        _in_child()
 
 
 class ForkSafeLock:
@@ -36,6 +47,7 @@ class ForkSafeLock:
 
 
 def _in_child() -> None:
+    _process[0] = os.getpid()
     for owner, method in tuple(_methods.items()):
         getattr(owner, method)()
 

@@ -28,9 +28,9 @@ async def words():
 def warm_app(tmp_path, secured_redis):
     """`warm_app(source, *options)` warms an application of that source."""
 
-    def run(source: str, *options: str):
+    def run(source: str, *options: str, lease_seconds: float = 10):
         (tmp_path / "application.py").write_text(HEAD + source)
-        env = {"REDIS_URL": url_of(secured_redis), "LANGCACHE_LEASE_SECONDS": "0.2"}
+        env = {"REDIS_URL": url_of(secured_redis), "LANGCACHE_LEASE_SECONDS": str(lease_seconds)}
         return run_cli("warm", "--app", "application:opened", *options, env=env, cwd=tmp_path)
 
     return run
@@ -75,7 +75,7 @@ async def words():
 
 word.warmer(words, load=load)
 """
-    ended = warm_app(source, "-v")
+    ended = warm_app(source, "-v", lease_seconds=0.2)
     assert ended.code == 3
     assert "3 of 3 entries were not stored" in ended.stderr
     assert "LANGCACHE_LEASE_SECONDS" in ended.stderr

@@ -12,7 +12,7 @@ GOING_ON = [(name, steps) for name, steps in CASES if name.startswith("the child
 
 @pytest.mark.parametrize(("name", "steps"), GOING_ON)
 def test_parent_and_child_get_their_own_values(redis_cluster, tmp_path, name, steps):
-    done = run(tmp_path, redis_cluster.url, MODULE + PROGRAMS[name], str(steps))
+    done = run(tmp_path, redis_cluster.url, MODULE + PROGRAMS[name], str(steps), timeout=10)
     assert (done.returncode, done.stderr) == (0, "")
     assert all(node.command("DBSIZE") for node in redis_cluster.primaries)
     eventually(lambda: sum(map(clients_of, redis_cluster.nodes)) == 0)

@@ -139,6 +139,32 @@ def test_parent_and_child_get_their_own_values(redis_url, redis_server, tmp_path
     eventually(lambda: clients_of(redis_server) == 0)
 
 
+UNTOLD = """
+import gc
+from langcache_cli.caching._wire.connection import RedisConnection
+
+other = Cache(CacheSettings.load(env_file=None, redis_url=os.environ["REDIS_URL"], namespace="other"))
+loop = asyncio.new_event_loop()
+loop.run_until_complete(asyncio.wait_for(word(0), 10))
+loop.run_until_complete(other.set("user_stats:1", 1))
+child = ctypes.PyDLL(None).fork()
+if not child:
+    loop.run_until_complete(word(0))
+    made = [one for one in gc.get_objects() if type(one) is RedisConnection]
+    os._exit(int(any(one.alive for one in made if one._pid != os.getpid())))
+ended(child)
+assert loop.run_until_complete(other.get("user_stats:1")) == 1
+loop.run_until_complete(other.aclose())
+loop.run_until_complete(close_redis_client())
+loop.close()
+"""
+
+
+def test_the_first_send_after_a_fork_that_python_is_not_told_of_leaves_all_connections(redis_url, tmp_path):
+    done = run(tmp_path, redis_url, MODULE + UNTOLD)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 COUNTS = """
 loop = asyncio.new_event_loop()
 for item in range(10):

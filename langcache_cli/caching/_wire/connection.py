@@ -17,7 +17,7 @@ from typing import Any, Protocol, cast
 import hiredis
 
 from langcache_cli.caching._errors import ConnectionLostError, NotRedisError, ServerReplyError
-from langcache_cli.caching._fork import call_in_child
+from langcache_cli.caching._fork import call_in_child, notice_fork
 from langcache_cli.caching._wire.replies import Replies
 from langcache_cli.caching._wire.server_identity import ServerIdentity
 
@@ -77,7 +77,7 @@ class RedisConnection(asyncio.Protocol):
             ConnectionLostError: The connection has ended; nothing was sent.
         """
         if self._pid != os.getpid():
-            self.leave_to_parent()  # a fork that Python knows nothing of
+            notice_fork()
         if self._transport is None or self._transport.is_closing():
             raise ConnectionLostError("the connection has ended")
         self._waiting += receivers
