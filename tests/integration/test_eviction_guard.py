@@ -48,6 +48,7 @@ async def test_entries_that_were_not_used_for_longer_are_evicted_first(open_cach
         if is_guarded:
             await use_all(cache, len(kept))
         used = int(connection.call("INFO", "memory").partition(b"used_memory:")[2].partition(b"\r")[0])
+        connection.call("CONFIG", "SET", "maxmemory-samples", 64)  # with 5 it may see no entry at all
         connection.call("CONFIG", "SET", "maxmemory", used)
         for number in range(500, 700):
             connection.call("SET", f"cache:vocabulary:{number}", ENTRY)

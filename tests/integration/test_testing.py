@@ -127,7 +127,7 @@ async def test_a_delay_longer_than_the_budget_is_an_outage_and_a_shorter_one_is_
         assert await database.read(1) == [1, 0]
         assert await cache.ping() >= 0.02
         assert database.reads[1] == 1
-        faults.delay(0.4)
+        faults.delay(60)  # a busy event loop is not charged for the time that it is busy
         database.versions[1] = 1
         assert await database.read(1) == [1, 1]
 
