@@ -1,5 +1,8 @@
 """`langcache warm --app`: an application that exits, prints, blocks the event loop, or has methods."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from tests.cli.cli_support import complaint, keys_of, url_of
@@ -26,12 +29,17 @@ async def words():
 
 @pytest.fixture
 def warm_app(tmp_path, secured_redis):
-    """`warm_app(source, *options)` warms an application of that source."""
+    """`warm_app(source, *options)` warms an application of that source.
+
+    Each is in a folder of its own: Python takes a module's bytecode for current if the size of the source and
+    the second of its last change are the same.
+    """
 
     def run(source: str, *options: str, lease_seconds: float = 10):
-        (tmp_path / "application.py").write_text(HEAD + source)
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        (folder / "application.py").write_text(HEAD + source)
         env = {"REDIS_URL": url_of(secured_redis), "LANGCACHE_LEASE_SECONDS": str(lease_seconds)}
-        return run_cli("warm", "--app", "application:opened", *options, env=env, cwd=tmp_path)
+        return run_cli("warm", "--app", "application:opened", *options, env=env, cwd=folder)
 
     return run
 
