@@ -282,8 +282,8 @@ def oldest(session: nox.Session) -> None:
     """Run the tests of the core and some of the command beside the oldest versions that it declares."""
     session.install("--editable", ".[test]", "--constraint", ".ci/oldest.txt")
     # -p no:anyio: the plugin of an old anyio uses what this pytest deprecates; no test needs it
-    # -n 2: beside other sessions in CI, where each further worker would start servers of its own
-    options = ("-n", "2", "-p", "no:anyio", "-m", "not hypothesis", "--deselect", NEEDS_NEW_TYPER)
+    # -n 4: fewer than `auto`, as it runs beside other sessions in CI
+    options = ("-n", "4", "-p", "no:anyio", "-m", "not hypothesis", "--deselect", NEEDS_NEW_TYPER)
     session.run("python", "-m", "pytest", *AGAIN, *options, *(session.posargs or OLDEST_TESTS))
 
 
